@@ -1,0 +1,279 @@
+//! The command line: clap types only. Every flag has a variable, so that a manifest needs no shell.
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::BoolishValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::core::identity::{Group, PodName};
+
+/// Decides which Redis pod of a StatefulSet is the master, writes the redis.conf and sentinel.conf
+/// that make it so, and keeps the pods' role labels true through every failover.
+///
+/// Exit codes: 0 done; 1 undecided or a passing fault, try again; 2 wrong use, wrong configuration
+/// or not allowed, trying again will not help.
+#[derive(Debug, Parser)]
+#[command(name = "ordain", version, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Find out what this pod's Redis shall be, and write its redis.conf
+    GenconfRedis(GenconfRedis),
+    /// Find out which masters to watch, and write the sentinel.conf
+    GenconfSentinel(GenconfSentinel),
+    /// Sentinel's client-reconfig-script: move the record and the labels after a failover
+    OnFailover(OnFailover),
+    /// Copy this program into a folder, as `ordain` and `on-failover`
+    Install(Install),
+}
+
+/// `genconf-redis`.
+#[derive(Debug, Args)]
+pub struct GenconfRedis {
+    /// The group: Sentinel's master name and the Lease's name [default: the pod's name without its ordinal]
+    #[arg(long, env = "ORDAIN_GROUP")]
+    pub group: Option<Group>,
+    #[command(flatten)]
+    pub pod: PodArgs,
+    #[command(flatten)]
+    pub members: Members,
+    #[command(flatten)]
+    pub sentinels: Sentinels,
+    #[command(flatten)]
+    pub labels: Labels,
+    #[command(flatten)]
+    pub secrets: Secrets,
+    /// The data directory
+    #[arg(long, env = "ORDAIN_DATA_DIR", default_value = "/data")]
+    pub data_dir: PathBuf,
+    /// The file to write
+    #[arg(long, env = "ORDAIN_OUTPUT", default_value = "/etc/redis/redis.conf")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub text: Text,
+    #[command(flatten)]
+    pub run: Run,
+    /// How long to look before giving up with exit code 1
+    #[arg(long, env = "ORDAIN_DEADLINE", default_value = "60s", value_parser = duration)]
+    pub deadline: Duration,
+    /// Become this command when the file is written
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// `genconf-sentinel`.
+#[derive(Debug, Args)]
+pub struct GenconfSentinel {
+    /// A group to watch; repeat or separate by commas [default: every group with a record in the namespace]
+    #[arg(long = "group", env = "ORDAIN_GROUP", value_delimiter = ',')]
+    pub groups: Vec<Group>,
+    #[command(flatten)]
+    pub pod: PodArgs,
+    #[command(flatten)]
+    pub members: Members,
+    #[command(flatten)]
+    pub sentinels: Sentinels,
+    /// How many Sentinels must find the master down [default: a majority of the Sentinels]
+    #[arg(long, env = "ORDAIN_QUORUM")]
+    pub quorum: Option<usize>,
+    #[command(flatten)]
+    pub labels: Labels,
+    #[command(flatten)]
+    pub secrets: Secrets,
+    /// The file to write; what it says of epochs and replicas is kept
+    #[arg(long, env = "ORDAIN_OUTPUT", default_value = "/etc/redis/sentinel.conf")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub text: Text,
+    #[command(flatten)]
+    pub run: Run,
+    /// How long to look before giving up with exit code 1
+    #[arg(long, env = "ORDAIN_DEADLINE", default_value = "60s", value_parser = duration)]
+    pub deadline: Duration,
+    /// Become this command when the file is written
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// `on-failover`.
+#[derive(Debug, Args)]
+pub struct OnFailover {
+    #[command(flatten)]
+    pub pod: PodArgs,
+    /// The port of the Sentinel that runs this hook
+    #[arg(long, env = "ORDAIN_SENTINEL_PORT", default_value_t = 26379, value_parser = clap::value_parser!(u16).range(1..))]
+    pub sentinel_port: u16,
+    #[command(flatten)]
+    pub labels: Labels,
+    #[command(flatten)]
+    pub secrets: Secrets,
+    #[command(flatten)]
+    pub run: Run,
+    /// How long to try before giving up with exit code 1; never more than 45 s, for Sentinel kills the hook after 60 s
+    #[arg(long, env = "ORDAIN_DEADLINE", default_value = "45s", value_parser = duration)]
+    pub deadline: Duration,
+    /// What Sentinel passes: <group> <leader|observer> start <from-ip> <from-port> <to-ip> <to-port>
+    #[arg(value_name = "ARGUMENT")]
+    pub arguments: Vec<String>,
+}
+
+/// `install`.
+#[derive(Debug, Args)]
+pub struct Install {
+    /// The folder, such as a volume that the Sentinel container mounts
+    pub dir: PathBuf,
+}
+
+/// Which pod this is.
+#[derive(Debug, Args)]
+pub struct PodArgs {
+    /// This pod's name [default: $HOSTNAME]
+    #[arg(long, env = "POD_NAME")]
+    pub pod_name: Option<PodName>,
+    /// This pod's address
+    #[arg(long, env = "POD_IP")]
+    pub pod_ip: Option<IpAddr>,
+    /// The namespace [default: the service account's or the kubeconfig's]
+    #[arg(long, env = "POD_NAMESPACE")]
+    pub namespace: Option<String>,
+}
+
+/// The group's Redis pods.
+#[derive(Debug, Args)]
+pub struct Members {
+    /// The headless Service that names the Redis pods [default: <statefulset>-headless]
+    #[arg(long, env = "ORDAIN_SERVICE")]
+    pub service: Option<String>,
+    /// How many pods the group has
+    #[arg(long, env = "ORDAIN_REPLICAS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub replicas: u32,
+    /// The pod that leads a first boot [default: <group>-0]
+    #[arg(long, env = "ORDAIN_FIRST_POD")]
+    pub first_pod: Option<PodName>,
+    /// The port of Redis
+    #[arg(long, env = "ORDAIN_PORT", default_value_t = 6379, value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: u16,
+    /// What Redis and Sentinel call themselves
+    #[arg(long, env = "ORDAIN_ANNOUNCE", default_value = "hostname")]
+    pub announce: Announce,
+    /// After how long Sentinel finds a silent master down
+    #[arg(long, env = "ORDAIN_DOWN_AFTER", default_value = "5s", value_parser = duration)]
+    pub down_after: Duration,
+}
+
+/// What servers call themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Announce {
+    /// Their pod's host name, which outlives its address
+    Hostname,
+    /// Their pod's address
+    Ip,
+}
+
+/// Where the Sentinels are.
+#[derive(Debug, Args)]
+pub struct Sentinels {
+    /// A Sentinel as host[:port]; repeat or separate by commas
+    #[arg(long = "sentinel", env = "ORDAIN_SENTINELS", value_delimiter = ',', conflicts_with = "sentinel_service")]
+    pub named: Vec<String>,
+    /// A headless Service whose SRV or A/AAAA records are the Sentinels
+    #[arg(long, env = "ORDAIN_SENTINEL_SERVICE")]
+    pub sentinel_service: Option<String>,
+    /// Of how many Sentinels the majority is taken [default: as many as were named, 3 with --sentinel-service]
+    #[arg(long, env = "ORDAIN_SENTINEL_COUNT")]
+    pub sentinel_count: Option<usize>,
+    /// The port of Sentinel
+    #[arg(long, env = "ORDAIN_SENTINEL_PORT", default_value_t = 26379, value_parser = clap::value_parser!(u16).range(1..))]
+    pub sentinel_port: u16,
+}
+
+/// How the pods are found and labelled.
+#[derive(Debug, Args)]
+pub struct Labels {
+    /// Which pods are the group's [default: app.kubernetes.io/instance=<group>,app.kubernetes.io/component=redis]
+    #[arg(long, env = "ORDAIN_SELECTOR")]
+    pub selector: Option<String>,
+    /// The label's key
+    #[arg(long, env = "ORDAIN_LABEL_KEY", default_value = "role")]
+    pub label_key: String,
+    /// The label's value on the master
+    #[arg(long, env = "ORDAIN_MASTER_VALUE", default_value = "master")]
+    pub master_value: String,
+    /// The label's value on a replica
+    #[arg(long, env = "ORDAIN_REPLICA_VALUE", default_value = "slave")]
+    pub replica_value: String,
+}
+
+/// How to log in. A password is never an argument: it comes from a file, or from ORDAIN_PASSWORD
+/// and ORDAIN_SENTINEL_PASSWORD.
+#[derive(Debug, Args)]
+pub struct Secrets {
+    /// A file with the password of Redis; a final line break is not part of it
+    #[arg(long, env = "ORDAIN_PASSWORD_FILE")]
+    pub password_file: Option<PathBuf>,
+    /// The ACL user under which Redis is spoken to; define it by --extra-config
+    #[arg(long, env = "ORDAIN_USER")]
+    pub user: Option<OsString>,
+    /// A file with the password of Sentinel
+    #[arg(long, env = "ORDAIN_SENTINEL_PASSWORD_FILE")]
+    pub sentinel_password_file: Option<PathBuf>,
+    /// The ACL user under which Sentinel is spoken to; define it by --extra-config
+    #[arg(long, env = "ORDAIN_SENTINEL_USER")]
+    pub sentinel_user: Option<OsString>,
+}
+
+/// Where the file's text comes from.
+#[derive(Debug, Args)]
+pub struct Text {
+    /// A Tera template to use for the built-in one
+    #[arg(long, env = "ORDAIN_TEMPLATE")]
+    pub template: Option<PathBuf>,
+    /// A file to append as it is
+    #[arg(long, env = "ORDAIN_EXTRA_CONFIG")]
+    pub extra_config: Option<PathBuf>,
+}
+
+/// How to run.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Print what would be written, recorded and labelled, and touch nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print the evidence and the reasoning
+    #[arg(long)]
+    pub explain: bool,
+    /// Keep no record and set no labels: there is no Kubernetes here
+    #[arg(long, env = "ORDAIN_NO_KUBERNETES", value_parser = BoolishValueParser::new())]
+    pub no_kubernetes: bool,
+    /// Which name servers to ask, and under which domains
+    #[arg(long, env = "ORDAIN_RESOLV_CONF", default_value = "/etc/resolv.conf")]
+    pub resolv_conf: PathBuf,
+}
+
+fn duration(word: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(word) {
+        Ok(duration) if duration.is_zero() => Err("it must be longer than nothing".to_owned()),
+        Ok(duration) => Ok(duration),
+        Err(_) => Err("write it as `5s`, `500ms` or `5m`".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,234 @@
+//! `genconf-sentinel`: which masters to watch, and the sentinel.conf that makes it so.
+//!
+//! Read what the earlier file knew; observe and decide for each group, all at once; render;
+//! install; become the server.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::net::IpAddr;
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow};
+use futures::future::{join_all, try_join_all};
+use tokio::time::Instant;
+use tracing::info;
+
+use super::genconf_redis::texts;
+use super::observe::{Observer, in_time};
+use super::patience::{persist, refused};
+use super::setting::{Council, Ground, Logins, Subject, World, own_pod};
+use super::settle::{Settled, settle};
+use super::{HOOK, Then};
+use crate::cli::GenconfSentinel;
+use crate::core::decision;
+use crate::core::evidence::Kept;
+use crate::core::identity::{Endpoint, Group, Host, PodName, sentinel_id};
+use crate::core::sentinel_conf::{Earlier, EarlierGroup, SentinelConf, TEMPLATE, Watched};
+use crate::core::template::render;
+use crate::edge::files::{self, Draft};
+use crate::edge::server;
+use crate::exit::{OrWrong, Wrong};
+
+/// Sentinel before this refuses to start where a `known-replica` or `known-sentinel` is a name
+/// that does not resolve (redis/redis#10146).
+const KEEPS_UNRESOLVED_NAMES: (u32, u32, u32) = (6, 2, 7);
+
+pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
+    let GenconfSentinel { groups, pod, members, sentinels, quorum, labels, secrets, output, text, run, deadline: _, command } = args;
+    let me = own_pod(&pod)?;
+    let logins = Logins::read(&secrets)?;
+    let (template, extra) = texts(&text, TEMPLATE)?;
+    let draft = if run.dry_run { None } else { Some(Draft::begin(&output).or_wrong()?) };
+    let earlier = Earlier::read(&files::read_if_there(&output).or_wrong()?);
+    let hook = files::hook_beside_this_program(HOOK)?;
+    if !run.dry_run && !hook.exists() {
+        return Err(Wrong(format!("there is no hook `{}`, without which Sentinel does not start: run `ordain install DIR` and start this from there", hook.display())).into());
+    }
+    let world = World::open(&run, &pod, !sentinels.named.is_empty()).await?;
+    let council = Council::new(&world, &sentinels)?;
+    let mut subjects = Vec::new();
+    for group in groups_to_watch(groups, &world, deadline).await? {
+        let kept = earlier.groups.get(&group.to_string());
+        let kept = kept.and_then(|kept| Some(Kept { master: kept.master.clone()?, config_epoch: kept.config_epoch }));
+        let mut subject = Subject::new(&world, group, None, &pod, &members, &labels)?;
+        subject.kept = kept;
+        subjects.push(subject);
+    }
+
+    let site = Site {
+        announce: announced(&me, &council, subjects.first(), pod.pod_ip)?,
+        namespace: world.namespace.as_deref().unwrap_or("default"),
+        quorum: quorum.unwrap_or(council.majority()),
+        folder: output.parent().unwrap_or(Path::new(".")),
+        hook: &hook,
+        logins: &logins,
+        earlier: &earlier,
+        me,
+    };
+    let file = |groups| -> Result<Vec<u8>> {
+        let values = site.conf(council.port, groups).values().or_wrong()?;
+        render(&template, &values, &extra).map_err(|error| Wrong(format!("the template for sentinel.conf: {error}")).into())
+    };
+    // Whatever cannot be written is found out before anything is recorded.
+    file(subjects.iter().map(|subject| site.watched(subject, site.announce.clone(), 0)).collect())?;
+
+    let decide = async |subject: &Subject| {
+        let observer = Observer { world: &world, subject, council: &council, logins: &logins };
+        settle(&observer, decision::for_sentinel, deadline, run.dry_run).await
+    };
+    let decided = try_join_all(subjects.iter().map(decide)).await?;
+    let keeps_unresolved = keeps_unresolved_names(command.first()).await;
+    let mut groups = Vec::new();
+    for (subject, settled) in subjects.iter().zip(&decided) {
+        info!("{}: {}", subject.group, settled.why);
+        if run.explain {
+            eprint!("{}", settled.evidence);
+        }
+        if let (true, Some(claim)) = (run.dry_run, &settled.recorded) {
+            info!("would record in the Lease `{}`: {} at epoch {}", subject.group, claim.master, claim.epoch);
+        }
+        let master = settled.endpoint(subject, &settled.claim.master);
+        let master = master.ok_or_else(|| anyhow!("the address of {} is not known yet", settled.claim.master))?;
+        let mut watched = site.watched(subject, master, settled.claim.epoch);
+        watched.replicas = site.known_replicas(subject, settled);
+        watched.sentinels = site.other_sentinels(subject, &council);
+        if !keeps_unresolved {
+            watched.replicas = resolvable(&world, watched.replicas, |replica| replica).await;
+            watched.sentinels = resolvable(&world, watched.sentinels, |(at, _)| at).await;
+        }
+        groups.push(watched);
+    }
+    let file = file(groups)?;
+    let Some(draft) = draft else {
+        if matches!(world.ground, Ground::Nowhere) {
+            info!("there is no cluster here: what could not be asked for is taken for absent, as on a first boot");
+        }
+        info!("would write `{}`", output.display());
+        std::io::stdout().write_all(&file).context("cannot print the file")?;
+        return Ok(Then::Exit);
+    };
+    draft.install(&file)?;
+    info!("wrote `{}`", output.display());
+    Ok(Then::from_words(command))
+}
+
+/// The groups that were named, else those that have a record.
+async fn groups_to_watch(named: Vec<Group>, world: &World, deadline: Instant) -> Result<Vec<Group>> {
+    if !named.is_empty() {
+        return Ok(named);
+    }
+    let Some(cluster) = world.cluster() else {
+        return Err(Wrong("which group? Without Kubernetes there are no records to read them from: set --group or ORDAIN_GROUP".to_owned()).into());
+    };
+    let none = || "no group has a record in this namespace yet, and none was named by --group or ORDAIN_GROUP".to_owned();
+    persist(deadline, none, async || {
+        let groups = cluster.groups().await.map_err(|refusal| refused("the records", refusal))?;
+        if groups.is_empty() { Err(anyhow!("there are no Leases of ordain's")) } else { Ok(groups) }
+    })
+    .await
+}
+
+/// How this Sentinel calls itself: as the others name it, else as its Service does.
+fn announced(me: &PodName, council: &Council, subject: Option<&Subject>, ip: Option<IpAddr>) -> Result<Endpoint> {
+    let by_hostname = subject.is_none_or(Subject::by_hostname);
+    let host = if by_hostname {
+        let named = council.named.iter().map(|at| &at.host).find(|host| host.pod().as_ref() == Some(me));
+        let by_service = council.service.as_ref().map(|domain| Host::Name(format!("{me}.{domain}")));
+        // A Sentinel beside each Redis shares the pod's name.
+        named.cloned().or(by_service).or(subject.map(|subject| subject.host_name(me)))
+    } else {
+        ip.map(Host::Ip)
+    };
+    let host = host.ok_or_else(|| Wrong("this Sentinel has no address to announce: set --sentinel-service, or --pod-ip with --announce ip".to_owned()))?;
+    Ok(Endpoint { host, port: council.port })
+}
+
+/// What all groups of one Sentinel share.
+struct Site<'a> {
+    me: PodName,
+    announce: Endpoint,
+    namespace: &'a str,
+    quorum: usize,
+    folder: &'a Path,
+    hook: &'a Path,
+    logins: &'a Logins,
+    earlier: &'a Earlier,
+}
+
+impl Site<'_> {
+    fn conf<'s>(&'s self, port: u16, groups: Vec<Watched<'s>>) -> SentinelConf<'s> {
+        let epochs = groups.iter().flat_map(|watched| [watched.config_epoch, watched.leader_epoch]);
+        SentinelConf {
+            id: sentinel_id(self.namespace, &self.me),
+            port,
+            dir: files::bytes(self.folder),
+            announce: &self.announce,
+            hostnames: matches!(self.announce.host, Host::Name(_)),
+            current_epoch: epochs.fold(self.earlier.current_epoch, u64::max),
+            user: self.logins.sentinel.user.as_deref(),
+            password: self.logins.sentinel.password.as_deref(),
+            groups,
+        }
+    }
+
+    fn watched<'s>(&'s self, subject: &'s Subject, master: Endpoint, config_epoch: u64) -> Watched<'s> {
+        Watched {
+            group: &subject.group,
+            master,
+            quorum: self.quorum,
+            down_after_ms: subject.down_after.as_millis(),
+            script: files::bytes(self.hook),
+            user: self.logins.redis.user.as_deref(),
+            password: self.logins.redis.password.as_deref(),
+            config_epoch,
+            leader_epoch: self.kept(subject).map_or(0, |kept| kept.leader_epoch),
+            replicas: Vec::new(),
+            sentinels: Vec::new(),
+        }
+    }
+
+    fn kept(&self, subject: &Subject) -> Option<&EarlierGroup> {
+        self.earlier.groups.get(&subject.group.to_string())
+    }
+
+    /// Every other pod of the group, and what the earlier file knew besides.
+    fn known_replicas(&self, subject: &Subject, settled: &Settled) -> Vec<Endpoint> {
+        let master = &settled.claim.master;
+        let members = settled.evidence.peers.iter().filter(|peer| peer.pod != *master);
+        let mut known: Vec<_> = members.filter_map(|peer| settled.endpoint(subject, &peer.pod)).collect();
+        let is_strange = |at: &&Endpoint| settled.evidence.member_at(&at.host).is_none();
+        let is_readable = |at: &&Endpoint| subject.by_hostname() || matches!(at.host, Host::Ip(_));
+        let kept = self.kept(subject).map_or(&[][..], |kept| &kept.replicas);
+        known.extend(kept.iter().filter(is_strange).filter(is_readable).cloned());
+        known
+    }
+
+    /// Every other Sentinel whose pod's name is known, with the id that this gives it.
+    fn other_sentinels(&self, subject: &Subject, council: &Council) -> Vec<(Endpoint, String)> {
+        // Without host names a name would not be resolved; the Sentinels find each other by the master.
+        if !subject.by_hostname() {
+            return Vec::new();
+        }
+        let named = council.named.iter().filter_map(|at| Some((at.clone(), at.host.pod()?)));
+        let count = u32::try_from(council.count).unwrap_or(u32::MAX);
+        let numbered = council.service.iter().flat_map(|domain| {
+            (0..count).map(|ordinal| self.me.sibling(ordinal)).map(move |pod| {
+                (Endpoint { host: Host::Name(format!("{pod}.{domain}")), port: council.port }, pod)
+            })
+        });
+        let others = named.chain(numbered).filter(|(_, pod)| *pod != self.me);
+        others.map(|(at, pod)| (at, sentinel_id(self.namespace, &pod))).collect()
+    }
+}
+
+/// Whether the server that is going to be started keeps names that do not resolve yet.
+async fn keeps_unresolved_names(program: Option<&OsString>) -> bool {
+    let Some(program) = program else { return true };
+    let version = in_time(async { Ok(server::version(program).await) }).await.ok().flatten();
+    version.is_none_or(|version| version >= KEEPS_UNRESOLVED_NAMES)
+}
+
+async fn resolvable<T>(world: &World, known: Vec<T>, at: fn(&T) -> &Endpoint) -> Vec<T> {
+    let looked_up = join_all(known.iter().map(|item| in_time(world.addresses(&at(item).host)))).await;
+    known.into_iter().zip(looked_up).filter_map(|(item, found)| found.ok().map(|_| item)).collect()
+}

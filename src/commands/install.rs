@@ -1,0 +1,17 @@
+//! `install`: this program for a container of a stock image.
+
+use anyhow::Result;
+use tracing::info;
+
+use super::{HOOK, Then};
+use crate::cli::Install;
+use crate::edge::files;
+use crate::exit::OrWrong;
+
+/// Copies this program into the folder under both its names.
+pub fn run(args: &Install) -> Result<Then> {
+    let Install { dir } = args;
+    files::install_program(dir, &["ordain", HOOK]).or_wrong()?;
+    info!("installed `ordain` and `{HOOK}` in `{}`", dir.display());
+    Ok(Then::Exit)
+}

@@ -1,0 +1,61 @@
+//! Label: the labels are a function of the record.
+
+use std::fmt;
+
+use anyhow::Result;
+use futures::future::try_join_all;
+use tokio::time::Instant;
+
+use super::patience::{persist, refused};
+use crate::core::identity::Group;
+use crate::core::labels::{Patch, Plan, Scheme, plan};
+use crate::edge::kubernetes::{Cluster, Refusal};
+
+/// What a run of labelling did.
+pub enum Labelled {
+    /// These patches were made, in this order.
+    Wrote(Vec<Patch>),
+    /// A later run has labelled the pods already.
+    Superseded,
+}
+
+impl fmt::Display for Labelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Superseded => f.write_str("labels: a later run has set them"),
+            Self::Wrote(patches) if patches.is_empty() => f.write_str("labels: were right"),
+            Self::Wrote(patches) => {
+                f.write_str("labels:")?;
+                patches.iter().try_for_each(|patch| write!(f, " {}={}", patch.pod, patch.label))
+            }
+        }
+    }
+}
+
+/// Labels the group's pods as the record says, and starts over where one has changed in between.
+///
+/// # Errors
+/// [`crate::exit::Wrong`] where RBAC does not allow it; else it was not done by the deadline.
+pub async fn label(cluster: &Cluster, group: &Group, selector: &str, scheme: &Scheme, deadline: Instant) -> Result<Labelled> {
+    let what = || format!("the pods of `{group}` are not all labelled");
+    persist(deadline, what, async || {
+        one_run(cluster, group, selector, scheme).await.map_err(|refusal| refused("labelling", refusal))
+    })
+    .await
+}
+
+async fn one_run(cluster: &Cluster, group: &Group, selector: &str, scheme: &Scheme) -> Result<Labelled, Refusal> {
+    // The pods first, then the record: what is patched is older than what it is patched by.
+    let pods = cluster.pods(selector, scheme).await?;
+    let record = cluster.record(group).await?;
+    match plan(&record, &pods, scheme) {
+        Plan::Superseded => Ok(Labelled::Superseded),
+        Plan::Write { others, master } => {
+            try_join_all(others.iter().map(|patch| cluster.patch(patch, scheme))).await?;
+            if let Some(patch) = &master {
+                cluster.patch(patch, scheme).await?;
+            }
+            Ok(Labelled::Wrote(others.into_iter().chain(master).collect()))
+        }
+    }
+}

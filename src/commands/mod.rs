@@ -1,0 +1,90 @@
+//! One file for each subcommand, telling its story in the order in which it happens; and the
+//! steps that several of them share.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
+
+use crate::cli::Command;
+use crate::exit::Wrong;
+
+mod genconf_redis;
+mod genconf_sentinel;
+mod install;
+mod labelling;
+mod observe;
+mod on_failover;
+mod patience;
+mod settle;
+mod setting;
+
+/// The name under which Sentinel calls this program.
+pub const HOOK: &str = "on-failover";
+
+/// The steps of a run end themselves at the deadline, with what they know. This is for the one
+/// that does not.
+const BACKSTOP: Duration = Duration::from_secs(1);
+
+/// What is left to do when a subcommand has told its story.
+#[derive(Debug)]
+pub enum Then {
+    /// Nothing.
+    Exit,
+    /// Become this command: the same process id, so that signals reach it.
+    Become(Vec<OsString>),
+}
+
+impl Then {
+    fn from_words(words: Vec<OsString>) -> Self {
+        if words.is_empty() { Self::Exit } else { Self::Become(words) }
+    }
+
+    /// Does it. Comes back only where there is nothing to become, or at an error.
+    ///
+    /// # Errors
+    /// The command cannot be run.
+    pub fn become_it(self) -> Result<()> {
+        let Self::Become(words) = self else { return Ok(()) };
+        let [program, arguments @ ..] = &words[..] else { return Ok(()) };
+        let error = std::process::Command::new(program).args(arguments).exec();
+        Err(Wrong(format!("cannot become `{}`: {error}", program.display())).into())
+    }
+}
+
+/// Runs a subcommand against its deadline and the signals that end a container.
+///
+/// # Errors
+/// What went wrong, and [`Wrong`] where trying again will not help.
+pub async fn within_deadline(command: Command) -> Result<Then> {
+    let limit = match &command {
+        Command::GenconfRedis(args) => args.deadline,
+        Command::GenconfSentinel(args) => args.deadline,
+        Command::OnFailover(args) => args.deadline.min(on_failover::LIMIT),
+        Command::Install(_) => Duration::from_secs(60),
+    };
+    let deadline = Instant::now() + limit;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    tokio::select! {
+        // The work is done, or has ended itself.
+        ended = tell(command, deadline) => ended,
+        // A step did not notice that its time was over.
+        () = tokio::time::sleep_until(deadline + BACKSTOP) => bail!("not done within {limit:?}: something that was asked neither answered nor failed"),
+        // The container is being stopped.
+        _ = terminate.recv() => bail!("stopped by SIGTERM, with nothing half-done"),
+        _ = interrupt.recv() => bail!("stopped by SIGINT, with nothing half-done"),
+    }
+}
+
+async fn tell(command: Command, deadline: Instant) -> Result<Then> {
+    match command {
+        Command::GenconfRedis(args) => genconf_redis::run(args, deadline).await,
+        Command::GenconfSentinel(args) => genconf_sentinel::run(args, deadline).await,
+        Command::OnFailover(args) => on_failover::run(args, deadline).await,
+        Command::Install(args) => install::run(&args),
+    }
+}

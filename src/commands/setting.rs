@@ -1,0 +1,302 @@
+//! What a run stands on: the flags made into values, and the way to the outside.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::cli::{Announce, Labels, Members, PodArgs, Run, Secrets, Sentinels};
+use crate::core::evidence::{Failure, Kept};
+use crate::core::identity::{Endpoint, Group, Host, PodName};
+use crate::core::labels::Scheme;
+use crate::edge::dns::Dns;
+use crate::edge::files;
+use crate::edge::kubernetes::{Access, Cluster};
+use crate::edge::wire::Login;
+use crate::exit::{OrWrong, Wrong};
+
+/// How long a source may take for its answer, looking its name up included.
+pub const ANSWER: Duration = Duration::from_secs(1);
+
+/// The way to the outside.
+pub struct World {
+    /// Where the record and the labels live.
+    pub ground: Ground,
+    /// The namespace, where there is one.
+    pub namespace: Option<String>,
+    /// Absent where nothing is going to be looked up.
+    dns: Option<Dns>,
+}
+
+/// Where the record and the labels live.
+pub enum Ground {
+    /// In this cluster.
+    Cluster(Cluster),
+    /// Nowhere: `--no-kubernetes`.
+    NoKubernetes,
+    /// A dry run without a cluster: what cannot be asked for is taken for absent.
+    Nowhere,
+}
+
+impl World {
+    /// Opens the way to the cluster and to DNS; nothing is asked yet, unless the cluster's own
+    /// name must be looked up.
+    pub async fn open(run: &Run, pod: &PodArgs, looks_up: bool) -> Result<Self> {
+        let Run { dry_run, explain: _, no_kubernetes, resolv_conf } = run;
+        let access = if *no_kubernetes { None } else { Access::find().await.or_wrong()? };
+        let namespace = || pod.namespace.clone().or_else(|| access.as_ref().map(|access| access.namespace().to_owned()));
+        let namespace = namespace();
+        let dns = if access.is_some() || *no_kubernetes || looks_up {
+            Some(Dns::from_resolv_conf(resolv_conf).or_wrong()?)
+        } else {
+            None
+        };
+        let ground = match access {
+            Some(access) => {
+                let access = match (access.unresolved(), &dns) {
+                    (Some(host), Some(dns)) => {
+                        let ips = dns.addresses(&host).await.with_context(|| format!("cannot look up the API server `{host}`"))?;
+                        let ip = ips.first().with_context(|| format!("the API server `{host}` has no address"))?;
+                        access.resolved_to(*ip)?
+                    }
+                    _ => access,
+                };
+                Ground::Cluster(access.connect(namespace.as_deref().unwrap_or("default")).or_wrong()?)
+            }
+            None if *no_kubernetes => Ground::NoKubernetes,
+            None if *dry_run => Ground::Nowhere,
+            None => {
+                return Err(Wrong(
+                    "there is no Kubernetes here, neither a service account nor KUBECONFIG: run in a pod, set KUBECONFIG, or use --no-kubernetes or --dry-run".to_owned(),
+                )
+                .into());
+            }
+        };
+        Ok(Self { ground, namespace, dns })
+    }
+
+    /// The cluster, where there is one.
+    pub fn cluster(&self) -> Option<&Cluster> {
+        match &self.ground {
+            Ground::Cluster(cluster) => Some(cluster),
+            Ground::NoKubernetes | Ground::Nowhere => None,
+        }
+    }
+
+    /// Every address of a host.
+    pub async fn addresses(&self, host: &Host) -> Result<Vec<IpAddr>, Failure> {
+        match &self.dns {
+            Some(dns) => dns.addresses(host).await,
+            None => Err(Failure::NoSuchHost),
+        }
+    }
+
+    /// The servers behind a Service: its SRV records, else its addresses at `port`.
+    pub async fn servers(&self, service: &str, port: u16) -> Result<Vec<Endpoint>, Failure> {
+        let Some(dns) = &self.dns else { return Err(Failure::NoSuchHost) };
+        let host: Host = service.parse().map_err(|error| Failure::Nonsense(format!("{error}")))?;
+        let (named, addressed) = tokio::join!(dns.services(service), dns.addresses(&host));
+        match (named, addressed) {
+            (Ok(targets), _) => {
+                // A Service with several ports has records for each.
+                let at_port: Vec<_> = targets.iter().filter(|target| target.port == port).cloned().collect();
+                Ok(if at_port.is_empty() { targets } else { at_port })
+            }
+            (Err(_), Ok(ips)) => Ok(ips.into_iter().map(|ip| Endpoint { host: Host::Ip(ip), port }).collect()),
+            (Err(failure), Err(_)) => Err(failure),
+        }
+    }
+
+    /// The domain under which a headless Service names its pods. A name with a dot is taken as it is.
+    fn service_domain(&self, service: &str) -> Result<String> {
+        let domain = match &self.ground {
+            _ if service.contains('.') => service.to_owned(),
+            Ground::NoKubernetes => service.to_owned(),
+            Ground::Cluster(_) | Ground::Nowhere => {
+                let namespace = self.namespace.as_deref().unwrap_or("default");
+                let cluster = self.dns.as_ref().map_or("cluster.local", Dns::cluster_domain);
+                format!("{service}.{namespace}.svc.{cluster}")
+            }
+        };
+        // A host of that domain must be a name, for it goes into the servers' files as it is.
+        format!("pod-0.{domain}").parse::<Host>().or_wrong().with_context(|| format!("`{service}` is no Service's name"))?;
+        Ok(domain)
+    }
+}
+
+/// This pod: from `--pod-name`, else from the container's host name.
+pub fn own_pod(pod: &PodArgs) -> Result<PodName> {
+    match &pod.pod_name {
+        Some(name) => Ok(name.clone()),
+        None => match std::env::var("HOSTNAME") {
+            Ok(name) => name.parse().or_wrong().context("HOSTNAME; set --pod-name or POD_NAME"),
+            Err(_) => Err(Wrong("this pod has no name: set --pod-name or POD_NAME".to_owned()).into()),
+        },
+    }
+}
+
+/// A group, and how its pods are reached and called.
+#[derive(Debug)]
+pub struct Subject {
+    /// The group.
+    pub group: Group,
+    /// The pod that is to be decided; none for a Sentinel.
+    pub me: Option<PodName>,
+    /// This pod's address.
+    pub my_ip: Option<IpAddr>,
+    /// The pod that leads a first boot.
+    pub first: PodName,
+    /// How many pods the group has.
+    pub replicas: u32,
+    /// The port of Redis.
+    pub port: u16,
+    /// After how long Sentinel finds a silent master down.
+    pub down_after: Duration,
+    /// Which pods are the group's.
+    pub selector: String,
+    /// How they are labelled.
+    pub scheme: Scheme,
+    /// What a Sentinel's own earlier file says.
+    pub kept: Option<Kept>,
+    announce: Announce,
+    domain: String,
+}
+
+impl Subject {
+    /// Makes the flags into a group. `me` is none for a Sentinel.
+    pub fn new(world: &World, group: Group, me: Option<PodName>, pod: &PodArgs, members: &Members, labels: &Labels) -> Result<Self> {
+        let Members { service, replicas, first_pod, port, announce, down_after } = members;
+        let first = match (first_pod, &me) {
+            (Some(first), _) => first.clone(),
+            (None, Some(me)) => me.sibling(0),
+            (None, None) => format!("{group}-0").parse().or_wrong().context("set --first-pod")?,
+        };
+        let set = me.as_ref().unwrap_or(&first).base();
+        let domain = world.service_domain(service.as_deref().unwrap_or(&format!("{set}-headless")))?;
+        let selector = selector(&group, labels);
+        Ok(Self {
+            group,
+            me,
+            my_ip: pod.pod_ip,
+            first,
+            replicas: *replicas,
+            port: *port,
+            down_after: *down_after,
+            selector,
+            scheme: scheme(labels),
+            kept: None,
+            announce: *announce,
+            domain,
+        })
+    }
+
+    /// Whether servers call themselves by host names.
+    pub fn by_hostname(&self) -> bool {
+        self.announce == Announce::Hostname
+    }
+
+    /// The host name of a pod.
+    pub fn host_name(&self, pod: &PodName) -> Host {
+        Host::Name(format!("{pod}.{}", self.domain))
+    }
+
+    /// How the Redis of a pod calls itself; none where that is an address that is not known.
+    pub fn announced(&self, pod: &PodName, ips: &[IpAddr]) -> Option<Endpoint> {
+        let host = match self.announce {
+            Announce::Hostname => self.host_name(pod),
+            Announce::Ip if Some(pod) == self.me.as_ref() => Host::Ip(self.my_ip?),
+            Announce::Ip => Host::Ip(*ips.first()?),
+        };
+        Some(Endpoint { host, port: self.port })
+    }
+}
+
+/// Which pods are a group's.
+pub fn selector(group: &Group, labels: &Labels) -> String {
+    let usual = || format!("app.kubernetes.io/instance={group},app.kubernetes.io/component=redis");
+    labels.selector.clone().unwrap_or_else(usual)
+}
+
+/// How they are labelled.
+pub fn scheme(labels: &Labels) -> Scheme {
+    let Labels { selector: _, label_key, master_value, replica_value } = labels;
+    Scheme { key: label_key.clone(), master: master_value.clone(), replica: replica_value.clone() }
+}
+
+/// Where the Sentinels are, and of how many the majority is taken.
+#[derive(Debug)]
+pub struct Council {
+    /// Those that were named.
+    pub named: Vec<Endpoint>,
+    /// The domain of the headless Service that names them.
+    pub service: Option<String>,
+    /// Of how many the majority is taken.
+    pub count: usize,
+    /// The port of Sentinel.
+    pub port: u16,
+}
+
+impl Council {
+    /// Makes the flags into a council.
+    pub fn new(world: &World, sentinels: &Sentinels) -> Result<Self> {
+        let Sentinels { named, sentinel_service, sentinel_count, sentinel_port } = sentinels;
+        let named: Vec<Endpoint> =
+            named.iter().map(|word| Endpoint::parse(word, *sentinel_port)).collect::<Result<_, _>>().or_wrong().context("--sentinel")?;
+        let service = sentinel_service.as_deref().map(|service| world.service_domain(service)).transpose()?;
+        let count = sentinel_count.unwrap_or(if service.is_some() { 3 } else { named.len() });
+        Ok(Self { named, service, count, port: *sentinel_port })
+    }
+
+    /// The usual quorum: a majority.
+    pub fn majority(&self) -> usize {
+        self.count / 2 + 1
+    }
+}
+
+/// How Redis and Sentinel are logged in to.
+#[derive(Default)]
+pub struct Logins {
+    /// Redis.
+    pub redis: Login,
+    /// Sentinel.
+    pub sentinel: Login,
+}
+
+impl Logins {
+    /// Reads the passwords: from their files, else from ORDAIN_PASSWORD and
+    /// ORDAIN_SENTINEL_PASSWORD.
+    pub fn read(secrets: &Secrets) -> Result<Self> {
+        use std::os::unix::ffi::{OsStrExt, OsStringExt};
+        let Secrets { password_file, user, sentinel_password_file, sentinel_user } = secrets;
+        let password = |file: Option<&Path>, variable: &str, what: &str| -> Result<Option<Vec<u8>>> {
+            let (password, origin) = match (file, std::env::var_os(variable)) {
+                (Some(path), _) => {
+                    let mut bytes = files::read(path, what).or_wrong()?;
+                    // An editor ends the last line; `\r\n` where it is an editor of Windows.
+                    if bytes.ends_with(b"\n") {
+                        bytes.pop();
+                        if bytes.ends_with(b"\r") {
+                            bytes.pop();
+                        }
+                    }
+                    (bytes, format!("{what} `{}`", path.display()))
+                }
+                (None, Some(value)) => (value.into_vec(), variable.to_owned()),
+                (None, None) => return Ok(None),
+            };
+            if password.is_empty() {
+                return Err(Wrong(format!("{origin} is empty: give a password, or leave it away for none")).into());
+            }
+            Ok(Some(password))
+        };
+        let bytes = |user: &Option<std::ffi::OsString>| user.as_ref().map(|user| user.as_bytes().to_vec());
+        Ok(Self {
+            redis: Login { user: bytes(user), password: password(password_file.as_deref(), "ORDAIN_PASSWORD", "the password file")? },
+            sentinel: Login {
+                user: bytes(sentinel_user),
+                password: password(sentinel_password_file.as_deref(), "ORDAIN_SENTINEL_PASSWORD", "the Sentinel's password file")?,
+            },
+        })
+    }
+}

@@ -1,0 +1,370 @@
+//! What a pod shall be, of whom, and why: a pure function of the evidence.
+//!
+//! To lead takes proof; to follow takes the newest claim. Silence is never proof.
+
+use std::time::Duration;
+
+use super::evidence::{Evidence, Heard, Peer, RecordSeen, Role, Sentinel, SentinelAnswer};
+use super::identity::{Endpoint, PodName};
+use super::record::{Claim, Step};
+
+/// How long Sentinel may take for a failover once it finds the master down: election, promotion
+/// and the announcement to the other Sentinels.
+pub const FAILOVER: Duration = Duration::from_secs(10);
+
+/// A decision with its reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// What to be.
+    pub part: Part,
+    /// What the record must say before that is acted upon: created where it is absent, else moved.
+    pub record: Option<Claim>,
+    /// The reason, in one line.
+    pub why: String,
+}
+
+/// What a pod shall be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// The master.
+    Lead(Claim),
+    /// Behind the claimed master: its replica, or a Sentinel that watches it.
+    Follow(Claim),
+    /// Not decidable from this evidence: look again.
+    Undecided,
+}
+
+impl Decision {
+    fn lead(claim: Claim, record: Option<Claim>, why: impl Into<String>) -> Self {
+        Self { part: Part::Lead(claim), record, why: why.into() }
+    }
+
+    fn follow(claim: Claim, record: Option<Claim>, why: impl Into<String>) -> Self {
+        Self { part: Part::Follow(claim), record, why: why.into() }
+    }
+
+    fn undecided(why: impl Into<String>) -> Self {
+        Self { part: Part::Undecided, record: None, why: why.into() }
+    }
+}
+
+/// Whether asking may end although some sources are silent: a majority of the Sentinels, the
+/// record, and every peer that has answered agree on a master that lives.
+pub fn is_settled(evidence: &Evidence) -> bool {
+    let living = evidence.living_masters();
+    let [master] = living[..] else { return false };
+    let record_agrees = match &evidence.record {
+        RecordSeen::Present(record) => record.claim.master == *master,
+        RecordSeen::NotKept => true,
+        RecordSeen::Pending | RecordSeen::Absent | RecordSeen::Unknown(_) => false,
+    };
+    let names = |at: &Endpoint| evidence.member_at(&at.host) == Some(master);
+    let agreeing = evidence.watches().filter(|(_, watch)| names(&watch.master)).count();
+    let dissent = evidence.watches().any(|(_, watch)| !names(&watch.master))
+        || evidence.kept.as_ref().is_some_and(|kept| !names(&kept.master));
+    record_agrees && !dissent && agreeing >= evidence.majority()
+}
+
+/// What the pod `evidence.me` shall start as.
+pub fn for_redis(evidence: &Evidence) -> Decision {
+    let Some(me) = &evidence.me else { return Decision::undecided("no pod was named") };
+    match newest(evidence) {
+        Newest::Claim(claim, by) if claim.master == *me => lead_or_yield(evidence, claim, &by),
+        Newest::Claim(claim, by) => {
+            let why = format!("follows {}: {by} at epoch {}", claim.master, claim.epoch);
+            Decision::follow(claim.clone(), forward(evidence, &claim), why)
+        }
+        Newest::Undecided(why) => Decision::undecided(why),
+        Newest::None => without_claim(evidence),
+    }
+}
+
+/// Which master a Sentinel shall watch.
+pub fn for_sentinel(evidence: &Evidence) -> Decision {
+    let newest = newest(evidence);
+    let living = evidence.living_masters();
+    match (newest, &living[..]) {
+        // Named and not alive, while exactly one other lives: the record moves to the living one first.
+        (Newest::Claim(claim, by), [alive]) if claim.master != **alive => {
+            let moved = Claim { master: (*alive).clone(), epoch: highest_epoch(evidence) + 1 };
+            let why = format!("watches {alive}, the only living master, though {by} says {}", claim.master);
+            Decision::follow(moved.clone(), Some(moved), why)
+        }
+        (Newest::Claim(claim, by), _) => {
+            let why = format!("watches {}: {by} at epoch {}", claim.master, claim.epoch);
+            let record = match &evidence.record {
+                RecordSeen::Present(record) if record.against(&claim) == Step::Move => Some(claim.clone()),
+                _ => forward(evidence, &claim),
+            };
+            Decision::follow(claim, record, why)
+        }
+        (Newest::Undecided(why), _) => Decision::undecided(why),
+        (Newest::None, _) => without_claim(evidence),
+    }
+}
+
+/// The newest claim, if there is one that can be acted upon.
+enum Newest {
+    /// Nobody claims anything.
+    None,
+    /// The claim, and who makes it.
+    Claim(Claim, String),
+    /// There are claims, and none that can be acted upon.
+    Undecided(String),
+}
+
+fn newest(evidence: &Evidence) -> Newest {
+    let recorded = match &evidence.record {
+        RecordSeen::Present(record) => Some(&record.claim),
+        _ => None,
+    };
+    let told = evidence.watches().map(|(at, watch)| (format!("Sentinel {at}"), &watch.master, watch.config_epoch));
+    let kept = evidence.kept.iter().map(|kept| ("the own earlier file".to_owned(), &kept.master, kept.config_epoch));
+    let told: Vec<_> = told.chain(kept).collect();
+    let Some(epoch) = told.iter().map(|(_, _, epoch)| *epoch).chain(recorded.map(|claim| claim.epoch)).max() else {
+        return Newest::None;
+    };
+
+    let mut masters: Vec<PodName> = recorded.filter(|claim| claim.epoch == epoch).map(|claim| claim.master.clone()).into_iter().collect();
+    for (who, at, _) in told.iter().filter(|(_, _, said)| *said == epoch) {
+        match evidence.member_at(&at.host) {
+            Some(pod) => masters.push(pod.clone()),
+            // An address that outlived its pod, or a foreign master at an address that was used again.
+            None => {
+                return Newest::Undecided(format!(
+                    "is undecided: {who} names {at} at epoch {epoch}, which is no pod of this group: if it never will be again, `SENTINEL REMOVE` the group there"
+                ));
+            }
+        }
+    }
+    masters.sort();
+    masters.dedup();
+    match &masters[..] {
+        [master] => {
+            let by = sayers(evidence, master, epoch);
+            Newest::Claim(Claim { master: master.clone(), epoch }, by)
+        }
+        _ => equal_epochs(evidence, &masters, epoch),
+    }
+}
+
+/// Equal epochs that name different masters: the verified majority, else the only living master.
+fn equal_epochs(evidence: &Evidence, masters: &[PodName], epoch: u64) -> Newest {
+    let living = evidence.living_masters();
+    let names = |at: &Endpoint, master: &PodName| evidence.member_at(&at.host) == Some(master);
+    let has_majority = |master: &&&PodName| {
+        let agreeing = evidence.watches().filter(|(_, w)| w.config_epoch == epoch && names(&w.master, master)).count();
+        agreeing >= evidence.majority()
+    };
+    let verified = living.iter().find(has_majority);
+    match (verified, &living[..]) {
+        (Some(master), _) => Newest::Claim(
+            Claim { master: (**master).clone(), epoch },
+            "of several masters that are claimed a majority of the Sentinels names it and it lives".to_owned(),
+        ),
+        (None, [master]) => Newest::Claim(
+            Claim { master: (**master).clone(), epoch },
+            "of several masters that are claimed it alone lives".to_owned(),
+        ),
+        (None, _) => {
+            let names: Vec<_> = masters.iter().map(ToString::to_string).collect();
+            Newest::Undecided(format!(
+                "is undecided: {} are claimed as master at the same epoch {epoch} and {} of them live: stop the wrong one",
+                names.join(" and "),
+                living.len(),
+            ))
+        }
+    }
+}
+
+/// Who claims `master` at `epoch`, in words.
+fn sayers(evidence: &Evidence, master: &PodName, epoch: u64) -> String {
+    let recorded = matches!(&evidence.record, RecordSeen::Present(r) if r.claim.master == *master && r.claim.epoch == epoch);
+    let sentinels = evidence
+        .watches()
+        .filter(|(_, watch)| watch.config_epoch == epoch && evidence.member_at(&watch.master.host) == Some(master))
+        .count();
+    let mut sayers = Vec::new();
+    if recorded {
+        sayers.push("the record".to_owned());
+    }
+    if sentinels > 0 {
+        sayers.push(format!("{sentinels} of {} Sentinels", evidence.sentinels.len()));
+    }
+    if sayers.is_empty() {
+        sayers.push("the own earlier file".to_owned());
+    }
+    sayers.join(" and ")
+}
+
+fn highest_epoch(evidence: &Evidence) -> u64 {
+    let recorded = match &evidence.record {
+        RecordSeen::Present(record) => record.claim.epoch,
+        _ => 0,
+    };
+    let told = evidence.watches().map(|(_, watch)| watch.config_epoch);
+    told.chain(evidence.kept.iter().map(|kept| kept.config_epoch)).fold(recorded, u64::max)
+}
+
+/// What the record must be made to say for a claim that is followed: created where it is missing,
+/// moved where the claim is newer and its master answers as master, or where a majority of all
+/// Sentinels agrees on the only living master.
+fn forward(evidence: &Evidence, claim: &Claim) -> Option<Claim> {
+    let living = evidence.living_masters();
+    let moves = match &evidence.record {
+        RecordSeen::Absent => true,
+        RecordSeen::Present(record) => match record.against(claim) {
+            Step::Move => living.contains(&&claim.master),
+            Step::Disputed => {
+                let names = |at: &Endpoint| evidence.member_at(&at.host) == Some(&claim.master);
+                let agreeing = evidence.watches().filter(|(_, watch)| names(&watch.master)).count();
+                living[..] == [&claim.master] && agreeing >= evidence.majority()
+            }
+            Step::Holds | Step::Older => false,
+        },
+        RecordSeen::Unknown(_) | RecordSeen::Pending | RecordSeen::NotKept => false,
+    };
+    moves.then(|| claim.clone())
+}
+
+/// The newest claim names this pod: it leads if it can prove that it may.
+fn lead_or_yield(evidence: &Evidence, claim: Claim, by: &str) -> Decision {
+    match &evidence.living_masters()[..] {
+        [] => {}
+        [other] => {
+            let moved = Claim { master: (*other).clone(), epoch: highest_epoch(evidence) + 1 };
+            let why = format!("follows {other}, which lives as master, though {by} names {}", claim.master);
+            let record = (evidence.record != RecordSeen::NotKept).then(|| moved.clone());
+            return Decision::follow(moved, record, why);
+        }
+        several => return Decision::undecided(several_masters(several)),
+    }
+    if let RecordSeen::Unknown(failure) = &evidence.record {
+        return Decision::undecided(format!(
+            "is undecided: {by} names it, and the record, which may name another, cannot be read ({failure})"
+        ));
+    }
+    let record = match &evidence.record {
+        RecordSeen::Absent => Some(claim.clone()),
+        RecordSeen::Present(record) => (record.against(&claim) == Step::Move).then(|| claim.clone()),
+        RecordSeen::Unknown(_) | RecordSeen::Pending | RecordSeen::NotKept => None,
+    };
+    match failover_risk(evidence) {
+        None => Decision::lead(claim.clone(), record, format!("leads: {by} at epoch {}, and no failover can be under way", claim.epoch)),
+        Some(_) if evidence.waited >= evidence.down_after + FAILOVER => Decision::lead(
+            claim.clone(),
+            record,
+            format!("leads: {by} at epoch {}, and no failover came in {:?}", claim.epoch, evidence.down_after + FAILOVER),
+        ),
+        Some(risk) => Decision::undecided(format!("waits for Sentinel: {by} names it, but {risk}")),
+    }
+}
+
+/// Why a failover may be under way; `None` where that is ruled out.
+fn failover_risk(evidence: &Evidence) -> Option<String> {
+    // Whatever is not known to be down may be a replica that Sentinel can elect.
+    let electable = |peer: &&Peer| match &peer.heard {
+        Heard::Answer(Role::Replica { .. }) | Heard::Pending => true,
+        Heard::Answer(Role::Master) => false,
+        Heard::Failed(failure) => !failure.proves_nothing_runs(),
+    };
+    let candidate = evidence.peers.iter().find(electable)?;
+    if evidence.sentinel_count == 0 && evidence.sentinels.is_empty() {
+        return None;
+    }
+    let room = (evidence.down_after / 5).min(Duration::from_secs(1));
+    let mut calm = 0;
+    for (at, watch) in evidence.watches() {
+        if evidence.member_at(&watch.master.host) != evidence.me.as_ref() {
+            return Some(format!("Sentinel {at} names {}", watch.master));
+        }
+        if watch.failover_in_progress {
+            return Some(format!("Sentinel {at} is failing over"));
+        }
+        if watch.finds_master_down {
+            return Some(format!("Sentinel {at} finds it down"));
+        }
+        if watch.last_ok_ping + room > evidence.down_after {
+            return Some(format!("Sentinel {at} is about to find it down"));
+        }
+        calm += 1;
+    }
+    (calm < evidence.majority())
+        .then(|| format!("only {calm} Sentinels of the majority of {} say so, and {} could be elected", evidence.majority(), candidate.pod))
+}
+
+/// Nobody claims anything: a master that lives is taken as it is, else it may be a first boot.
+fn without_claim(evidence: &Evidence) -> Decision {
+    let kept_anywhere = match &evidence.record {
+        RecordSeen::Unknown(failure) => {
+            return Decision::undecided(format!("is undecided: no Sentinel knows a master and the record cannot be read ({failure})"));
+        }
+        RecordSeen::Present(_) | RecordSeen::Pending => return Decision::undecided("is undecided: the record has not been heard"),
+        RecordSeen::Absent => true,
+        RecordSeen::NotKept => false,
+    };
+    match &evidence.living_masters()[..] {
+        [] => {}
+        [master] => {
+            let claim = Claim { master: (*master).clone(), epoch: 0 };
+            let record = kept_anywhere.then(|| claim.clone());
+            return Decision::follow(claim, record, format!("follows {master}: nobody claims a master, and it alone lives as one"));
+        }
+        several => return Decision::undecided(several_masters(several)),
+    }
+    if let Some(obstacle) = first_boot_obstacle(evidence, kept_anywhere) {
+        return Decision::undecided(format!("is undecided: {obstacle}"));
+    }
+    let claim = Claim { master: evidence.first.clone(), epoch: 0 };
+    if evidence.me.as_ref() == Some(&evidence.first) {
+        let why = if kept_anywhere {
+            "leads: a first boot, for there is no record, no claim and no master, and it is the first pod"
+        } else {
+            "leads: a first boot, for nobody claims a master or lives as one, and it is the first pod"
+        };
+        return Decision::lead(claim.clone(), kept_anywhere.then_some(claim), why);
+    }
+    if kept_anywhere {
+        return Decision::undecided(format!("waits for {}, the first pod, to create the record", evidence.first));
+    }
+    let why = format!("follows {}: a first boot, and that is the first pod", evidence.first);
+    Decision::follow(claim, None, why)
+}
+
+/// Why this cannot be taken for a first boot.
+fn first_boot_obstacle(evidence: &Evidence, record_proves_it: bool) -> Option<String> {
+    for Peer { pod, heard, .. } in &evidence.peers {
+        match heard {
+            // Without a record the others start before the first pod, and wait for it as its replicas.
+            Heard::Answer(Role::Replica { of }) if record_proves_it || evidence.member_at(&of.host) != Some(&evidence.first) => {
+                return Some(format!("{pod} runs as a replica of {of}, though nobody claims a master"));
+            }
+            Heard::Failed(failure) if !record_proves_it && !failure.proves_nothing_runs() => {
+                return Some(format!("{pod} gave no answer ({failure}), and without a record silence proves nothing"));
+            }
+            _ => {}
+        }
+    }
+    if record_proves_it {
+        return None;
+    }
+    for Sentinel { at, heard } in &evidence.sentinels {
+        match heard {
+            Heard::Failed(failure) if !failure.proves_nothing_runs() => {
+                return Some(format!("Sentinel {at} gave no answer ({failure}), and without a record silence proves nothing"));
+            }
+            Heard::Pending | Heard::Failed(_) | Heard::Answer(SentinelAnswer::Unaware | SentinelAnswer::Watching(_)) => {}
+        }
+    }
+    let unfound = evidence.discovery.as_ref().filter(|failure| !failure.proves_nothing_runs())?;
+    Some(format!("the Sentinels could not be looked up ({unfound})"))
+}
+
+fn several_masters(masters: &[&PodName]) -> String {
+    let names: Vec<_> = masters.iter().map(ToString::to_string).collect();
+    format!("is undecided: {} live as masters: stop the wrong one, its data is lost to whoever follows the other", names.join(" and "))
+}
+
+#[cfg(test)]
+#[path = "decision_tests.rs"]
+mod tests;

@@ -1,0 +1,268 @@
+//! Everything that was observed before a decision: each source with its answer or its failure.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::identity::{Endpoint, Host, PodName};
+use super::record::Record;
+
+/// Why a source gave no answer. Kept as what it was, for they prove different things.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// The name has no address: nothing of that name runs.
+    NoSuchHost,
+    /// The host answered that nothing listens there.
+    Refused,
+    /// Silence.
+    TimedOut,
+    /// It answered that we may not ask: a password, an ACL rule, RBAC.
+    NotAllowed(String),
+    /// It answered, and not what such a server answers.
+    Nonsense(String),
+    /// Any other fault between us and it.
+    Unreachable(String),
+}
+
+impl Failure {
+    /// Whether nothing runs there, as far as one can know without the API server.
+    pub fn proves_nothing_runs(&self) -> bool {
+        matches!(self, Self::NoSuchHost | Self::Refused)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchHost => f.write_str("no such host"),
+            Self::Refused => f.write_str("connection refused"),
+            Self::TimedOut => f.write_str("timed out"),
+            Self::NotAllowed(reason) => write!(f, "not allowed: {reason}"),
+            Self::Nonsense(reason) => write!(f, "nonsense: {reason}"),
+            Self::Unreachable(reason) => write!(f, "unreachable: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// What has come back from a source so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard<T> {
+    /// Nothing yet.
+    Pending,
+    /// Its answer.
+    Answer(T),
+    /// It failed.
+    Failed(Failure),
+}
+
+impl<T> Heard<T> {
+    /// The answer, if there is one.
+    pub fn answer(&self) -> Option<&T> {
+        match self {
+            Self::Answer(answer) => Some(answer),
+            Self::Pending | Self::Failed(_) => None,
+        }
+    }
+}
+
+impl<T> From<Result<T, Failure>> for Heard<T> {
+    fn from(result: Result<T, Failure>) -> Self {
+        match result {
+            Ok(answer) => Self::Answer(answer),
+            Err(failure) => Self::Failed(failure),
+        }
+    }
+}
+
+/// What a Sentinel says of the group (`SENTINEL MASTER`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SentinelAnswer {
+    /// It does not know the group.
+    Unaware,
+    /// It watches the group.
+    Watching(Watch),
+}
+
+/// A Sentinel's view of a group that it watches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watch {
+    /// The master's address (`ip`, `port`).
+    pub master: Endpoint,
+    /// The epoch of the failover that made it so (`config-epoch`).
+    pub config_epoch: u64,
+    /// `s_down` or `o_down` among the flags: it finds the master down.
+    pub finds_master_down: bool,
+    /// `failover_in_progress` among the flags: it is replacing the master.
+    pub failover_in_progress: bool,
+    /// Since the master last answered its ping (`last-ok-ping-reply`).
+    pub last_ok_ping: Duration,
+    /// How many other Sentinels it knows for the group (`num-other-sentinels`).
+    pub other_sentinels: usize,
+}
+
+/// What a Redis says it is (`ROLE`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    /// A master.
+    Master,
+    /// A replica of another.
+    Replica {
+        /// The master that it follows.
+        of: Endpoint,
+    },
+}
+
+/// One of the Sentinels that were named, and what it answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sentinel {
+    /// Where it was asked.
+    pub at: Endpoint,
+    /// Its answer.
+    pub heard: Heard<SentinelAnswer>,
+}
+
+/// Another pod of the group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Its name.
+    pub pod: PodName,
+    /// The addresses that the API server or DNS gives for it; none where it does not exist.
+    pub ips: Vec<IpAddr>,
+    /// What its Redis answered.
+    pub heard: Heard<Role>,
+}
+
+/// What is known of the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordSeen {
+    /// It exists.
+    Present(Record),
+    /// The API server said that it does not exist.
+    Absent,
+    /// Nobody could say.
+    Unknown(Failure),
+    /// Not asked for yet.
+    Pending,
+    /// None is kept: there is no Kubernetes here.
+    NotKept,
+}
+
+/// What a Sentinel's own earlier file says of the group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The master's address.
+    pub master: Endpoint,
+    /// The epoch of the failover that made it so.
+    pub config_epoch: u64,
+}
+
+/// All that a decision rests on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// The pod that is to be decided; none for a Sentinel, which is no member of the group.
+    pub me: Option<PodName>,
+    /// The address under which this pod is reached, where claims may name it by IP.
+    pub my_ip: Option<IpAddr>,
+    /// The pod that leads a first boot.
+    pub first: PodName,
+    /// Of how many Sentinels the majority is taken, at least.
+    pub sentinel_count: usize,
+    /// After how long Sentinel finds a silent master down.
+    pub down_after: Duration,
+    /// How long this run has been looking.
+    pub waited: Duration,
+    /// Every Sentinel that was named or found.
+    pub sentinels: Vec<Sentinel>,
+    /// Why the Sentinels could not be found by their Service's name, where that failed.
+    pub discovery: Option<Failure>,
+    /// The record.
+    pub record: RecordSeen,
+    /// Every other pod of the group.
+    pub peers: Vec<Peer>,
+    /// The Sentinel's own earlier file.
+    pub kept: Option<Kept>,
+}
+
+impl Evidence {
+    /// The views of the Sentinels that watch the group.
+    pub fn watches(&self) -> impl Iterator<Item = (&Endpoint, &Watch)> {
+        self.sentinels.iter().filter_map(|sentinel| match sentinel.heard.answer() {
+            Some(SentinelAnswer::Watching(watch)) => Some((&sentinel.at, watch)),
+            _ => None,
+        })
+    }
+
+    /// The peers that answer as master.
+    pub fn living_masters(&self) -> Vec<&PodName> {
+        let lives = |peer: &&Peer| peer.heard.answer() == Some(&Role::Master);
+        self.peers.iter().filter(lives).map(|peer| &peer.pod).collect()
+    }
+
+    /// The member that listens at `host`: by its announced name, else by its address.
+    pub fn member_at(&self, host: &Host) -> Option<&PodName> {
+        let members = || self.me.iter().chain(self.peers.iter().map(|peer| &peer.pod));
+        match host {
+            Host::Name(_) => {
+                let named = host.pod()?;
+                members().find(|&pod| *pod == named)
+            }
+            Host::Ip(ip) if self.my_ip == Some(*ip) => self.me.as_ref(),
+            Host::Ip(ip) => self.peers.iter().find(|peer| peer.ips.contains(ip)).map(|peer| &peer.pod),
+        }
+    }
+
+    /// How many Sentinels are a majority: of the configured count, or of what they know where
+    /// that is more.
+    pub fn majority(&self) -> usize {
+        let known = self.watches().map(|(_, watch)| watch.other_sentinels + 1).max().unwrap_or(0);
+        self.sentinel_count.max(known) / 2 + 1
+    }
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fn line<T>(f: &mut fmt::Formatter<'_>, what: impl fmt::Display, heard: &Heard<T>, say: impl Fn(&T) -> String) -> fmt::Result {
+            match heard {
+                Heard::Pending => writeln!(f, "{what}: not waited for"),
+                Heard::Failed(failure) => writeln!(f, "{what}: {failure}"),
+                Heard::Answer(answer) => writeln!(f, "{what}: {}", say(answer)),
+            }
+        }
+        match &self.record {
+            RecordSeen::Present(record) => writeln!(f, "record: {record}")?,
+            RecordSeen::Absent => writeln!(f, "record: does not exist")?,
+            RecordSeen::Unknown(failure) => writeln!(f, "record: {failure}")?,
+            RecordSeen::Pending => writeln!(f, "record: not waited for")?,
+            RecordSeen::NotKept => writeln!(f, "record: none is kept without Kubernetes")?,
+        }
+        if let Some(failure) = &self.discovery {
+            writeln!(f, "Sentinels: {failure}")?;
+        }
+        for Sentinel { at, heard } in &self.sentinels {
+            line(f, format_args!("Sentinel {at}"), heard, |answer| match answer {
+                SentinelAnswer::Unaware => "does not know the group".to_owned(),
+                SentinelAnswer::Watching(watch) => format!(
+                    "{} at epoch {}, {}{}last ping {:?} ago, {} other Sentinels",
+                    watch.master,
+                    watch.config_epoch,
+                    if watch.finds_master_down { "down, " } else { "" },
+                    if watch.failover_in_progress { "failover under way, " } else { "" },
+                    watch.last_ok_ping,
+                    watch.other_sentinels,
+                ),
+            })?;
+        }
+        for Peer { pod, heard, .. } in &self.peers {
+            line(f, pod, heard, |role| match role {
+                Role::Master => "master".to_owned(),
+                Role::Replica { of } => format!("replica of {of}"),
+            })?;
+        }
+        if let Some(kept) = &self.kept {
+            writeln!(f, "own earlier file: {} at epoch {}", kept.master, kept.config_epoch)?;
+        }
+        Ok(())
+    }
+}

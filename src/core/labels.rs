@@ -1,0 +1,232 @@
+//! The labels as a function of the record: which pods are patched, and in which order.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use super::identity::{Host, PodName};
+use super::record::Record;
+
+/// The annotation that fences the labels.
+pub const STAMP: &str = "ordain.dev/transition";
+
+/// The label's key and its two values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scheme {
+    /// The label's key.
+    pub key: String,
+    /// What the master carries.
+    pub master: String,
+    /// What a replica carries.
+    pub replica: String,
+}
+
+/// Which state of the record a pod was labelled by: the Lease's uid and its transitions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    uid: String,
+    transitions: u64,
+}
+
+impl Stamp {
+    /// The stamp of a record.
+    pub fn of(record: &Record) -> Self {
+        Self { uid: record.uid.clone(), transitions: record.transitions }
+    }
+
+    /// Whether `self` was made by a later state of the same record. Another Lease's stamp is
+    /// never newer.
+    fn is_newer_than(&self, other: &Self) -> bool {
+        self.uid == other.uid && self.transitions > other.transitions
+    }
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.uid, self.transitions)
+    }
+}
+
+impl FromStr for Stamp {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (uid, transitions) = text.rsplit_once('/').ok_or(())?;
+        Ok(Self { uid: uid.to_owned(), transitions: transitions.parse().map_err(|_| ())? })
+    }
+}
+
+/// A pod of the group as it was listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pod {
+    /// Its name.
+    pub name: PodName,
+    /// Its resourceVersion, opaque: a patch under it fails where the pod has changed since.
+    pub version: String,
+    /// Its addresses.
+    pub ips: Vec<IpAddr>,
+    /// What it carries under the label's key.
+    pub label: Option<String>,
+    /// What it carries as stamp; none where that is missing or nobody's.
+    pub stamp: Option<Stamp>,
+}
+
+/// The pod that listens at `host`: by its announced name, else by its address.
+pub fn pod_at<'a>(pods: &'a [Pod], host: &Host) -> Option<&'a Pod> {
+    match host {
+        Host::Ip(ip) => pods.iter().find(|pod| pod.ips.contains(ip)),
+        Host::Name(_) => {
+            let named = host.pod()?;
+            pods.iter().find(|pod| pod.name == named)
+        }
+    }
+}
+
+/// One write: this label and this stamp on this pod, if it is still as it was listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Patch {
+    /// The pod.
+    pub pod: PodName,
+    /// The resourceVersion under which it was listed.
+    pub version: String,
+    /// The label's value.
+    pub label: String,
+    /// The stamp.
+    pub stamp: Stamp,
+}
+
+/// What a run of labelling has to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Plan {
+    /// A pod carries a newer stamp: a later run has been here, this one ends.
+    Superseded,
+    /// First all the others, at once; when they are done, the master. So there may be a moment
+    /// without a master label, and never one with two.
+    Write {
+        /// Every pod but the master.
+        others: Vec<Patch>,
+        /// The pod that the record names, if it exists and differs.
+        master: Option<Patch>,
+    },
+}
+
+/// Plans the labels of `pods`, listed after `record` had been moved and before it was read again.
+pub fn plan(record: &Record, pods: &[Pod], scheme: &Scheme) -> Plan {
+    let stamp = Stamp::of(record);
+    if pods.iter().filter_map(|pod| pod.stamp.as_ref()).any(|seen| seen.is_newer_than(&stamp)) {
+        return Plan::Superseded;
+    }
+    let patch = |pod: &Pod, label: &str| {
+        let is_right = pod.label.as_deref() == Some(label) && pod.stamp.as_ref() == Some(&stamp);
+        (!is_right).then(|| Patch {
+            pod: pod.name.clone(),
+            version: pod.version.clone(),
+            label: label.to_owned(),
+            stamp: stamp.clone(),
+        })
+    };
+    let (master, others): (Vec<_>, Vec<_>) = pods.iter().partition(|pod| pod.name == record.claim.master);
+    Plan::Write {
+        others: others.into_iter().filter_map(|pod| patch(pod, &scheme.replica)).collect(),
+        master: master.into_iter().find_map(|pod| patch(pod, &scheme.master)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::identity::Endpoint;
+    use crate::core::record::Claim;
+
+    fn record(master: &str, transitions: u64) -> Record {
+        Record {
+            uid: "lease".into(),
+            version: "1".into(),
+            transitions,
+            claim: Claim { master: master.parse().unwrap(), epoch: transitions },
+            address: Endpoint::parse(master, 6379).unwrap(),
+        }
+    }
+
+    fn pod(name: &str, label: Option<&str>, stamp: Option<&str>) -> Pod {
+        Pod {
+            name: name.parse().unwrap(),
+            version: format!("v-{name}"),
+            ips: vec![format!("192.0.2.{}", name.len() + usize::from(*name.as_bytes().last().unwrap() - b'0')).parse().unwrap()],
+            label: label.map(str::to_owned),
+            stamp: stamp.map(|text| text.parse().unwrap()),
+        }
+    }
+
+    fn scheme() -> Scheme {
+        Scheme { key: "role".into(), master: "master".into(), replica: "slave".into() }
+    }
+
+    /// What is written, in order: `pod=label`, a bar before the master.
+    fn writes(record: &Record, pods: &[Pod]) -> String {
+        match plan(record, pods, &scheme()) {
+            Plan::Superseded => "superseded".to_owned(),
+            Plan::Write { others, master } => {
+                let say = |patch: &Patch| format!("{}={}", patch.pod, patch.label);
+                let others: Vec<_> = others.iter().map(say).collect();
+                format!("{} | {}", others.join(" "), master.as_ref().map(say).unwrap_or_default())
+            }
+        }
+    }
+
+    #[test]
+    fn the_old_masters_label_goes_before_the_new_one_comes() {
+        let pods = [
+            pod("redis-0", Some("master"), Some("lease/1")),
+            pod("redis-1", Some("slave"), Some("lease/1")),
+            pod("redis-2", None, None),
+        ];
+        assert_eq!(writes(&record("redis-1", 2), &pods), "redis-0=slave redis-2=slave | redis-1=master");
+    }
+
+    #[test]
+    fn every_pod_is_stamped_also_where_its_label_was_right() {
+        let pods = [pod("redis-0", Some("slave"), Some("lease/1")), pod("redis-1", Some("slave"), Some("lease/2"))];
+        assert_eq!(writes(&record("redis-9", 2), &pods), "redis-0=slave | ");
+    }
+
+    #[test]
+    fn a_strangers_edit_is_put_right_though_the_stamp_is_current() {
+        assert_eq!(writes(&record("redis-0", 2), &[pod("redis-1", Some("master"), Some("lease/2"))]), "redis-1=slave | ");
+    }
+
+    #[test]
+    fn a_late_run_sees_a_newer_stamp_and_ends() {
+        assert_eq!(writes(&record("redis-0", 2), &[pod("redis-1", Some("slave"), Some("lease/3"))]), "superseded");
+    }
+
+    #[test]
+    fn the_stamp_of_a_deleted_lease_is_older_whatever_its_number() {
+        assert_eq!(writes(&record("redis-0", 0), &[pod("redis-0", Some("master"), Some("gone/9"))]), " | redis-0=master");
+    }
+
+    #[test]
+    fn nothing_is_written_where_all_is_right() {
+        let pods = [pod("redis-0", Some("master"), Some("lease/2")), pod("redis-1", Some("slave"), Some("lease/2"))];
+        assert_eq!(writes(&record("redis-0", 2), &pods), " | ");
+    }
+
+    #[test]
+    fn a_patch_carries_the_version_that_was_listed() {
+        let Plan::Write { master: Some(patch), .. } = plan(&record("redis-0", 2), &[pod("redis-0", None, None)], &scheme()) else {
+            panic!("the master is patched");
+        };
+        assert_eq!((patch.version.as_str(), patch.stamp.to_string().as_str()), ("v-redis-0", "lease/2"));
+    }
+
+    #[test]
+    fn a_pod_is_found_by_its_host_name_or_by_its_ip() {
+        let pods = [pod("redis-0", None, None), pod("redis-1", None, None)];
+        let found = |host: &str| pod_at(&pods, &host.parse().unwrap()).map(|pod| pod.name.to_string());
+        assert_eq!(found("redis-1.redis-headless.demo.svc.cluster.local"), Some("redis-1".into()));
+        assert_eq!(found("192.0.2.8"), Some("redis-1".into()));
+        assert_eq!(found("192.0.2.99"), None);
+        assert_eq!(found("redis-7.redis-headless"), None);
+        assert_eq!(found("cache-1.redis-headless"), None);
+    }
+}

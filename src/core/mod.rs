@@ -1,0 +1,15 @@
+//! What is decided: pure functions over plain values.
+//!
+//! Nothing here reads a clock, a file, a socket or the environment, and nothing here knows
+//! `edge` or `commands`.
+
+pub mod conf;
+pub mod decision;
+pub mod evidence;
+pub mod failover;
+pub mod identity;
+pub mod labels;
+pub mod record;
+pub mod redis_conf;
+pub mod sentinel_conf;
+pub mod template;

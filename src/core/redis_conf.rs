@@ -1,0 +1,67 @@
+//! What `redis.conf` says.
+
+use serde::Serialize;
+
+use super::conf::{Unwritable, quote};
+use super::identity::Endpoint;
+
+/// The built-in template.
+pub const TEMPLATE: &str = include_str!("../../templates/redis.conf.tera");
+
+/// What a Redis needs to know, as it is.
+#[derive(Debug)]
+pub struct RedisConf<'a> {
+    /// The port to listen on.
+    pub port: u16,
+    /// The data directory.
+    pub dir: &'a [u8],
+    /// How this Redis names itself to its master and to Sentinel.
+    pub announce: &'a Endpoint,
+    /// The master to follow; none for a master.
+    pub master: Option<&'a Endpoint>,
+    /// The ACL user under which a replica speaks to its master.
+    pub user: Option<&'a [u8]>,
+    /// The password of this Redis and of its master.
+    pub password: Option<&'a [u8]>,
+}
+
+/// The same as the template sees it: every value quoted.
+#[derive(Debug, Serialize)]
+pub struct Values {
+    port: u16,
+    dir: String,
+    announce: Address,
+    master: Option<Address>,
+    user: Option<String>,
+    password: Option<String>,
+}
+
+/// A host and a port, both safe to stand bare in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Address {
+    host: String,
+    port: u16,
+}
+
+impl From<&Endpoint> for Address {
+    fn from(endpoint: &Endpoint) -> Self {
+        Self { host: endpoint.host.to_string(), port: endpoint.port }
+    }
+}
+
+impl RedisConf<'_> {
+    /// Quotes every value.
+    ///
+    /// # Errors
+    /// A value that Redis could not read back.
+    pub fn values(&self) -> Result<Values, Unwritable> {
+        Ok(Values {
+            port: self.port,
+            dir: quote("the data directory", self.dir)?,
+            announce: self.announce.into(),
+            master: self.master.map(Address::from),
+            user: self.user.map(|user| quote("the user", user)).transpose()?,
+            password: self.password.map(|password| quote("the password", password)).transpose()?,
+        })
+    }
+}

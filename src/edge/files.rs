@@ -1,0 +1,131 @@
+//! Files: read whole, written whole or not at all.
+
+use std::fs::{File, Permissions};
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use tempfile::NamedTempFile;
+
+/// A file that has been begun beside its place: whoever holds one knows that the folder can be
+/// written to. Dropped without being installed, it leaves nothing behind.
+#[derive(Debug)]
+pub struct Draft {
+    file: NamedTempFile,
+    path: PathBuf,
+}
+
+impl Draft {
+    /// Begins a file, readable by its owner and group only, before it has any content.
+    ///
+    /// # Errors
+    /// The folder is missing or cannot be written to.
+    pub fn begin(path: &Path) -> Result<Self> {
+        Self::with_mode(path, 0o640)
+    }
+
+    fn with_mode(path: &Path, mode: u32) -> Result<Self> {
+        let folder = match path.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        };
+        let describe = || format!("cannot write to the folder `{}`: make it exist and writable, or name another", folder.display());
+        let file = NamedTempFile::with_prefix_in(".ordain-", folder).with_context(describe)?;
+        file.as_file().set_permissions(Permissions::from_mode(mode)).with_context(describe)?;
+        Ok(Self { file, path: path.to_owned() })
+    }
+
+    /// Puts the whole content in its place, durably.
+    ///
+    /// # Errors
+    /// The disk is full, or the like: the earlier file is as it was.
+    pub fn install(mut self, content: &[u8]) -> Result<()> {
+        let describe = || format!("cannot write `{}`", self.path.display());
+        self.file.write_all(content).with_context(describe)?;
+        self.file.as_file().sync_all().with_context(describe)?;
+        let folder = self.file.path().parent().map(Path::to_owned).unwrap_or_default();
+        let path = self.path.clone();
+        self.file.persist(&path).with_context(|| format!("cannot write `{}`", path.display()))?;
+        // The name is durable only once its folder is.
+        File::open(&folder).and_then(|folder| folder.sync_all()).with_context(|| format!("cannot write `{}`", path.display()))
+    }
+}
+
+/// Reads a file that was named on the command line.
+///
+/// # Errors
+/// It cannot be read.
+pub fn read(path: &Path, what: &str) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("cannot read {what} `{}`", path.display()))
+}
+
+/// Reads a file that may not exist yet.
+///
+/// # Errors
+/// It exists and cannot be read.
+pub fn read_if_there(path: &Path) -> Result<Vec<u8>> {
+    match std::fs::read(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        other => other.with_context(|| format!("cannot read `{}`", path.display())),
+    }
+}
+
+/// Copies this program into a folder under the given names, each executable by all.
+///
+/// # Errors
+/// The program cannot be read or the folder not be written to.
+pub fn install_program(folder: &Path, names: &[&str]) -> Result<()> {
+    let own = std::env::current_exe().context("cannot find this program's own file")?;
+    let program = read(&own, "this program")?;
+    for name in names {
+        Draft::with_mode(&folder.join(name), 0o755)?.install(&program)?;
+    }
+    Ok(())
+}
+
+/// The hook as `install` names it, in the folder of this program.
+///
+/// # Errors
+/// The program's own path cannot be found.
+pub fn hook_beside_this_program(name: &str) -> Result<PathBuf> {
+    Ok(std::env::current_exe().context("cannot find this program's own file")?.with_file_name(name))
+}
+
+/// A path as the bytes that the system knows it by.
+pub fn bytes(path: &Path) -> &[u8] {
+    path.as_os_str().as_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_installed_whole_with_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("redis.conf");
+        std::fs::write(&path, "old").unwrap();
+        Draft::begin(&path).unwrap().install(b"new").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_draft_that_is_dropped_leaves_the_earlier_file_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("redis.conf");
+        std::fs::write(&path, "old").unwrap();
+        drop(Draft::begin(&path).unwrap());
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_missing_folder_is_named() {
+        let refusal = format!("{:#}", Draft::begin(Path::new("/nowhere/at/all/redis.conf")).unwrap_err());
+        assert!(refusal.contains("`/nowhere/at/all`"), "{refusal}");
+    }
+}

@@ -1,0 +1,280 @@
+//! Kubernetes: the record (a Lease) and the pods.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use futures::{Stream, TryStreamExt};
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::api::core::v1::Pod as ApiPod;
+use kube::api::{ListParams, ObjectMeta, Patch as Body, PatchParams, PostParams, WatchParams};
+use kube::{Api, Client, Config, Error};
+use serde_json::json;
+
+use crate::core::evidence::Failure;
+use crate::core::identity::{Endpoint, Group, Host};
+use crate::core::labels::{Patch, Pod, STAMP, Scheme};
+use crate::core::record::{Claim, Record};
+
+const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "ordain");
+const EPOCH: &str = "ordain.dev/config-epoch";
+const ADDRESS: &str = "ordain.dev/address";
+
+/// Why the API server did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// 404: there is no such object.
+    Missing,
+    /// 409: the object has changed since it was read, or exists already.
+    Conflict,
+    /// Anything else.
+    Failed(Failure),
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Missing => f.write_str("it does not exist"),
+            Self::Conflict => f.write_str("it has changed in the meantime"),
+            Self::Failed(failure) => failure.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// How the API server is reached.
+pub struct Access {
+    config: Config,
+}
+
+impl Access {
+    /// The pod's service account, else what `KUBECONFIG` names, else none.
+    ///
+    /// # Errors
+    /// One of them is there and cannot be used.
+    pub async fn find() -> Result<Option<Self>> {
+        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let config = if is_set("KUBERNETES_SERVICE_HOST") {
+            Config::incluster().context("cannot use the pod's service account: is its token mounted?")?
+        } else if is_set("KUBECONFIG") {
+            let current = kube::config::KubeConfigOptions::default();
+            Config::from_kubeconfig(&current).await.context("cannot use the file that KUBECONFIG names")?
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(Self { config }))
+    }
+
+    /// The host name that must be looked up before the API server can be reached.
+    pub fn unresolved(&self) -> Option<Host> {
+        match self.config.cluster_url.host()?.trim_matches(['[', ']']).parse() {
+            Ok(host @ Host::Name(_)) => Some(host),
+            _ => None,
+        }
+    }
+
+    /// Uses this address for the host name, whose certificate is expected all the same: the
+    /// client would look the name up by getaddrinfo, which a static binary does not have.
+    ///
+    /// # Errors
+    /// The address does not fit into the URL.
+    pub fn resolved_to(mut self, ip: IpAddr) -> Result<Self> {
+        let url = self.config.cluster_url;
+        self.config.tls_server_name.get_or_insert_with(|| url.host().unwrap_or_default().to_owned());
+        let port = url.port_u16().unwrap_or(if url.scheme_str() == Some("http") { 80 } else { 443 });
+        let mut parts = url.into_parts();
+        parts.authority = Some(std::net::SocketAddr::new(ip, port).to_string().parse()?);
+        self.config.cluster_url = parts.try_into()?;
+        Ok(self)
+    }
+
+    /// The namespace that the service account or the kubeconfig names.
+    pub fn namespace(&self) -> &str {
+        &self.config.default_namespace
+    }
+
+    /// Makes the client; nothing is sent yet.
+    ///
+    /// # Errors
+    /// The credentials cannot be used.
+    pub fn connect(mut self, namespace: &str) -> Result<Cluster> {
+        self.config.connect_timeout = Some(Duration::from_secs(2));
+        let client = Client::try_from(self.config).context("cannot use the Kubernetes credentials")?;
+        Ok(Cluster { leases: Api::namespaced(client.clone(), namespace), pods: Api::namespaced(client, namespace) })
+    }
+}
+
+/// The API server, as seen from one namespace.
+#[derive(Clone)]
+pub struct Cluster {
+    leases: Api<Lease>,
+    pods: Api<ApiPod>,
+}
+
+impl Cluster {
+    /// Reads a group's record.
+    ///
+    /// # Errors
+    /// [`Refusal::Missing`] where it is proven absent.
+    pub async fn record(&self, group: &Group) -> Result<Record, Refusal> {
+        let lease = self.leases.get(&group.to_string()).await.map_err(|error| refusal(&error, "get leases"))?;
+        read_record(&lease).map_err(Refusal::Failed)
+    }
+
+    /// The groups of the namespace that have a record.
+    ///
+    /// # Errors
+    /// The API server's refusal.
+    pub async fn groups(&self) -> Result<Vec<Group>, Refusal> {
+        let ours = ListParams::default().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1));
+        let leases = self.leases.list(&ours).await.map_err(|error| refusal(&error, "list leases"))?;
+        Ok(leases.items.iter().filter_map(|lease| lease.metadata.name.as_ref()?.parse().ok()).collect())
+    }
+
+    /// Creates a group's record; of several that do, one succeeds.
+    ///
+    /// # Errors
+    /// [`Refusal::Conflict`] where it exists.
+    pub async fn create_record(&self, group: &Group, claim: &Claim, address: &Endpoint) -> Result<Record, Refusal> {
+        let lease = write_record(group, claim, address, 0, None);
+        let made = self.leases.create(&PostParams::default(), &lease).await;
+        read_record(&made.map_err(|error| refusal(&error, "create leases"))?).map_err(Refusal::Failed)
+    }
+
+    /// Moves a record that is still as it was read.
+    ///
+    /// # Errors
+    /// [`Refusal::Conflict`] where another was faster, [`Refusal::Missing`] where it was deleted.
+    pub async fn move_record(&self, group: &Group, from: &Record, to: &Claim, address: &Endpoint) -> Result<Record, Refusal> {
+        let lease = write_record(group, to, address, from.transitions_for(to), Some(from));
+        let moved = self.leases.replace(&group.to_string(), &PostParams::default(), &lease).await;
+        read_record(&moved.map_err(|error| refusal(&error, "update leases"))?).map_err(Refusal::Failed)
+    }
+
+    /// Waits for a change of the group's record since `known` was read (none: since it was found
+    /// absent). Returns at an error, too: then the caller looks again.
+    pub async fn record_change(&self, group: &Group, known: Option<&Record>) {
+        let only = WatchParams::default().fields(&format!("metadata.name={group}"));
+        // Version "0" begins with what there is: where it was absent, its creation is that.
+        let since = known.map_or("0", |record| record.version.as_str());
+        if let Ok(stream) = self.leases.watch(&only, since).await {
+            first_event(stream).await;
+        }
+    }
+
+    /// Lists the group's pods, with what `scheme` says of each.
+    ///
+    /// # Errors
+    /// The API server's refusal.
+    pub async fn pods(&self, selector: &str, scheme: &Scheme) -> Result<Vec<Pod>, Refusal> {
+        let listed = self.pods.list(&ListParams::default().labels(selector)).await;
+        let listed = listed.map_err(|error| refusal(&error, "list pods"))?;
+        Ok(listed.items.iter().filter_map(|pod| read_pod(pod, scheme)).collect())
+    }
+
+    /// Labels and stamps a pod that is still as it was listed.
+    ///
+    /// # Errors
+    /// [`Refusal::Conflict`] where it has changed, [`Refusal::Missing`] where it is gone.
+    pub async fn patch(&self, patch: &Patch, scheme: &Scheme) -> Result<(), Refusal> {
+        let body = json!({
+            "metadata": {
+                "resourceVersion": patch.version,
+                "labels": { &scheme.key: patch.label },
+                "annotations": { STAMP: patch.stamp.to_string() },
+            }
+        });
+        let patched = self.pods.patch_metadata(&patch.pod.to_string(), &PatchParams::default(), &Body::Merge(body)).await;
+        patched.map(drop).map_err(|error| refusal(&error, "patch pods"))
+    }
+}
+
+async fn first_event<T>(stream: impl Stream<Item = kube::Result<T>>) {
+    let _ = std::pin::pin!(stream).try_next().await;
+}
+
+fn write_record(group: &Group, claim: &Claim, address: &Endpoint, transitions: u64, from: Option<&Record>) -> Lease {
+    Lease {
+        metadata: ObjectMeta {
+            name: Some(group.to_string()),
+            labels: Some(BTreeMap::from([(MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned())])),
+            annotations: Some(BTreeMap::from([
+                (EPOCH.to_owned(), claim.epoch.to_string()),
+                (ADDRESS.to_owned(), address.to_string()),
+            ])),
+            resource_version: from.map(|record| record.version.clone()),
+            uid: from.map(|record| record.uid.clone()),
+            ..ObjectMeta::default()
+        },
+        spec: Some(LeaseSpec {
+            holder_identity: Some(claim.master.to_string()),
+            lease_transitions: Some(i32::try_from(transitions).unwrap_or(i32::MAX)),
+            ..LeaseSpec::default()
+        }),
+    }
+}
+
+fn read_record(lease: &Lease) -> Result<Record, Failure> {
+    let meta = &lease.metadata;
+    let name = meta.name.as_deref().unwrap_or_default();
+    let ours = meta.labels.as_ref().and_then(|labels| labels.get(MANAGED_BY.0)).is_some_and(|value| value == MANAGED_BY.1);
+    if !ours {
+        return Err(Failure::Nonsense(format!("the Lease `{name}` belongs to something else: rename the group or the Lease")));
+    }
+    let nonsense = |what: &str| Failure::Nonsense(format!("the Lease `{name}` has no readable {what}: was it edited?"));
+    let note = |key: &str| meta.annotations.as_ref().and_then(|notes| notes.get(key)).ok_or_else(|| nonsense(key));
+    let spec = lease.spec.as_ref().ok_or_else(|| nonsense("spec"))?;
+    Ok(Record {
+        uid: meta.uid.clone().ok_or_else(|| nonsense("uid"))?,
+        version: meta.resource_version.clone().ok_or_else(|| nonsense("resourceVersion"))?,
+        transitions: spec.lease_transitions.and_then(|n| u64::try_from(n).ok()).ok_or_else(|| nonsense("leaseTransitions"))?,
+        claim: Claim {
+            master: spec.holder_identity.as_ref().and_then(|pod| pod.parse().ok()).ok_or_else(|| nonsense("holderIdentity"))?,
+            epoch: note(EPOCH)?.parse().map_err(|_| nonsense(EPOCH))?,
+        },
+        address: Endpoint::parse(note(ADDRESS)?, 6379).map_err(|_| nonsense(ADDRESS))?,
+    })
+}
+
+/// A pod that is no StatefulSet's is nobody's master or replica: it is passed over.
+fn read_pod(pod: &ApiPod, scheme: &Scheme) -> Option<Pod> {
+    let meta = &pod.metadata;
+    let status = pod.status.as_ref();
+    let ips = status.and_then(|status| status.pod_ips.as_ref()).into_iter().flatten();
+    Some(Pod {
+        name: meta.name.as_ref()?.parse().ok()?,
+        version: meta.resource_version.clone()?,
+        ips: ips.filter_map(|entry| entry.ip.parse().ok()).collect(),
+        label: meta.labels.as_ref().and_then(|labels| labels.get(&scheme.key)).cloned(),
+        stamp: meta.annotations.as_ref().and_then(|notes| notes.get(STAMP)?.parse().ok()),
+    })
+}
+
+/// `verb` is what the Role must allow.
+fn refusal(error: &Error, verb: &str) -> Refusal {
+    match error {
+        Error::Api(status) => match status.code {
+            404 => Refusal::Missing,
+            409 => Refusal::Conflict,
+            401 => Refusal::Failed(Failure::NotAllowed("the API server does not accept the service account's token".to_owned())),
+            403 => Refusal::Failed(Failure::NotAllowed(format!("the Role must allow `{verb}`: {}", status.message))),
+            _ => Refusal::Failed(Failure::Unreachable(format!("the API server answered {}: {}", status.code, status.message))),
+        },
+        other => Refusal::Failed(Failure::Unreachable(format!("the API server: {}", chain(other)))),
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let next_text = next.to_string();
+        if !text.contains(&next_text) {
+            text = format!("{text}: {next_text}");
+        }
+        cause = next.source();
+    }
+    text
+}

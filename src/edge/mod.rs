@@ -1,0 +1,9 @@
+//! What touches the world: one outside thing a file. Each returns facts and makes no choice.
+
+pub mod dns;
+pub mod files;
+pub mod kubernetes;
+pub mod redis;
+pub mod sentinel;
+pub mod server;
+pub mod wire;

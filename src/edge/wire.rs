@@ -1,0 +1,102 @@
+//! The one place where a connection to a Redis or a Sentinel is made.
+
+use std::net::{IpAddr, SocketAddr};
+
+use futures::future::select_ok;
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisConnectionInfo, Value};
+use tokio::net::TcpStream;
+
+use crate::core::evidence::Failure;
+
+/// How to log in: an ACL user and its password, both bytes as they are.
+#[derive(Clone, Default)]
+pub struct Login {
+    /// The ACL user; `default` where there is none.
+    pub user: Option<Vec<u8>>,
+    /// The password; no login where there is none.
+    pub password: Option<Vec<u8>>,
+}
+
+/// Connects to whichever of the addresses answers first, logs in and sends the commands, all in
+/// one round trip; the caller limits the time.
+///
+/// # Errors
+/// Why there are no answers. An error among the answers is an answer: see [`answered`].
+pub async fn ask(ips: &[IpAddr], port: u16, login: &Login, commands: &[Cmd]) -> Result<Vec<Value>, Failure> {
+    if ips.is_empty() {
+        return Err(Failure::NoSuchHost);
+    }
+    let attempts = ips.iter().map(|ip| Box::pin(TcpStream::connect(SocketAddr::new(*ip, port))));
+    let (stream, _) = select_ok(attempts).await.map_err(|error| io_failure(&error))?;
+    // The crate would send a password only as UTF-8: a password is bytes, so we log in ourselves.
+    let quiet = RedisConnectionInfo::default().set_skip_set_lib_name();
+    let unlimited = AsyncConnectionConfig::new().set_response_timeout(None);
+    let (mut connection, driver) =
+        MultiplexedConnection::new_with_config(&quiet, stream, unlimited).await.map_err(|error| failure(&error))?;
+    let driver = tokio::spawn(driver);
+
+    let mut pipeline = Pipeline::new();
+    if let Some(password) = &login.password {
+        let mut auth = Cmd::new();
+        auth.arg("AUTH");
+        if let Some(user) = &login.user {
+            auth.arg(user.as_slice());
+        }
+        pipeline.add_command(auth.arg(password.as_slice()).clone());
+    }
+    let greetings = pipeline.len();
+    for command in commands {
+        pipeline.add_command(command.clone());
+    }
+    let replies = connection.send_packed_commands(&pipeline, 0, pipeline.len()).await;
+    driver.abort();
+    let mut replies = replies.map_err(|error| failure(&error))?;
+    let answers = replies.split_off(greetings);
+    // A server without a password refuses the login and answers all the same. One that refuses
+    // both is better explained by the first refusal.
+    match (replies.pop(), &answers[..]) {
+        (Some(Value::ServerError(refusal)), [Value::ServerError(first), ..]) if first.code() == "NOAUTH" => {
+            Err(Failure::NotAllowed(describe(&refusal)))
+        }
+        _ => Ok(answers),
+    }
+}
+
+/// Takes one answer, where an error that the server sent is a failure.
+///
+/// # Errors
+/// [`Failure::NotAllowed`] for a login or an ACL rule, else [`Failure::Nonsense`].
+pub fn answered(reply: Value) -> Result<Value, Failure> {
+    match reply {
+        Value::ServerError(error) if ["NOAUTH", "WRONGPASS", "NOPERM"].contains(&error.code()) => {
+            Err(Failure::NotAllowed(describe(&error)))
+        }
+        Value::ServerError(error) => Err(Failure::Nonsense(describe(&error))),
+        reply => Ok(reply),
+    }
+}
+
+fn describe(error: &redis::ServerError) -> String {
+    format!("{} {}", error.code(), error.details().unwrap_or_default())
+}
+
+fn io_failure(error: &std::io::Error) -> Failure {
+    match error.kind() {
+        std::io::ErrorKind::ConnectionRefused => Failure::Refused,
+        std::io::ErrorKind::TimedOut => Failure::TimedOut,
+        _ => Failure::Unreachable(error.to_string()),
+    }
+}
+
+fn failure(error: &redis::RedisError) -> Failure {
+    if error.is_connection_refusal() {
+        Failure::Refused
+    } else if error.is_timeout() {
+        Failure::TimedOut
+    } else if error.is_io_error() || error.is_connection_dropped() {
+        Failure::Unreachable(error.to_string())
+    } else {
+        Failure::Nonsense(error.to_string())
+    }
+}

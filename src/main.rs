@@ -1,0 +1,89 @@
+//! ordain decides which Redis pod of a Kubernetes StatefulSet is the master, writes the
+//! `redis.conf` and `sentinel.conf` that make it so, and keeps the pods' `role` labels true.
+//!
+//! The house:
+//! - [`cli`]: the command line.
+//! - [`commands`]: one file for each subcommand, telling its story: observe, decide, render,
+//!   install, label.
+//! - [`core`]: what is decided, as pure functions.
+//! - [`edge`]: what touches the world, one outside thing a file.
+//! - [`exit`]: the exit codes.
+
+#![forbid(unsafe_code)]
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
+
+mod cli;
+mod commands;
+mod core;
+mod edge;
+mod exit;
+
+use exit::Exit;
+
+fn main() -> ExitCode {
+    log_to_stderr();
+    let cli = match cli::Cli::try_parse_from(arguments()) {
+        Ok(cli) => cli,
+        Err(help) if matches!(help.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            print!("{help}");
+            return Exit::Done.into();
+        }
+        Err(error) => {
+            eprintln!("error: {}", one_line(&error));
+            return Exit::WillNotHelp.into();
+        }
+    };
+    match run(cli) {
+        Ok(()) => Exit::Done.into(),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            Exit::of(&error).into()
+        }
+    }
+}
+
+fn run(cli: cli::Cli) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let then = runtime.block_on(commands::within_deadline(cli.command))?;
+    // Whatever still waits for an answer that nobody needs is not waited for.
+    runtime.shutdown_background();
+    then.become_it()
+}
+
+/// Called under the name `on-failover`, by a link or a copy, this is that subcommand: Sentinel
+/// lets its script have no arguments of our own.
+fn arguments() -> Vec<std::ffi::OsString> {
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    let called = arguments.first().and_then(|name| Path::new(name).file_name());
+    if called.is_some_and(|name| name == commands::HOOK) {
+        arguments.insert(1, commands::HOOK.into());
+    }
+    arguments
+}
+
+/// clap explains itself over several lines; the first paragraph says what is wrong.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let what = text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    let what = what.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ");
+    let what = what.strip_prefix("error: ").unwrap_or(&what);
+    format!("{what} (see `ordain --help`)")
+}
+
+/// stdout carries only the product.
+fn log_to_stderr() {
+    let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), LevelFilter::INFO);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        .without_time();
+    tracing_subscriber::registry().with(lines).with(ours).init();
+}
