@@ -16,7 +16,7 @@ use crate::core::identity::{Group, PodName};
 /// Exit codes: 0 done; 1 undecided or a passing fault, try again; 2 wrong use, wrong configuration
 /// or not allowed, trying again will not help.
 #[derive(Debug, Parser)]
-#[command(name = "ordain", version, disable_help_subcommand = true)]
+#[command(name = "ordain", version, disable_help_subcommand = true, subcommand_required = true, arg_required_else_help = false)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

@@ -68,13 +68,13 @@ fn arguments() -> Vec<std::ffi::OsString> {
     arguments
 }
 
-/// clap explains itself over several lines; the first paragraph says what is wrong.
+/// clap explains itself in several paragraphs, the last of which are the usage and where help is.
 fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
-    let what = text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
-    let what = what.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ");
-    let what = what.strip_prefix("error: ").unwrap_or(&what);
-    format!("{what} (see `ordain --help`)")
+    let said = text.split("\n\n").take_while(|part| !part.starts_with("Usage:") && !part.starts_with("For more"));
+    let said: Vec<_> = said.map(|part| part.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let said = said.join("; ");
+    format!("{} (see `ordain --help`)", said.strip_prefix("error: ").unwrap_or(&said))
 }
 
 /// stdout carries only the product.

@@ -70,7 +70,12 @@ impl<'a> Observer<'a> {
                 evidence.record = RecordSeen::NotKept;
                 self.ask_numbered_peers(&mut evidence, &asked);
             }
-            Ground::Nowhere => evidence.record = RecordSeen::Absent,
+            Ground::Nowhere => {
+                // By the time the others start, the first pod would have created the record.
+                let leads = subject.me.as_ref() == Some(&subject.first);
+                evidence.record = if leads { RecordSeen::Absent } else { RecordSeen::NotKept };
+                evidence.peers = self.numbered_peers().map(absent).collect();
+            }
         }
         // The pods are asked as soon as the API server has told their addresses.
         let mut are_pods_known = !matches!(self.world.ground, Ground::Cluster(_));
@@ -155,7 +160,7 @@ impl<'a> Observer<'a> {
         }
         for name in self.numbered_peers() {
             if pods.iter().all(|pod| pod.name != name) {
-                evidence.peers.push(Peer { pod: name, ips: Vec::new(), heard: Heard::Failed(Failure::NoSuchHost) });
+                evidence.peers.push(absent(name));
             }
         }
     }
@@ -190,6 +195,10 @@ impl<'a> Observer<'a> {
         };
         asked.push(ask.boxed());
     }
+}
+
+fn absent(pod: PodName) -> Peer {
+    Peer { pod, ips: Vec::new(), heard: Heard::Failed(Failure::NoSuchHost) }
 }
 
 /// An answer, a failure, or silence.

@@ -308,7 +308,7 @@ fn without_claim(evidence: &Evidence) -> Decision {
         [master] => {
             let claim = Claim { master: (*master).clone(), epoch: 0 };
             let record = kept_anywhere.then(|| claim.clone());
-            return Decision::follow(claim, record, format!("follows {master}: nobody claims a master, and it alone lives as one"));
+            return Decision::follow(claim, record, format!("{} {master}: nobody claims a master, and it alone lives as one", verb(evidence)));
         }
         several => return Decision::undecided(several_masters(several)),
     }
@@ -327,7 +327,7 @@ fn without_claim(evidence: &Evidence) -> Decision {
     if kept_anywhere {
         return Decision::undecided(format!("waits for {}, the first pod, to create the record", evidence.first));
     }
-    let why = format!("follows {}: a first boot, and that is the first pod", evidence.first);
+    let why = format!("{} {}: a first boot, and that is the first pod", verb(evidence), evidence.first);
     Decision::follow(claim, None, why)
 }
 
@@ -358,6 +358,10 @@ fn first_boot_obstacle(evidence: &Evidence, record_proves_it: bool) -> Option<St
     }
     let unfound = evidence.discovery.as_ref().filter(|failure| !failure.proves_nothing_runs())?;
     Some(format!("the Sentinels could not be looked up ({unfound})"))
+}
+
+fn verb(evidence: &Evidence) -> &'static str {
+    if evidence.me.is_some() { "follows" } else { "watches" }
 }
 
 fn several_masters(masters: &[&PodName]) -> String {

@@ -14,12 +14,10 @@ pub fn render(template: &str, values: &impl Serialize, extra: &[u8]) -> Result<V
         .and_then(|context| Tera::one_off(template, &context, false))
         .map_err(|error| one_line(&error))?;
     let mut file = text.into_bytes();
-    if !extra.is_empty() {
-        if !file.ends_with(b"\n") {
-            file.push(b'\n');
-        }
-        file.extend_from_slice(extra);
+    if !file.ends_with(b"\n") {
+        file.push(b'\n');
     }
+    file.extend_from_slice(extra);
     Ok(file)
 }
 

@@ -1,0 +1,59 @@
+//! Real parts on loopback: Redis and Sentinel servers in pods of their own, a kube-apiserver with
+//! RBAC, and a DNS server, for ordain's tests, its demo and its bench.
+//!
+//! - [`subnet`]: addresses that nobody else uses.
+//! - [`dns`]: a name server with real answers and real faults.
+//! - [`process`]: a process that ends with its owner and shows its log where a test fails.
+//! - [`sandbox`]: a pod without a node: its own root, name and address.
+//! - [`control_plane`]: etcd and kube-apiserver, one for all tests of a run.
+//! - [`group`]: three Redis pods and three Sentinels, as the manifests say.
+//! - [`client`]: a client that writes numbered keys and remembers what was acknowledged.
+
+pub mod client;
+pub mod control_plane;
+pub mod dns;
+pub mod group;
+pub mod process;
+pub mod sandbox;
+pub mod subnet;
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// The repository's root.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the testbed lies in the repository")
+}
+
+/// The runtime on which the testbed's own servers and clients live.
+pub fn runtime() -> &'static tokio::runtime::Runtime {
+    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+    })
+}
+
+/// The server under test: what `REDIS_SERVER` names, else `redis-server` on the path.
+pub fn server_binary() -> PathBuf {
+    let named = std::env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into());
+    if named.to_string_lossy().contains('/') {
+        return std::path::absolute(named).expect("an absolute path");
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join(&named)).find(|file| file.is_file());
+    found.unwrap_or_else(|| panic!("{} is not on the path: run `make servers`, or set REDIS_SERVER", named.display()))
+}
+
+/// Waits until `condition` gives something, and says what it waited for where it does not come.
+/// The pause only paces the questions: every caller states its deadline.
+pub fn wait_for<T>(what: &str, deadline: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = condition() {
+            return found;
+        }
+        assert!(started.elapsed() < deadline, "{what} did not come within {deadline:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,110 @@
+//! Clients: one question, and one that writes numbered keys and remembers what was acknowledged.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use redis::{Client, Cmd, Connection, ConnectionAddr, IntoConnectionInfo, RedisError, Value, from_redis_value};
+
+/// How long a server may take for an answer.
+const ANSWER: Duration = Duration::from_secs(1);
+
+/// Connects, and logs in where there is a password.
+pub fn connect(ip: IpAddr, port: u16, password: Option<&[u8]>) -> Result<Connection, RedisError> {
+    let info = ConnectionAddr::Tcp(ip.to_string(), port).into_connection_info()?;
+    let mut connection = Client::open(info)?.get_connection_with_timeout(ANSWER)?;
+    connection.set_read_timeout(Some(ANSWER))?;
+    connection.set_write_timeout(Some(ANSWER))?;
+    if let Some(password) = password {
+        Cmd::new().arg("AUTH").arg(password).exec(&mut connection)?;
+    }
+    Ok(connection)
+}
+
+/// Sends one command.
+pub fn ask(connection: &mut Connection, words: &[&str]) -> Result<Value, RedisError> {
+    let mut command = Cmd::new();
+    command.arg(words);
+    command.query(connection)
+}
+
+/// An answer as text; a list's items one on a line.
+pub fn text(value: &Value) -> String {
+    match value {
+        Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join("\n"),
+        other => from_redis_value(other.clone()).unwrap_or_default(),
+    }
+}
+
+/// What a writer saw.
+#[derive(Debug)]
+pub struct Report {
+    /// The numbers whose write was acknowledged.
+    pub acknowledged: Vec<u64>,
+    /// The longest time between two acknowledged writes.
+    pub longest_gap: Duration,
+    /// When that gap ended.
+    pub gap_ended: Option<Instant>,
+}
+
+/// Writes numbered keys, one after the other, until it is stopped.
+pub struct Writer {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Report>,
+}
+
+impl Writer {
+    /// Starts writing to whatever address `master` gives, asked anew after each error.
+    pub fn start(master: impl Fn() -> Option<IpAddr> + Send + 'static) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let thread = std::thread::spawn(move || {
+            let mut report = Report { acknowledged: Vec::new(), longest_gap: Duration::ZERO, gap_ended: None };
+            let mut connection = None;
+            let mut last = Instant::now();
+            let mut number = 0;
+            while !stopped.load(Ordering::Relaxed) {
+                number += 1;
+                connection = connection.or_else(|| connect(master()?, 6379, None).ok());
+                let written = connection.as_mut().is_some_and(|connection| write(connection, number));
+                if written {
+                    let gap = last.elapsed();
+                    if gap > report.longest_gap {
+                        (report.longest_gap, report.gap_ended) = (gap, Some(Instant::now()));
+                    }
+                    last = Instant::now();
+                    report.acknowledged.push(number);
+                } else {
+                    connection = None;
+                }
+                // A client's pace; nothing waits for it.
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            report
+        });
+        Self { stop, thread }
+    }
+
+    /// Stops and tells.
+    pub fn stop(self) -> Report {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().expect("the writer")
+    }
+}
+
+/// A write counts when a replica has it, too: what a master alone had when it died is lost by
+/// asynchronous replication, not by whoever is promoted.
+fn write(connection: &mut Connection, number: u64) -> bool {
+    let key = format!("key-{number}");
+    let is_set = ask(connection, &["SET", &key, "x"]).is_ok();
+    is_set && matches!(ask(connection, &["WAIT", "1", "500"]), Ok(Value::Int(replicas)) if replicas > 0)
+}
+
+/// The acknowledged numbers that a server does not have.
+pub fn missing(connection: &mut Connection, report: &Report) -> Vec<u64> {
+    let is_missing = |number: &u64| ask(connection, &["EXISTS", &format!("key-{number}")]).is_ok_and(|found| found == Value::Int(0));
+    let mut is_missing = is_missing;
+    report.acknowledged.iter().copied().filter(|number| is_missing(number)).collect()
+}

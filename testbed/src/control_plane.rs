@@ -1,0 +1,301 @@
+//! etcd and kube-apiserver with RBAC, one for all tests of a run.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{Namespace as ApiNamespace, Pod, ServiceAccount};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client, Config};
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::process::Process;
+use crate::subnet::Subnet;
+use crate::{repository, runtime, wait_for};
+
+/// The folder with kube-apiserver, etcd and kubectl, where there is one.
+pub fn assets() -> Option<PathBuf> {
+    let folder = match std::env::var_os("KUBEBUILDER_ASSETS") {
+        Some(folder) => folder.into(),
+        None => repository().join(".cache/control-plane"),
+    };
+    folder.join("kube-apiserver").is_file().then_some(folder)
+}
+
+/// A running control plane.
+pub struct ControlPlane {
+    servers: Vec<Process>,
+    /// The administrator's client: for the testbed's own work, never for ordain's.
+    pub admin: Client,
+    /// Where the API server listens.
+    pub address: Ipv4Addr,
+    assets: PathBuf,
+    files: TempDir,
+    _subnet: Subnet,
+}
+
+/// The API server's port.
+pub const PORT: u16 = 6443;
+
+impl ControlPlane {
+    /// The one of this run; started by whoever asks first.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<ControlPlane> = OnceLock::new();
+        SHARED.get_or_init(|| {
+            let assets = assets().expect("no control plane: run `make control-plane`, or set KUBEBUILDER_ASSETS to a folder with kube-apiserver, etcd and kubectl");
+            Self::start(assets).expect("the control plane starts")
+        })
+    }
+
+    fn start(assets: PathBuf) -> Result<Self> {
+        let subnet = Subnet::take();
+        let address = subnet.host(1);
+        let files = tempfile::Builder::new().prefix("ordain-control-plane-").tempdir()?;
+        let at = |name: &str| files.path().join(name);
+        write_certificates(files.path(), address)?;
+
+        let mut etcd = Command::new(assets.join("etcd"));
+        etcd.arg("--data-dir").arg(at("etcd")).args([
+            "--unsafe-no-fsync",
+            "--log-level=warn",
+            &format!("--listen-client-urls=http://{address}:2379"),
+            &format!("--advertise-client-urls=http://{address}:2379"),
+            &format!("--listen-peer-urls=http://{address}:2380"),
+            &format!("--initial-advertise-peer-urls=http://{address}:2380"),
+            &format!("--initial-cluster=default=http://{address}:2380"),
+        ]);
+        let etcd = Process::start("etcd", &at("etcd.log"), etcd);
+
+        let mut server = Command::new(assets.join("kube-apiserver"));
+        for (flag, file) in [
+            ("--tls-cert-file", "server.crt"),
+            ("--tls-private-key-file", "server.key"),
+            ("--client-ca-file", "ca.crt"),
+            ("--service-account-key-file", "accounts.pub"),
+            ("--service-account-signing-key-file", "accounts.key"),
+        ] {
+            server.arg(format!("{flag}={}", at(file).display()));
+        }
+        server.args([
+            &format!("--etcd-servers=http://{address}:2379"),
+            &format!("--bind-address={address}"),
+            &format!("--advertise-address={address}"),
+            &format!("--secure-port={PORT}"),
+            "--authorization-mode=RBAC",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            "--service-cluster-ip-range=198.18.0.0/16",
+            "--endpoint-reconciler-type=none",
+        ]);
+        let server = Process::start("kube-apiserver", &at("kube-apiserver.log"), server);
+
+        let kubeconfig = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "it",
+            "clusters": [{"name": "it", "cluster": {"server": format!("https://{address}:{PORT}"), "certificate-authority": at("ca.crt")}}],
+            "users": [{"name": "it", "user": {"client-certificate": at("admin.crt"), "client-key": at("admin.key")}}],
+            "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+        });
+        std::fs::write(at("admin.kubeconfig"), kubeconfig.to_string())?;
+        let admin = client(&at("admin.kubeconfig"))?;
+        let mut plane = Self { admin, address, assets, files, _subnet: subnet, servers: vec![server, etcd] };
+        plane.wait_until_ready();
+        Ok(plane)
+    }
+
+    fn wait_until_ready(&mut self) {
+        wait_for("the API server", Duration::from_secs(60), || {
+            assert!(self.servers.iter_mut().all(|server| server.ended().is_none()), "a server of the control plane has ended");
+            let ready = http::Request::get("/readyz").body(Vec::new()).expect("a request");
+            runtime().block_on(self.admin.request_text(ready)).ok()
+        });
+    }
+
+    /// Runs kubectl as the administrator, and returns what it printed.
+    pub fn kubectl(&self, arguments: &[&str], input: &str) -> Result<String> {
+        use std::io::Write;
+        let mut kubectl = Command::new(self.assets.join("kubectl"));
+        kubectl.arg("--kubeconfig").arg(self.files.path().join("admin.kubeconfig")).args(arguments);
+        let mut child = kubectl.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        child.stdin.take().context("kubectl's input")?.write_all(input.as_bytes())?;
+        let output = child.wait_with_output()?;
+        anyhow::ensure!(output.status.success(), "kubectl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// The program, for those who run it themselves.
+    pub fn kubectl_program(&self) -> PathBuf {
+        self.assets.join("kubectl")
+    }
+
+    /// Makes a namespace with the service accounts, Role and RoleBinding that the manifests ship.
+    pub fn namespace(&'static self) -> Namespace {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let made = runtime().block_on(async {
+            let body = serde_json::from_value(json!({"metadata": {"name": name}}))?;
+            Api::<ApiNamespace>::all(self.admin.clone()).create(&PostParams::default(), &body).await?;
+            // There is no controller-manager here that would make it.
+            let account = serde_json::from_value(json!({"metadata": {"name": "default"}}))?;
+            Api::<ServiceAccount>::namespaced(self.admin.clone(), &name).create(&PostParams::default(), &account).await?;
+            anyhow::Ok(())
+        });
+        made.expect("a namespace");
+        let namespace = Namespace { plane: self, name };
+        namespace.apply(&manifests().iter().filter(|object| is_access(object)).cloned().collect::<Vec<_>>());
+        namespace
+    }
+}
+
+fn is_access(object: &Value) -> bool {
+    ["ServiceAccount", "Role", "RoleBinding"].iter().any(|kind| object["kind"] == *kind)
+}
+
+/// The objects of `manifests/shared-sentinel`, as kustomize builds them.
+pub fn manifests() -> &'static [Value] {
+    static BUILT: OnceLock<Vec<Value>> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let folder = repository().join("manifests/shared-sentinel");
+        let built = ControlPlane::shared().kubectl(&["kustomize", &folder.to_string_lossy()], "").expect("kustomize");
+        serde_saphyr::from_multiple(&built).expect("YAML")
+    })
+}
+
+/// A namespace of a test's own.
+pub struct Namespace {
+    /// The control plane that it is in.
+    pub plane: &'static ControlPlane,
+    /// Its name.
+    pub name: String,
+}
+
+impl Namespace {
+    /// Applies objects, with strict validation.
+    pub fn apply(&self, objects: &[Value]) {
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+        let applied = self.plane.kubectl(&["apply", "-n", &self.name, "--validate=strict", "-f", "-"], &list.to_string());
+        applied.expect("the API server takes the manifests");
+    }
+
+    /// A token of a service account.
+    pub fn token(&self, account: &str) -> String {
+        let accounts = Api::<ServiceAccount>::namespaced(self.plane.admin.clone(), &self.name);
+        let request = TokenRequest {
+            spec: TokenRequestSpec { audiences: vec!["https://kubernetes.default.svc".into()], ..Default::default() },
+            ..Default::default()
+        };
+        let issued = runtime().block_on(accounts.create_token_request(account, &PostParams::default(), &request));
+        issued.expect("a token").status.expect("a token").token
+    }
+
+    /// The API server's certificate authority.
+    pub fn ca(&self) -> String {
+        std::fs::read_to_string(self.plane.files.path().join("ca.crt")).expect("the CA")
+    }
+
+    /// A kubeconfig with a service account's token, in a file.
+    pub fn kubeconfig(&self, account: &str, file: &Path) {
+        let kubeconfig = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "it",
+            "clusters": [{"name": "it", "cluster": {
+                "server": format!("https://{}:{PORT}", self.plane.address),
+                "certificate-authority": self.plane.files.path().join("ca.crt"),
+            }}],
+            "users": [{"name": "it", "user": {"token": self.token(account)}}],
+            "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it", "namespace": self.name}}],
+        });
+        std::fs::write(file, kubeconfig.to_string()).expect("a kubeconfig");
+    }
+
+    /// The pods.
+    pub fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.plane.admin.clone(), &self.name)
+    }
+
+    /// The Leases.
+    pub fn leases(&self) -> Api<Lease> {
+        Api::namespaced(self.plane.admin.clone(), &self.name)
+    }
+
+    /// Makes a pod as a StatefulSet's controller makes it, with an address as a kubelet gives it.
+    pub fn make_pod(&self, name: &str, template: &Value, ip: IpAddr) {
+        let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"].clone(), "spec": template["spec"].clone()});
+        pod["metadata"]["name"] = name.into();
+        pod["metadata"]["labels"]["statefulset.kubernetes.io/pod-name"] = name.into();
+        let claims = template["spec"]["volumes"].as_array().cloned().unwrap_or_default();
+        let mut volumes = claims;
+        volumes.push(json!({"name": "data", "emptyDir": {}}));
+        pod["spec"]["volumes"] = volumes.into();
+        let made = runtime().block_on(async {
+            let pods = self.pods();
+            pods.create(&PostParams::default(), &serde_json::from_value(pod)?).await?;
+            let status = json!({"status": {"phase": "Running", "podIP": ip.to_string(), "podIPs": [{"ip": ip.to_string()}]}});
+            pods.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await?;
+            anyhow::Ok(())
+        });
+        made.expect("a pod");
+    }
+
+    /// Deletes a pod at once.
+    pub fn delete_pod(&self, name: &str) {
+        let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
+        runtime().block_on(self.pods().delete(name, &now)).expect("the pod is deleted");
+    }
+
+    /// The value of a pod's label.
+    pub fn label(&self, pod: &str, key: &str) -> Option<String> {
+        let pod = runtime().block_on(self.pods().get(pod)).expect("the pod");
+        pod.metadata.labels.unwrap_or_default().get(key).cloned()
+    }
+
+    /// The record of a group.
+    pub fn record(&self, group: &str) -> Option<Lease> {
+        runtime().block_on(self.leases().get_opt(group)).expect("the API server answers")
+    }
+
+    /// The pod that a group's record names.
+    pub fn holder(&self, group: &str) -> Option<String> {
+        self.record(group)?.spec?.holder_identity
+    }
+}
+
+fn client(kubeconfig: &Path) -> Result<Client> {
+    runtime().block_on(async {
+        let kubeconfig = kube::config::Kubeconfig::read_from(kubeconfig)?;
+        let config = Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await?;
+        Ok(Client::try_from(config)?)
+    })
+}
+
+fn write_certificates(folder: &Path, address: Ipv4Addr) -> Result<()> {
+    let authority_key = KeyPair::generate()?;
+    let mut authority = CertificateParams::new(Vec::new())?;
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    authority.distinguished_name.push(DnType::CommonName, "ordain testbed");
+    std::fs::write(folder.join("ca.crt"), authority.self_signed(&authority_key)?.pem())?;
+    let issuer = Issuer::new(authority, authority_key);
+
+    let issue = |name: &str, mut params: CertificateParams, common_name: &str, usage| -> Result<()> {
+        let key = KeyPair::generate()?;
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        params.extended_key_usages.push(usage);
+        std::fs::write(folder.join(format!("{name}.crt")), params.signed_by(&key, &issuer)?.pem())?;
+        std::fs::write(folder.join(format!("{name}.key")), key.serialize_pem())?;
+        Ok(())
+    };
+    let names = vec![address.to_string(), "localhost".to_owned()];
+    issue("server", CertificateParams::new(names)?, "kube-apiserver", ExtendedKeyUsagePurpose::ServerAuth)?;
+    let mut admin = CertificateParams::new(Vec::new())?;
+    admin.distinguished_name.push(DnType::OrganizationName, "system:masters");
+    issue("admin", admin, "admin", ExtendedKeyUsagePurpose::ClientAuth)?;
+    let accounts = KeyPair::generate()?;
+    std::fs::write(folder.join("accounts.key"), accounts.serialize_pem())?;
+    std::fs::write(folder.join("accounts.pub"), accounts.public_key_pem())?;
+    Ok(())
+}

@@ -1,0 +1,295 @@
+//! Three Redis pods and three Sentinels, run as `manifests/shared-sentinel` says, each in a sandbox.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::time::Duration;
+
+use redis::{RedisError, Value};
+use serde_json::Value as Json;
+
+use crate::client::{ask, connect, text};
+use crate::control_plane::{ControlPlane, Namespace, PORT};
+use crate::dns::{Answer, NameServer};
+use crate::process::Process;
+use crate::sandbox::Sandbox;
+use crate::subnet::Subnet;
+use crate::{repository, wait_for};
+
+/// Pods, a name server, and a namespace where there is a cluster.
+pub struct Bed {
+    /// The namespace; none without Kubernetes.
+    pub namespace: Option<Namespace>,
+    /// The name server, for faults.
+    pub dns: NameServer,
+    ordain: PathBuf,
+    env: BTreeMap<String, String>,
+    files: BTreeMap<String, String>,
+    sandboxes: BTreeMap<String, Sandbox>,
+    servers: BTreeMap<String, Process>,
+    subnet: Subnet,
+}
+
+/// The pods of the group.
+pub const REDIS: [&str; 3] = ["redis-0", "redis-1", "redis-2"];
+/// The Sentinels' pods.
+pub const SENTINELS: [&str; 3] = ["sentinel-0", "sentinel-1", "sentinel-2"];
+
+impl Bed {
+    /// On the shared control plane, in a namespace of its own.
+    pub fn on_kubernetes(ordain: &Path) -> Self {
+        Self::new(ordain, Some(ControlPlane::shared().namespace()))
+    }
+
+    /// Without Kubernetes.
+    pub fn without_kubernetes(ordain: &Path) -> Self {
+        let bed = Self::new(ordain, None);
+        bed.with_env("ORDAIN_NO_KUBERNETES", "true")
+            .with_env("ORDAIN_SERVICE", "redis-headless.demo.svc.cluster.local")
+            .with_env("ORDAIN_SENTINEL_SERVICE", "sentinel.demo.svc.cluster.local")
+    }
+
+    fn new(ordain: &Path, namespace: Option<Namespace>) -> Self {
+        let subnet = Subnet::take();
+        Self {
+            namespace,
+            dns: NameServer::start(&subnet),
+            ordain: ordain.to_owned(),
+            env: BTreeMap::from([("ORDAIN_DOWN_AFTER".into(), "1s".into())]),
+            files: BTreeMap::new(),
+            sandboxes: BTreeMap::new(),
+            servers: BTreeMap::new(),
+            subnet,
+        }
+    }
+
+    /// Sets a variable in every pod that is made later, over what the manifests say.
+    pub fn with_env(mut self, key: &str, value: &str) -> Self {
+        self.env.insert(key.into(), value.into());
+        self
+    }
+
+    /// Puts a file into every pod that is made later, as a Secret's volume does.
+    pub fn with_file(mut self, path: &str, text: &str) -> Self {
+        self.files.insert(path.into(), text.into());
+        self
+    }
+
+    /// The namespace's name.
+    pub fn namespace_name(&self) -> &str {
+        self.namespace.as_ref().map_or("demo", |namespace| &namespace.name)
+    }
+
+    /// A pod's address.
+    pub fn ip(&self, pod: &str) -> IpAddr {
+        let (base, ordinal) = pod.rsplit_once('-').expect("a pod's name");
+        let ordinal: u8 = ordinal.parse().expect("an ordinal");
+        self.subnet.host(if base == "redis" { 10 } else { 20 } + ordinal).into()
+    }
+
+    /// A pod's host name.
+    pub fn host_name(&self, pod: &str) -> String {
+        format!("{pod}.{}", self.service(pod))
+    }
+
+    fn service(&self, pod: &str) -> String {
+        let service = if pod.starts_with("redis") { "redis-headless" } else { "sentinel" };
+        format!("{service}.{}.svc.cluster.local", self.namespace_name())
+    }
+
+    /// Makes all six pods, the Sentinels first, and runs them.
+    pub fn start_all(&mut self) {
+        for pod in REDIS.iter().chain(&SENTINELS) {
+            self.make(pod);
+        }
+        for pod in REDIS.iter().chain(&SENTINELS) {
+            self.start(pod);
+        }
+    }
+
+    /// Makes a pod: its object, its names, its root with ordain installed by its initContainers.
+    pub fn make(&mut self, pod: &str) {
+        let template = template(pod);
+        let ip = self.ip(pod);
+        if let Some(namespace) = &self.namespace {
+            namespace.make_pod(pod, &template, ip);
+        }
+        self.dns.zone.address(&self.host_name(pod), ip);
+        let mut sandbox = Sandbox::new(pod, ip, &self.dns.resolv_conf(self.namespace_name()))
+            .with_env("POD_NAMESPACE", self.namespace_name());
+        sandbox.put_program(&self.ordain, "ordain");
+        for variable in template["spec"]["containers"][0]["env"].as_array().into_iter().flatten() {
+            // The rest comes from fields of the pod, which the sandbox sets.
+            if let (Some(name), Some(value)) = (variable["name"].as_str(), variable["value"].as_str()) {
+                sandbox = sandbox.with_env(name, value);
+            }
+        }
+        for (key, value) in &self.env {
+            sandbox = sandbox.with_env(key, value);
+        }
+        for (path, text) in &self.files {
+            sandbox.write(path, text);
+        }
+        if let Some(namespace) = &self.namespace {
+            let account = template["spec"]["serviceAccountName"].as_str().expect("a service account");
+            let folder = "var/run/secrets/kubernetes.io/serviceaccount";
+            sandbox.write(&format!("{folder}/token"), &namespace.token(account));
+            sandbox.write(&format!("{folder}/ca.crt"), &namespace.ca());
+            sandbox.write(&format!("{folder}/namespace"), &namespace.name);
+            sandbox = sandbox
+                .with_env("KUBERNETES_SERVICE_HOST", &namespace.plane.address.to_string())
+                .with_env("KUBERNETES_SERVICE_PORT", &PORT.to_string());
+        }
+        for container in template["spec"]["initContainers"].as_array().into_iter().flatten() {
+            // The image of ordain has the program at its root, and starts it.
+            let mut command = vec!["/ordain"];
+            command.extend(words(&container["args"]));
+            let output = sandbox.run(&command);
+            assert!(output.status.success(), "{pod}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        self.sandboxes.insert(pod.to_owned(), sandbox);
+        self.publish_services();
+    }
+
+    /// What a headless Service's names answer: the pods that exist.
+    fn publish_services(&self) {
+        for (base, port) in [("redis", 6379), ("sentinel", 26379)] {
+            let pods: Vec<_> = self.sandboxes.keys().filter(|pod| pod.starts_with(base)).collect();
+            if let Some(first) = pods.first() {
+                let answer = Answer {
+                    ips: pods.iter().map(|pod| self.ip(pod)).collect(),
+                    services: pods.iter().map(|pod| (self.host_name(pod), port)).collect(),
+                    fault: None,
+                };
+                self.dns.zone.set(&self.service(first), answer);
+            }
+        }
+    }
+
+    /// Starts a pod's container, or starts it again.
+    pub fn start(&mut self, pod: &str) {
+        let template = template(pod);
+        let process = self.sandboxes[pod].start(&words(&template["spec"]["containers"][0]["command"]));
+        self.servers.insert(pod.to_owned(), process);
+    }
+
+    /// Runs ordain in a pod, with the container's environment.
+    pub fn ordain(&self, pod: &str, arguments: &[&str]) -> Output {
+        let mut command = vec!["/opt/ordain/ordain"];
+        command.extend(arguments);
+        self.sandboxes[pod].run(&command)
+    }
+
+    /// Ends a pod's container as a power cut would.
+    pub fn kill(&mut self, pod: &str) {
+        self.servers.remove(pod).expect("a running pod").kill();
+    }
+
+    /// Deletes a pod: its container, its object and its name. Its volume stays.
+    pub fn delete(&mut self, pod: &str) {
+        self.kill(pod);
+        self.dns.zone.remove(&self.host_name(pod));
+        if let Some(namespace) = &self.namespace {
+            namespace.delete_pod(pod);
+        }
+    }
+
+    /// A pod's process.
+    pub fn server(&mut self, pod: &str) -> &mut Process {
+        self.servers.get_mut(pod).expect("a running pod")
+    }
+
+    /// A pod's root.
+    pub fn sandbox(&self, pod: &str) -> &Sandbox {
+        &self.sandboxes[pod]
+    }
+
+    /// Asks a pod's server.
+    pub fn ask(&self, pod: &str, command: &[&str]) -> Result<Value, RedisError> {
+        ask(&mut connect(self.ip(pod), port(pod), None)?, command)
+    }
+
+    /// Asks a pod's server; its answer as text.
+    pub fn text(&self, pod: &str, command: &[&str]) -> String {
+        self.ask(pod, command).map(|value| text(&value)).unwrap_or_default()
+    }
+
+    /// What a Redis says that it is: `master`, or `replica of HOST`; empty while it does not answer.
+    pub fn role(&self, pod: &str) -> String {
+        let role = self.text(pod, &["ROLE"]);
+        let lines: Vec<_> = role.lines().collect();
+        match lines[..] {
+            ["slave", host, ..] => format!("replica of {host}"),
+            [role, ..] => role.to_owned(),
+            [] => String::new(),
+        }
+    }
+
+    /// Waits until one pod is the master and the others are its replicas with their links up.
+    pub fn wait_for_master(&self, master: &str, deadline: Duration) {
+        wait_for(&format!("{master} as the one master"), deadline, || {
+            let running: Vec<_> = REDIS.iter().filter(|pod| self.servers.contains_key(**pod)).collect();
+            let is_right = running.iter().all(|pod| {
+                if **pod == master {
+                    self.role(pod) == "master"
+                } else {
+                    let replication = self.text(pod, &["INFO", "replication"]);
+                    self.role(pod) == format!("replica of {}", self.host_name(master)) && replication.contains("master_link_status:up")
+                }
+            });
+            is_right.then_some(())
+        });
+    }
+
+    /// Waits until every Sentinel knows all of them: two replicas and two other Sentinels.
+    pub fn wait_for_sentinels(&self, deadline: Duration) {
+        for sentinel in SENTINELS {
+            wait_for(&format!("{sentinel} knowing the others"), deadline, || {
+                let knows = |field: &str| self.sentinel_field(sentinel, field).as_deref() == Some("2");
+                (knows("num-slaves") && knows("num-other-sentinels") && self.sentinel_field(sentinel, "flags").as_deref() == Some("master")).then_some(())
+            });
+        }
+    }
+
+    /// A field of `SENTINEL MASTER redis`.
+    pub fn sentinel_field(&self, sentinel: &str, field: &str) -> Option<String> {
+        let answer = self.text(sentinel, &["SENTINEL", "MASTER", "redis"]);
+        let lines: Vec<_> = answer.lines().collect();
+        lines.chunks(2).find(|pair| pair[0] == field).map(|pair| pair[1].to_owned())
+    }
+
+    /// The pod that a Sentinel names as the master.
+    pub fn named_by(&self, sentinel: &str) -> String {
+        let address = self.text(sentinel, &["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "redis"]);
+        address.split('.').next().unwrap_or_default().to_owned()
+    }
+
+    /// The label of every Redis pod, in order.
+    pub fn labels(&self) -> Vec<Option<String>> {
+        let namespace = self.namespace.as_ref().expect("a cluster");
+        REDIS.iter().map(|pod| namespace.label(pod, "role")).collect()
+    }
+
+    /// Waits until the labels name one pod as the master.
+    pub fn wait_for_labels(&self, master: &str, deadline: Duration) {
+        let wanted: Vec<_> = REDIS.iter().map(|pod| Some(if *pod == master { "master" } else { "slave" }.to_owned())).collect();
+        wait_for(&format!("the label role=master on {master}"), deadline, || (self.labels() == wanted).then_some(()));
+    }
+}
+
+fn port(pod: &str) -> u16 {
+    if pod.starts_with("redis") { 6379 } else { 26379 }
+}
+
+/// The pod template of a StatefulSet, as the manifest has it.
+fn template(pod: &str) -> Json {
+    let set = pod.rsplit_once('-').expect("a pod's name").0;
+    let file = repository().join(format!("manifests/shared-sentinel/{set}.yaml"));
+    let object: Json = serde_saphyr::from_str(&std::fs::read_to_string(&file).expect("the manifest")).expect("YAML");
+    object["spec"]["template"].clone()
+}
+
+fn words(list: &Json) -> Vec<&str> {
+    list.as_array().into_iter().flatten().map(|word| word.as_str().expect("a word")).collect()
+}
