@@ -80,10 +80,6 @@ fn one_line(error: &clap::Error) -> String {
 /// stdout carries only the product.
 fn log_to_stderr() {
     let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), LevelFilter::INFO);
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .with_target(false)
-        .without_time();
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_target(false).without_time();
     tracing_subscriber::registry().with(lines).with(ours).init();
 }

@@ -14,11 +14,11 @@ use super::labelling::label;
 use super::observe::Observer;
 use super::setting::{Council, Ground, Logins, Subject, World, own_pod};
 use super::settle::{Settled, settle};
-use crate::cli::{GenconfRedis, Text};
+use super::source::Source;
+use crate::cli::GenconfRedis;
 use crate::core::decision;
 use crate::core::identity::{Endpoint, Group};
 use crate::core::redis_conf::{RedisConf, TEMPLATE};
-use crate::core::template::render;
 use crate::edge::files::{self, Draft};
 use crate::exit::{OrWrong, Wrong};
 
@@ -26,33 +26,35 @@ use crate::exit::{OrWrong, Wrong};
 const LABELLING: Duration = Duration::from_secs(10);
 
 pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
-    let GenconfRedis { group, pod, members, sentinels, labels, secrets, data_dir, output, text, run, deadline: _, command } = args;
+    let GenconfRedis { group, pod, members, sentinels, labels, secrets, data_dir, output, text, run, deadline: _, command } =
+        args;
     let me = own_pod(&pod)?;
     let group = match group {
         Some(group) => group,
         None => me.base().parse::<Group>().or_wrong()?,
     };
     let logins = Logins::read(&secrets)?;
-    let (template, extra) = texts(&text, TEMPLATE)?;
+    let text = Source::read(&text, "redis.conf.tera", TEMPLATE)?;
     let draft = if run.dry_run { None } else { Some(Draft::begin(&output).or_wrong()?) };
     let world = World::open(&run, &pod, !sentinels.named.is_empty()).await?;
     let subject = Subject::new(&world, group, Some(me.clone()), &pod, &members, &labels)?;
     let council = Council::new(&world, &sentinels)?;
 
-    // Whatever cannot be written is found out before anything is recorded.
-    let nowhere = Endpoint { host: subject.host_name(&me), port: subject.port };
-    let conf = |announce: &Endpoint, master: Option<&Endpoint>| -> Result<Vec<u8>> {
+    let announce = subject.announced(&me, &[]);
+    let announce = announce.ok_or_else(|| Wrong("--announce ip needs this pod's address: set --pod-ip or POD_IP".to_owned()))?;
+    let file = |master: Option<&Endpoint>| -> Result<Vec<u8>> {
         let conf = RedisConf {
             port: subject.port,
             dir: files::bytes(&data_dir),
-            announce,
+            announce: &announce,
             master,
             user: logins.redis.user.as_deref(),
             password: logins.redis.password.as_deref(),
         };
-        render(&template, &conf.values().or_wrong()?, &extra).map_err(|error| Wrong(format!("the template for redis.conf: {error}")).into())
+        text.render(&conf.values().or_wrong()?)
     };
-    conf(&nowhere, Some(&nowhere))?;
+    // Whatever cannot be written is found out before anything is recorded.
+    file(Some(&announce))?;
 
     let observer = Observer { world: &world, subject: &subject, council: &council, logins: &logins };
     let settled = settle(&observer, decision::for_redis, deadline, run.dry_run).await?;
@@ -61,9 +63,8 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
         eprint!("{}", settled.evidence);
     }
 
-    let announce = subject.announced(&me, &[]).ok_or_else(|| Wrong("--announce ip needs this pod's address: set --pod-ip or POD_IP".to_owned()))?;
     let master = master_of(&subject, &settled)?;
-    let file = conf(&announce, master.as_ref())?;
+    let file = file(master.as_ref())?;
     let Some(draft) = draft else {
         tell_dry_run(&world, &subject, &settled, &output.display().to_string());
         std::io::stdout().write_all(&file).context("cannot print the file")?;
@@ -91,18 +92,6 @@ fn master_of(subject: &Subject, settled: &Settled) -> Result<Option<Endpoint>> {
     let master = &settled.claim.master;
     let known = settled.endpoint(subject, master);
     known.map(Some).ok_or_else(|| anyhow!("the address of {master} is not known yet"))
-}
-
-/// The template and what is appended to it.
-pub fn texts(text: &Text, built_in: &str) -> Result<(String, Vec<u8>)> {
-    let Text { template, extra_config } = text;
-    let template = match template {
-        Some(path) => String::from_utf8(files::read(path, "the template").or_wrong()?)
-            .map_err(|_| Wrong(format!("the template `{}` is no UTF-8 text", path.display())))?,
-        None => built_in.to_owned(),
-    };
-    let extra = extra_config.as_ref().map(|path| files::read(path, "the extra configuration").or_wrong()).transpose()?;
-    Ok((template, extra.unwrap_or_default()))
 }
 
 fn tell_dry_run(world: &World, subject: &Subject, settled: &Settled, output: &str) {

@@ -13,18 +13,17 @@ use futures::future::{join_all, try_join_all};
 use tokio::time::Instant;
 use tracing::info;
 
-use super::genconf_redis::texts;
 use super::observe::{Observer, in_time};
 use super::patience::{persist, refused};
 use super::setting::{Council, Ground, Logins, Subject, World, own_pod};
 use super::settle::{Settled, settle};
+use super::source::Source;
 use super::{HOOK, Then};
 use crate::cli::GenconfSentinel;
 use crate::core::decision;
 use crate::core::evidence::Kept;
 use crate::core::identity::{Endpoint, Group, Host, PodName, sentinel_id};
 use crate::core::sentinel_conf::{Earlier, EarlierGroup, SentinelConf, TEMPLATE, Watched};
-use crate::core::template::render;
 use crate::edge::files::{self, Draft};
 use crate::edge::server;
 use crate::exit::{OrWrong, Wrong};
@@ -34,15 +33,20 @@ use crate::exit::{OrWrong, Wrong};
 const KEEPS_UNRESOLVED_NAMES: (u32, u32, u32) = (6, 2, 7);
 
 pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
-    let GenconfSentinel { groups, pod, members, sentinels, quorum, labels, secrets, output, text, run, deadline: _, command } = args;
+    let GenconfSentinel { groups, pod, members, sentinels, quorum, labels, secrets, output, text, run, deadline: _, command } =
+        args;
     let me = own_pod(&pod)?;
     let logins = Logins::read(&secrets)?;
-    let (template, extra) = texts(&text, TEMPLATE)?;
+    let text = Source::read(&text, "sentinel.conf.tera", TEMPLATE)?;
     let draft = if run.dry_run { None } else { Some(Draft::begin(&output).or_wrong()?) };
     let earlier = Earlier::read(&files::read_if_there(&output).or_wrong()?);
     let hook = files::hook_beside_this_program(HOOK)?;
     if !run.dry_run && !hook.exists() {
-        return Err(Wrong(format!("there is no hook `{}`, without which Sentinel does not start: run `ordain install DIR` and start this from there", hook.display())).into());
+        return Err(Wrong(format!(
+            "there is no hook `{}`, without which Sentinel does not start: run `ordain install DIR` and start this from there",
+            hook.display()
+        ))
+        .into());
     }
     let world = World::open(&run, &pod, !sentinels.named.is_empty()).await?;
     let council = Council::new(&world, &sentinels)?;
@@ -55,6 +59,12 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
         subjects.push(subject);
     }
 
+    if quorum.is_none() && council.count == 0 {
+        return Err(Wrong(
+            "how many Sentinels are there? Name them by --sentinel or --sentinel-service, or set --sentinel-count".to_owned(),
+        )
+        .into());
+    }
     let site = Site {
         announce: announced(&me, &council, subjects.first(), pod.pod_ip)?,
         namespace: world.namespace.as_deref().unwrap_or("default"),
@@ -65,10 +75,7 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
         earlier: &earlier,
         me,
     };
-    let file = |groups| -> Result<Vec<u8>> {
-        let values = site.conf(council.port, groups).values().or_wrong()?;
-        render(&template, &values, &extra).map_err(|error| Wrong(format!("the template for sentinel.conf: {error}")).into())
-    };
+    let file = |groups| -> Result<Vec<u8>> { text.render(&site.conf(council.port, groups).values().or_wrong()?) };
     // Whatever cannot be written is found out before anything is recorded.
     file(subjects.iter().map(|subject| site.watched(subject, site.announce.clone(), 0)).collect())?;
 
@@ -118,7 +125,10 @@ async fn groups_to_watch(named: Vec<Group>, world: &World, deadline: Instant) ->
         return Ok(named);
     }
     let Some(cluster) = world.cluster() else {
-        return Err(Wrong("which group? Without Kubernetes there are no records to read them from: set --group or ORDAIN_GROUP".to_owned()).into());
+        return Err(Wrong(
+            "which group? Without Kubernetes there are no records to read them from: set --group or ORDAIN_GROUP".to_owned(),
+        )
+        .into());
     };
     let none = || "no group has a record in this namespace yet, and none was named by --group or ORDAIN_GROUP".to_owned();
     persist(deadline, none, async || {
@@ -139,7 +149,9 @@ fn announced(me: &PodName, council: &Council, subject: Option<&Subject>, ip: Opt
     } else {
         ip.map(Host::Ip)
     };
-    let host = host.ok_or_else(|| Wrong("this Sentinel has no address to announce: set --sentinel-service, or --pod-ip with --announce ip".to_owned()))?;
+    let host = host.ok_or_else(|| {
+        Wrong("this Sentinel has no address to announce: set --sentinel-service, or --pod-ip with --announce ip".to_owned())
+    })?;
     Ok(Endpoint { host, port: council.port })
 }
 
@@ -212,9 +224,9 @@ impl Site<'_> {
         let named = council.named.iter().filter_map(|at| Some((at.clone(), at.host.pod()?)));
         let count = u32::try_from(council.count).unwrap_or(u32::MAX);
         let numbered = council.service.iter().flat_map(|domain| {
-            (0..count).map(|ordinal| self.me.sibling(ordinal)).map(move |pod| {
-                (Endpoint { host: Host::Name(format!("{pod}.{domain}")), port: council.port }, pod)
-            })
+            (0..count)
+                .map(|ordinal| self.me.sibling(ordinal))
+                .map(move |pod| (Endpoint { host: Host::Name(format!("{pod}.{domain}")), port: council.port }, pod))
         });
         let others = named.chain(numbered).filter(|(_, pod)| *pod != self.me);
         others.map(|(at, pod)| (at, sentinel_id(self.namespace, &pod))).collect()

@@ -19,8 +19,9 @@ mod labelling;
 mod observe;
 mod on_failover;
 mod patience;
-mod settle;
 mod setting;
+mod settle;
+mod source;
 
 /// The name under which Sentinel calls this program.
 pub const HOOK: &str = "on-failover";

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
-use futures::FutureExt;
 use tokio::time::timeout;
 
 use super::setting::{ANSWER, Council, Ground, Logins, Subject, World};
@@ -136,7 +136,9 @@ impl<'a> Observer<'a> {
         News::Record(match in_time(read).await {
             Ok(Ok(record)) => RecordSeen::Present(record),
             Ok(Err(Refusal::Missing)) => RecordSeen::Absent,
-            Ok(Err(Refusal::Conflict)) => RecordSeen::Unknown(Failure::Nonsense("a conflict where nothing was written".to_owned())),
+            Ok(Err(Refusal::Conflict)) => {
+                RecordSeen::Unknown(Failure::Nonsense("a conflict where nothing was written".to_owned()))
+            }
             Ok(Err(Refusal::Failed(failure))) | Err(failure) => RecordSeen::Unknown(failure),
         })
     }
@@ -176,7 +178,13 @@ impl<'a> Observer<'a> {
         (0..*replicas).map(|ordinal| first.sibling(ordinal)).filter(move |pod| Some(pod) != me.as_ref())
     }
 
-    fn ask_peer(&self, pod: PodName, ips: Option<Vec<IpAddr>>, evidence: &mut Evidence, asked: &FuturesUnordered<BoxFuture<'a, News>>) {
+    fn ask_peer(
+        &self,
+        pod: PodName,
+        ips: Option<Vec<IpAddr>>,
+        evidence: &mut Evidence,
+        asked: &FuturesUnordered<BoxFuture<'a, News>>,
+    ) {
         evidence.peers.push(Peer { pod: pod.clone(), ips: ips.clone().unwrap_or_default(), heard: Heard::Pending });
         let Self { world, subject, logins, .. } = *self;
         let ask = async move {

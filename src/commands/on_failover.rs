@@ -54,7 +54,10 @@ pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
     let (claim, watch) = persist(deadline, unknown, async || hook.verified_claim().await).await?;
     let verified = started.elapsed();
     let Some(cluster) = hook.world.cluster() else {
-        info!("{} is the master of `{}` since epoch {}; with Kubernetes it would be labelled {}={}", claim.master, hook.group, claim.epoch, hook.scheme.key, hook.scheme.master);
+        info!(
+            "{} is the master of `{}` since epoch {}; with Kubernetes it would be labelled {}={}",
+            claim.master, hook.group, claim.epoch, hook.scheme.key, hook.scheme.master
+        );
         return Ok(Then::Exit);
     };
     if run.dry_run {

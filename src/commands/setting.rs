@@ -56,7 +56,8 @@ impl World {
             Some(access) => {
                 let access = match (access.unresolved(), &dns) {
                     (Some(host), Some(dns)) => {
-                        let ips = dns.addresses(&host).await.with_context(|| format!("cannot look up the API server `{host}`"))?;
+                        let ips =
+                            dns.addresses(&host).await.with_context(|| format!("cannot look up the API server `{host}`"))?;
                         let ip = ips.first().with_context(|| format!("the API server `{host}` has no address"))?;
                         access.resolved_to(*ip)?
                     }
@@ -165,7 +166,14 @@ pub struct Subject {
 
 impl Subject {
     /// Makes the flags into a group. `me` is none for a Sentinel.
-    pub fn new(world: &World, group: Group, me: Option<PodName>, pod: &PodArgs, members: &Members, labels: &Labels) -> Result<Self> {
+    pub fn new(
+        world: &World,
+        group: Group,
+        me: Option<PodName>,
+        pod: &PodArgs,
+        members: &Members,
+        labels: &Labels,
+    ) -> Result<Self> {
         let Members { service, replicas, first_pod, port, announce, down_after } = members;
         let first = match (first_pod, &me) {
             (Some(first), _) => first.clone(),
@@ -241,8 +249,12 @@ impl Council {
     /// Makes the flags into a council.
     pub fn new(world: &World, sentinels: &Sentinels) -> Result<Self> {
         let Sentinels { named, sentinel_service, sentinel_count, sentinel_port } = sentinels;
-        let named: Vec<Endpoint> =
-            named.iter().map(|word| Endpoint::parse(word, *sentinel_port)).collect::<Result<_, _>>().or_wrong().context("--sentinel")?;
+        let named: Vec<Endpoint> = named
+            .iter()
+            .map(|word| Endpoint::parse(word, *sentinel_port))
+            .collect::<Result<_, _>>()
+            .or_wrong()
+            .context("--sentinel")?;
         let service = sentinel_service.as_deref().map(|service| world.service_domain(service)).transpose()?;
         let count = sentinel_count.unwrap_or(if service.is_some() { 3 } else { named.len() });
         Ok(Self { named, service, count, port: *sentinel_port })
@@ -292,10 +304,17 @@ impl Logins {
         };
         let bytes = |user: &Option<std::ffi::OsString>| user.as_ref().map(|user| user.as_bytes().to_vec());
         Ok(Self {
-            redis: Login { user: bytes(user), password: password(password_file.as_deref(), "ORDAIN_PASSWORD", "the password file")? },
+            redis: Login {
+                user: bytes(user),
+                password: password(password_file.as_deref(), "ORDAIN_PASSWORD", "the password file")?,
+            },
             sentinel: Login {
                 user: bytes(sentinel_user),
-                password: password(sentinel_password_file.as_deref(), "ORDAIN_SENTINEL_PASSWORD", "the Sentinel's password file")?,
+                password: password(
+                    sentinel_password_file.as_deref(),
+                    "ORDAIN_SENTINEL_PASSWORD",
+                    "the Sentinel's password file",
+                )?,
             },
         })
     }

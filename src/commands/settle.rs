@@ -39,7 +39,12 @@ impl Settled {
 
 /// Looks and decides until there is a decision. The record is created or moved first where the
 /// decision says so; whoever loses that race looks again.
-pub async fn settle(observer: &Observer<'_>, decide: fn(&Evidence) -> Decision, deadline: Instant, dry_run: bool) -> Result<Settled> {
+pub async fn settle(
+    observer: &Observer<'_>,
+    decide: fn(&Evidence) -> Decision,
+    deadline: Instant,
+    dry_run: bool,
+) -> Result<Settled> {
     let started = Instant::now();
     let mut backoff = Backoff::new();
     let mut last_why = String::new();
@@ -98,7 +103,13 @@ fn name(observer: &Observer<'_>) -> String {
     }
 }
 
-async fn write(cluster: &Cluster, observer: &Observer<'_>, seen: &RecordSeen, claim: &Claim, address: &Endpoint) -> Result<Record, Refusal> {
+async fn write(
+    cluster: &Cluster,
+    observer: &Observer<'_>,
+    seen: &RecordSeen,
+    claim: &Claim,
+    address: &Endpoint,
+) -> Result<Record, Refusal> {
     let group = &observer.subject.group;
     match seen {
         RecordSeen::Present(record) => cluster.move_record(group, record, claim, address).await,

@@ -117,9 +117,7 @@ fn quoted_part<'a>(quote: u8, text: &'a [u8], word: &mut Vec<u8>) -> Option<&'a 
                 word.push(b'\'');
                 tail
             }
-            [b'\\', b'x', high, low, tail @ ..]
-                if quote == b'"' && high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
-            {
+            [b'\\', b'x', high, low, tail @ ..] if quote == b'"' && high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                 let digit = |b: u8| char::from(b).to_digit(16).unwrap_or_default() as u8;
                 word.push(digit(*high) << 4 | digit(*low));
                 tail
@@ -150,9 +148,9 @@ mod tests {
 
     #[test]
     fn a_line_splits_as_the_servers_split_it() {
-        let words = |line: &str| split(line.as_bytes()).map(|words| {
-            words.into_iter().map(|word| String::from_utf8(word).unwrap()).collect::<Vec<_>>()
-        });
+        let words = |line: &str| {
+            split(line.as_bytes()).map(|words| words.into_iter().map(|word| String::from_utf8(word).unwrap()).collect::<Vec<_>>())
+        };
         assert_eq!(words("  a\t\"b c\" 'd\\'e' \r\n"), Some(vec!["a".into(), "b c".into(), "d'e".into()]));
         assert_eq!(words(r#""\x41\n\q" x\y"#), Some(vec!["A\nq".into(), "x\\y".into()]));
         assert_eq!(words(r#"a"b""#), Some(vec!["ab".into()]));

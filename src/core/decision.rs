@@ -125,7 +125,8 @@ fn newest(evidence: &Evidence) -> Newest {
         return Newest::None;
     };
 
-    let mut masters: Vec<PodName> = recorded.filter(|claim| claim.epoch == epoch).map(|claim| claim.master.clone()).into_iter().collect();
+    let mut masters: Vec<PodName> =
+        recorded.filter(|claim| claim.epoch == epoch).map(|claim| claim.master.clone()).into_iter().collect();
     for (who, at, _) in told.iter().filter(|(_, _, said)| *said == epoch) {
         match evidence.member_at(&at.host) {
             Some(pod) => masters.push(pod.clone()),
@@ -250,7 +251,11 @@ fn lead_or_yield(evidence: &Evidence, claim: Claim, by: &str) -> Decision {
         RecordSeen::Unknown(_) | RecordSeen::Pending | RecordSeen::NotKept => None,
     };
     match failover_risk(evidence) {
-        None => Decision::lead(claim.clone(), record, format!("leads: {by} at epoch {}, and no failover can be under way", claim.epoch)),
+        None => Decision::lead(
+            claim.clone(),
+            record,
+            format!("leads: {by} at epoch {}, and no failover can be under way", claim.epoch),
+        ),
         Some(_) if evidence.waited >= evidence.down_after + FAILOVER => Decision::lead(
             claim.clone(),
             record,
@@ -289,17 +294,22 @@ fn failover_risk(evidence: &Evidence) -> Option<String> {
         }
         calm += 1;
     }
-    (calm < evidence.majority())
-        .then(|| format!("only {calm} Sentinels of the majority of {} say so, and {} could be elected", evidence.majority(), candidate.pod))
+    (calm < evidence.majority()).then(|| {
+        format!("only {calm} Sentinels of the majority of {} say so, and {} could be elected", evidence.majority(), candidate.pod)
+    })
 }
 
 /// Nobody claims anything: a master that lives is taken as it is, else it may be a first boot.
 fn without_claim(evidence: &Evidence) -> Decision {
     let kept_anywhere = match &evidence.record {
         RecordSeen::Unknown(failure) => {
-            return Decision::undecided(format!("is undecided: no Sentinel knows a master and the record cannot be read ({failure})"));
+            return Decision::undecided(format!(
+                "is undecided: no Sentinel knows a master and the record cannot be read ({failure})"
+            ));
         }
-        RecordSeen::Present(_) | RecordSeen::Pending => return Decision::undecided("is undecided: the record has not been heard"),
+        RecordSeen::Present(_) | RecordSeen::Pending => {
+            return Decision::undecided("is undecided: the record has not been heard");
+        }
         RecordSeen::Absent => true,
         RecordSeen::NotKept => false,
     };
@@ -308,7 +318,11 @@ fn without_claim(evidence: &Evidence) -> Decision {
         [master] => {
             let claim = Claim { master: (*master).clone(), epoch: 0 };
             let record = kept_anywhere.then(|| claim.clone());
-            return Decision::follow(claim, record, format!("{} {master}: nobody claims a master, and it alone lives as one", verb(evidence)));
+            return Decision::follow(
+                claim,
+                record,
+                format!("{} {master}: nobody claims a master, and it alone lives as one", verb(evidence)),
+            );
         }
         several => return Decision::undecided(several_masters(several)),
     }
@@ -366,7 +380,10 @@ fn verb(evidence: &Evidence) -> &'static str {
 
 fn several_masters(masters: &[&PodName]) -> String {
     let names: Vec<_> = masters.iter().map(ToString::to_string).collect();
-    format!("is undecided: {} live as masters: stop the wrong one, its data is lost to whoever follows the other", names.join(" and "))
+    format!(
+        "is undecided: {} live as masters: stop the wrong one, its data is lost to whoever follows the other",
+        names.join(" and ")
+    )
 }
 
 #[cfg(test)]

@@ -223,7 +223,12 @@ impl Evidence {
 
 impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fn line<T>(f: &mut fmt::Formatter<'_>, what: impl fmt::Display, heard: &Heard<T>, say: impl Fn(&T) -> String) -> fmt::Result {
+        fn line<T>(
+            f: &mut fmt::Formatter<'_>,
+            what: impl fmt::Display,
+            heard: &Heard<T>,
+            say: impl Fn(&T) -> String,
+        ) -> fmt::Result {
             match heard {
                 Heard::Pending => writeln!(f, "{what}: not waited for"),
                 Heard::Failed(failure) => writeln!(f, "{what}: {failure}"),

@@ -39,9 +39,7 @@ impl FromStr for Group {
         if word.len() <= 253 && word.split('.').all(is_label) {
             return Ok(Self(word.to_owned()));
         }
-        Err(NotAName(format!(
-            "`{word}` is no group's name: use lower-case letters, digits, `-` and `.`, as `redis`"
-        )))
+        Err(NotAName(format!("`{word}` is no group's name: use lower-case letters, digits, `-` and `.`, as `redis`")))
     }
 }
 
@@ -77,13 +75,10 @@ impl FromStr for PodName {
         let parsed = word.rsplit_once('-').and_then(|(base, number)| {
             let ordinal: u32 = number.parse().ok()?;
             // `redis-01` or `redis-+1` would not print back as they were read.
-            (is_label(word) && !base.is_empty() && ordinal.to_string() == number)
-                .then(|| Self { base: base.to_owned(), ordinal })
+            (is_label(word) && !base.is_empty() && ordinal.to_string() == number).then(|| Self { base: base.to_owned(), ordinal })
         });
         parsed.ok_or_else(|| {
-            NotAName(format!(
-                "`{word}` is no name of a StatefulSet's pod: it must end in a dash and an ordinal, as `redis-0`"
-            ))
+            NotAName(format!("`{word}` is no name of a StatefulSet's pod: it must end in a dash and an ordinal, as `redis-0`"))
         })
     }
 }
@@ -156,8 +151,9 @@ impl Endpoint {
     /// # Errors
     /// Names the word and the form that was expected.
     pub fn parse(word: &str, default_port: u16) -> Result<Self, NotAName> {
-        let expected =
-            || NotAName(format!("`{word}` is no `host:port`: write `redis-0.redis:6379`, `192.0.2.1:6379` or `[2001:db8::1]:6379`"));
+        let expected = || {
+            NotAName(format!("`{word}` is no `host:port`: write `redis-0.redis:6379`, `192.0.2.1:6379` or `[2001:db8::1]:6379`"))
+        };
         let (host, port) = if let Some(rest) = word.strip_prefix('[') {
             let (host, after) = rest.split_once(']').ok_or_else(expected)?;
             let ip: std::net::Ipv6Addr = host.parse().map_err(|_| expected())?;

@@ -213,7 +213,8 @@ mod tests {
 
     #[test]
     fn a_patch_carries_the_version_that_was_listed() {
-        let Plan::Write { master: Some(patch), .. } = plan(&record("redis-0", 2), &[pod("redis-0", None, None)], &scheme()) else {
+        let Plan::Write { master: Some(patch), .. } = plan(&record("redis-0", 2), &[pod("redis-0", None, None)], &scheme())
+        else {
             panic!("the master is patched");
         };
         assert_eq!((patch.version.as_str(), patch.stamp.to_string().as_str()), ("v-redis-0", "lease/2"));

@@ -3,15 +3,19 @@
 use serde::Serialize;
 use tera::{Context, Tera};
 
-/// Renders a template. `extra` is appended as it is: where a server takes the last of two equal
-/// directives, it wins.
+/// Renders a template; `name` is what its errors call it. `extra` is appended as it is: where a
+/// server takes the last of two equal directives, it wins.
 ///
 /// # Errors
 /// What is wrong in the template, with its place, on one line.
-pub fn render(template: &str, values: &impl Serialize, extra: &[u8]) -> Result<Vec<u8>, String> {
-    // `one_off` escapes for HTML if it is let: these files are not HTML.
-    let text = Context::from_serialize(values)
-        .and_then(|context| Tera::one_off(template, &context, false))
+pub fn render(name: &str, template: &str, values: &impl Serialize, extra: &[u8]) -> Result<Vec<u8>, String> {
+    let mut tera = Tera::new();
+    // These files are not HTML, whatever the template is called.
+    tera.autoescape_on(Vec::<&str>::new());
+    let text = tera
+        .add_raw_template(name, template)
+        .and_then(|()| Context::from_serialize(values))
+        .and_then(|context| tera.render(name, &context))
         .map_err(|error| one_line(&error))?;
     let mut file = text.into_bytes();
     if !file.ends_with(b"\n") {
@@ -21,10 +25,14 @@ pub fn render(template: &str, values: &impl Serialize, extra: &[u8]) -> Result<V
     Ok(file)
 }
 
-/// Tera draws its errors over several lines, with the source below.
+/// Tera says what is wrong, then where (`--> name:line:column`), then draws the place.
 fn one_line(error: &tera::Error) -> String {
     let text = error.to_string();
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let end = text.find("-->").and_then(|at| text[at..].find('\n').map(|length| at + length));
+    let said: Vec<_> =
+        text[..end.unwrap_or(text.len())].split_whitespace().map(|word| if word == "-->" { "at" } else { word }).collect();
+    let said = said.join(" ");
+    said.strip_prefix("error: ").unwrap_or(&said).to_owned()
 }
 
 #[cfg(test)]
@@ -35,21 +43,21 @@ mod tests {
     #[test]
     fn values_are_not_escaped_for_html() {
         let values = BTreeMap::from([("password", r#""<&>'""#)]);
-        assert_eq!(render("{{ password }}\n", &values, b"").unwrap(), b"\"<&>'\"\n");
+        assert_eq!(render("a.html", "{{ password }}\n", &values, b"").unwrap(), b"\"<&>'\"\n");
     }
 
     #[test]
     fn extra_lines_follow_on_a_line_of_their_own() {
         let none = BTreeMap::<&str, &str>::new();
-        assert_eq!(render("port 1", &none, b"maxmemory 1mb\xff").unwrap(), b"port 1\nmaxmemory 1mb\xff");
+        assert_eq!(render("t", "port 1", &none, b"maxmemory 1mb\xff").unwrap(), b"port 1\nmaxmemory 1mb\xff");
     }
 
     #[test]
     fn an_error_names_its_place_on_one_line() {
         let none = BTreeMap::<&str, &str>::new();
         for template in ["{% if %}", "{{ prot }}", "{{ port | nofilter }}"] {
-            let error = render(template, &none, b"").unwrap_err();
-            assert!(!error.contains('\n') && !error.is_empty(), "{error}");
+            let error = render("my.tera", template, &none, b"").unwrap_err();
+            assert!(!error.contains('\n') && error.contains(" at my.tera:1:"), "{error}");
         }
     }
 }

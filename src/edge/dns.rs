@@ -103,3 +103,117 @@ fn failure(error: &NetError) -> Failure {
         other => Failure::Unreachable(format!("DNS: {other}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use testbed::dns::{Answer, Fault, NameServer};
+    use testbed::subnet::Subnet;
+
+    /// A name server and a resolver that asks it, as in a pod of the namespace `demo`.
+    fn served() -> (NameServer, Dns) {
+        let server = NameServer::start(&Subnet::take());
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("resolv.conf");
+        std::fs::write(&path, server.resolv_conf("demo")).unwrap();
+        let dns = testbed::runtime().block_on(async { Dns::from_resolv_conf(&path).unwrap() });
+        (server, dns)
+    }
+
+    fn addresses(dns: &Dns, host: &str) -> Result<Vec<String>, Failure> {
+        let found = testbed::runtime().block_on(dns.addresses(&host.parse().unwrap()))?;
+        Ok(found.iter().map(ToString::to_string).collect())
+    }
+
+    fn services(dns: &Dns, name: &str) -> Result<Vec<String>, Failure> {
+        let found = testbed::runtime().block_on(dns.services(name))?;
+        Ok(found.iter().map(ToString::to_string).collect())
+    }
+
+    const NAME: &str = "redis-0.redis-headless.demo.svc.cluster.local";
+
+    #[test]
+    fn a_name_may_have_several_addresses_of_both_families() {
+        let (server, dns) = served();
+        let ips = ["192.0.2.1", "192.0.2.2", "2001:db8::1"].map(|ip| ip.parse().unwrap()).to_vec();
+        server.zone.set(NAME, Answer { ips, ..Answer::default() });
+        let mut found = addresses(&dns, NAME).unwrap();
+        found.sort();
+        assert_eq!(found, ["192.0.2.1", "192.0.2.2", "2001:db8::1"]);
+    }
+
+    #[test]
+    fn a_name_of_the_other_family_alone_is_found() {
+        let (server, dns) = served();
+        server.zone.address(NAME, "2001:db8::1".parse::<IpAddr>().unwrap());
+        assert_eq!(addresses(&dns, NAME).unwrap(), ["2001:db8::1"]);
+    }
+
+    #[test]
+    fn a_short_name_is_found_under_the_search_domains() {
+        let (server, dns) = served();
+        server.zone.address(NAME, "192.0.2.1".parse::<IpAddr>().unwrap());
+        assert_eq!(addresses(&dns, "redis-0.redis-headless").unwrap(), ["192.0.2.1"]);
+        assert_eq!(dns.cluster_domain(), "cluster.local");
+    }
+
+    #[test]
+    fn an_address_is_its_own() {
+        let (_server, dns) = served();
+        assert_eq!(addresses(&dns, "2001:db8::7").unwrap(), ["2001:db8::7"]);
+    }
+
+    #[test]
+    fn no_such_name_a_failing_server_and_a_silent_one_are_told_apart() {
+        let (server, dns) = served();
+        assert_eq!(addresses(&dns, NAME), Err(Failure::NoSuchHost));
+        server.zone.set(NAME, Answer::default());
+        assert_eq!(addresses(&dns, NAME), Err(Failure::NoSuchHost), "a name without addresses");
+        server.zone.set(NAME, Answer { fault: Some(Fault::ServFail), ..Answer::default() });
+        let failed = addresses(&dns, NAME);
+        assert!(matches!(&failed, Err(Failure::Unreachable(why)) if why.contains("Server Failure")), "{failed:?}");
+        server.zone.set(NAME, Answer { fault: Some(Fault::Silence), ..Answer::default() });
+        assert_eq!(addresses(&dns, NAME), Err(Failure::TimedOut));
+    }
+
+    #[test]
+    fn an_answer_too_large_for_a_datagram_comes_by_tcp() {
+        let (server, dns) = served();
+        let ips: Vec<IpAddr> = (1..=100).map(|n| [192, 0, 2, n].into()).collect();
+        server.zone.set(NAME, Answer { ips, fault: Some(Fault::Truncated), ..Answer::default() });
+        assert_eq!(addresses(&dns, NAME).unwrap().len(), 100);
+    }
+
+    #[test]
+    fn srv_records_name_their_targets_and_ports() {
+        let (server, dns) = served();
+        let targets = ["sentinel-1", "sentinel-0", "sentinel-0"];
+        let services = targets.map(|pod| (format!("{pod}.sentinel.demo.svc.cluster.local"), 26379)).to_vec();
+        server.zone.set("sentinel.demo.svc.cluster.local", Answer { services, ..Answer::default() });
+        let found = services_of(&dns);
+        assert_eq!(
+            found,
+            ["sentinel-0.sentinel.demo.svc.cluster.local:26379", "sentinel-1.sentinel.demo.svc.cluster.local:26379"]
+        );
+    }
+
+    fn services_of(dns: &Dns) -> Vec<String> {
+        services(dns, "sentinel.demo.svc.cluster.local").unwrap()
+    }
+
+    #[test]
+    fn what_has_changed_is_seen_at_once() {
+        let (server, dns) = served();
+        assert_eq!(addresses(&dns, NAME), Err(Failure::NoSuchHost));
+        server.zone.address(NAME, "192.0.2.1".parse::<IpAddr>().unwrap());
+        assert_eq!(addresses(&dns, NAME).unwrap(), ["192.0.2.1"], "a new pod is not hidden by the answer before it");
+        server.zone.address(NAME, "192.0.2.2".parse::<IpAddr>().unwrap());
+        assert_eq!(addresses(&dns, NAME).unwrap(), ["192.0.2.2"]);
+    }
+
+    #[test]
+    fn a_file_that_names_no_server_is_refused() {
+        let refusal = format!("{:#}", Dns::from_resolv_conf(Path::new("/nowhere/resolv.conf")).unwrap_err());
+        assert!(refusal.contains("`/nowhere/resolv.conf`") && refusal.contains("--resolv-conf"), "{refusal}");
+    }
+}

@@ -31,8 +31,11 @@ impl Draft {
             Some(folder) if folder != Path::new("") => folder,
             _ => Path::new("."),
         };
-        let describe = || format!("cannot write to the folder `{}`: make it exist and writable, or name another", folder.display());
-        let file = NamedTempFile::with_prefix_in(".ordain-", folder).with_context(describe)?;
+        let describe =
+            || format!("cannot write to the folder `{}`: make it exist and writable, or name another", folder.display());
+        // The error would name the temporary file.
+        let begun = NamedTempFile::with_prefix_in(".ordain-", folder).map_err(|error| std::io::Error::from(error.kind()));
+        let file = begun.with_context(describe)?;
         file.as_file().set_permissions(Permissions::from_mode(mode)).with_context(describe)?;
         Ok(Self { file, path: path.to_owned() })
     }

@@ -41,10 +41,7 @@ fn read(address: Value, master: Value) -> Result<SentinelAnswer, Failure> {
     let number = |field: &str| fields.get(field).and_then(|text| text.parse::<u64>().ok()).ok_or_else(|| nonsense(field));
     let flags: Vec<&str> = fields.get("flags").ok_or_else(|| nonsense("flags"))?.split(',').collect();
     Ok(SentinelAnswer::Watching(Watch {
-        master: Endpoint {
-            host: host.parse().map_err(|_| nonsense("ip"))?,
-            port: port.parse().map_err(|_| nonsense("port"))?,
-        },
+        master: Endpoint { host: host.parse().map_err(|_| nonsense("ip"))?, port: port.parse().map_err(|_| nonsense("port"))? },
         config_epoch: number("config-epoch")?,
         finds_master_down: flags.contains(&"s_down") || flags.contains(&"o_down"),
         failover_in_progress: flags.contains(&"failover_in_progress"),
@@ -64,8 +61,20 @@ mod tests {
     #[test]
     fn a_view_reads_as_sentinel_writes_it() {
         let master = list(&[
-            "name", "redis", "ip", "old", "port", "1", "flags", "master,s_down,failover_in_progress",
-            "last-ok-ping-reply", "1500", "config-epoch", "7", "num-other-sentinels", "2",
+            "name",
+            "redis",
+            "ip",
+            "old",
+            "port",
+            "1",
+            "flags",
+            "master,s_down,failover_in_progress",
+            "last-ok-ping-reply",
+            "1500",
+            "config-epoch",
+            "7",
+            "num-other-sentinels",
+            "2",
         ]);
         let Ok(SentinelAnswer::Watching(watch)) = read(list(&["redis-1.redis", "6379"]), master) else { panic!("a view") };
         assert_eq!(watch.master.to_string(), "redis-1.redis:6379", "the address that clients are told");

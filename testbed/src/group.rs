@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
-use redis::{RedisError, Value};
+use redis::{Connection, RedisError, Value};
 use serde_json::Value as Json;
 
 use crate::client::{ask, connect, text};
@@ -25,7 +25,7 @@ pub struct Bed {
     pub dns: NameServer,
     ordain: PathBuf,
     env: BTreeMap<String, String>,
-    files: BTreeMap<String, String>,
+    password: Option<String>,
     sandboxes: BTreeMap<String, Sandbox>,
     servers: BTreeMap<String, Process>,
     subnet: Subnet,
@@ -35,6 +35,8 @@ pub struct Bed {
 pub const REDIS: [&str; 3] = ["redis-0", "redis-1", "redis-2"];
 /// The Sentinels' pods.
 pub const SENTINELS: [&str; 3] = ["sentinel-0", "sentinel-1", "sentinel-2"];
+
+const PASSWORD_FILE: &str = "/run/secret/password";
 
 impl Bed {
     /// On the shared control plane, in a namespace of its own.
@@ -57,7 +59,7 @@ impl Bed {
             dns: NameServer::start(&subnet),
             ordain: ordain.to_owned(),
             env: BTreeMap::from([("ORDAIN_DOWN_AFTER".into(), "1s".into())]),
-            files: BTreeMap::new(),
+            password: None,
             sandboxes: BTreeMap::new(),
             servers: BTreeMap::new(),
             subnet,
@@ -70,10 +72,10 @@ impl Bed {
         self
     }
 
-    /// Puts a file into every pod that is made later, as a Secret's volume does.
-    pub fn with_file(mut self, path: &str, text: &str) -> Self {
-        self.files.insert(path.into(), text.into());
-        self
+    /// Gives Redis and Sentinel a password, in a file as a Secret's volume has it.
+    pub fn with_password(mut self, password: &str) -> Self {
+        self.password = Some(password.to_owned());
+        self.with_env("ORDAIN_PASSWORD_FILE", PASSWORD_FILE).with_env("ORDAIN_SENTINEL_PASSWORD_FILE", PASSWORD_FILE)
     }
 
     /// The namespace's name.
@@ -93,7 +95,14 @@ impl Bed {
         format!("{pod}.{}", self.service(pod))
     }
 
-    fn service(&self, pod: &str) -> String {
+    /// What a pod's server calls itself.
+    pub fn announced(&self, pod: &str) -> String {
+        let by_ip = self.env.get("ORDAIN_ANNOUNCE").is_some_and(|value| value == "ip");
+        if by_ip { self.ip(pod).to_string() } else { self.host_name(pod) }
+    }
+
+    /// The domain of a pod's headless Service.
+    pub fn service(&self, pod: &str) -> String {
         let service = if pod.starts_with("redis") { "redis-headless" } else { "sentinel" };
         format!("{service}.{}.svc.cluster.local", self.namespace_name())
     }
@@ -116,8 +125,8 @@ impl Bed {
             namespace.make_pod(pod, &template, ip);
         }
         self.dns.zone.address(&self.host_name(pod), ip);
-        let mut sandbox = Sandbox::new(pod, ip, &self.dns.resolv_conf(self.namespace_name()))
-            .with_env("POD_NAMESPACE", self.namespace_name());
+        let mut sandbox =
+            Sandbox::new(pod, ip, &self.dns.resolv_conf(self.namespace_name())).with_env("POD_NAMESPACE", self.namespace_name());
         sandbox.put_program(&self.ordain, "ordain");
         for variable in template["spec"]["containers"][0]["env"].as_array().into_iter().flatten() {
             // The rest comes from fields of the pod, which the sandbox sets.
@@ -128,8 +137,8 @@ impl Bed {
         for (key, value) in &self.env {
             sandbox = sandbox.with_env(key, value);
         }
-        for (path, text) in &self.files {
-            sandbox.write(path, text);
+        if let Some(password) = &self.password {
+            sandbox.write(PASSWORD_FILE, &format!("{password}\n"));
         }
         if let Some(namespace) = &self.namespace {
             let account = template["spec"]["serviceAccountName"].as_str().expect("a service account");
@@ -175,10 +184,10 @@ impl Bed {
     }
 
     /// Runs ordain in a pod, with the container's environment.
-    pub fn ordain(&self, pod: &str, arguments: &[&str]) -> Output {
+    pub fn ordain(&self, pod: &str, arguments: &[&str]) -> Run {
         let mut command = vec!["/opt/ordain/ordain"];
         command.extend(arguments);
-        self.sandboxes[pod].run(&command)
+        Run::of(self.sandboxes[pod].run(&command))
     }
 
     /// Ends a pod's container as a power cut would.
@@ -205,9 +214,14 @@ impl Bed {
         &self.sandboxes[pod]
     }
 
+    /// Connects to a pod's server.
+    pub fn connect(&self, pod: &str) -> Result<Connection, RedisError> {
+        connect(self.ip(pod), port(pod), self.password.as_deref().map(str::as_bytes))
+    }
+
     /// Asks a pod's server.
     pub fn ask(&self, pod: &str, command: &[&str]) -> Result<Value, RedisError> {
-        ask(&mut connect(self.ip(pod), port(pod), None)?, command)
+        ask(&mut self.connect(pod)?, command)
     }
 
     /// Asks a pod's server; its answer as text.
@@ -235,7 +249,8 @@ impl Bed {
                     self.role(pod) == "master"
                 } else {
                     let replication = self.text(pod, &["INFO", "replication"]);
-                    self.role(pod) == format!("replica of {}", self.host_name(master)) && replication.contains("master_link_status:up")
+                    self.role(pod) == format!("replica of {}", self.announced(master))
+                        && replication.contains("master_link_status:up")
                 }
             });
             is_right.then_some(())
@@ -247,7 +262,10 @@ impl Bed {
         for sentinel in SENTINELS {
             wait_for(&format!("{sentinel} knowing the others"), deadline, || {
                 let knows = |field: &str| self.sentinel_field(sentinel, field).as_deref() == Some("2");
-                (knows("num-slaves") && knows("num-other-sentinels") && self.sentinel_field(sentinel, "flags").as_deref() == Some("master")).then_some(())
+                (knows("num-slaves")
+                    && knows("num-other-sentinels")
+                    && self.sentinel_field(sentinel, "flags").as_deref() == Some("master"))
+                .then_some(())
             });
         }
     }
@@ -260,9 +278,23 @@ impl Bed {
     }
 
     /// The pod that a Sentinel names as the master.
-    pub fn named_by(&self, sentinel: &str) -> String {
+    pub fn named_by(&self, sentinel: &str) -> Option<&'static str> {
         let address = self.text(sentinel, &["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "redis"]);
-        address.split('.').next().unwrap_or_default().to_owned()
+        REDIS.into_iter().find(|pod| Some(self.announced(pod).as_str()) == address.lines().next())
+    }
+
+    /// Waits until a running pod other than `old` is the master, and every Sentinel says so.
+    pub fn wait_for_failover(&self, old: &str, deadline: Duration) -> &'static str {
+        let others: Vec<_> = REDIS.into_iter().filter(|pod| *pod != old && self.servers.contains_key(*pod)).collect();
+        let promoted = wait_for(&format!("another master than {old}"), deadline, || {
+            others.iter().copied().find(|pod| self.role(pod) == "master")
+        });
+        for sentinel in SENTINELS.iter().filter(|sentinel| self.servers.contains_key(**sentinel)) {
+            wait_for(&format!("{sentinel} naming {promoted}"), deadline, || {
+                (self.named_by(sentinel) == Some(promoted)).then_some(())
+            });
+        }
+        promoted
     }
 
     /// The label of every Redis pod, in order.
@@ -275,6 +307,25 @@ impl Bed {
     pub fn wait_for_labels(&self, master: &str, deadline: Duration) {
         let wanted: Vec<_> = REDIS.iter().map(|pod| Some(if *pod == master { "master" } else { "slave" }.to_owned())).collect();
         wait_for(&format!("the label role=master on {master}"), deadline, || (self.labels() == wanted).then_some(()));
+    }
+}
+
+/// How a run of ordain ended.
+#[derive(Debug)]
+pub struct Run {
+    /// Its exit code.
+    pub code: Option<i32>,
+    /// Its product.
+    pub stdout: String,
+    /// Its log.
+    pub stderr: String,
+}
+
+impl Run {
+    /// Reads a finished process.
+    pub fn of(output: Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
     }
 }
 

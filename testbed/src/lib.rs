@@ -7,8 +7,10 @@
 //! - [`sandbox`]: a pod without a node: its own root, name and address.
 //! - [`control_plane`]: etcd and kube-apiserver, one for all tests of a run.
 //! - [`group`]: three Redis pods and three Sentinels, as the manifests say.
+//! - [`black_hole`]: an address that neither answers nor refuses.
 //! - [`client`]: a client that writes numbered keys and remembers what was acknowledged.
 
+pub mod black_hole;
 pub mod client;
 pub mod control_plane;
 pub mod dns;
@@ -29,9 +31,7 @@ pub fn repository() -> &'static Path {
 /// The runtime on which the testbed's own servers and clients live.
 pub fn runtime() -> &'static tokio::runtime::Runtime {
     static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
-    RUNTIME.get_or_init(|| {
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
-    })
+    RUNTIME.get_or_init(|| tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime"))
 }
 
 /// The server under test: what `REDIS_SERVER` names, else `redis-server` on the path.

@@ -1,6 +1,8 @@
 //! ordain on real parts: real servers in sandboxes, a real API server, real DNS.
 
 mod main_job;
+mod seen;
+mod sentinels;
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,41 +1,281 @@
-//! The main job: three pods and three Sentinels come up, a master dies, labels and record follow.
+//! The main job: three pods and three Sentinels come up as the manifests say, a master dies, and
+//! record and labels follow.
 
-use testbed::group::{Bed, SENTINELS};
+use testbed::client::text;
+use testbed::group::{Bed, REDIS, SENTINELS};
 use testbed::wait_for;
 
 use crate::{FAILED_OVER, UP, ordain};
 
-#[test]
-fn a_first_boot_makes_ordinal_0_the_master_and_the_labels_say_so() {
-    let mut bed = Bed::on_kubernetes(ordain());
+/// A group that is up, labelled, and known to every Sentinel.
+fn started(mut bed: Bed) -> Bed {
     bed.start_all();
     bed.wait_for_master("redis-0", UP);
     bed.wait_for_sentinels(UP);
-    bed.wait_for_labels("redis-0", UP);
-    assert_eq!(bed.namespace.as_ref().unwrap().holder("redis").as_deref(), Some("redis-0"));
+    if bed.namespace.is_some() {
+        bed.wait_for_labels("redis-0", UP);
+    }
+    bed
 }
 
 #[test]
-fn when_the_master_is_killed_sentinels_own_hook_moves_record_and_labels() {
-    let mut bed = Bed::on_kubernetes(ordain());
-    bed.start_all();
-    bed.wait_for_master("redis-0", UP);
-    bed.wait_for_sentinels(UP);
-    bed.wait_for_labels("redis-0", UP);
-
-    bed.kill("redis-0");
-    let promoted = wait_for("another master", FAILED_OVER, || {
-        ["redis-1", "redis-2"].into_iter().find(|pod| bed.role(pod) == "master")
-    });
-    bed.wait_for_labels(promoted, FAILED_OVER);
+fn at_a_first_boot_ordinal_0_leads_and_the_others_follow_it() {
+    let bed = started(Bed::on_kubernetes(ordain()));
     let namespace = bed.namespace.as_ref().unwrap();
-    assert_eq!(namespace.holder("redis").as_deref(), Some(promoted));
+    let record = namespace.record("redis").unwrap();
+    let spec = record.spec.unwrap();
+    assert_eq!((spec.holder_identity.as_deref(), spec.lease_transitions), (Some("redis-0"), Some(0)));
+    assert_eq!(record.metadata.labels.unwrap()["app.kubernetes.io/managed-by"], "ordain");
+    for pod in REDIS {
+        for (parameter, value) in [("appendonly", "yes"), ("dir", "/data"), ("replica-announce-ip", &bed.host_name(pod))] {
+            assert_eq!(bed.text(pod, &["CONFIG", "GET", parameter]), format!("{parameter}\n{value}"), "{pod}");
+        }
+    }
+}
+
+#[test]
+fn when_the_master_is_killed_sentinels_own_hook_moves_the_record_and_the_labels() {
+    let mut bed = started(Bed::on_kubernetes(ordain()));
+    bed.kill("redis-0");
+    let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
+    bed.wait_for_labels(promoted, FAILED_OVER);
+    let spec = bed.namespace.as_ref().unwrap().record("redis").unwrap().spec.unwrap();
+    assert_eq!((spec.holder_identity.as_deref(), spec.lease_transitions), (Some(promoted), Some(1)));
 
     // The old master comes back on its old disk, and follows.
     bed.start("redis-0");
     bed.wait_for_master(promoted, UP);
-    bed.wait_for_labels(promoted, UP);
-    for sentinel in SENTINELS {
-        assert_eq!(bed.named_by(sentinel), promoted);
+    assert!(SENTINELS.iter().all(|sentinel| bed.named_by(sentinel) == Some(promoted)));
+}
+
+#[test]
+fn servers_that_call_themselves_by_address_fail_over_as_well() {
+    let mut bed = started(Bed::on_kubernetes(ordain()).with_env("ORDAIN_ANNOUNCE", "ip"));
+    bed.kill("redis-0");
+    let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
+    bed.wait_for_labels(promoted, FAILED_OVER);
+    bed.start("redis-0");
+    bed.wait_for_master(promoted, UP);
+}
+
+#[test]
+fn a_group_with_passwords_fails_over_and_takes_its_old_master_back() {
+    let mut bed = started(Bed::on_kubernetes(ordain()).with_password("p%/\\&#s:{{x}}$w"));
+    bed.kill("redis-0");
+    let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
+    bed.wait_for_labels(promoted, FAILED_OVER);
+    bed.start("redis-0");
+    bed.wait_for_master(promoted, UP);
+}
+
+#[test]
+fn without_kubernetes_a_group_comes_up_and_fails_over_as_well() {
+    let mut bed = started(Bed::without_kubernetes(ordain()));
+    bed.kill("redis-0");
+    let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
+    bed.start("redis-0");
+    bed.wait_for_master(promoted, UP);
+    let told = format!("{promoted} is the master of `redis` since epoch 1; with Kubernetes it would be labelled role=master");
+    let hook = bed.ordain("sentinel-0", &["on-failover", "redis", "leader", "start", "a", "1", "b", "2"]);
+    assert!(hook.code == Some(0) && hook.stderr.contains(&told), "{hook:?}");
+}
+
+#[test]
+fn the_recorded_master_leads_again_when_every_redis_was_down() {
+    let mut bed = started(Bed::on_kubernetes(ordain()));
+    bed.kill("redis-0");
+    let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
+    bed.wait_for_labels(promoted, FAILED_OVER);
+    for pod in REDIS.into_iter().filter(|pod| *pod != "redis-0") {
+        bed.kill(pod);
     }
+    bed.start(promoted);
+    wait_for("the old master as master", UP, || (bed.role(promoted) == "master").then_some(()));
+    for pod in REDIS.into_iter().filter(|pod| *pod != promoted) {
+        bed.start(pod);
+    }
+    bed.wait_for_master(promoted, UP);
+    bed.wait_for_labels(promoted, UP);
+}
+
+#[test]
+fn a_master_that_restarts_at_once_is_the_master_again_without_a_failover() {
+    // Long enough that Sentinel has not yet noticed when the pod asks.
+    let mut bed = started(Bed::on_kubernetes(ordain()).with_env("ORDAIN_DOWN_AFTER", "20s"));
+    bed.ask("redis-0", &["SET", "key", "value"]).unwrap();
+    bed.kill("redis-0");
+    bed.start("redis-0");
+    bed.wait_for_master("redis-0", UP);
+    assert_eq!(bed.text("redis-0", &["GET", "key"]), "value");
+    assert_eq!(bed.sentinel_field("sentinel-0", "config-epoch").as_deref(), Some("0"));
+}
+
+#[test]
+fn a_named_master_waits_while_sentinel_is_failing_over_and_then_follows() {
+    let mut bed = started(Bed::on_kubernetes(ordain()));
+    bed.kill("redis-0");
+    wait_for("a Sentinel finding the master down", FAILED_OVER, || {
+        bed.sentinel_field("sentinel-0", "flags").filter(|flags| flags.contains("s_down"))
+    });
+    bed.start("redis-0");
+    let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
+    bed.wait_for_master(promoted, UP);
+    bed.wait_for_labels(promoted, UP);
+}
+
+#[test]
+fn a_hook_that_runs_late_or_twice_changes_nothing() {
+    let mut bed = started(Bed::on_kubernetes(ordain()));
+    bed.kill("redis-0");
+    let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
+    bed.start("redis-0");
+    bed.wait_for_master(promoted, UP);
+    bed.wait_for_labels(promoted, UP);
+    let before = bed.namespace.as_ref().unwrap().record("redis").unwrap().metadata.resource_version;
+    let (old, new) = (bed.host_name(promoted), bed.host_name("redis-0"));
+    let late = bed.ordain("sentinel-1", &["on-failover", "redis", "observer", "start", &old, "6379", &new, "6379"]);
+    assert_eq!(late.code, Some(0), "{late:?}");
+    assert!(late.stderr.contains("record: said so already; labels: were right"), "{late:?}");
+    bed.wait_for_labels(promoted, UP);
+    assert_eq!(bed.namespace.as_ref().unwrap().record("redis").unwrap().metadata.resource_version, before);
+}
+
+#[test]
+fn a_lost_hook_is_made_good_by_the_next_pod_that_starts() {
+    let mut bed = Bed::on_kubernetes(ordain());
+    bed.start_all();
+    bed.wait_for_master("redis-0", UP);
+    bed.wait_for_sentinels(UP);
+    bed.wait_for_labels("redis-0", UP);
+    for sentinel in SENTINELS {
+        // A program that does nothing in the hook's place: a hook that was lost.
+        bed.sandbox(sentinel).write("opt/ordain/on-failover", "#!/bin/sh\n");
+    }
+    bed.kill("redis-0");
+    let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
+    assert_eq!(bed.namespace.as_ref().unwrap().holder("redis").as_deref(), Some("redis-0"));
+    bed.start("redis-0");
+    bed.wait_for_master(promoted, UP);
+    bed.wait_for_labels(promoted, UP);
+    assert_eq!(bed.namespace.as_ref().unwrap().holder("redis").as_deref(), Some(promoted));
+}
+
+#[test]
+fn a_record_that_was_deleted_is_made_again_from_what_the_sentinels_say() {
+    let mut bed = started(Bed::on_kubernetes(ordain()));
+    let namespace = bed.namespace.as_ref().unwrap();
+    testbed::runtime().block_on(namespace.leases().delete("redis", &Default::default())).unwrap();
+    bed.kill("redis-2");
+    bed.start("redis-2");
+    bed.wait_for_master("redis-0", UP);
+    assert_eq!(bed.namespace.as_ref().unwrap().holder("redis").as_deref(), Some("redis-0"));
+    bed.wait_for_labels("redis-0", UP);
+}
+
+#[test]
+fn a_sentinel_without_its_disk_comes_back_as_itself() {
+    let mut bed = started(Bed::on_kubernetes(ordain()));
+    let id = bed.text("sentinel-0", &["SENTINEL", "MYID"]);
+    bed.kill("sentinel-0");
+    bed.sandbox("sentinel-0").empty("etc/redis");
+    bed.start("sentinel-0");
+    bed.wait_for_sentinels(UP);
+    assert_eq!(bed.text("sentinel-0", &["SENTINEL", "MYID"]), id);
+}
+
+#[test]
+fn a_sentinels_file_keeps_its_epochs_and_replicas_when_it_is_written_again() {
+    let mut bed = started(Bed::on_kubernetes(ordain()));
+    bed.kill("redis-0");
+    let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
+    bed.wait_for_labels(promoted, FAILED_OVER);
+    bed.kill("sentinel-0");
+    let file = bed.sandbox("sentinel-0").read("etc/redis/sentinel.conf");
+    bed.sandbox("sentinel-0")
+        .write("etc/redis/sentinel.conf", &format!("{file}\nsentinel known-replica redis 192.0.2.77 6380\n"));
+    let written = bed.ordain("sentinel-0", &["genconf-sentinel"]);
+    assert_eq!(written.code, Some(0), "{written:?}");
+    let file = bed.sandbox("sentinel-0").read("etc/redis/sentinel.conf");
+    let others = REDIS
+        .iter()
+        .filter(|pod| **pod != promoted)
+        .map(|pod| format!("sentinel known-replica redis {} 6379", bed.host_name(pod)));
+    let master = format!("sentinel monitor redis {} 6379 2", bed.host_name(promoted));
+    let kept = ["sentinel config-epoch redis 1", "sentinel current-epoch 1", "sentinel known-replica redis 192.0.2.77 6380"];
+    for line in others.chain([master]).chain(kept.map(str::to_owned)) {
+        assert_eq!(file.lines().filter(|written| *written == line).count(), 1, "{line} in\n{file}");
+    }
+}
+
+#[test]
+fn a_group_of_which_nothing_is_heard_is_undecided_with_all_the_evidence() {
+    let mut bed = Bed::on_kubernetes(ordain());
+    bed.make("redis-1");
+    let run = bed.ordain("redis-1", &["genconf-redis", "--deadline", "1s"]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    for line in
+        ["redis-1 waits for redis-0, the first pod, to create the record", "record: does not exist", "redis-0: no such host"]
+    {
+        assert!(run.stderr.contains(line), "{line} in {}", run.stderr);
+    }
+    assert!(!bed.sandbox("redis-1").path("etc/redis/redis.conf").exists());
+}
+
+#[test]
+fn a_pod_that_is_stopped_while_it_waits_leaves_nothing_half_done() {
+    let mut bed = Bed::on_kubernetes(ordain());
+    bed.make("redis-1");
+    bed.start("redis-1");
+    wait_for("the pod to wait", UP, || bed.server("redis-1").log().contains("waits for redis-0").then_some(()));
+    bed.server("redis-1").signal("TERM");
+    let status = wait_for("the end", UP, || bed.server("redis-1").ended());
+    assert_eq!(status.code(), Some(1));
+    assert!(bed.server("redis-1").log().contains("stopped by SIGTERM, with nothing half-done"));
+    assert_eq!(std::fs::read_dir(bed.sandbox("redis-1").path("etc/redis")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_pod_that_may_not_read_the_record_says_which_verb_the_role_lacks() {
+    let mut bed = Bed::on_kubernetes(ordain());
+    bed.make("redis-0");
+    let namespace = bed.namespace.as_ref().unwrap();
+    namespace.plane.kubectl(&["delete", "rolebinding", "ordain", "-n", &namespace.name], "").unwrap();
+    let run = bed.ordain("redis-0", &["genconf-redis"]);
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert!(run.stderr.contains("the Role must allow `get leases`"), "{}", run.stderr);
+}
+
+#[test]
+fn a_lease_of_somebody_else_is_never_taken_for_the_record() {
+    let mut bed = Bed::on_kubernetes(ordain());
+    bed.make("redis-0");
+    let lease = r#"{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"redis"},"spec":{"holderIdentity":"redis-1"}}"#;
+    bed.namespace.as_ref().unwrap().apply(&[serde_json::from_str(lease).unwrap()]);
+    let run = bed.ordain("redis-0", &["genconf-redis", "--deadline", "1s"]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.stderr.contains("the Lease `redis` belongs to something else"), "{}", run.stderr);
+}
+
+#[test]
+fn the_program_is_installed_under_both_its_names_and_is_the_hook_under_one() {
+    let mut bed = Bed::without_kubernetes(ordain());
+    bed.make("sentinel-0");
+    for name in ["ordain", "on-failover"] {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(bed.sandbox("sentinel-0").path(&format!("opt/ordain/{name}"))).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o755, "{name}");
+    }
+    let hook = bed.sandbox("sentinel-0").run(&["/opt/ordain/on-failover", "redis", "leader"]);
+    assert_eq!(hook.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&hook.stderr).contains("on-failover got 2 arguments"));
+}
+
+#[test]
+fn a_replica_reads_what_the_master_was_told() {
+    let bed = started(Bed::on_kubernetes(ordain()));
+    let mut master = bed.connect("redis-0").unwrap();
+    testbed::client::ask(&mut master, &["SET", "key", "value"]).unwrap();
+    let replicas = testbed::client::ask(&mut master, &["WAIT", "2", "5000"]).unwrap();
+    assert_eq!(text(&replicas), "2");
+    assert_eq!(bed.text("redis-2", &["GET", "key"]), "value");
 }
