@@ -19,6 +19,8 @@ use crate::{repository, wait_for};
 
 /// Pods, a name server, and a namespace where there is a cluster.
 pub struct Bed {
+    // Before the sandboxes, which hold the logs.
+    servers: BTreeMap<String, Process>,
     /// The namespace; none without Kubernetes.
     pub namespace: Option<Namespace>,
     /// The name server, for faults.
@@ -27,7 +29,6 @@ pub struct Bed {
     env: BTreeMap<String, String>,
     password: Option<String>,
     sandboxes: BTreeMap<String, Sandbox>,
-    servers: BTreeMap<String, Process>,
     subnet: Subnet,
 }
 
@@ -58,7 +59,7 @@ impl Bed {
             namespace,
             dns: NameServer::start(&subnet),
             ordain: ordain.to_owned(),
-            env: BTreeMap::from([("ORDAIN_DOWN_AFTER".into(), "1s".into())]),
+            env: BTreeMap::new(),
             password: None,
             sandboxes: BTreeMap::new(),
             servers: BTreeMap::new(),
@@ -70,6 +71,11 @@ impl Bed {
     pub fn with_env(mut self, key: &str, value: &str) -> Self {
         self.env.insert(key.into(), value.into());
         self
+    }
+
+    /// Has Sentinel notice a dead master soon: for tests that kill one.
+    pub fn with_quick_failover(self) -> Self {
+        self.with_env("ORDAIN_DOWN_AFTER", "2s")
     }
 
     /// Gives Redis and Sentinel a password, in a file as a Secret's volume has it.

@@ -14,5 +14,5 @@ fn ordain() -> &'static Path {
 
 /// How long a group may take to come up, on a busy machine with two cores.
 const UP: Duration = Duration::from_secs(30);
-/// How long a failover may take there: down-after is 1 s.
+/// How long a failover may take there: down-after is 2 s.
 const FAILED_OVER: Duration = Duration::from_secs(30);

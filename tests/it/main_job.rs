@@ -35,7 +35,7 @@ fn at_a_first_boot_ordinal_0_leads_and_the_others_follow_it() {
 
 #[test]
 fn when_the_master_is_killed_sentinels_own_hook_moves_the_record_and_the_labels() {
-    let mut bed = started(Bed::on_kubernetes(ordain()));
+    let mut bed = started(Bed::on_kubernetes(ordain()).with_quick_failover());
     bed.kill("redis-0");
     let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
     bed.wait_for_labels(promoted, FAILED_OVER);
@@ -50,7 +50,7 @@ fn when_the_master_is_killed_sentinels_own_hook_moves_the_record_and_the_labels(
 
 #[test]
 fn servers_that_call_themselves_by_address_fail_over_as_well() {
-    let mut bed = started(Bed::on_kubernetes(ordain()).with_env("ORDAIN_ANNOUNCE", "ip"));
+    let mut bed = started(Bed::on_kubernetes(ordain()).with_quick_failover().with_env("ORDAIN_ANNOUNCE", "ip"));
     bed.kill("redis-0");
     let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
     bed.wait_for_labels(promoted, FAILED_OVER);
@@ -60,7 +60,7 @@ fn servers_that_call_themselves_by_address_fail_over_as_well() {
 
 #[test]
 fn a_group_with_passwords_fails_over_and_takes_its_old_master_back() {
-    let mut bed = started(Bed::on_kubernetes(ordain()).with_password("p%/\\&#s:{{x}}$w"));
+    let mut bed = started(Bed::on_kubernetes(ordain()).with_quick_failover().with_password("p%/\\&#s:{{x}}$w"));
     bed.kill("redis-0");
     let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
     bed.wait_for_labels(promoted, FAILED_OVER);
@@ -70,7 +70,7 @@ fn a_group_with_passwords_fails_over_and_takes_its_old_master_back() {
 
 #[test]
 fn without_kubernetes_a_group_comes_up_and_fails_over_as_well() {
-    let mut bed = started(Bed::without_kubernetes(ordain()));
+    let mut bed = started(Bed::without_kubernetes(ordain()).with_quick_failover());
     bed.kill("redis-0");
     let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
     bed.start("redis-0");
@@ -82,7 +82,7 @@ fn without_kubernetes_a_group_comes_up_and_fails_over_as_well() {
 
 #[test]
 fn the_recorded_master_leads_again_when_every_redis_was_down() {
-    let mut bed = started(Bed::on_kubernetes(ordain()));
+    let mut bed = started(Bed::on_kubernetes(ordain()).with_quick_failover());
     bed.kill("redis-0");
     let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
     bed.wait_for_labels(promoted, FAILED_OVER);
@@ -112,7 +112,7 @@ fn a_master_that_restarts_at_once_is_the_master_again_without_a_failover() {
 
 #[test]
 fn a_named_master_waits_while_sentinel_is_failing_over_and_then_follows() {
-    let mut bed = started(Bed::on_kubernetes(ordain()));
+    let mut bed = started(Bed::on_kubernetes(ordain()).with_quick_failover());
     bed.kill("redis-0");
     wait_for("a Sentinel finding the master down", FAILED_OVER, || {
         bed.sentinel_field("sentinel-0", "flags").filter(|flags| flags.contains("s_down"))
@@ -125,7 +125,7 @@ fn a_named_master_waits_while_sentinel_is_failing_over_and_then_follows() {
 
 #[test]
 fn a_hook_that_runs_late_or_twice_changes_nothing() {
-    let mut bed = started(Bed::on_kubernetes(ordain()));
+    let mut bed = started(Bed::on_kubernetes(ordain()).with_quick_failover());
     bed.kill("redis-0");
     let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
     bed.start("redis-0");
@@ -142,11 +142,7 @@ fn a_hook_that_runs_late_or_twice_changes_nothing() {
 
 #[test]
 fn a_lost_hook_is_made_good_by_the_next_pod_that_starts() {
-    let mut bed = Bed::on_kubernetes(ordain());
-    bed.start_all();
-    bed.wait_for_master("redis-0", UP);
-    bed.wait_for_sentinels(UP);
-    bed.wait_for_labels("redis-0", UP);
+    let mut bed = started(Bed::on_kubernetes(ordain()).with_quick_failover());
     for sentinel in SENTINELS {
         // A program that does nothing in the hook's place: a hook that was lost.
         bed.sandbox(sentinel).write("opt/ordain/on-failover", "#!/bin/sh\n");
@@ -185,7 +181,7 @@ fn a_sentinel_without_its_disk_comes_back_as_itself() {
 
 #[test]
 fn a_sentinels_file_keeps_its_epochs_and_replicas_when_it_is_written_again() {
-    let mut bed = started(Bed::on_kubernetes(ordain()));
+    let mut bed = started(Bed::on_kubernetes(ordain()).with_quick_failover());
     bed.kill("redis-0");
     let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
     bed.wait_for_labels(promoted, FAILED_OVER);
