@@ -45,6 +45,7 @@ impl<'a> Observer<'a> {
             me: subject.me.clone(),
             my_ip: subject.my_ip,
             first: subject.first.clone(),
+            domain: subject.domain.clone(),
             sentinel_count: council.count,
             down_after: subject.down_after,
             waited,

@@ -160,8 +160,9 @@ pub struct Subject {
     pub scheme: Scheme,
     /// What a Sentinel's own earlier file says.
     pub kept: Option<Kept>,
+    /// The domain under which the pods have their names.
+    pub domain: String,
     announce: Announce,
-    domain: String,
 }
 
 impl Subject {

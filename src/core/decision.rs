@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::evidence::{Evidence, Heard, Peer, RecordSeen, Role, Sentinel, SentinelAnswer};
+use super::evidence::{Evidence, Heard, Peer, RecordSeen, Role};
 use super::identity::{Endpoint, PodName};
 use super::record::{Claim, Step};
 
@@ -81,25 +81,41 @@ pub fn for_redis(evidence: &Evidence) -> Decision {
 
 /// Which master a Sentinel shall watch.
 pub fn for_sentinel(evidence: &Evidence) -> Decision {
-    let newest = newest(evidence);
-    let living = evidence.living_masters();
-    match (newest, &living[..]) {
+    match (newest(evidence), &evidence.living_masters()[..]) {
         // Named and not alive, while exactly one other lives: the record moves to the living one first.
         (Newest::Claim(claim, by), [alive]) if claim.master != **alive => {
-            let moved = Claim { master: (*alive).clone(), epoch: highest_epoch(evidence) + 1 };
-            let why = format!("watches {alive}, the only living master, though {by} says {}", claim.master);
-            Decision::follow(moved.clone(), Some(moved), why)
+            yield_to(evidence, alive, format!("watches {alive}, the only living master, though {by} says {}", claim.master))
         }
         (Newest::Claim(claim, by), _) => {
             let why = format!("watches {}: {by} at epoch {}", claim.master, claim.epoch);
-            let record = match &evidence.record {
-                RecordSeen::Present(record) if record.against(&claim) == Step::Move => Some(claim.clone()),
-                _ => forward(evidence, &claim),
-            };
+            let record = forward(evidence, &claim).or_else(|| from_own_file(evidence, &claim));
             Decision::follow(claim, record, why)
         }
         (Newest::Undecided(why), _) => Decision::undecided(why),
         (Newest::None, _) => without_claim(evidence),
+    }
+}
+
+/// A Sentinel's own file moves the record where it is newer, though nobody confirms it: it was
+/// written by the failover itself.
+fn from_own_file(evidence: &Evidence, claim: &Claim) -> Option<Claim> {
+    let RecordSeen::Present(record) = &evidence.record else { return None };
+    let kept = evidence.kept.as_ref()?;
+    let says_so = kept.config_epoch == claim.epoch && evidence.member_at(&kept.master.host) == Some(&claim.master);
+    (says_so && record.against(claim) == Step::Move).then(|| claim.clone())
+}
+
+/// Behind a living master that the newest claim does not name: the record moves to it first, with
+/// an epoch above all that were heard.
+fn yield_to(evidence: &Evidence, master: &PodName, why: String) -> Decision {
+    let claim = Claim { master: master.clone(), epoch: highest_epoch(evidence).saturating_add(1) };
+    match &evidence.record {
+        RecordSeen::NotKept => Decision::follow(claim, None, why),
+        RecordSeen::Present(_) | RecordSeen::Absent => Decision::follow(claim.clone(), Some(claim), why),
+        RecordSeen::Unknown(failure) => Decision::undecided(format!(
+            "is undecided: {master} lives as master, and the record, which must say so, cannot be read ({failure})"
+        )),
+        RecordSeen::Pending => Decision::undecided("is undecided: the record has not been heard"),
     }
 }
 
@@ -233,22 +249,24 @@ fn lead_or_yield(evidence: &Evidence, claim: Claim, by: &str) -> Decision {
     match &evidence.living_masters()[..] {
         [] => {}
         [other] => {
-            let moved = Claim { master: (*other).clone(), epoch: highest_epoch(evidence) + 1 };
-            let why = format!("follows {other}, which lives as master, though {by} names {}", claim.master);
-            let record = (evidence.record != RecordSeen::NotKept).then(|| moved.clone());
-            return Decision::follow(moved, record, why);
+            return yield_to(
+                evidence,
+                other,
+                format!("follows {other}, which lives as master, though {by} names {}", claim.master),
+            );
         }
         several => return Decision::undecided(several_masters(several)),
-    }
-    if let RecordSeen::Unknown(failure) = &evidence.record {
-        return Decision::undecided(format!(
-            "is undecided: {by} names it, and the record, which may name another, cannot be read ({failure})"
-        ));
     }
     let record = match &evidence.record {
         RecordSeen::Absent => Some(claim.clone()),
         RecordSeen::Present(record) => (record.against(&claim) == Step::Move).then(|| claim.clone()),
-        RecordSeen::Unknown(_) | RecordSeen::Pending | RecordSeen::NotKept => None,
+        RecordSeen::NotKept => None,
+        RecordSeen::Pending => return Decision::undecided("is undecided: the record has not been heard"),
+        RecordSeen::Unknown(failure) => {
+            return Decision::undecided(format!(
+                "is undecided: {by} names it, and the record, which may name another, cannot be read ({failure})"
+            ));
+        }
     };
     match failover_risk(evidence) {
         None => Decision::lead(
@@ -256,17 +274,24 @@ fn lead_or_yield(evidence: &Evidence, claim: Claim, by: &str) -> Decision {
             record,
             format!("leads: {by} at epoch {}, and no failover can be under way", claim.epoch),
         ),
-        Some(_) if evidence.waited >= evidence.down_after + FAILOVER => Decision::lead(
+        Some(risk) if !risk.is_under_way && evidence.waited >= evidence.down_after + FAILOVER => Decision::lead(
             claim.clone(),
             record,
             format!("leads: {by} at epoch {}, and no failover came in {:?}", claim.epoch, evidence.down_after + FAILOVER),
         ),
-        Some(risk) => Decision::undecided(format!("waits for Sentinel: {by} names it, but {risk}")),
+        Some(risk) => Decision::undecided(format!("waits for Sentinel: {by} names it, but {}", risk.why)),
     }
 }
 
+/// A failover that may replace this pod while it starts.
+struct Risk {
+    why: String,
+    /// A Sentinel says that it is failing over: only its outcome ends this, no time does.
+    is_under_way: bool,
+}
+
 /// Why a failover may be under way; `None` where that is ruled out.
-fn failover_risk(evidence: &Evidence) -> Option<String> {
+fn failover_risk(evidence: &Evidence) -> Option<Risk> {
     // Whatever is not known to be down may be a replica that Sentinel can elect.
     let electable = |peer: &&Peer| match &peer.heard {
         Heard::Answer(Role::Replica { .. }) | Heard::Pending => true,
@@ -277,26 +302,29 @@ fn failover_risk(evidence: &Evidence) -> Option<String> {
     if evidence.sentinel_count == 0 && evidence.sentinels.is_empty() {
         return None;
     }
+    if let Some((at, _)) = evidence.watches().find(|(_, watch)| watch.failover_in_progress) {
+        return Some(Risk { why: format!("Sentinel {at} is failing over"), is_under_way: true });
+    }
+    let may_pass = |why| Some(Risk { why, is_under_way: false });
     let room = (evidence.down_after / 5).min(Duration::from_secs(1));
     let mut calm = 0;
     for (at, watch) in evidence.watches() {
         if evidence.member_at(&watch.master.host) != evidence.me.as_ref() {
-            return Some(format!("Sentinel {at} names {}", watch.master));
-        }
-        if watch.failover_in_progress {
-            return Some(format!("Sentinel {at} is failing over"));
+            return may_pass(format!("Sentinel {at} names {}", watch.master));
         }
         if watch.finds_master_down {
-            return Some(format!("Sentinel {at} finds it down"));
+            return may_pass(format!("Sentinel {at} finds it down"));
         }
         if watch.last_ok_ping + room > evidence.down_after {
-            return Some(format!("Sentinel {at} is about to find it down"));
+            return may_pass(format!("Sentinel {at} is about to find it down"));
         }
         calm += 1;
     }
-    (calm < evidence.majority()).then(|| {
-        format!("only {calm} Sentinels of the majority of {} say so, and {} could be elected", evidence.majority(), candidate.pod)
-    })
+    let majority = evidence.majority();
+    if calm >= majority {
+        return None;
+    }
+    may_pass(format!("only {calm} Sentinels of the majority of {majority} say so, and {} could be elected", candidate.pod))
 }
 
 /// Nobody claims anything: a master that lives is taken as it is, else it may be a first boot.
@@ -348,30 +376,33 @@ fn without_claim(evidence: &Evidence) -> Decision {
 /// Why this cannot be taken for a first boot.
 fn first_boot_obstacle(evidence: &Evidence, record_proves_it: bool) -> Option<String> {
     for Peer { pod, heard, .. } in &evidence.peers {
-        match heard {
+        if let Heard::Answer(Role::Replica { of }) = heard
             // Without a record the others start before the first pod, and wait for it as its replicas.
-            Heard::Answer(Role::Replica { of }) if record_proves_it || evidence.member_at(&of.host) != Some(&evidence.first) => {
-                return Some(format!("{pod} runs as a replica of {of}, though nobody claims a master"));
-            }
-            Heard::Failed(failure) if !record_proves_it && !failure.proves_nothing_runs() => {
-                return Some(format!("{pod} gave no answer ({failure}), and without a record silence proves nothing"));
-            }
-            _ => {}
+            && (record_proves_it || evidence.member_at(&of.host) != Some(&evidence.first))
+        {
+            return Some(format!("{pod} runs as a replica of {of}, though nobody claims a master"));
         }
     }
     if record_proves_it {
         return None;
     }
-    for Sentinel { at, heard } in &evidence.sentinels {
-        match heard {
-            Heard::Failed(failure) if !failure.proves_nothing_runs() => {
-                return Some(format!("Sentinel {at} gave no answer ({failure}), and without a record silence proves nothing"));
-            }
-            Heard::Pending | Heard::Failed(_) | Heard::Answer(SentinelAnswer::Unaware | SentinelAnswer::Watching(_)) => {}
-        }
+    let silent_peer = evidence.peers.iter().find_map(|peer| Some((peer.pod.to_string(), silence(&peer.heard)?)));
+    let silent_sentinel =
+        || evidence.sentinels.iter().find_map(|one| Some((format!("Sentinel {}", one.at), silence(&one.heard)?)));
+    if let Some((who, why)) = silent_peer.or_else(silent_sentinel) {
+        return Some(format!("{who} gave no answer ({why}), and without a record silence proves nothing"));
     }
     let unfound = evidence.discovery.as_ref().filter(|failure| !failure.proves_nothing_runs())?;
     Some(format!("the Sentinels could not be looked up ({unfound})"))
+}
+
+/// Why nothing was heard from a source that may be there all the same.
+fn silence<T>(heard: &Heard<T>) -> Option<String> {
+    match heard {
+        Heard::Answer(_) => None,
+        Heard::Failed(failure) => (!failure.proves_nothing_runs()).then(|| failure.to_string()),
+        Heard::Pending => Some("not heard yet".to_owned()),
+    }
 }
 
 fn verb(evidence: &Evidence) -> &'static str {

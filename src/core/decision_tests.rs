@@ -6,7 +6,7 @@ use rstest::rstest;
 
 use super::Part::{Follow, Lead, Undecided};
 use super::*;
-use crate::core::evidence::{Failure, Kept, Watch};
+use crate::core::evidence::{Failure, Kept, Sentinel, SentinelAnswer, Watch};
 use crate::core::record::Record;
 
 fn pod(ordinal: u32) -> PodName {
@@ -34,6 +34,7 @@ fn missing<T>() -> Heard<T> {
 }
 
 const UNAWARE: Heard<SentinelAnswer> = Heard::Answer(SentinelAnswer::Unaware);
+const UNKNOWN: RecordSeen = RecordSeen::Unknown(Failure::TimedOut);
 const MASTER: Heard<Role> = Heard::Answer(Role::Master);
 
 fn replica_of(master: u32) -> Heard<Role> {
@@ -67,10 +68,6 @@ fn present(master: u32, epoch: u64) -> RecordSeen {
     RecordSeen::Present(Record { uid: "u".into(), version: "1".into(), transitions: epoch, claim: claim(master, epoch), address })
 }
 
-fn unknown() -> RecordSeen {
-    RecordSeen::Unknown(Failure::TimedOut)
-}
-
 /// A group of three where nothing has ever run: no record, Sentinels that know nothing, no other pod.
 fn nothing_yet(me: Option<u32>) -> Evidence {
     let peers = (0..3).filter(|ordinal| Some(*ordinal) != me);
@@ -78,6 +75,7 @@ fn nothing_yet(me: Option<u32>) -> Evidence {
         me: me.map(pod),
         my_ip: None,
         first: pod(0),
+        domain: "redis-headless".into(),
         sentinel_count: 3,
         down_after: Duration::from_secs(5),
         waited: Duration::ZERO,
@@ -123,13 +121,8 @@ impl Evidence {
         Self { kept: Some(Kept { master: at(master), config_epoch }), ..self }
     }
 
-    fn waited(self, waited: Duration) -> Self {
-        Self { waited, ..self }
-    }
-
     fn past_any_failover(self) -> Self {
-        let waited = self.down_after + FAILOVER;
-        self.waited(waited)
+        Self { waited: self.down_after + FAILOVER, ..self }
     }
 
     /// The part, and what the record must say first.
@@ -150,22 +143,10 @@ fn the_newest_claim_is_followed_though_its_master_is_silent() {
 }
 
 #[test]
-fn a_sentinel_that_is_newer_than_the_record_is_followed() {
-    let evidence = redis(0).record(present(2, 4)).sentinels([calm(1, 5), calm(1, 5), silent()]);
-    assert_eq!(evidence.decide(), (Follow(claim(1, 5)), None));
-}
-
-#[test]
 fn one_newer_sentinel_outweighs_a_majority_and_the_record() {
-    let evidence = redis(0).record(present(2, 4)).sentinels([calm(2, 4), calm(2, 4), calm(1, 5)]).peer(2, MASTER);
-    assert_eq!(evidence.decide(), (Follow(claim(1, 5)), None));
-    assert_eq!(redis(2).record(present(2, 4)).sentinels([calm(2, 4), calm(2, 4), calm(1, 5)]).decide().0, Follow(claim(1, 5)));
-}
-
-#[test]
-fn a_newer_claim_is_followed_though_the_record_cannot_be_read() {
-    let evidence = redis(0).record(unknown()).sentinels([calm(1, 5), silent(), silent()]).peer(1, MASTER);
-    assert_eq!(evidence.decide(), (Follow(claim(1, 5)), None));
+    let told = |me| redis(me).record(present(2, 4)).sentinels([calm(2, 4), calm(2, 4), calm(1, 5)]);
+    assert_eq!(told(0).peer(2, MASTER).decide(), (Follow(claim(1, 5)), None));
+    assert_eq!(told(2).past_any_failover().decide(), (Follow(claim(1, 5)), None));
 }
 
 #[test]
@@ -187,9 +168,11 @@ fn a_missing_record_is_created_from_the_newest_claim() {
 
 #[test]
 fn a_decision_says_who_made_the_claim() {
-    let evidence = redis(0).record(present(1, 5)).sentinels([calm(1, 5), calm(2, 4), calm(1, 5)]);
+    let evidence = redis(0).record(present(1, 5)).sentinels([calm(1, 5), calm(1, 4), calm(1, 5)]);
     assert_eq!(for_redis(&evidence).why, "follows redis-1: the record and 2 of 3 Sentinels at epoch 5");
     assert_eq!(for_sentinel(&sentinel().kept("redis-2", 6)).why, "watches redis-2: the own earlier file at epoch 6");
+    let adopted = for_sentinel(&sentinel().peer(1, MASTER)).why;
+    assert_eq!(adopted, "watches redis-1: nobody claims a master, and it alone lives as one");
 }
 
 // Equal epochs.
@@ -202,15 +185,10 @@ fn of_equal_epochs_the_majority_wins_if_its_master_lives() {
 }
 
 #[test]
-fn of_equal_epochs_the_only_living_master_wins_without_a_majority() {
-    let evidence = redis(0).record(present(1, 5)).sentinels([calm(2, 5), silent(), UNAWARE]).peer(2, MASTER);
-    assert_eq!(evidence.decide(), (Follow(claim(2, 5)), None));
-}
-
-#[test]
-fn a_majority_that_agrees_on_the_only_living_master_moves_a_record_of_the_same_epoch() {
-    let evidence = redis(0).record(present(1, 5)).sentinels([calm(2, 5), calm(2, 5), silent()]).peer(2, MASTER);
-    assert_eq!(evidence.decide(), (Follow(claim(2, 5)), Some(claim(2, 5))));
+fn of_equal_epochs_the_only_living_master_wins_and_with_a_majority_moves_the_record() {
+    let evidence = redis(0).record(present(1, 5)).peer(2, MASTER);
+    assert_eq!(evidence.clone().sentinels([calm(2, 5), silent(), UNAWARE]).decide(), (Follow(claim(2, 5)), None));
+    assert_eq!(evidence.sentinels([calm(2, 5), calm(2, 5), silent()]).decide(), (Follow(claim(2, 5)), Some(claim(2, 5))));
 }
 
 #[test]
@@ -222,12 +200,8 @@ fn equal_epochs_of_masters_that_are_all_silent_or_all_alive_are_undecided() {
     assert_eq!(unverified.peer(2, silent()).decide(), (Undecided, None));
     let older_vote = redis(0).record(present(1, 5)).sentinels([calm(2, 5), calm(2, 4), silent()]);
     assert_eq!(older_vote.peer(1, MASTER).peer(2, MASTER).decide(), (Undecided, None));
-}
-
-#[test]
-fn who_is_named_at_an_epoch_that_names_another_too_does_not_lead() {
-    let evidence = redis(0).record(present(0, 5)).sentinels([calm(1, 5), calm(0, 5), calm(0, 5)]);
-    assert_eq!(evidence.past_any_failover().decide(), (Undecided, None));
+    let named = redis(0).record(present(0, 5)).sentinels([calm(1, 5), calm(0, 5), calm(0, 5)]);
+    assert_eq!(named.past_any_failover().decide(), (Undecided, None));
 }
 
 // Addresses.
@@ -235,11 +209,11 @@ fn who_is_named_at_an_epoch_that_names_another_too_does_not_lead() {
 #[test]
 fn a_claim_that_names_a_stranger_is_undecided_and_no_first_boot() {
     for stranger in ["192.0.2.9", "other-0.redis-headless", "redis-7.redis-headless"] {
-        let told = watching(stranger, 1, |_| {});
-        assert_eq!(redis(0).sentinels([told.clone(), UNAWARE, UNAWARE]).decide(), (Undecided, None), "{stranger}");
-        let older = redis(0).record(present(1, 5)).sentinels([told, UNAWARE, UNAWARE]);
-        assert_eq!(older.decide(), (Follow(claim(1, 5)), None), "{stranger}");
-        assert_eq!(sentinel().kept(stranger, 1).decide(), (Undecided, None), "{stranger}");
+        let told = [watching(stranger, 4, |_| {}), UNAWARE, UNAWARE];
+        assert_eq!(redis(0).sentinels(told.clone()).decide(), (Undecided, None));
+        assert_eq!(redis(0).sentinels(told.clone()).record(present(1, 4)).decide(), (Undecided, None));
+        assert_eq!(redis(0).sentinels(told).record(present(1, 5)).decide(), (Follow(claim(1, 5)), None));
+        assert_eq!(sentinel().record(RecordSeen::NotKept).kept(stranger, 4).decide(), (Undecided, None));
     }
 }
 
@@ -252,6 +226,16 @@ fn an_address_stands_for_the_pod_that_has_it() {
     evidence.peers[0].ips.clear();
     evidence.my_ip = Some(ip(1));
     assert_eq!(evidence.decide(), (Lead(claim(0, 5)), Some(claim(0, 5))));
+}
+
+#[test]
+fn an_address_that_no_pod_has_now_is_the_one_that_the_record_remembers() {
+    let mut evidence = redis(0).record(present(1, 5)).sentinels([watching("192.0.2.1", 5, |_| {}), UNAWARE, UNAWARE]);
+    assert_eq!(evidence.decide(), (Undecided, None), "a stranger");
+    if let RecordSeen::Present(record) = &mut evidence.record {
+        record.address = at("192.0.2.1");
+    }
+    assert_eq!(evidence.decide(), (Follow(claim(1, 5)), None));
 }
 
 // To lead, or to yield.
@@ -285,7 +269,32 @@ fn who_is_named_while_two_masters_live_is_undecided() {
 
 #[test]
 fn who_is_named_does_not_lead_while_the_record_cannot_be_read() {
-    let evidence = redis(0).record(unknown()).sentinels([calm(0, 5), calm(0, 5), calm(0, 5)]).past_any_failover();
+    for seen in [UNKNOWN, RecordSeen::Pending] {
+        let evidence = redis(0).record(seen).sentinels([calm(0, 5), calm(0, 5), calm(0, 5)]).past_any_failover();
+        assert_eq!(evidence.clone().decide(), (Undecided, None));
+        assert_eq!(evidence.peer(1, MASTER).decide(), (Undecided, None), "nor does it yield to one that the record may not name");
+    }
+}
+
+#[test]
+fn while_a_sentinel_says_that_it_is_failing_over_no_time_is_long_enough() {
+    let evidence = restart(watching("redis-0", 5, |watch| watch.failover_in_progress = true));
+    assert_eq!(evidence.clone().decide(), (Undecided, None));
+    assert_eq!(evidence.past_any_failover().decide(), (Undecided, None));
+}
+
+#[test]
+fn a_pod_of_the_same_name_in_another_place_is_a_stranger() {
+    let elsewhere = watching("redis-0.redis-headless.other.svc.cluster.local", 6, |_| {});
+    assert_eq!(redis(0).record(present(0, 5)).sentinels([elsewhere, silent(), silent()]).decide(), (Undecided, None));
+    let cut_short = watching("redis-0", 6, |_| {});
+    assert_eq!(redis(1).record(present(0, 5)).sentinels([cut_short, silent(), silent()]).decide().0, Follow(claim(0, 6)));
+}
+
+#[test]
+fn of_more_sentinels_than_are_configured_two_are_no_majority() {
+    let alone = |master: u32| watching(&format!("redis-{master}"), 5, |watch| watch.other_sentinels = 0);
+    let evidence = redis(0).sentinels([alone(1), alone(1), alone(2), alone(2), UNAWARE]).peer(1, MASTER).peer(2, MASTER);
     assert_eq!(evidence.decide(), (Undecided, None));
 }
 
@@ -298,17 +307,19 @@ fn nobody_starts_as_no_pod() {
 #[case::a_sentinel_names_another(restart(calm(1, 4)))]
 #[case::a_sentinel_names_a_stranger(restart(watching("192.0.2.9", 4, |_| {})))]
 #[case::a_sentinel_finds_it_down(restart(down(0, 5)))]
-#[case::a_sentinel_is_failing_over(restart(watching("redis-0", 5, |watch| watch.failover_in_progress = true)))]
 #[case::a_sentinel_is_about_to_find_it_down(restart(watching("redis-0", 5, |watch| watch.last_ok_ping = Duration::from_millis(4001))))]
 #[case::too_few_sentinels_answer(restart(silent()).sentinels([calm(0, 5), UNAWARE, silent()]))]
 #[case::the_sentinels_know_more_than_are_configured(
     restart(silent()).sentinels([calm(0, 5), watching("redis-0", 5, |watch| watch.other_sentinels = 3), silent()])
 )]
+#[case::the_sentinels_forgot_each_other(
+    restart(silent()).sentinels([watching("redis-0", 5, |watch| watch.other_sentinels = 0), silent(), silent()])
+)]
 #[case::no_sentinel_was_found(restart(silent()).sentinels([]))]
 fn who_is_named_waits_while_a_failover_may_be_under_way_and_leads_when_none_came(#[case] evidence: Evidence) {
-    let almost = evidence.down_after + FAILOVER - Duration::from_millis(1);
+    let waited = evidence.down_after + FAILOVER - Duration::from_millis(1);
     assert_eq!(evidence.decide(), (Undecided, None));
-    assert_eq!(evidence.clone().waited(almost).decide(), (Undecided, None));
+    assert_eq!(Evidence { waited, ..evidence.clone() }.decide(), (Undecided, None));
     assert_eq!(evidence.past_any_failover().decide(), (Lead(claim(0, 5)), None));
 }
 
@@ -351,6 +362,7 @@ fn where_there_are_no_sentinels_nobody_can_fail_over() {
 #[test]
 fn at_a_first_boot_the_first_pod_creates_the_record_and_leads_and_the_others_wait_for_it() {
     assert_eq!(redis(0).decide(), (Lead(claim(0, 0)), Some(claim(0, 0))));
+    assert_eq!(redis(0).sentinels([UNAWARE, silent(), silent()]).decide(), (Lead(claim(0, 0)), Some(claim(0, 0))));
     assert_eq!(redis(1).past_any_failover().decide(), (Undecided, None));
     assert_eq!(sentinel().past_any_failover().decide(), (Undecided, None));
     let second = Evidence { first: pod(1), ..redis(1) };
@@ -359,7 +371,7 @@ fn at_a_first_boot_the_first_pod_creates_the_record_and_leads_and_the_others_wai
 
 #[test]
 fn a_record_that_was_not_heard_is_no_first_boot() {
-    for seen in [unknown(), RecordSeen::Pending] {
+    for seen in [UNKNOWN, RecordSeen::Pending] {
         let evidence = redis(0).record(seen).past_any_failover();
         assert_eq!(evidence.decide(), (Undecided, None));
         assert_eq!(evidence.peer(1, MASTER).decide(), (Undecided, None));
@@ -375,6 +387,13 @@ fn without_a_record_a_first_boot_needs_everyone_to_have_answered_or_not_to_run()
     let lookup = |failure| Evidence { discovery: Some(failure), ..boot.clone().sentinels([]) }.decide();
     assert_eq!(lookup(Failure::NoSuchHost), (Lead(claim(0, 0)), None));
     assert_eq!(lookup(Failure::TimedOut), (Undecided, None));
+}
+
+#[test]
+fn without_a_record_what_was_not_heard_yet_is_silence() {
+    let evidence = redis(0).record(RecordSeen::NotKept);
+    assert_eq!(evidence.clone().peer(1, Heard::Pending).decide(), (Undecided, None));
+    assert_eq!(evidence.sentinels([Heard::Pending]).decide(), (Undecided, None));
 }
 
 #[test]
@@ -415,11 +434,18 @@ fn a_sentinel_watches_the_newest_claim() {
 }
 
 #[test]
+fn what_another_sentinel_claims_moves_the_record_only_when_its_master_confirms_it() {
+    let evidence = sentinel().record(present(0, 5)).sentinels([calm(1, 6), UNAWARE]);
+    assert_eq!(evidence.decide(), (Follow(claim(1, 6)), None));
+    assert_eq!(evidence.peer(1, MASTER).decide(), (Follow(claim(1, 6)), Some(claim(1, 6))));
+}
+
+#[test]
 fn a_sentinels_own_newer_file_counts_and_moves_the_record() {
     let evidence = sentinel().sentinels([calm(1, 5), UNAWARE]).kept("redis-2", 6);
     assert_eq!(evidence.clone().record(present(1, 5)).decide(), (Follow(claim(2, 6)), Some(claim(2, 6))));
     assert_eq!(evidence.clone().decide(), (Follow(claim(2, 6)), Some(claim(2, 6))));
-    assert_eq!(evidence.record(unknown()).decide(), (Follow(claim(2, 6)), None));
+    assert_eq!(evidence.record(UNKNOWN).decide(), (Follow(claim(2, 6)), None));
 }
 
 #[test]
@@ -451,7 +477,7 @@ fn asking_may_end(#[case] evidence: Evidence) {
 #[case::with_too_few_sentinels(settled().sentinels([calm(1, 5), Heard::Pending, Heard::Pending]))]
 #[case::before_the_record_is_heard(settled().record(RecordSeen::Pending))]
 #[case::without_the_record(settled().record(RecordSeen::Absent))]
-#[case::while_the_record_is_unknown(settled().record(unknown()))]
+#[case::while_the_record_is_unknown(settled().record(UNKNOWN))]
 #[case::while_the_record_names_another(settled().record(present(2, 5)))]
 #[case::with_two_living_masters(settled().peer(2, MASTER))]
 #[case::without_a_living_master(settled().peer(1, Heard::Pending))]
@@ -469,7 +495,7 @@ fn each_claim<T>(make: impl Fn(u32, u64) -> T) -> Vec<T> {
 
 /// Every record, every multiset of three Sentinels, both ages; the peers are as `me` was given them.
 fn for_each_council(me: &Evidence, mut check: impl FnMut(&Evidence)) {
-    let records = [vec![RecordSeen::Absent, unknown(), RecordSeen::NotKept], each_claim(present)].concat();
+    let records = [vec![RecordSeen::Absent, UNKNOWN, RecordSeen::NotKept], each_claim(present)].concat();
     let answers = [vec![UNAWARE, refused(), silent()], each_claim(calm), each_claim(down)].concat();
     let ages = [Duration::ZERO, me.down_after + FAILOVER];
     let mut evidence = me.clone();

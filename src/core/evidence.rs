@@ -167,6 +167,8 @@ pub struct Evidence {
     pub my_ip: Option<IpAddr>,
     /// The pod that leads a first boot.
     pub first: PodName,
+    /// The domain under which the group's pods have their names: `redis-headless.demo.svc.cluster.local`.
+    pub domain: String,
     /// Of how many Sentinels the majority is taken, at least.
     pub sentinel_count: usize,
     /// After how long Sentinel finds a silent master down.
@@ -200,24 +202,35 @@ impl Evidence {
         self.peers.iter().filter(lives).map(|peer| &peer.pod).collect()
     }
 
-    /// The member that listens at `host`: by its announced name, else by its address.
+    /// The member that listens at `host`: by its name, whole or cut short, else by its address.
     pub fn member_at(&self, host: &Host) -> Option<&PodName> {
-        let members = || self.me.iter().chain(self.peers.iter().map(|peer| &peer.pod));
-        match host {
-            Host::Name(_) => {
-                let named = host.pod()?;
-                members().find(|&pod| *pod == named)
+        let mut members = self.me.iter().chain(self.peers.iter().map(|peer| &peer.pod));
+        let ip = match host {
+            Host::Name(name) => {
+                return members.find(|pod| {
+                    // A pod of that name elsewhere is a stranger.
+                    let full = format!("{pod}.{}", self.domain);
+                    full.strip_prefix(name.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+                });
             }
-            Host::Ip(ip) if self.my_ip == Some(*ip) => self.me.as_ref(),
-            Host::Ip(ip) => self.peers.iter().find(|peer| peer.ips.contains(ip)).map(|peer| &peer.pod),
+            Host::Ip(ip) => ip,
+        };
+        if self.my_ip == Some(*ip) {
+            return self.me.as_ref();
         }
+        let peer = self.peers.iter().find(|peer| peer.ips.contains(ip)).map(|peer| &peer.pod);
+        peer.or(match &self.record {
+            // The address of a pod that has none now.
+            RecordSeen::Present(record) if record.address.host == *host => Some(&record.claim.master),
+            _ => None,
+        })
     }
 
-    /// How many Sentinels are a majority: of the configured count, or of what they know where
-    /// that is more.
+    /// How many Sentinels are a majority: of the configured count, of those that were found, or of
+    /// what they know, whichever is most.
     pub fn majority(&self) -> usize {
         let known = self.watches().map(|(_, watch)| watch.other_sentinels + 1).max().unwrap_or(0);
-        self.sentinel_count.max(known) / 2 + 1
+        self.sentinel_count.max(self.sentinels.len()).max(known) / 2 + 1
     }
 }
 

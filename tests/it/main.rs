@@ -1,5 +1,6 @@
 //! ordain on real parts: real servers in sandboxes, a real API server, real DNS.
 
+mod lossless;
 mod main_job;
 mod seen;
 mod sentinels;

@@ -1,0 +1,50 @@
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+ASSETS := $(or $(KUBEBUILDER_ASSETS),.cache/control-plane)
+SERVERS := .cache/servers
+# Sentinel's patience on a small machine bears this many groups at a time.
+THREADS ?= 5
+
+.PHONY: help build demo test lint bench control-plane servers image clean
+
+help: ## Show this help
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+build: ## Build the static release binary at bin/ordain
+	@# The target is named so that proc-macros are not linked statically, too.
+	RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --locked --package ordain --target $(HOST)
+	@install -D target/$(HOST)/release/ordain bin/ordain
+
+demo: build servers ## Kill a master before your eyes: mastership and labels move, nothing is lost
+	@cargo build --quiet --locked --package testbed
+	@hack/isolated target/debug/demo
+
+test: build servers control-plane image ## Get all that is needed, and run every test
+	cargo test --workspace --locked --no-run
+	hack/stage "tests on Redis 7.0" hack/isolated cargo test --workspace --offline -- --test-threads $(THREADS)
+	hack/stage "tests on Redis 6.2" env REDIS_SERVER=$(SERVERS)/redis-6.2 hack/isolated cargo test --offline --test it -- --test-threads $(THREADS) main_job sentinels lossless
+	hack/stage "tests on Valkey 9" env REDIS_SERVER=$(SERVERS)/valkey-9 hack/isolated cargo test --offline --test it -- --test-threads $(THREADS) main_job sentinels lossless
+
+lint: ## Check the format and what clippy has to say
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- --deny warnings
+
+bench: build servers control-plane ## Measure, and print a table
+	@cargo build --quiet --release --locked --package testbed
+	@hack/isolated target/release/bench
+
+control-plane: ## Build kube-apiserver, etcd and kubectl into .cache, once (about 5 minutes)
+	@test -n "$${KUBEBUILDER_ASSETS:-}" || hack/control-plane/build.sh $(ASSETS)
+
+servers: ## Get Redis 7.0, Redis 6.2 and Valkey 9
+	@hack/servers.sh $(SERVERS)
+
+image: build ## Build the image into .cache/ordain.tar
+	@hack/image.sh bin/ordain .cache/ordain.tar
+
+clean: ## Remove what was built; .cache, which is slow to fill, stays
+	cargo clean
+	rm -rf bin
