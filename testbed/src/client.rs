@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -38,6 +38,13 @@ pub fn text(value: &Value) -> String {
     }
 }
 
+/// The host that a Sentinel names as the group's master.
+pub fn master_by_sentinel(sentinel: IpAddr, group: &str) -> Option<String> {
+    let mut connection = connect(sentinel, 26379, None).ok()?;
+    let address = ask(&mut connection, &["SENTINEL", "GET-MASTER-ADDR-BY-NAME", group]).ok()?;
+    text(&address).lines().next().map(str::to_owned)
+}
+
 /// What a writer saw.
 #[derive(Debug)]
 pub struct Report {
@@ -45,13 +52,12 @@ pub struct Report {
     pub acknowledged: Vec<u64>,
     /// The longest time between two acknowledged writes.
     pub longest_gap: Duration,
-    /// When that gap ended.
-    pub gap_ended: Option<Instant>,
 }
 
 /// Writes numbered keys, one after the other, until it is stopped.
 pub struct Writer {
     stop: Arc<AtomicBool>,
+    count: Arc<AtomicUsize>,
     thread: JoinHandle<Report>,
 }
 
@@ -60,22 +66,22 @@ impl Writer {
     pub fn start(master: impl Fn() -> Option<IpAddr> + Send + 'static) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = count.clone();
         let thread = std::thread::spawn(move || {
-            let mut report = Report { acknowledged: Vec::new(), longest_gap: Duration::ZERO, gap_ended: None };
+            let mut report = Report { acknowledged: Vec::new(), longest_gap: Duration::ZERO };
             let mut connection = None;
             let mut last = Instant::now();
             let mut number = 0;
             while !stopped.load(Ordering::Relaxed) {
                 number += 1;
-                connection = connection.or_else(|| connect(master()?, 6379, None).ok());
+                connection = connection.take().or_else(|| connect(master()?, 6379, None).ok());
                 let written = connection.as_mut().is_some_and(|connection| write(connection, number));
                 if written {
-                    let gap = last.elapsed();
-                    if gap > report.longest_gap {
-                        (report.longest_gap, report.gap_ended) = (gap, Some(Instant::now()));
-                    }
+                    report.longest_gap = report.longest_gap.max(last.elapsed());
                     last = Instant::now();
                     report.acknowledged.push(number);
+                    counted.fetch_add(1, Ordering::Relaxed);
                 } else {
                     connection = None;
                 }
@@ -84,7 +90,12 @@ impl Writer {
             }
             report
         });
-        Self { stop, thread }
+        Self { stop, count, thread }
+    }
+
+    /// How many writes have been acknowledged so far.
+    pub fn acknowledged(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
     }
 
     /// Stops and tells.

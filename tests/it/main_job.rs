@@ -82,11 +82,13 @@ fn without_kubernetes_a_group_comes_up_and_fails_over_as_well() {
 
 #[test]
 fn the_recorded_master_leads_again_when_every_redis_was_down() {
-    let mut bed = started(Bed::on_kubernetes(ordain()).with_quick_failover());
-    bed.kill("redis-0");
+    // Long enough that Sentinel elects nobody while all are down.
+    let mut bed = started(Bed::on_kubernetes(ordain()).with_env("ORDAIN_DOWN_AFTER", "20s"));
+    bed.ask("sentinel-0", &["SENTINEL", "FAILOVER", "redis"]).unwrap();
     let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
+    bed.wait_for_master(promoted, UP);
     bed.wait_for_labels(promoted, FAILED_OVER);
-    for pod in REDIS.into_iter().filter(|pod| *pod != "redis-0") {
+    for pod in REDIS {
         bed.kill(pod);
     }
     bed.start(promoted);
