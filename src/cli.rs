@@ -244,6 +244,7 @@ pub struct Text {
 
 /// How to run.
 #[derive(Debug, Args)]
+#[allow(clippy::struct_field_names, reason = "a dry run is called so")]
 pub struct Run {
     /// Print what would be written, recorded and labelled, and touch nothing
     #[arg(long)]

@@ -104,7 +104,8 @@ fn tell_dry_run(world: &World, subject: &Subject, settled: &Settled, output: &st
     }
     if let Some(me) = &subject.me {
         let value = if settled.leads { &subject.scheme.master } else { &subject.scheme.replica };
-        let would = if matches!(world.ground, Ground::NoKubernetes) { "with Kubernetes would label" } else { "would label" };
-        info!("{would} {me} {}={value}", subject.scheme.key);
+        let announcement =
+            if matches!(world.ground, Ground::NoKubernetes) { "with Kubernetes would label" } else { "would label" };
+        info!("{announcement} {me} {}={value}", subject.scheme.key);
     }
 }

@@ -3,12 +3,13 @@
 use std::fmt;
 
 use anyhow::Result;
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use tokio::time::Instant;
 
 use super::patience::{persist, refused};
 use crate::core::identity::Group;
-use crate::core::labels::{Patch, Plan, Scheme, plan};
+use crate::core::labels::{Patch, Plan, Pod, Scheme, plan};
+use crate::core::record::Record;
 use crate::edge::kubernetes::{Cluster, Refusal};
 
 /// What a run of labelling did.
@@ -17,6 +18,16 @@ pub enum Labelled {
     Wrote(Vec<Patch>),
     /// A later run has labelled the pods already.
     Superseded,
+}
+
+impl Labelled {
+    /// The same with what was written before.
+    pub fn after(self, earlier: Vec<Patch>) -> Self {
+        match self {
+            Self::Wrote(patches) => Self::Wrote(earlier.into_iter().chain(patches).collect()),
+            Self::Superseded => Self::Superseded,
+        }
+    }
 }
 
 impl fmt::Display for Labelled {
@@ -58,4 +69,14 @@ async fn one_run(cluster: &Cluster, group: &Group, selector: &str, scheme: &Sche
             Ok(Labelled::Wrote(others.into_iter().chain(master).collect()))
         }
     }
+}
+
+/// A head start on [`label`] with pods that may have been listed before the record moved to where
+/// it is now: all but the master. A pod that has changed since, or is missing in that list, is left
+/// to [`label`]; no pod becomes the master by this. It also spares that run most of its wait, for
+/// the API server's cache of pods is fresh once it has seen these writes.
+pub async fn label_others(cluster: &Cluster, record: &Record, pods: &[Pod], scheme: &Scheme) -> Vec<Patch> {
+    let Plan::Write { others, .. } = plan(record, pods, scheme) else { return Vec::new() };
+    let done = join_all(others.iter().map(|patch| cluster.patch(patch, scheme))).await;
+    others.into_iter().zip(done).filter_map(|(patch, done)| done.ok().map(|()| patch)).collect()
 }

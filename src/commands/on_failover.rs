@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::Then;
-use super::labelling::label;
+use super::labelling::{label, label_others};
 use super::observe::in_time;
 use super::patience::{blame, persist, refused};
 use super::setting::{Ground, Logins, World, scheme, selector};
@@ -19,8 +19,8 @@ use crate::cli::OnFailover;
 use crate::core::evidence::{Role, SentinelAnswer, Watch};
 use crate::core::failover::Hint;
 use crate::core::identity::{Group, Host, PodName};
-use crate::core::labels::{Scheme, pod_at};
-use crate::core::record::{Claim, Step};
+use crate::core::labels::{Pod, Scheme, pod_at};
+use crate::core::record::{Claim, Record, Step};
 use crate::edge::kubernetes::{Cluster, Refusal};
 use crate::edge::{redis, sentinel};
 use crate::exit::Wrong;
@@ -51,15 +51,29 @@ pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
 
     let started = Instant::now();
     let unknown = || format!("the new master of `{}` is not known", hook.group);
-    let (claim, watch) = persist(deadline, unknown, async || hook.verified_claim().await).await?;
-    let verified = started.elapsed();
+    let verify = persist(deadline, unknown, async || hook.verified_view().await);
     let Some(cluster) = hook.world.cluster() else {
+        let watch = verify.await?;
+        let master = watch.master.host.pod().map_or_else(|| watch.master.to_string(), |pod| pod.to_string());
+        let Scheme { key, master: value, .. } = &hook.scheme;
         info!(
-            "{} is the master of `{}` since epoch {}; with Kubernetes it would be labelled {}={}",
-            claim.master, hook.group, claim.epoch, hook.scheme.key, hook.scheme.master
+            "{master} is the master of `{}` since epoch {}; with Kubernetes it would be labelled {key}={value}",
+            hook.group, watch.config_epoch
         );
         return Ok(Then::Exit);
     };
+    // While Sentinel and the new master are asked, the API server is, too: the pods as its cache
+    // has them, for whatever is done with them is done under the version that was listed.
+    let record = in_time(async { Ok(cluster.record(&hook.group).await) });
+    let pods = in_time(async { Ok(cluster.pods_lately(&hook.selector, &hook.scheme).await) });
+    let (watch, record, pods) = tokio::join!(verify, record, pods);
+    let watch = watch?;
+    let record = record.unwrap_or_else(|failure| Err(Refusal::Failed(failure)));
+    let pods = pods.ok().and_then(Result::ok).unwrap_or_default();
+    let verified = started.elapsed();
+    let nobody = || format!("the pod at {} is not known", watch.master.host);
+    let master = persist(deadline, nobody, async || hook.pod_at(cluster, &watch.master.host, &pods).await).await?;
+    let claim = Claim { master, epoch: watch.config_epoch };
     if run.dry_run {
         println!("record {}: {} at epoch {}", hook.group, claim.master, claim.epoch);
         println!("label {}: {}={}", claim.master, hook.scheme.key, hook.scheme.master);
@@ -67,12 +81,18 @@ pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
     }
 
     let unmoved = || format!("the record of `{}` was not moved", hook.group);
-    let step = persist(deadline, unmoved, async || {
-        hook.move_record(cluster, &claim, &watch).await.map_err(|refusal| refused("the record", refusal))
+    let mut known = Some(record);
+    let (step, record) = persist(deadline, unmoved, async || {
+        let record = match known.take() {
+            Some(record) => record,
+            None => cluster.record(&hook.group).await,
+        };
+        hook.move_record(cluster, record, &claim, &watch).await.map_err(|refusal| refused("the record", refusal))
     })
     .await?;
     let recorded = started.elapsed();
-    let labelled = label(cluster, &hook.group, &hook.selector, &hook.scheme, deadline).await?;
+    let earlier = label_others(cluster, &record, &pods, &hook.scheme).await;
+    let labelled = label(cluster, &hook.group, &hook.selector, &hook.scheme, deadline).await?.after(earlier);
     info!(
         "group {} epoch {} from {} to {}; record: {}; {labelled}; verified {verified:.1?}, recorded {recorded:.1?}, labelled {:.1?}",
         hook.group,
@@ -102,7 +122,7 @@ struct Hook {
 
 impl Hook {
     /// Who is master by the local Sentinel, confirmed by that Redis itself.
-    async fn verified_claim(&self) -> Result<(Claim, Watch)> {
+    async fn verified_view(&self) -> Result<Watch> {
         let (ip, port) = self.sentinel;
         let answer = in_time(sentinel::view(&[ip], port, &self.logins.sentinel, &self.group)).await;
         let watch = match answer.map_err(|failure| blame("the local Sentinel", failure))? {
@@ -113,34 +133,43 @@ impl Hook {
             let ips = self.world.addresses(&watch.master.host).await?;
             redis::role(&ips, watch.master.port, &self.logins.redis).await
         };
-        let (role, master) = tokio::join!(in_time(ask), self.pod_of(&watch.master.host));
-        match role.map_err(|failure| blame(&format!("{}", watch.master), failure))? {
-            Role::Master => Ok((Claim { master: master?, epoch: watch.config_epoch }, watch)),
+        match in_time(ask).await.map_err(|failure| blame(&watch.master.to_string(), failure))? {
+            Role::Master => Ok(watch),
             Role::Replica { of } => bail!("{} is still a replica of {of}", watch.master),
         }
     }
 
     /// The pod behind a host: its name says it, or the API server's list of pods.
-    async fn pod_of(&self, host: &Host) -> Result<PodName> {
+    async fn pod_at(&self, cluster: &Cluster, host: &Host, listed: &[Pod]) -> Result<PodName> {
         if let Some(pod) = host.pod() {
             return Ok(pod);
         }
-        let Some(cluster) = self.world.cluster() else { bail!("{host} names no pod") };
+        if let Some(pod) = pod_at(listed, host) {
+            return Ok(pod.name.clone());
+        }
         let pods = cluster.pods(&self.selector, &self.scheme).await.map_err(|refusal| refused("the pods", refusal))?;
         let pod = pod_at(&pods, host).ok_or_else(|| anyhow!("no pod of {} has the address {host}", self.selector))?;
         Ok(pod.name.clone())
     }
 
     /// Moves the record by compare-and-swap, or finds that there is nothing to move.
-    async fn move_record(&self, cluster: &Cluster, claim: &Claim, watch: &Watch) -> Result<Step, Refusal> {
-        let record = match cluster.record(&self.group).await {
-            Err(Refusal::Missing) => return cluster.create_record(&self.group, claim, &watch.master).await.map(|_| Step::Move),
+    async fn move_record(
+        &self,
+        cluster: &Cluster,
+        record: Result<Record, Refusal>,
+        claim: &Claim,
+        watch: &Watch,
+    ) -> Result<(Step, Record), Refusal> {
+        let record = match record {
+            Err(Refusal::Missing) => {
+                let made = cluster.create_record(&self.group, claim, &watch.master).await?;
+                return Ok((Step::Move, made));
+            }
             record => record?,
         };
-        let step = record.against(claim);
-        if step == Step::Move {
-            cluster.move_record(&self.group, &record, claim, &watch.master).await?;
+        match record.against(claim) {
+            Step::Move => Ok((Step::Move, cluster.move_record(&self.group, &record, claim, &watch.master).await?)),
+            step => Ok((step, record)),
         }
-        Ok(step)
     }
 }

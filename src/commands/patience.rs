@@ -9,6 +9,9 @@ use crate::core::evidence::Failure;
 use crate::edge::kubernetes::Refusal;
 use crate::exit::Wrong;
 
+/// How long one attempt may take: what hangs is better begun anew.
+const ATTEMPT: Duration = Duration::from_secs(10);
+
 /// Between two attempts: doubling, so that nothing is asked faster than it must be.
 pub struct Backoff(Duration);
 
@@ -36,11 +39,11 @@ impl Backoff {
 pub async fn persist<T>(deadline: Instant, what: impl Fn() -> String, mut attempt: impl AsyncFnMut() -> Result<T>) -> Result<T> {
     let mut backoff = Backoff::new();
     loop {
-        let error = match timeout_at(deadline, attempt()).await {
+        let error = match timeout_at(deadline.min(Instant::now() + ATTEMPT), attempt()).await {
             Ok(Ok(done)) => return Ok(done),
             Ok(Err(error)) if error.is::<Wrong>() => return Err(error),
             Ok(Err(error)) => error,
-            Err(_) => anyhow!("no answer by the deadline"),
+            Err(_) => anyhow!("no answer in time"),
         };
         let pause = backoff.next();
         if Instant::now() + pause >= deadline {

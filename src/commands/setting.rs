@@ -32,7 +32,7 @@ pub struct World {
 /// Where the record and the labels live.
 pub enum Ground {
     /// In this cluster.
-    Cluster(Cluster),
+    Cluster(Box<Cluster>),
     /// Nowhere: `--no-kubernetes`.
     NoKubernetes,
     /// A dry run without a cluster: what cannot be asked for is taken for absent.
@@ -63,7 +63,7 @@ impl World {
                     }
                     _ => access,
                 };
-                Ground::Cluster(access.connect(namespace.as_deref().unwrap_or("default")).or_wrong()?)
+                Ground::Cluster(Box::new(access.connect(namespace.as_deref().unwrap_or("default")).or_wrong()?))
             }
             None if *no_kubernetes => Ground::NoKubernetes,
             None if *dry_run => Ground::Nowhere,

@@ -69,7 +69,7 @@ pub fn is_settled(evidence: &Evidence) -> bool {
 pub fn for_redis(evidence: &Evidence) -> Decision {
     let Some(me) = &evidence.me else { return Decision::undecided("no pod was named") };
     match newest(evidence) {
-        Newest::Claim(claim, by) if claim.master == *me => lead_or_yield(evidence, claim, &by),
+        Newest::Claim(claim, by) if claim.master == *me => lead_or_yield(evidence, &claim, &by),
         Newest::Claim(claim, by) => {
             let why = format!("follows {}: {by} at epoch {}", claim.master, claim.epoch);
             Decision::follow(claim.clone(), forward(evidence, &claim), why)
@@ -245,7 +245,7 @@ fn forward(evidence: &Evidence, claim: &Claim) -> Option<Claim> {
 }
 
 /// The newest claim names this pod: it leads if it can prove that it may.
-fn lead_or_yield(evidence: &Evidence, claim: Claim, by: &str) -> Decision {
+fn lead_or_yield(evidence: &Evidence, claim: &Claim, by: &str) -> Decision {
     match &evidence.living_masters()[..] {
         [] => {}
         [other] => {
@@ -259,7 +259,7 @@ fn lead_or_yield(evidence: &Evidence, claim: Claim, by: &str) -> Decision {
     }
     let record = match &evidence.record {
         RecordSeen::Absent => Some(claim.clone()),
-        RecordSeen::Present(record) => (record.against(&claim) == Step::Move).then(|| claim.clone()),
+        RecordSeen::Present(record) => (record.against(claim) == Step::Move).then(|| claim.clone()),
         RecordSeen::NotKept => None,
         RecordSeen::Pending => return Decision::undecided("is undecided: the record has not been heard"),
         RecordSeen::Unknown(failure) => {

@@ -317,7 +317,7 @@ fn nobody_starts_as_no_pod() {
 )]
 #[case::no_sentinel_was_found(restart(silent()).sentinels([]))]
 fn who_is_named_waits_while_a_failover_may_be_under_way_and_leads_when_none_came(#[case] evidence: Evidence) {
-    let waited = evidence.down_after + FAILOVER - Duration::from_millis(1);
+    let waited = (evidence.down_after + FAILOVER).saturating_sub(Duration::from_millis(1));
     assert_eq!(evidence.decide(), (Undecided, None));
     assert_eq!(Evidence { waited, ..evidence.clone() }.decide(), (Undecided, None));
     assert_eq!(evidence.past_any_failover().decide(), (Lead(claim(0, 5)), None));

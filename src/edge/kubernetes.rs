@@ -6,11 +6,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use futures::{Stream, TryStreamExt};
+use hyper_rustls::{FixedServerNameResolver, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::api::core::v1::Pod as ApiPod;
 use kube::api::{ListParams, ObjectMeta, Patch as Body, PatchParams, PostParams, WatchParams};
+use kube::client::ConfigExt;
 use kube::{Api, Client, Config, Error};
 use serde_json::json;
+use tower::{BoxError, ServiceBuilder};
 
 use crate::core::evidence::Failure;
 use crate::core::identity::{Endpoint, Group, Host};
@@ -20,6 +25,11 @@ use crate::core::record::{Claim, Record};
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "ordain");
 const EPOCH: &str = "ordain.dev/config-epoch";
 const ADDRESS: &str = "ordain.dev/address";
+
+/// How long a connection to the API server may take.
+const CONNECT: Duration = Duration::from_secs(2);
+/// After how long of silence a connection is asked whether it lives, and how long it may take to say so.
+const KEEP_ALIVE: Duration = Duration::from_secs(4);
 
 /// Why the API server did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,11 +109,38 @@ impl Access {
     ///
     /// # Errors
     /// The credentials cannot be used.
-    pub fn connect(mut self, namespace: &str) -> Result<Cluster> {
-        self.config.connect_timeout = Some(Duration::from_secs(2));
-        let client = Client::try_from(self.config).context("cannot use the Kubernetes credentials")?;
+    pub fn connect(self, namespace: &str) -> Result<Cluster> {
+        let client = client(&self.config).context("cannot use the Kubernetes credentials")?;
         Ok(Cluster { leases: Api::namespaced(client.clone(), namespace), pods: Api::namespaced(client, namespace) })
     }
+}
+
+/// One connection for all requests, side by side, and no waiting for delayed ACKs.
+fn client(config: &Config) -> Result<Client> {
+    anyhow::ensure!(config.proxy_url.is_none(), "a proxy to the API server is not supported: unset proxy-url and HTTPS_PROXY");
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT));
+    let tls = HttpsConnectorBuilder::new().with_tls_config(config.rustls_client_config()?).https_or_http();
+    let tls = match &config.tls_server_name {
+        Some(name) => tls.with_server_name_resolver(FixedServerNameResolver::new(name.clone().try_into()?)),
+        None => tls,
+    };
+    let speaks_http2 = config.cluster_url.scheme_str() == Some("https");
+    let connector = if speaks_http2 { tls.enable_http2().wrap_connector(tcp) } else { tls.enable_http1().wrap_connector(tcp) };
+    let http = hyper_util::client::legacy::Builder::new(TokioExecutor::new())
+        .http2_only(speaks_http2)
+        .timer(TokioTimer::new())
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .http2_keep_alive_timeout(KEEP_ALIVE)
+        .build(connector);
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .map_err(BoxError::from)
+        .service(http);
+    Ok(Client::new(service, config.default_namespace.clone()))
 }
 
 /// The API server, as seen from one namespace.
@@ -164,13 +201,27 @@ impl Cluster {
         }
     }
 
-    /// Lists the group's pods, with what `scheme` says of each.
+    /// Lists the group's pods as they are now, with what `scheme` says of each. Right after a write
+    /// to something else this takes the API server up to 100 ms: its cache waits for etcd to tell
+    /// that no pod has changed since (`progressRequestPeriod` in apiserver `pkg/storage/cacher`).
     ///
     /// # Errors
     /// The API server's refusal.
     pub async fn pods(&self, selector: &str, scheme: &Scheme) -> Result<Vec<Pod>, Refusal> {
-        let listed = self.pods.list(&ListParams::default().labels(selector)).await;
-        let listed = listed.map_err(|error| refusal(&error, "list pods"))?;
+        self.list_pods(&ListParams::default().labels(selector), scheme).await
+    }
+
+    /// Lists the group's pods as the API server's cache has them, which may be a little old: good
+    /// for what is written under the listed version, and for nothing that a missing pod could spoil.
+    ///
+    /// # Errors
+    /// The API server's refusal.
+    pub async fn pods_lately(&self, selector: &str, scheme: &Scheme) -> Result<Vec<Pod>, Refusal> {
+        self.list_pods(&ListParams::default().labels(selector).match_any(), scheme).await
+    }
+
+    async fn list_pods(&self, which: &ListParams, scheme: &Scheme) -> Result<Vec<Pod>, Refusal> {
+        let listed = self.pods.list(which).await.map_err(|error| refusal(&error, "list pods"))?;
         Ok(listed.items.iter().filter_map(|pod| read_pod(pod, scheme)).collect())
     }
 

@@ -12,6 +12,9 @@ use redis::{Client, Cmd, Connection, ConnectionAddr, IntoConnectionInfo, RedisEr
 const ANSWER: Duration = Duration::from_secs(1);
 
 /// Connects, and logs in where there is a password.
+///
+/// # Errors
+/// The server does not answer, or refuses the login.
 pub fn connect(ip: IpAddr, port: u16, password: Option<&[u8]>) -> Result<Connection, RedisError> {
     let info = ConnectionAddr::Tcp(ip.to_string(), port).into_connection_info()?;
     let mut connection = Client::open(info)?.get_connection_with_timeout(ANSWER)?;
@@ -24,6 +27,9 @@ pub fn connect(ip: IpAddr, port: u16, password: Option<&[u8]>) -> Result<Connect
 }
 
 /// Sends one command.
+///
+/// # Errors
+/// The server's, or the way to it.
 pub fn ask(connection: &mut Connection, words: &[&str]) -> Result<Value, RedisError> {
     let mut command = Cmd::new();
     command.arg(words);

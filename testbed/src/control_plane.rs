@@ -12,6 +12,7 @@ use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace as ApiNamespace, Pod, ServiceAccount};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
@@ -72,7 +73,7 @@ impl ControlPlane {
             &format!("--initial-advertise-peer-urls=http://{address}:2380"),
             &format!("--initial-cluster=default=http://{address}:2380"),
         ]);
-        let etcd = Process::start("etcd", &at("etcd.log"), etcd);
+        let etcd = Process::start("etcd", &at("etcd.log"), &etcd);
 
         let mut server = Command::new(assets.join("kube-apiserver"));
         for (flag, file) in [
@@ -94,7 +95,7 @@ impl ControlPlane {
             "--service-cluster-ip-range=198.18.0.0/16",
             "--endpoint-reconciler-type=none",
         ]);
-        let server = Process::start("kube-apiserver", &at("kube-apiserver.log"), server);
+        let server = Process::start("kube-apiserver", &at("kube-apiserver.log"), &server);
 
         let kubeconfig = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "it",
@@ -118,10 +119,13 @@ impl ControlPlane {
     }
 
     /// Runs kubectl as the administrator, and returns what it printed.
+    ///
+    /// # Errors
+    /// What kubectl says on stderr.
     pub fn kubectl(&self, arguments: &[&str], input: &str) -> Result<String> {
         use std::io::Write;
-        let mut kubectl = Command::new(self.assets.join("kubectl"));
-        kubectl.arg("--kubeconfig").arg(self.files.path().join("admin.kubeconfig")).args(arguments);
+        let mut kubectl = self.kubectl_command();
+        kubectl.args(arguments);
         let mut child = kubectl.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         child.stdin.take().context("kubectl's input")?.write_all(input.as_bytes())?;
         let output = child.wait_with_output()?;
@@ -129,9 +133,11 @@ impl ControlPlane {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// The program, for those who run it themselves.
-    pub fn kubectl_program(&self) -> PathBuf {
-        self.assets.join("kubectl")
+    /// kubectl as the administrator.
+    pub fn kubectl_command(&self) -> Command {
+        let mut kubectl = Command::new(self.assets.join("kubectl"));
+        kubectl.arg("--kubeconfig").arg(self.files.path().join("admin.kubeconfig"));
+        kubectl
     }
 
     /// Makes a namespace with the service accounts, Role and RoleBinding that the manifests ship.
@@ -267,8 +273,8 @@ impl Namespace {
 
 fn client(kubeconfig: &Path) -> Result<Client> {
     runtime().block_on(async {
-        let kubeconfig = kube::config::Kubeconfig::read_from(kubeconfig)?;
-        let config = Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await?;
+        let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
+        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         Ok(Client::try_from(config)?)
     })
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use redis::{Connection, RedisError, Value};
@@ -193,7 +193,18 @@ impl Bed {
     pub fn ordain(&self, pod: &str, arguments: &[&str]) -> Run {
         let mut command = vec!["/opt/ordain/ordain"];
         command.extend(arguments);
-        Run::of(self.sandboxes[pod].run(&command))
+        Run::of(&self.sandboxes[pod].run(&command))
+    }
+
+    /// Runs ordain as a pod does, and without a sandbox around it: to be measured. `kubeconfig` is
+    /// a file with its service account's token.
+    pub fn bare(&self, pod: &str, kubeconfig: &Path, arguments: &[&str]) -> Command {
+        let resolv_conf = kubeconfig.with_extension("resolv.conf");
+        std::fs::write(&resolv_conf, self.dns.resolv_conf(self.namespace_name())).expect("a resolv.conf");
+        let mut command = Command::new(&self.ordain);
+        command.env_clear().args(arguments).env("KUBECONFIG", kubeconfig).env("ORDAIN_RESOLV_CONF", resolv_conf);
+        command.env("POD_NAME", pod).env("POD_IP", self.ip(pod).to_string()).env("POD_NAMESPACE", self.namespace_name());
+        command
     }
 
     /// Ends a pod's container as a power cut would.
@@ -221,11 +232,17 @@ impl Bed {
     }
 
     /// Connects to a pod's server.
+    ///
+    /// # Errors
+    /// It does not answer, or refuses the login.
     pub fn connect(&self, pod: &str) -> Result<Connection, RedisError> {
         connect(self.ip(pod), port(pod), self.password.as_deref().map(str::as_bytes))
     }
 
     /// Asks a pod's server.
+    ///
+    /// # Errors
+    /// It does not answer, or answers with an error.
     pub fn ask(&self, pod: &str, command: &[&str]) -> Result<Value, RedisError> {
         ask(&mut self.connect(pod)?, command)
     }
@@ -289,6 +306,11 @@ impl Bed {
         REDIS.into_iter().find(|pod| Some(self.announced(pod).as_str()) == address.lines().next())
     }
 
+    /// Has a Sentinel replace the master, as soon as it knows enough of the replicas to agree.
+    pub fn fail_over(&self, sentinel: &str, deadline: Duration) {
+        wait_for("Sentinel agreeing to a failover", deadline, || self.ask(sentinel, &["SENTINEL", "FAILOVER", "redis"]).ok());
+    }
+
     /// Waits until a running pod other than `old` is the master, and every Sentinel says so.
     pub fn wait_for_failover(&self, old: &str, deadline: Duration) -> &'static str {
         let others: Vec<_> = REDIS.into_iter().filter(|pod| *pod != old && self.servers.contains_key(*pod)).collect();
@@ -329,7 +351,7 @@ pub struct Run {
 
 impl Run {
     /// Reads a finished process.
-    pub fn of(output: Output) -> Self {
+    pub fn of(output: &Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Self { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
     }

@@ -16,7 +16,7 @@ pub struct Process {
 
 impl Process {
     /// Starts `command`, its output going to `log`.
-    pub fn start(name: &str, log: &Path, command: Command) -> Self {
+    pub fn start(name: &str, log: &Path, command: &Command) -> Self {
         let mut command = with_our_death(command);
         let file = File::options().create(true).append(true).open(log).expect("the log");
         command.stdin(Stdio::null()).stdout(file.try_clone().expect("the log")).stderr(file);
@@ -65,7 +65,7 @@ impl Drop for Process {
 }
 
 /// Has the kernel end the command when we die, however we do.
-fn with_our_death(command: Command) -> Command {
+fn with_our_death(command: &Command) -> Command {
     let mut bound = Command::new("setpriv");
     bound.args(["--pdeathsig", "KILL", "--"]).arg(command.get_program()).args(command.get_args());
     if let Some(folder) = command.get_current_dir() {

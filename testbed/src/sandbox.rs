@@ -97,7 +97,7 @@ impl Sandbox {
 
     /// Starts a server; its log lies in the sandbox.
     pub fn start(&self, words: &[&str]) -> Process {
-        Process::start(&self.name, &self.path("tmp/log"), self.command(words))
+        Process::start(&self.name, &self.path("tmp/log"), &self.command(words))
     }
 
     fn command(&self, words: &[&str]) -> Command {

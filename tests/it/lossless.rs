@@ -90,7 +90,7 @@ impl Case {
     fn start(&self, name: &str, arguments: &[&str]) -> Process {
         let mut server = Command::new(server_binary());
         server.arg(self.folder.path().join(format!("{name}.conf"))).args(arguments);
-        Process::start(name, &self.folder.path().join(format!("{name}.log")), server)
+        Process::start(name, &self.folder.path().join(format!("{name}.log")), &server)
     }
 }
 

@@ -1,7 +1,9 @@
 //! ordain on real parts: real servers in sandboxes, a real API server, real DNS.
 
+mod image;
 mod lossless;
 mod main_job;
+mod manifests;
 mod seen;
 mod sentinels;
 

@@ -1,6 +1,7 @@
 //! The main job: three pods and three Sentinels come up as the manifests say, a master dies, and
 //! record and labels follow.
 
+use kube::api::DeleteParams;
 use testbed::client::text;
 use testbed::group::{Bed, REDIS, SENTINELS};
 use testbed::wait_for;
@@ -84,7 +85,7 @@ fn without_kubernetes_a_group_comes_up_and_fails_over_as_well() {
 fn the_recorded_master_leads_again_when_every_redis_was_down() {
     // Long enough that Sentinel elects nobody while all are down.
     let mut bed = started(Bed::on_kubernetes(ordain()).with_env("ORDAIN_DOWN_AFTER", "20s"));
-    bed.ask("sentinel-0", &["SENTINEL", "FAILOVER", "redis"]).unwrap();
+    bed.fail_over("sentinel-0", UP);
     let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
     bed.wait_for_master(promoted, UP);
     bed.wait_for_labels(promoted, FAILED_OVER);
@@ -162,7 +163,7 @@ fn a_lost_hook_is_made_good_by_the_next_pod_that_starts() {
 fn a_record_that_was_deleted_is_made_again_from_what_the_sentinels_say() {
     let mut bed = started(Bed::on_kubernetes(ordain()));
     let namespace = bed.namespace.as_ref().unwrap();
-    testbed::runtime().block_on(namespace.leases().delete("redis", &Default::default())).unwrap();
+    testbed::runtime().block_on(namespace.leases().delete("redis", &DeleteParams::default())).unwrap();
     bed.kill("redis-2");
     bed.start("redis-2");
     bed.wait_for_master("redis-0", UP);

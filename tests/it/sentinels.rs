@@ -20,7 +20,7 @@ fn decide(bed: &Bed, names: &[&str]) -> Run {
     let mut command = vec!["/usr/bin/env", "-u", "ORDAIN_SENTINEL_SERVICE", "/opt/ordain/ordain"];
     command.extend(["genconf-redis", "--dry-run", "--explain"]);
     command.extend(names);
-    Run::of(bed.sandbox("redis-2").run(&command))
+    Run::of(&bed.sandbox("redis-2").run(&command))
 }
 
 fn assert_follows_with_two_sentinels(run: &Run) {
@@ -79,7 +79,7 @@ fn a_sentinel_that_wants_a_password_says_so() {
     bed.wait_for_sentinels(UP);
     let mut command = vec!["/usr/bin/env", "-u", "ORDAIN_SENTINEL_PASSWORD_FILE", "/opt/ordain/ordain"];
     command.extend(["genconf-redis", "--dry-run", "--explain"]);
-    let run = Run::of(bed.sandbox("redis-2").run(&command));
+    let run = Run::of(&bed.sandbox("redis-2").run(&command));
     assert!(run.stderr.contains(":26379: not allowed: NOAUTH"), "{}", run.stderr);
     assert!(!run.stderr.contains("secret"), "no secret in the log: {}", run.stderr);
 }

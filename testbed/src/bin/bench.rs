@@ -1,0 +1,163 @@
+//! Measures whole runs of `bin/ordain` against real parts and prints a table: medians, and ratios
+//! of one run. It judges nothing.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+use testbed::black_hole::BlackHole;
+use testbed::group::{Bed, REDIS};
+use testbed::{repository, runtime, server_binary};
+use wait4::Wait4;
+
+const UP: Duration = Duration::from_secs(60);
+
+fn main() {
+    let ordain = repository().join("bin/ordain");
+    println!("machine    {} cores, {}", std::thread::available_parallelism().map_or(0, usize::from), cpu());
+    println!("server     {}", server_binary().display());
+    println!("ordain     {:.1} MB", std::fs::metadata(&ordain).expect("bin/ordain: run `make build`").len() as f64 / 1e6);
+    println!();
+    println!(
+        "{:<58} {:>5} {:>9} {:>9} {:>9} {:>9}",
+        "medians of whole processes", "runs", "wall ms", "max ms", "cpu ms", "peak MiB"
+    );
+
+    let dry = measure(
+        200,
+        || (),
+        || {
+            let mut command = Command::new(&ordain);
+            command.env_clear().args(["genconf-redis", "--dry-run", "--pod-name", "redis-1"]);
+            vec![command]
+        },
+    );
+    dry.print("genconf-redis --dry-run, no network");
+
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let kubeconfig = folder.path().join("kubeconfig");
+    // Long, so that nothing fails over while the measuring keeps both cores busy.
+    let mut bed = Bed::on_kubernetes(&ordain).with_env("ORDAIN_DOWN_AFTER", "60s");
+    bed.start_all();
+    bed.wait_for_master("redis-0", UP);
+    bed.wait_for_sentinels(UP);
+    bed.wait_for_labels("redis-0", UP);
+    let namespace = bed.namespace.as_ref().expect("a cluster");
+    namespace.kubeconfig("redis", &kubeconfig);
+
+    let decide =
+        |bed: &Bed| vec![bed.bare("redis-2", &kubeconfig, &["genconf-redis", "--dry-run", "--sentinel-service", "sentinel"])];
+    let all_up = measure(40, || (), || decide(&bed));
+    all_up.print("a replica's decision, three Sentinels up");
+    bed.kill("sentinel-2");
+    let hole = BlackHole::at(bed.ip("sentinel-2"), 26379);
+    let one_gone = measure(40, || (), || decide(&bed));
+    one_gone.print("a replica's decision, one Sentinel black-holed");
+    drop(hole);
+
+    bed.fail_over("sentinel-0", UP);
+    bed.kill("sentinel-1");
+    let promoted = bed.wait_for_failover("redis-0", UP);
+    bed.wait_for_labels(promoted, UP);
+    let hook = measure(
+        40,
+        || set_back(&bed, promoted),
+        || {
+            let arguments = ["on-failover", "redis", "leader", "start", "redis-0", "6379", promoted, "6379"];
+            vec![bed.bare("sentinel-0", &kubeconfig, &arguments)]
+        },
+    );
+    bed.wait_for_labels(promoted, UP);
+    hook.print("on-failover: record moved, three pods labelled");
+    let kubectl = measure(
+        20,
+        || set_back(&bed, promoted),
+        || {
+            let label = |words: &[&str]| {
+                let mut command = bed.namespace.as_ref().expect("a cluster").plane.kubectl_command();
+                command.args(["label", "--overwrite", "-n", bed.namespace_name(), "pod"]).args(words);
+                command
+            };
+            vec![label(&["--all", "role=slave"]), label(&[promoted, "role=master"])]
+        },
+    );
+    kubectl.print("the two `kubectl label` calls of a hook in shell");
+
+    println!();
+    println!("{:<58} {:>5.2}", "decision: one black-holed / all up", one_gone.wall / all_up.wall);
+    println!("{:<58} {:>5.2}", "two kubectl label / on-failover, wall", kubectl.wall / hook.wall);
+    println!("{:<58} {:>5.2}", "two kubectl label / on-failover, cpu", kubectl.cpu / hook.cpu);
+}
+
+/// Medians, in milliseconds and MiB.
+struct Figures {
+    runs: usize,
+    wall: f64,
+    longest: f64,
+    cpu: f64,
+    peak: f64,
+}
+
+impl Figures {
+    fn print(&self, what: &str) {
+        let Self { runs, wall, longest, cpu, peak } = self;
+        println!("{what:<58} {runs:>5} {wall:>9.1} {longest:>9.1} {cpu:>9.1} {peak:>9.1}");
+    }
+}
+
+/// Runs the commands one after the other, several times, after one run that is not counted.
+fn measure(runs: usize, before: impl Fn(), commands: impl Fn() -> Vec<Command>) -> Figures {
+    let (mut wall, mut cpu, mut peak) = (Vec::new(), Vec::new(), Vec::new());
+    for run in 0..=runs {
+        before();
+        let commands = commands();
+        let (mut used, mut most) = (Duration::ZERO, 0);
+        let started = Instant::now();
+        for mut command in commands {
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            let ended = command.spawn().expect("a process").wait4().expect("its end");
+            assert!(ended.status.success(), "{command:?} ended with {}", ended.status);
+            used += ended.rusage.utime + ended.rusage.stime;
+            most = most.max(ended.rusage.maxrss);
+        }
+        if run > 0 {
+            wall.push(started.elapsed().as_secs_f64() * 1e3);
+            cpu.push(used.as_secs_f64() * 1e3);
+            peak.push(most as f64 / 1024.0 / 1024.0);
+        }
+    }
+    let longest = wall.iter().copied().fold(0.0, f64::max);
+    Figures { runs, wall: median(wall), longest, cpu: median(cpu), peak: median(peak) }
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+/// Makes record and labels name redis-0 again, so that there is something to move.
+fn set_back(bed: &Bed, promoted: &str) {
+    let namespace = bed.namespace.as_ref().expect("a cluster");
+    let record = namespace.record("redis").expect("a record");
+    let transitions = record.spec.and_then(|spec| spec.lease_transitions).unwrap_or_default();
+    let older = json!({
+        "metadata": {"annotations": {"ordain.dev/config-epoch": "0"}},
+        "spec": {"holderIdentity": "redis-0", "leaseTransitions": transitions + 1},
+    });
+    let merge = PatchParams::default();
+    runtime().block_on(namespace.leases().patch("redis", &merge, &Patch::Merge(older))).expect("the record set back");
+    for pod in REDIS {
+        let role = if pod == "redis-0" { "master" } else { "slave" };
+        assert_ne!(promoted, "redis-0");
+        let label = json!({"metadata": {"labels": {"role": role}}});
+        runtime().block_on(namespace.pods().patch(pod, &merge, &Patch::Merge(label))).expect("a label set back");
+    }
+}
+
+fn cpu() -> String {
+    let info = std::fs::read_to_string(Path::new("/proc/cpuinfo")).unwrap_or_default();
+    let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    name.map_or_else(|| "unknown processor".to_owned(), |(_, name)| name.trim().to_owned())
+}
