@@ -42,7 +42,7 @@ fn the_image_is_one_static_file_that_runs_with_nothing_beside_it() {
     let dynamic = readelf("-dW", &program);
     assert!(!dynamic.contains("NEEDED"), "no needed libraries: {dynamic}");
 
-    let mut chroot = Command::new("chroot");
+    let mut chroot = Command::new("/usr/sbin/chroot");
     chroot.arg(&root).args(["/ordain", "genconf-redis", "--dry-run", "--pod-name", "redis-1"]).env_clear();
     let output = chroot.output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
