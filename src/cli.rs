@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::core::conf::TlsFiles;
 use crate::core::identity::{Group, PodName};
 
 /// Decides which Redis pod of a StatefulSet is the master, writes the redis.conf and sentinel.conf
@@ -109,9 +110,8 @@ pub struct GenconfSentinel {
 pub struct OnFailover {
     #[command(flatten)]
     pub pod: PodArgs,
-    /// The port of the Sentinel that runs this hook
-    #[arg(long, env = "ORDAIN_SENTINEL_PORT", default_value_t = 26379, value_parser = clap::value_parser!(u16).range(1..))]
-    pub sentinel_port: u16,
+    #[command(flatten)]
+    pub sentinels: Sentinels,
     #[command(flatten)]
     pub labels: Labels,
     #[command(flatten)]
@@ -229,6 +229,30 @@ pub struct Secrets {
     /// The ACL user under which Sentinel is spoken to; define it by --extra-config
     #[arg(long, env = "ORDAIN_SENTINEL_USER")]
     pub sentinel_user: Option<OsString>,
+    #[command(flatten)]
+    pub tls: Tls,
+}
+
+/// TLS, by all three files or none.
+#[derive(Debug, Args)]
+pub struct Tls {
+    /// The certificates of the authorities to trust, in PEM
+    #[arg(long, env = "ORDAIN_TLS_CA", requires_all = ["tls_cert", "tls_key"])]
+    pub tls_ca: Option<PathBuf>,
+    /// The certificate of this pod's servers, and what ordain itself shows to others, in PEM
+    #[arg(long, env = "ORDAIN_TLS_CERT", requires_all = ["tls_ca", "tls_key"])]
+    pub tls_cert: Option<PathBuf>,
+    /// Its key, in PEM
+    #[arg(long, env = "ORDAIN_TLS_KEY", requires_all = ["tls_ca", "tls_cert"])]
+    pub tls_key: Option<PathBuf>,
+}
+
+impl Tls {
+    /// The three files, where TLS is spoken.
+    pub fn files(&self) -> Option<TlsFiles<'_>> {
+        let Self { tls_ca, tls_cert, tls_key } = self;
+        Some(TlsFiles { ca: tls_ca.as_deref()?, cert: tls_cert.as_deref()?, key: tls_key.as_deref()? })
+    }
 }
 
 /// Where the file's text comes from.

@@ -50,6 +50,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
             master,
             user: logins.redis.user.as_deref(),
             password: logins.redis.password.as_deref(),
+            tls: secrets.tls.files(),
         };
         text.render(&conf.values().or_wrong()?)
     };

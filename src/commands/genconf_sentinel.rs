@@ -20,6 +20,7 @@ use super::settle::{Settled, settle};
 use super::source::Source;
 use super::{HOOK, Then};
 use crate::cli::GenconfSentinel;
+use crate::core::conf::TlsFiles;
 use crate::core::decision;
 use crate::core::evidence::Kept;
 use crate::core::identity::{Endpoint, Group, Host, PodName, sentinel_id};
@@ -72,6 +73,7 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
         folder: output.parent().unwrap_or(Path::new(".")),
         hook: &hook,
         logins: &logins,
+        tls: secrets.tls.files(),
         earlier: &earlier,
         me,
     };
@@ -142,10 +144,8 @@ async fn groups_to_watch(named: Vec<Group>, world: &World, deadline: Instant) ->
 fn announced(me: &PodName, council: &Council, subject: Option<&Subject>, ip: Option<IpAddr>) -> Result<Endpoint> {
     let by_hostname = subject.is_none_or(Subject::by_hostname);
     let host = if by_hostname {
-        let named = council.named.iter().map(|at| &at.host).find(|host| host.pod().as_ref() == Some(me));
-        let by_service = council.service.as_ref().map(|domain| Host::Name(format!("{me}.{domain}")));
         // A Sentinel beside each Redis shares the pod's name.
-        named.cloned().or(by_service).or(subject.map(|subject| subject.host_name(me)))
+        council.host_of(me).or(subject.map(|subject| subject.host_name(me)))
     } else {
         ip.map(Host::Ip)
     };
@@ -164,6 +164,7 @@ struct Site<'a> {
     folder: &'a Path,
     hook: &'a Path,
     logins: &'a Logins,
+    tls: Option<TlsFiles<'a>>,
     earlier: &'a Earlier,
 }
 
@@ -179,6 +180,7 @@ impl Site<'_> {
             current_epoch: epochs.fold(self.earlier.current_epoch, u64::max),
             user: self.logins.sentinel.user.as_deref(),
             password: self.logins.sentinel.password.as_deref(),
+            tls: self.tls,
             groups,
         }
     }

@@ -14,6 +14,7 @@ use crate::core::evidence::{Evidence, Failure, Heard, Peer, RecordSeen, Role, Se
 use crate::core::identity::{Endpoint, PodName};
 use crate::core::labels::Pod;
 use crate::edge::kubernetes::{Cluster, Refusal};
+use crate::edge::wire::Target;
 use crate::edge::{redis, sentinel};
 
 /// What comes back from a source.
@@ -123,8 +124,8 @@ impl<'a> Observer<'a> {
         let Self { world, subject, logins, .. } = *self;
         let ask = async move {
             let view = async {
-                let ips = world.addresses(&at.host).await?;
-                sentinel::view(&ips, at.port, &logins.sentinel, &subject.group).await
+                let target = world.target(&at).await?;
+                sentinel::view(&target, &logins.sentinel, &subject.group).await
             };
             let answer = in_time(view).await;
             News::Sentinel(at, answer)
@@ -195,8 +196,9 @@ impl<'a> Observer<'a> {
             };
             let (ips, answer) = match found {
                 Ok(ips) => {
-                    let answer = in_time(redis::role(&ips, subject.port, &logins.redis)).await;
-                    (ips, answer)
+                    let target = Target { name: subject.certified(&pod, &ips), ips, port: subject.port };
+                    let answer = in_time(redis::role(&target, &logins.redis)).await;
+                    (target.ips, answer)
                 }
                 Err(failure) => (Vec::new(), Err(failure)),
             };

@@ -14,14 +14,15 @@ use super::Then;
 use super::labelling::{label, label_others};
 use super::observe::in_time;
 use super::patience::{blame, persist, refused};
-use super::setting::{Ground, Logins, World, scheme, selector};
-use crate::cli::OnFailover;
+use super::setting::{Council, Ground, Logins, World, own_pod, scheme, selector};
+use crate::cli::{OnFailover, PodArgs};
 use crate::core::evidence::{Role, SentinelAnswer, Watch};
 use crate::core::failover::Hint;
 use crate::core::identity::{Group, Host, PodName};
 use crate::core::labels::{Pod, Scheme, pod_at};
 use crate::core::record::{Claim, Record, Step};
 use crate::edge::kubernetes::{Cluster, Refusal};
+use crate::edge::wire::Target;
 use crate::edge::{redis, sentinel};
 use crate::exit::Wrong;
 
@@ -29,14 +30,14 @@ use crate::exit::Wrong;
 pub const LIMIT: Duration = Duration::from_secs(45);
 
 pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
-    let OnFailover { pod, sentinel_port, labels, secrets, run, deadline: _, arguments } = args;
+    let OnFailover { pod, sentinels, labels, secrets, run, deadline: _, arguments } = args;
     let hint = Hint::parse(&arguments).map_err(Wrong)?;
     let logins = Logins::read(&secrets)?;
     let world = World::open(&run, &pod, false).await?;
     let hook = Hook {
         selector: selector(&hint.group, &labels),
         scheme: scheme(&labels),
-        sentinel: (pod.pod_ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), sentinel_port),
+        sentinel: local_sentinel(&pod, &Council::new(&world, &sentinels)?),
         group: hint.group,
         world,
         logins,
@@ -110,6 +111,14 @@ pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
     Ok(Then::Exit)
 }
 
+/// The Sentinel that runs this hook: it listens at the pod's address, or at all of them, and its
+/// certificate names it as the other Sentinels do.
+fn local_sentinel(pod: &PodArgs, council: &Council) -> Target {
+    let ip = pod.pod_ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let name = own_pod(pod).ok().and_then(|me| council.host_of(&me));
+    Target { name: name.unwrap_or(Host::Ip(ip)), ips: vec![ip], port: council.port }
+}
+
 struct Hook {
     world: World,
     logins: Logins,
@@ -117,21 +126,20 @@ struct Hook {
     selector: String,
     scheme: Scheme,
     /// Where the Sentinel that runs this hook listens.
-    sentinel: (IpAddr, u16),
+    sentinel: Target,
 }
 
 impl Hook {
     /// Who is master by the local Sentinel, confirmed by that Redis itself.
     async fn verified_view(&self) -> Result<Watch> {
-        let (ip, port) = self.sentinel;
-        let answer = in_time(sentinel::view(&[ip], port, &self.logins.sentinel, &self.group)).await;
+        let answer = in_time(sentinel::view(&self.sentinel, &self.logins.sentinel, &self.group)).await;
         let watch = match answer.map_err(|failure| blame("the local Sentinel", failure))? {
             SentinelAnswer::Watching(watch) => watch,
             SentinelAnswer::Unaware => return Err(Wrong(format!("the local Sentinel does not watch `{}`", self.group)).into()),
         };
         let ask = async {
-            let ips = self.world.addresses(&watch.master.host).await?;
-            redis::role(&ips, watch.master.port, &self.logins.redis).await
+            let target = self.world.target(&watch.master).await?;
+            redis::role(&target, &self.logins.redis).await
         };
         match in_time(ask).await.map_err(|failure| blame(&watch.master.to_string(), failure))? {
             Role::Master => Ok(watch),

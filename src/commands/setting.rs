@@ -7,13 +7,14 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::cli::{Announce, Labels, Members, PodArgs, Run, Secrets, Sentinels};
+use crate::core::conf::TlsFiles;
 use crate::core::evidence::{Failure, Kept};
 use crate::core::identity::{Endpoint, Group, Host, PodName};
 use crate::core::labels::Scheme;
 use crate::edge::dns::Dns;
 use crate::edge::files;
 use crate::edge::kubernetes::{Access, Cluster};
-use crate::edge::wire::Login;
+use crate::edge::wire::{self, Login, Target};
 use crate::exit::{OrWrong, Wrong};
 
 /// How long a source may take for its answer, looking its name up included.
@@ -91,6 +92,11 @@ impl World {
             Some(dns) => dns.addresses(host).await,
             None => Err(Failure::NoSuchHost),
         }
+    }
+
+    /// A server, with every address of its host.
+    pub async fn target(&self, at: &Endpoint) -> Result<Target, Failure> {
+        Ok(Target { name: at.host.clone(), ips: self.addresses(&at.host).await?, port: at.port })
     }
 
     /// The servers behind a Service: its SRV records, else its addresses at `port`.
@@ -210,6 +216,11 @@ impl Subject {
         Host::Name(format!("{pod}.{}", self.domain))
     }
 
+    /// What the certificate of a pod's Redis names.
+    pub fn certified(&self, pod: &PodName, ips: &[IpAddr]) -> Host {
+        self.announced(pod, ips).map_or_else(|| self.host_name(pod), |endpoint| endpoint.host)
+    }
+
     /// How the Redis of a pod calls itself; none where that is an address that is not known.
     pub fn announced(&self, pod: &PodName, ips: &[IpAddr]) -> Option<Endpoint> {
         let host = match self.announce {
@@ -261,6 +272,13 @@ impl Council {
         Ok(Self { named, service, count, port: *sentinel_port })
     }
 
+    /// The host name under which a pod's Sentinel is known to the others.
+    pub fn host_of(&self, pod: &PodName) -> Option<Host> {
+        let named = self.named.iter().map(|at| &at.host).find(|host| host.pod().as_ref() == Some(pod));
+        let by_service = self.service.as_ref().map(|domain| Host::Name(format!("{pod}.{domain}")));
+        named.cloned().or(by_service)
+    }
+
     /// The usual quorum: a majority.
     pub fn majority(&self) -> usize {
         self.count / 2 + 1
@@ -281,7 +299,11 @@ impl Logins {
     /// ORDAIN_SENTINEL_PASSWORD.
     pub fn read(secrets: &Secrets) -> Result<Self> {
         use std::os::unix::ffi::{OsStrExt, OsStringExt};
-        let Secrets { password_file, user, sentinel_password_file, sentinel_user } = secrets;
+        let Secrets { password_file, user, sentinel_password_file, sentinel_user, tls } = secrets;
+        let tls = match tls.files() {
+            Some(TlsFiles { ca, cert, key }) => Some(wire::tls(ca, cert, key).or_wrong()?),
+            None => None,
+        };
         let password = |file: Option<&Path>, variable: &str, what: &str| -> Result<Option<Vec<u8>>> {
             let (password, origin) = match (file, std::env::var_os(variable)) {
                 (Some(path), _) => {
@@ -308,6 +330,7 @@ impl Logins {
             redis: Login {
                 user: bytes(user),
                 password: password(password_file.as_deref(), "ORDAIN_PASSWORD", "the password file")?,
+                tls: tls.clone(),
             },
             sentinel: Login {
                 user: bytes(sentinel_user),
@@ -316,6 +339,7 @@ impl Logins {
                     "ORDAIN_SENTINEL_PASSWORD",
                     "the Sentinel's password file",
                 )?,
+                tls,
             },
         })
     }

@@ -2,6 +2,10 @@
 //! parser reads it back, and how a line is split as that parser splits it.
 
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use serde::Serialize;
 
 /// A value that a configuration file cannot hold: its name and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +18,36 @@ impl fmt::Display for Unwritable {
 }
 
 impl std::error::Error for Unwritable {}
+
+/// The files of a server that speaks TLS.
+#[derive(Debug, Clone, Copy)]
+pub struct TlsFiles<'a> {
+    /// The authorities to trust.
+    pub ca: &'a Path,
+    /// The server's certificate.
+    pub cert: &'a Path,
+    /// Its key.
+    pub key: &'a Path,
+}
+
+/// The same, quoted for a template.
+#[derive(Debug, Serialize)]
+pub struct TlsValues {
+    ca: String,
+    cert: String,
+    key: String,
+}
+
+impl TlsFiles<'_> {
+    /// Quotes the paths.
+    ///
+    /// # Errors
+    /// A path that the server could not read back.
+    pub fn values(&self) -> Result<TlsValues, Unwritable> {
+        let quoted = |path: &Path| quote("a path of TLS", path.as_os_str().as_bytes());
+        Ok(TlsValues { ca: quoted(self.ca)?, cert: quoted(self.cert)?, key: quoted(self.key)? })
+    }
+}
 
 /// Quotes `value` as `sdssplitargs` reads it and `sdscatrepr` writes it (Redis `src/sds.c`): in
 /// double quotes, pure ASCII, on one line, whatever the bytes are.

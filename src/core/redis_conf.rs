@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::conf::{Unwritable, quote};
+use super::conf::{TlsFiles, TlsValues, Unwritable, quote};
 use super::identity::Endpoint;
 
 /// The built-in template.
@@ -23,6 +23,8 @@ pub struct RedisConf<'a> {
     pub user: Option<&'a [u8]>,
     /// The password of this Redis and of its master.
     pub password: Option<&'a [u8]>,
+    /// The files with which it speaks TLS, and nothing else; plain where there are none.
+    pub tls: Option<TlsFiles<'a>>,
 }
 
 /// The same as the template sees it: every value quoted.
@@ -34,6 +36,7 @@ pub struct Values {
     master: Option<Address>,
     user: Option<String>,
     password: Option<String>,
+    tls: Option<TlsValues>,
 }
 
 /// A host and a port, both safe to stand bare in a file.
@@ -62,6 +65,7 @@ impl RedisConf<'_> {
             master: self.master.map(Address::from),
             user: self.user.map(|user| quote("the user", user)).transpose()?,
             password: self.password.map(|password| quote("the password", password)).transpose()?,
+            tls: self.tls.map(|files| files.values()).transpose()?,
         })
     }
 }

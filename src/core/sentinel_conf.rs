@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::conf::{Unwritable, quote, quote_for_sentinel, split};
+use super::conf::{TlsFiles, TlsValues, Unwritable, quote, quote_for_sentinel, split};
 use super::identity::{Endpoint, Group};
 use super::redis_conf::Address;
 
@@ -30,6 +30,8 @@ pub struct SentinelConf<'a> {
     pub user: Option<&'a [u8]>,
     /// Its own password and that of the other Sentinels.
     pub password: Option<&'a [u8]>,
+    /// The files with which it speaks TLS, and nothing else; plain where there are none.
+    pub tls: Option<TlsFiles<'a>>,
     /// The groups that it watches.
     pub groups: Vec<Watched<'a>>,
 }
@@ -72,6 +74,7 @@ pub struct Values {
     current_epoch: u64,
     user: Option<String>,
     password: Option<String>,
+    tls: Option<TlsValues>,
     groups: Vec<GroupValues>,
 }
 
@@ -132,6 +135,7 @@ impl SentinelConf<'_> {
             current_epoch: self.current_epoch,
             user: bare("the Sentinel's user", self.user)?,
             password: bare("the Sentinel's password", self.password)?,
+            tls: self.tls.map(|files| files.values()).transpose()?,
             groups: groups.collect::<Result<_, Unwritable>>()?,
         })
     }

@@ -1,21 +1,19 @@
 //! A Redis: what it says it is.
 
-use std::net::IpAddr;
-
 use redis::{Cmd, Value, from_redis_value};
 
-use super::wire::{Login, answered, ask};
+use super::wire::{Login, Target, answered, ask};
 use crate::core::evidence::{Failure, Role};
 use crate::core::identity::Endpoint;
 
-/// Asks the Redis at any of the addresses for its `ROLE`.
+/// Asks a Redis for its `ROLE`.
 ///
 /// # Errors
 /// Why it gave none.
-pub async fn role(ips: &[IpAddr], port: u16, login: &Login) -> Result<Role, Failure> {
+pub async fn role(target: &Target, login: &Login) -> Result<Role, Failure> {
     let mut command = Cmd::new();
     command.arg("ROLE");
-    let reply = ask(ips, port, login, &[command]).await?.pop().unwrap_or(Value::Nil);
+    let reply = ask(target, login, &[command]).await?.pop().unwrap_or(Value::Nil);
     read(answered(reply)?)
 }
 

@@ -1,20 +1,19 @@
 //! A Sentinel: what it says of a group.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use redis::{Cmd, Value, from_redis_value};
 
-use super::wire::{Login, answered, ask};
+use super::wire::{Login, Target, answered, ask};
 use crate::core::evidence::{Failure, SentinelAnswer, Watch};
 use crate::core::identity::{Endpoint, Group};
 
-/// Asks the Sentinel at any of the addresses for its view of the group.
+/// Asks a Sentinel for its view of the group.
 ///
 /// # Errors
 /// Why it gave none.
-pub async fn view(ips: &[IpAddr], port: u16, login: &Login, group: &Group) -> Result<SentinelAnswer, Failure> {
+pub async fn view(target: &Target, login: &Login, group: &Group) -> Result<SentinelAnswer, Failure> {
     let name = group.to_string();
     let command = |subcommand: &str| {
         let mut command = Cmd::new();
@@ -23,7 +22,7 @@ pub async fn view(ips: &[IpAddr], port: u16, login: &Login, group: &Group) -> Re
     };
     // While a failover is announced, the leader's MASTER still shows the old address beside the
     // new epoch; GET-MASTER-ADDR-BY-NAME shows the new one (`sentinelGetCurrentMasterAddress`).
-    let mut replies = ask(ips, port, login, &[command("GET-MASTER-ADDR-BY-NAME"), command("MASTER")]).await?;
+    let mut replies = ask(target, login, &[command("GET-MASTER-ADDR-BY-NAME"), command("MASTER")]).await?;
     let (master, address) = (replies.pop().unwrap_or(Value::Nil), replies.pop().unwrap_or(Value::Nil));
     read(address, master)
 }

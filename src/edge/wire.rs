@@ -1,21 +1,65 @@
 //! The one place where a connection to a Redis or a Sentinel is made.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
 
+use anyhow::{Context, Result};
 use futures::future::select_ok;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisConnectionInfo, Value};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::core::evidence::Failure;
+use crate::core::identity::Host;
 
-/// How to log in: an ACL user and its password, both bytes as they are.
+/// A server that is asked.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// What its certificate must name.
+    pub name: Host,
+    /// Where it may listen.
+    pub ips: Vec<IpAddr>,
+    /// On which TCP port.
+    pub port: u16,
+}
+
+/// How to log in: an ACL user and its password, both bytes as they are, and the TLS settings.
 #[derive(Clone, Default)]
 pub struct Login {
     /// The ACL user; `default` where there is none.
     pub user: Option<Vec<u8>>,
     /// The password; no login where there is none.
     pub password: Option<Vec<u8>>,
+    /// Speak TLS, with this client certificate and these authorities; plain where there is none.
+    pub tls: Option<TlsConnector>,
+}
+
+/// Reads TLS settings: whom to trust, and the certificate that is shown to servers which ask for one.
+///
+/// # Errors
+/// A file cannot be read, or the key does not fit the certificate.
+pub fn tls(ca: &Path, cert: &Path, key: &Path) -> Result<TlsConnector> {
+    let certificates = |path: &Path| -> Result<Vec<CertificateDer<'static>>> {
+        let describe = || format!("cannot read the certificates in `{}`", path.display());
+        let found: Vec<_> =
+            CertificateDer::pem_file_iter(path).with_context(describe)?.collect::<Result<_, _>>().with_context(describe)?;
+        anyhow::ensure!(!found.is_empty(), "`{}` holds no certificate in PEM", path.display());
+        Ok(found)
+    };
+    let mut trusted = RootCertStore::empty();
+    for authority in certificates(ca)? {
+        trusted.add(authority).with_context(|| format!("cannot trust what is in `{}`", ca.display()))?;
+    }
+    let secret = PrivateKeyDer::from_pem_file(key).with_context(|| format!("cannot read the key in `{}`", key.display()))?;
+    let config = ClientConfig::builder().with_root_certificates(trusted).with_client_auth_cert(certificates(cert)?, secret);
+    let config = config.with_context(|| format!("`{}` and `{}` do not fit each other", cert.display(), key.display()))?;
+    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 /// Connects to whichever of the addresses answers first, logs in and sends the commands, all in
@@ -23,12 +67,26 @@ pub struct Login {
 ///
 /// # Errors
 /// Why there are no answers. An error among the answers is an answer: see [`answered`].
-pub async fn ask(ips: &[IpAddr], port: u16, login: &Login, commands: &[Cmd]) -> Result<Vec<Value>, Failure> {
+pub async fn ask(target: &Target, login: &Login, commands: &[Cmd]) -> Result<Vec<Value>, Failure> {
+    let Target { name, ips, port } = target;
     if ips.is_empty() {
         return Err(Failure::NoSuchHost);
     }
-    let attempts = ips.iter().map(|ip| Box::pin(TcpStream::connect(SocketAddr::new(*ip, port))));
+    let attempts = ips.iter().map(|ip| Box::pin(TcpStream::connect(SocketAddr::new(*ip, *port))));
     let (stream, _) = select_ok(attempts).await.map_err(|error| io_failure(&error))?;
+    let Some(tls) = &login.tls else { return converse(stream, login, commands).await };
+    let name = match name {
+        Host::Ip(ip) => ServerName::IpAddress((*ip).into()),
+        Host::Name(name) => ServerName::try_from(name.clone()).map_err(|error| Failure::Nonsense(error.to_string()))?,
+    };
+    let stream = tls.connect(name, stream).await.map_err(|error| Failure::Unreachable(format!("TLS: {error}")))?;
+    converse(stream, login, commands).await
+}
+
+async fn converse<S>(stream: S, login: &Login, commands: &[Cmd]) -> Result<Vec<Value>, Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     // The crate would send a password only as UTF-8: a password is bytes, so we log in ourselves.
     let quiet = RedisConnectionInfo::default().set_skip_set_lib_name();
     let unlimited = AsyncConnectionConfig::new().set_response_timeout(None);

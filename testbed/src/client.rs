@@ -6,7 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use redis::{Client, Cmd, Connection, ConnectionAddr, IntoConnectionInfo, RedisError, Value, from_redis_value};
+use redis::{
+    Client, ClientTlsConfig, Cmd, Connection, ConnectionAddr, IntoConnectionInfo, RedisError, TlsCertificates, Value,
+    from_redis_value,
+};
+
+use crate::authority::Issued;
 
 /// How long a server may take for an answer.
 const ANSWER: Duration = Duration::from_secs(1);
@@ -17,7 +22,23 @@ const ANSWER: Duration = Duration::from_secs(1);
 /// The server does not answer, or refuses the login.
 pub fn connect(ip: IpAddr, port: u16, password: Option<&[u8]>) -> Result<Connection, RedisError> {
     let info = ConnectionAddr::Tcp(ip.to_string(), port).into_connection_info()?;
-    let mut connection = Client::open(info)?.get_connection_with_timeout(ANSWER)?;
+    logged_in(&Client::open(info)?, password)
+}
+
+/// The same over TLS, with a certificate of one's own; whatever the server shows is believed, for it
+/// is asked by its address and certified by its name.
+///
+/// # Errors
+/// As for [`connect`].
+pub fn connect_by_tls(ip: IpAddr, port: u16, own: &Issued) -> Result<Connection, RedisError> {
+    let address = ConnectionAddr::TcpTls { host: ip.to_string(), port, insecure: true, tls_params: None };
+    let client_tls = ClientTlsConfig { client_cert: own.cert.clone().into(), client_key: own.key.clone().into() };
+    let certificates = TlsCertificates { client_tls: Some(client_tls), root_cert: None };
+    logged_in(&Client::build_with_tls(address.into_connection_info()?, certificates)?, None)
+}
+
+fn logged_in(client: &Client, password: Option<&[u8]>) -> Result<Connection, RedisError> {
+    let mut connection = client.get_connection_with_timeout(ANSWER)?;
     connection.set_read_timeout(Some(ANSWER))?;
     connection.set_write_timeout(Some(ANSWER))?;
     if let Some(password) = password {

@@ -14,10 +14,11 @@ use k8s_openapi::api::core::v1::{Namespace as ApiNamespace, Pod, ServiceAccount}
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rcgen::KeyPair;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::authority::Authority;
 use crate::process::Process;
 use crate::subnet::Subnet;
 use crate::{repository, runtime, wait_for};
@@ -280,28 +281,20 @@ fn client(kubeconfig: &Path) -> Result<Client> {
 }
 
 fn write_certificates(folder: &Path, address: Ipv4Addr) -> Result<()> {
-    let authority_key = KeyPair::generate()?;
-    let mut authority = CertificateParams::new(Vec::new())?;
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    authority.distinguished_name.push(DnType::CommonName, "ordain testbed");
-    std::fs::write(folder.join("ca.crt"), authority.self_signed(&authority_key)?.pem())?;
-    let issuer = Issuer::new(authority, authority_key);
-
-    let issue = |name: &str, mut params: CertificateParams, common_name: &str, usage| -> Result<()> {
-        let key = KeyPair::generate()?;
-        params.distinguished_name.push(DnType::CommonName, common_name);
-        params.extended_key_usages.push(usage);
-        std::fs::write(folder.join(format!("{name}.crt")), params.signed_by(&key, &issuer)?.pem())?;
-        std::fs::write(folder.join(format!("{name}.key")), key.serialize_pem())?;
-        Ok(())
-    };
-    let names = vec![address.to_string(), "localhost".to_owned()];
-    issue("server", CertificateParams::new(names)?, "kube-apiserver", ExtendedKeyUsagePurpose::ServerAuth)?;
-    let mut admin = CertificateParams::new(Vec::new())?;
-    admin.distinguished_name.push(DnType::OrganizationName, "system:masters");
-    issue("admin", admin, "admin", ExtendedKeyUsagePurpose::ClientAuth)?;
+    let authority = Authority::new();
+    let server = authority.issue(vec![address.to_string()], "kube-apiserver", None);
+    let admin = authority.issue(Vec::new(), "admin", Some("system:masters"));
     let accounts = KeyPair::generate()?;
-    std::fs::write(folder.join("accounts.key"), accounts.serialize_pem())?;
-    std::fs::write(folder.join("accounts.pub"), accounts.public_key_pem())?;
+    for (name, text) in [
+        ("ca.crt", authority.pem),
+        ("server.crt", server.cert),
+        ("server.key", server.key),
+        ("admin.crt", admin.cert),
+        ("admin.key", admin.key),
+        ("accounts.key", accounts.serialize_pem()),
+        ("accounts.pub", accounts.public_key_pem()),
+    ] {
+        std::fs::write(folder.join(name), text)?;
+    }
     Ok(())
 }

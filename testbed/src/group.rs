@@ -9,7 +9,8 @@ use std::time::Duration;
 use redis::{Connection, RedisError, Value};
 use serde_json::Value as Json;
 
-use crate::client::{ask, connect, text};
+use crate::authority::{Authority, Issued};
+use crate::client::{ask, connect, connect_by_tls, text};
 use crate::control_plane::{ControlPlane, Namespace, PORT};
 use crate::dns::{Answer, NameServer};
 use crate::process::Process;
@@ -28,6 +29,7 @@ pub struct Bed {
     ordain: PathBuf,
     env: BTreeMap<String, String>,
     password: Option<String>,
+    authority: Option<Authority>,
     sandboxes: BTreeMap<String, Sandbox>,
     subnet: Subnet,
 }
@@ -61,6 +63,7 @@ impl Bed {
             ordain: ordain.to_owned(),
             env: BTreeMap::new(),
             password: None,
+            authority: None,
             sandboxes: BTreeMap::new(),
             servers: BTreeMap::new(),
             subnet,
@@ -82,6 +85,18 @@ impl Bed {
     pub fn with_password(mut self, password: &str) -> Self {
         self.password = Some(password.to_owned());
         self.with_env("ORDAIN_PASSWORD_FILE", PASSWORD_FILE).with_env("ORDAIN_SENTINEL_PASSWORD_FILE", PASSWORD_FILE)
+    }
+
+    /// Has every server speak TLS and nothing else, each with a certificate for its pod.
+    pub fn with_tls(mut self) -> Self {
+        self.authority = Some(Authority::new());
+        self.with_env("ORDAIN_TLS_CA", "/run/tls/ca.crt")
+            .with_env("ORDAIN_TLS_CERT", "/run/tls/tls.crt")
+            .with_env("ORDAIN_TLS_KEY", "/run/tls/tls.key")
+    }
+
+    fn certificate(&self, authority: &Authority, pod: &str) -> Issued {
+        authority.issue(vec![self.host_name(pod)], pod, None)
     }
 
     /// The namespace's name.
@@ -145,6 +160,12 @@ impl Bed {
         }
         if let Some(password) = &self.password {
             sandbox.write(PASSWORD_FILE, &format!("{password}\n"));
+        }
+        if let Some(authority) = &self.authority {
+            let issued = self.certificate(authority, pod);
+            sandbox.write("run/tls/ca.crt", &authority.pem);
+            sandbox.write("run/tls/tls.crt", &issued.cert);
+            sandbox.write("run/tls/tls.key", &issued.key);
         }
         if let Some(namespace) = &self.namespace {
             let account = template["spec"]["serviceAccountName"].as_str().expect("a service account");
@@ -236,7 +257,10 @@ impl Bed {
     /// # Errors
     /// It does not answer, or refuses the login.
     pub fn connect(&self, pod: &str) -> Result<Connection, RedisError> {
-        connect(self.ip(pod), port(pod), self.password.as_deref().map(str::as_bytes))
+        match &self.authority {
+            Some(authority) => connect_by_tls(self.ip(pod), port(pod), &self.certificate(authority, "client-0")),
+            None => connect(self.ip(pod), port(pod), self.password.as_deref().map(str::as_bytes)),
+        }
     }
 
     /// Asks a pod's server.

@@ -7,9 +7,11 @@
 //! - [`sandbox`]: a pod without a node: its own root, name and address.
 //! - [`control_plane`]: etcd and kube-apiserver, one for all tests of a run.
 //! - [`group`]: three Redis pods and three Sentinels, as the manifests say.
+//! - [`authority`]: certificates.
 //! - [`black_hole`]: an address that neither answers nor refuses.
 //! - [`client`]: a client that writes numbered keys and remembers what was acknowledged.
 
+pub mod authority;
 pub mod black_hole;
 pub mod client;
 pub mod control_plane;

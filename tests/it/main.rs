@@ -6,6 +6,7 @@ mod main_job;
 mod manifests;
 mod seen;
 mod sentinels;
+mod tls;
 
 use std::path::Path;
 use std::time::Duration;
