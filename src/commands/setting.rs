@@ -266,7 +266,7 @@ impl Council {
             .map(|word| Endpoint::parse(word, *sentinel_port))
             .collect::<Result<_, _>>()
             .or_wrong()
-            .context("--sentinel")?;
+            .context("--sentinel or ORDAIN_SENTINELS")?;
         let service = sentinel_service.as_deref().map(|service| world.service_domain(service)).transpose()?;
         let count = sentinel_count.unwrap_or(if service.is_some() { 3 } else { named.len() });
         Ok(Self { named, service, count, port: *sentinel_port })

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use futures::{Stream, TryStreamExt};
+use futures::StreamExt;
 use hyper_rustls::{FixedServerNameResolver, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::api::core::v1::Pod as ApiPod;
-use kube::api::{ListParams, ObjectMeta, Patch as Body, PatchParams, PostParams, WatchParams};
+use kube::api::{ListParams, ObjectMeta, Patch as Body, PatchParams, PostParams, WatchEvent, WatchParams};
 use kube::client::ConfigExt;
 use kube::{Api, Client, Config, Error};
 use serde_json::json;
@@ -190,15 +191,18 @@ impl Cluster {
         read_record(&moved.map_err(|error| refusal(&error, "update leases"))?).map_err(Refusal::Failed)
     }
 
-    /// Waits for a change of the group's record since `known` was read (none: since it was found
-    /// absent). Returns at an error, too: then the caller looks again.
+    /// Returns when the group's record has changed since `known` was read (none: since it was found
+    /// absent). Never returns where it cannot be watched: the caller looks again after a pause, too.
     pub async fn record_change(&self, group: &Group, known: Option<&Record>) {
         let only = WatchParams::default().fields(&format!("metadata.name={group}"));
         // Version "0" begins with what there is: where it was absent, its creation is that.
         let since = known.map_or("0", |record| record.version.as_str());
-        if let Ok(stream) = self.leases.watch(&only, since).await {
-            first_event(stream).await;
+        if let Ok(changes) = self.leases.watch(&only, since).await
+            && let Some(Ok(WatchEvent::Added(_) | WatchEvent::Modified(_) | WatchEvent::Deleted(_))) = pin!(changes).next().await
+        {
+            return;
         }
+        std::future::pending().await
     }
 
     /// Lists the group's pods as they are now, with what `scheme` says of each. Right after a write
@@ -240,10 +244,6 @@ impl Cluster {
         let patched = self.pods.patch_metadata(&patch.pod.to_string(), &PatchParams::default(), &Body::Merge(body)).await;
         patched.map(drop).map_err(|error| refusal(&error, "patch pods"))
     }
-}
-
-async fn first_event<T>(stream: impl Stream<Item = kube::Result<T>>) {
-    let _ = std::pin::pin!(stream).try_next().await;
 }
 
 fn write_record(group: &Group, claim: &Claim, address: &Endpoint, transitions: u64, from: Option<&Record>) -> Lease {

@@ -3,7 +3,7 @@
 
 use kube::api::DeleteParams;
 use testbed::client::text;
-use testbed::group::{Bed, REDIS, SENTINELS};
+use testbed::group::{Bed, REDIS, Run, SENTINELS};
 use testbed::wait_for;
 
 use crate::{FAILED_OVER, UP, ordain};
@@ -17,6 +17,17 @@ fn started(mut bed: Bed) -> Bed {
         bed.wait_for_labels("redis-0", UP);
     }
     bed
+}
+
+/// Kills the master, and returns who took over once record and labels say so.
+fn fail_over(bed: &mut Bed) -> &'static str {
+    bed.kill("redis-0");
+    let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
+    if let Some(namespace) = &bed.namespace {
+        bed.wait_for_labels(promoted, FAILED_OVER);
+        assert_eq!(namespace.holder("redis").as_deref(), Some(promoted));
+    }
+    promoted
 }
 
 #[test]
@@ -37,11 +48,9 @@ fn at_a_first_boot_ordinal_0_leads_and_the_others_follow_it() {
 #[test]
 fn when_the_master_is_killed_sentinels_own_hook_moves_the_record_and_the_labels() {
     let mut bed = started(Bed::on_kubernetes(ordain()).with_quick_failover());
-    bed.kill("redis-0");
-    let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
-    bed.wait_for_labels(promoted, FAILED_OVER);
+    let promoted = fail_over(&mut bed);
     let spec = bed.namespace.as_ref().unwrap().record("redis").unwrap().spec.unwrap();
-    assert_eq!((spec.holder_identity.as_deref(), spec.lease_transitions), (Some(promoted), Some(1)));
+    assert_eq!(spec.lease_transitions, Some(1));
 
     // The old master comes back on its old disk, and follows.
     bed.start("redis-0");
@@ -52,9 +61,7 @@ fn when_the_master_is_killed_sentinels_own_hook_moves_the_record_and_the_labels(
 #[test]
 fn servers_that_call_themselves_by_address_fail_over_as_well() {
     let mut bed = started(Bed::on_kubernetes(ordain()).with_quick_failover().with_env("ORDAIN_ANNOUNCE", "ip"));
-    bed.kill("redis-0");
-    let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
-    bed.wait_for_labels(promoted, FAILED_OVER);
+    let promoted = fail_over(&mut bed);
     bed.start("redis-0");
     bed.wait_for_master(promoted, UP);
 }
@@ -62,9 +69,7 @@ fn servers_that_call_themselves_by_address_fail_over_as_well() {
 #[test]
 fn a_group_with_passwords_fails_over_and_takes_its_old_master_back() {
     let mut bed = started(Bed::on_kubernetes(ordain()).with_quick_failover().with_password("p%/\\&#s:{{x}}$w"));
-    bed.kill("redis-0");
-    let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
-    bed.wait_for_labels(promoted, FAILED_OVER);
+    let promoted = fail_over(&mut bed);
     bed.start("redis-0");
     bed.wait_for_master(promoted, UP);
 }
@@ -185,9 +190,7 @@ fn a_sentinel_without_its_disk_comes_back_as_itself() {
 #[test]
 fn a_sentinels_file_keeps_its_epochs_and_replicas_when_it_is_written_again() {
     let mut bed = started(Bed::on_kubernetes(ordain()).with_quick_failover());
-    bed.kill("redis-0");
-    let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
-    bed.wait_for_labels(promoted, FAILED_OVER);
+    let promoted = fail_over(&mut bed);
     bed.kill("sentinel-0");
     let file = bed.sandbox("sentinel-0").read("etc/redis/sentinel.conf");
     bed.sandbox("sentinel-0")
@@ -204,6 +207,15 @@ fn a_sentinels_file_keeps_its_epochs_and_replicas_when_it_is_written_again() {
     for line in others.chain([master]).chain(kept.map(str::to_owned)) {
         assert_eq!(file.lines().filter(|written| *written == line).count(), 1, "{line} in\n{file}");
     }
+}
+
+#[test]
+fn a_sentinel_to_which_no_group_is_named_watches_every_group_with_a_record() {
+    let bed = started(Bed::on_kubernetes(ordain()));
+    let command = ["/usr/bin/env", "-u", "ORDAIN_GROUP", "/opt/ordain/ordain", "genconf-sentinel", "--dry-run"];
+    let run = Run::of(&bed.sandbox("sentinel-0").run(&command));
+    let monitor = format!("sentinel monitor redis {} 6379 2\n", bed.host_name("redis-0"));
+    assert!(run.code == Some(0) && run.stdout.contains(&monitor), "{run:?}");
 }
 
 #[test]

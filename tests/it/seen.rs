@@ -1,6 +1,6 @@
-//! What the user sees: exit code, stdout and stderr of whole runs, without a cluster, a network or
-//! an environment. A folder with a file `args` is a test; one under `fails` must exit with 2, say
-//! why in one line, and write nothing.
+//! What the user sees: exit code, stdout and stderr of whole runs, without a cluster or a network.
+//! A folder with a file `args` is a test, with the variables that its file `env` names and no
+//! others; one under `fails` must exit with 2, say why in one line, and write nothing.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,11 +26,18 @@ fn a_refusal_is_one_clear_line(#[files("tests/it/seen/fails/*/args")] args: Path
     compare(&args, &seen);
 }
 
-/// Runs in the fixture's folder, with nothing in the environment.
+/// Runs in the fixture's folder.
 fn run(args: &Path) -> (String, String) {
     let words = std::fs::read_to_string(args).unwrap();
-    let output =
-        Command::new(ordain()).args(words.split_whitespace()).current_dir(args.parent().unwrap()).env_clear().output().unwrap();
+    let variables = std::fs::read_to_string(args.with_file_name("env")).unwrap_or_default();
+    let variables = variables.lines().map(|line| line.split_once('=').unwrap());
+    let output = Command::new(ordain())
+        .args(words.split_whitespace())
+        .current_dir(args.parent().unwrap())
+        .env_clear()
+        .envs(variables)
+        .output()
+        .unwrap();
     let hook = ordain().with_file_name("on-failover");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&*hook.to_string_lossy(), "/opt/ordain/on-failover");
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
