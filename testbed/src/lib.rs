@@ -10,6 +10,7 @@
 //! - [`authority`]: certificates.
 //! - [`black_hole`]: an address that neither answers nor refuses.
 //! - [`client`]: a client that writes numbered keys and remembers what was acknowledged.
+//! - [`label_watch`]: every state of the labels in between.
 
 pub mod authority;
 pub mod black_hole;
@@ -17,6 +18,7 @@ pub mod client;
 pub mod control_plane;
 pub mod dns;
 pub mod group;
+pub mod label_watch;
 pub mod process;
 pub mod sandbox;
 pub mod subnet;

@@ -4,6 +4,7 @@
 use kube::api::DeleteParams;
 use testbed::client::text;
 use testbed::group::{Bed, REDIS, Run, SENTINELS};
+use testbed::label_watch::LabelWatch;
 use testbed::wait_for;
 
 use crate::{FAILED_OVER, UP, ordain};
@@ -48,6 +49,7 @@ fn at_a_first_boot_ordinal_0_leads_and_the_others_follow_it() {
 #[test]
 fn when_the_master_is_killed_sentinels_own_hook_moves_the_record_and_the_labels() {
     let mut bed = started(Bed::on_kubernetes(ordain()).with_quick_failover());
+    let watch = LabelWatch::start(bed.namespace.as_ref().unwrap());
     let promoted = fail_over(&mut bed);
     let spec = bed.namespace.as_ref().unwrap().record("redis").unwrap().spec.unwrap();
     assert_eq!(spec.lease_transitions, Some(1));
@@ -55,6 +57,7 @@ fn when_the_master_is_killed_sentinels_own_hook_moves_the_record_and_the_labels(
     // The old master comes back on its old disk, and follows.
     bed.start("redis-0");
     bed.wait_for_master(promoted, UP);
+    assert_eq!(watch.history(), ["redis-0", promoted], "the old master's label off, then the new one's on");
     assert!(SENTINELS.iter().all(|sentinel| bed.named_by(sentinel) == Some(promoted)));
 }
 
