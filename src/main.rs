@@ -32,7 +32,8 @@ fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse_from(arguments()) {
         Ok(cli) => cli,
         Err(help) if matches!(help.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            print!("{help}");
+            // A reader that has gone away is no fault of ours.
+            let _ = help.print();
             return Exit::Done.into();
         }
         Err(error) => {

@@ -26,8 +26,21 @@ use crate::exit::{OrWrong, Wrong};
 const LABELLING: Duration = Duration::from_secs(10);
 
 pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
-    let GenconfRedis { group, pod, members, sentinels, labels, secrets, data_dir, output, text, run, deadline: _, command } =
-        args;
+    let GenconfRedis {
+        group,
+        pod,
+        members,
+        sentinels,
+        labels,
+        secrets,
+        data_dir,
+        output,
+        text,
+        run,
+        explain,
+        deadline: _,
+        command,
+    } = args;
     let me = own_pod(&pod)?;
     let group = match group {
         Some(group) => group,
@@ -36,7 +49,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
     let logins = Logins::read(&secrets)?;
     let text = Source::read(&text, "redis.conf.tera", TEMPLATE)?;
     let draft = if run.dry_run { None } else { Some(Draft::begin(&output).or_wrong()?) };
-    let world = World::open(&run, &pod, !sentinels.named.is_empty()).await?;
+    let world = World::open(&run, &pod).await?;
     let subject = Subject::new(&world, group, Some(me.clone()), &pod, &members, &labels)?;
     let council = Council::new(&world, &sentinels)?;
 
@@ -60,7 +73,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
     let observer = Observer { world: &world, subject: &subject, council: &council, logins: &logins };
     let settled = settle(&observer, decision::for_redis, deadline, run.dry_run).await?;
     info!("{me} {}", settled.why);
-    if run.explain {
+    if explain {
         eprint!("{}", settled.evidence);
     }
 

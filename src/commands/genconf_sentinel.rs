@@ -34,8 +34,21 @@ use crate::exit::{OrWrong, Wrong};
 const KEEPS_UNRESOLVED_NAMES: (u32, u32, u32) = (6, 2, 7);
 
 pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
-    let GenconfSentinel { groups, pod, members, sentinels, quorum, labels, secrets, output, text, run, deadline: _, command } =
-        args;
+    let GenconfSentinel {
+        groups,
+        pod,
+        members,
+        sentinels,
+        quorum,
+        labels,
+        secrets,
+        output,
+        text,
+        run,
+        explain,
+        deadline: _,
+        command,
+    } = args;
     let me = own_pod(&pod)?;
     let logins = Logins::read(&secrets)?;
     let text = Source::read(&text, "sentinel.conf.tera", TEMPLATE)?;
@@ -49,10 +62,18 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
         ))
         .into());
     }
-    let world = World::open(&run, &pod, !sentinels.named.is_empty()).await?;
+    let world = World::open(&run, &pod).await?;
     let council = Council::new(&world, &sentinels)?;
+    let groups = groups_to_watch(groups, &world, deadline).await?;
+    let names_one = members.first_pod.is_some() || members.service.is_some() || labels.selector.is_some();
+    if names_one && groups.len() > 1 {
+        return Err(Wrong(
+            "--first-pod, --service and --selector are of one group: name one --group, or leave them away".to_owned(),
+        )
+        .into());
+    }
     let mut subjects = Vec::new();
-    for group in groups_to_watch(groups, &world, deadline).await? {
+    for group in groups {
         let kept = earlier.groups.get(&group.to_string());
         let kept = kept.and_then(|kept| Some(Kept { master: kept.master.clone()?, config_epoch: kept.config_epoch }));
         let mut subject = Subject::new(&world, group, None, &pod, &members, &labels)?;
@@ -69,8 +90,8 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
     let site = Site {
         announce: announced(&me, &council, subjects.first(), pod.pod_ip)?,
         namespace: world.namespace.as_deref().unwrap_or("default"),
-        quorum: quorum.unwrap_or(council.majority()),
-        folder: output.parent().unwrap_or(Path::new(".")),
+        quorum: quorum.map_or(council.majority(), |quorum| quorum as usize),
+        folder: folder_of(&output),
         hook: &hook,
         logins: &logins,
         tls: secrets.tls.files(),
@@ -90,7 +111,7 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
     let mut groups = Vec::new();
     for (subject, settled) in subjects.iter().zip(&decided) {
         info!("{}: {}", subject.group, settled.why);
-        if run.explain {
+        if explain {
             eprint!("{}", settled.evidence);
         }
         if let (true, Some(claim)) = (run.dry_run, &settled.recorded) {
@@ -121,9 +142,16 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
     Ok(Then::from_words(command))
 }
 
+/// The folder that a file lies in.
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
+}
+
 /// The groups that were named, else those that have a record.
-async fn groups_to_watch(named: Vec<Group>, world: &World, deadline: Instant) -> Result<Vec<Group>> {
+async fn groups_to_watch(mut named: Vec<Group>, world: &World, deadline: Instant) -> Result<Vec<Group>> {
     if !named.is_empty() {
+        named.sort();
+        named.dedup();
         return Ok(named);
     }
     let Some(cluster) = world.cluster() else {

@@ -76,8 +76,8 @@ pub async fn within_deadline(command: Command) -> Result<Then> {
         // A step did not notice that its time was over.
         () = tokio::time::sleep_until(deadline + BACKSTOP) => bail!("not done within {limit:?}: something that was asked neither answered nor failed"),
         // The container is being stopped.
-        _ = terminate.recv() => bail!("stopped by SIGTERM, with nothing half-done"),
-        _ = interrupt.recv() => bail!("stopped by SIGINT, with nothing half-done"),
+        _ = terminate.recv() => bail!("stopped by SIGTERM: every file is whole, or as it was"),
+        _ = interrupt.recv() => bail!("stopped by SIGINT: every file is whole, or as it was"),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::setting::{ANSWER, Council, Ground, Logins, Subject, World};
 use crate::core::decision::is_settled;
@@ -38,9 +38,9 @@ pub struct Observer<'a> {
 }
 
 impl<'a> Observer<'a> {
-    /// Asks all sources and returns when each has answered or failed, or when what was heard settles
-    /// it already. `waited` is how long this run has been looking.
-    pub async fn observe(&self, waited: Duration) -> Evidence {
+    /// Asks all sources and returns when each has answered or failed, when what was heard settles it
+    /// already, or at the deadline. `waited` is how long this run has been looking.
+    pub async fn observe(&self, waited: Duration, deadline: Instant) -> Evidence {
         let Self { subject, council, .. } = self;
         let mut evidence = Evidence {
             me: subject.me.clone(),
@@ -52,17 +52,12 @@ impl<'a> Observer<'a> {
             waited,
             sentinels: Vec::new(),
             discovery: None,
+            listing: None,
             record: RecordSeen::Pending,
             peers: Vec::new(),
             kept: subject.kept.clone(),
         };
         let mut asked: FuturesUnordered<BoxFuture<'_, News>> = FuturesUnordered::new();
-        for at in &council.named {
-            self.ask_sentinel(at.clone(), &mut evidence, &asked);
-        }
-        if let Some(service) = &council.service {
-            asked.push(async { News::Council(in_time(self.world.servers(service, council.port)).await) }.boxed());
-        }
         match &self.world.ground {
             Ground::Cluster(cluster) => {
                 asked.push(self.ask_record(cluster).boxed());
@@ -77,12 +72,19 @@ impl<'a> Observer<'a> {
                 let leads = subject.me.as_ref() == Some(&subject.first);
                 evidence.record = if leads { RecordSeen::Absent } else { RecordSeen::NotKept };
                 evidence.peers = self.numbered_peers().map(absent).collect();
+                return evidence;
             }
+        }
+        for at in &council.named {
+            self.ask_sentinel(at.clone(), &mut evidence, &asked);
+        }
+        if let Some(service) = &council.service {
+            asked.push(async { News::Council(in_time(self.world.servers(service, council.port)).await) }.boxed());
         }
         // The pods are asked as soon as the API server has told their addresses.
         let mut are_pods_known = !matches!(self.world.ground, Ground::Cluster(_));
         let mut is_council_known = council.service.is_none();
-        while let Some(news) = asked.next().await {
+        while let Ok(Some(news)) = timeout_at(deadline, asked.next()).await {
             match news {
                 News::Council(found) => {
                     is_council_known = true;
@@ -102,7 +104,10 @@ impl<'a> Observer<'a> {
                     match listed {
                         Ok(pods) => self.ask_listed_peers(&pods, &mut evidence, &asked),
                         // Without the API server the peers are found by name and number.
-                        Err(_) => self.ask_numbered_peers(&mut evidence, &asked),
+                        Err(failure) => {
+                            evidence.listing = Some(failure);
+                            self.ask_numbered_peers(&mut evidence, &asked);
+                        }
                     }
                 }
                 News::Peer(pod, ips, answer) => {

@@ -12,14 +12,15 @@ use tracing::info;
 
 use super::Then;
 use super::labelling::{label, label_others};
-use super::observe::in_time;
+use super::observe::{Observer, in_time};
 use super::patience::{blame, persist, refused};
-use super::setting::{Council, Ground, Logins, World, own_pod, scheme, selector};
+use super::setting::{ANSWER, Council, Ground, Logins, Subject, World, own_pod};
 use crate::cli::{OnFailover, PodArgs};
-use crate::core::evidence::{Role, SentinelAnswer, Watch};
+use crate::core::decision;
+use crate::core::evidence::{Role, SentinelAnswer, Watch, is_name_of};
 use crate::core::failover::Hint;
-use crate::core::identity::{Group, Host, PodName};
-use crate::core::labels::{Pod, Scheme, pod_at};
+use crate::core::identity::{Host, PodName};
+use crate::core::labels::{Pod, Scheme};
 use crate::core::record::{Claim, Record, Step};
 use crate::edge::kubernetes::{Cluster, Refusal};
 use crate::edge::wire::Target;
@@ -30,82 +31,72 @@ use crate::exit::Wrong;
 pub const LIMIT: Duration = Duration::from_secs(45);
 
 pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
-    let OnFailover { pod, sentinels, labels, secrets, run, deadline: _, arguments } = args;
+    let OnFailover { pod, members, sentinels, labels, secrets, run, deadline: _, arguments } = args;
     let hint = Hint::parse(&arguments).map_err(Wrong)?;
     let logins = Logins::read(&secrets)?;
-    let world = World::open(&run, &pod, false).await?;
-    let hook = Hook {
-        selector: selector(&hint.group, &labels),
-        scheme: scheme(&labels),
-        sentinel: local_sentinel(&pod, &Council::new(&world, &sentinels)?),
-        group: hint.group,
-        world,
-        logins,
-    };
+    let world = World::open(&run, &pod).await?;
+    let council = Council::new(&world, &sentinels)?;
+    let subject = Subject::new(&world, hint.group, None, &pod, &members, &labels)?;
+    let hook = Hook { sentinel: local_sentinel(&pod, &council), world, logins, council, subject };
+    let Scheme { key, master: master_value, replica } = &hook.subject.scheme;
+    let group = &hook.subject.group;
     if matches!(hook.world.ground, Ground::Nowhere) {
         let master = hint.to.host.pod().map_or_else(|| format!("the pod at {}", hint.to.host), |pod| pod.to_string());
-        println!("record {}: {master}", hook.group);
-        println!("label every other pod of {}: {}={}", hook.selector, hook.scheme.key, hook.scheme.replica);
-        println!("label {master}: {}={}", hook.scheme.key, hook.scheme.master);
+        println!("record {group}: {master}");
+        println!("label every other pod of {}: {key}={replica}", hook.subject.selector);
+        println!("label {master}: {key}={master_value}");
         return Ok(Then::Exit);
     }
 
     let started = Instant::now();
-    let unknown = || format!("the new master of `{}` is not known", hook.group);
+    let unknown = || format!("the new master of `{group}` is not known");
     let verify = persist(deadline, unknown, async || hook.verified_view().await);
     let Some(cluster) = hook.world.cluster() else {
         let watch = verify.await?;
         let master = watch.master.host.pod().map_or_else(|| watch.master.to_string(), |pod| pod.to_string());
-        let Scheme { key, master: value, .. } = &hook.scheme;
         info!(
-            "{master} is the master of `{}` since epoch {}; with Kubernetes it would be labelled {key}={value}",
-            hook.group, watch.config_epoch
+            "{master} is the master of `{group}` since epoch {}; with Kubernetes it would be labelled {key}={master_value}",
+            watch.config_epoch
         );
         return Ok(Then::Exit);
     };
     // While Sentinel and the new master are asked, the API server is, too: the pods as its cache
     // has them, for whatever is done with them is done under the version that was listed.
-    let record = in_time(async { Ok(cluster.record(&hook.group).await) });
-    let pods = in_time(async { Ok(cluster.pods_lately(&hook.selector, &hook.scheme).await) });
+    let record = in_time(async { Ok(cluster.record(group).await) });
+    let pods = in_time(async { Ok(cluster.pods_lately(&hook.subject.selector, &hook.subject.scheme).await) });
     let (watch, record, pods) = tokio::join!(verify, record, pods);
     let watch = watch?;
     let record = record.unwrap_or_else(|failure| Err(Refusal::Failed(failure)));
     let pods = pods.ok().and_then(Result::ok).unwrap_or_default();
     let verified = started.elapsed();
-    let nobody = || format!("the pod at {} is not known", watch.master.host);
-    let master = persist(deadline, nobody, async || hook.pod_at(cluster, &watch.master.host, &pods).await).await?;
-    let claim = Claim { master, epoch: watch.config_epoch };
     if run.dry_run {
-        println!("record {}: {} at epoch {}", hook.group, claim.master, claim.epoch);
-        println!("label {}: {}={}", claim.master, hook.scheme.key, hook.scheme.master);
+        let master = hook.pod_at(cluster, &watch.master.host, &pods).await?;
+        println!("record {group}: {master} at epoch {}", watch.config_epoch);
+        println!("label every other pod of {}: {key}={replica}", hook.subject.selector);
+        println!("label {master}: {key}={master_value}");
         return Ok(Then::Exit);
     }
 
-    let unmoved = || format!("the record of `{}` was not moved", hook.group);
-    let mut known = Some(record);
-    let (step, record) = persist(deadline, unmoved, async || {
-        let record = match known.take() {
-            Some(record) => record,
-            None => cluster.record(&hook.group).await,
+    let unmoved = || format!("the record of `{group}` was not moved");
+    let mut known = Some((watch, record));
+    let (moved, watch, record) = persist(deadline, unmoved, async || {
+        let (watch, record) = match known.take() {
+            Some(known) => known,
+            None => (hook.verified_view().await?, cluster.record(group).await),
         };
-        hook.move_record(cluster, record, &claim, &watch).await.map_err(|refusal| refused("the record", refusal))
+        let (moved, record) = hook.move_record(cluster, &watch, record, &pods).await?;
+        Ok((moved, watch, record))
     })
     .await?;
     let recorded = started.elapsed();
-    let earlier = label_others(cluster, &record, &pods, &hook.scheme).await;
-    let labelled = label(cluster, &hook.group, &hook.selector, &hook.scheme, deadline).await?.after(earlier);
+    let earlier = label_others(cluster, &record, &pods, &hook.subject.scheme).await;
+    let labelled = label(cluster, group, &hook.subject.selector, &hook.subject.scheme, deadline).await?.after(earlier);
     info!(
-        "group {} epoch {} from {} to {}; record: {}; {labelled}; verified {verified:.1?}, recorded {recorded:.1?}, labelled {:.1?}",
-        hook.group,
-        claim.epoch,
+        "group {group} epoch {} from {} to {}; record: {}; {labelled}; verified {verified:.1?}, recorded {recorded:.1?}, labelled {:.1?}",
+        record.claim.epoch,
         hint.from,
         watch.master,
-        match step {
-            Step::Move => "moved",
-            Step::Holds => "said so already",
-            Step::Older => "knows a newer one",
-            Step::Disputed => "names another at the same epoch, and is left as it is",
-        },
+        if moved { "moved" } else { "said so already" },
         started.elapsed(),
     );
     Ok(Then::Exit)
@@ -122,20 +113,20 @@ fn local_sentinel(pod: &PodArgs, council: &Council) -> Target {
 struct Hook {
     world: World,
     logins: Logins,
-    group: Group,
-    selector: String,
-    scheme: Scheme,
-    /// Where the Sentinel that runs this hook listens.
+    subject: Subject,
+    council: Council,
+    /// The Sentinel that runs this hook.
     sentinel: Target,
 }
 
 impl Hook {
     /// Who is master by the local Sentinel, confirmed by that Redis itself.
     async fn verified_view(&self) -> Result<Watch> {
-        let answer = in_time(sentinel::view(&self.sentinel, &self.logins.sentinel, &self.group)).await;
+        let group = &self.subject.group;
+        let answer = in_time(sentinel::view(&self.sentinel, &self.logins.sentinel, group)).await;
         let watch = match answer.map_err(|failure| blame("the local Sentinel", failure))? {
             SentinelAnswer::Watching(watch) => watch,
-            SentinelAnswer::Unaware => return Err(Wrong(format!("the local Sentinel does not watch `{}`", self.group)).into()),
+            SentinelAnswer::Unaware => return Err(Wrong(format!("the local Sentinel does not watch `{group}`")).into()),
         };
         let ask = async {
             let target = self.world.target(&watch.master).await?;
@@ -147,37 +138,64 @@ impl Hook {
         }
     }
 
-    /// The pod behind a host: its name says it, or the API server's list of pods.
+    /// The pod behind a host: its name says it, where the group has such a pod; an address must be
+    /// asked for anew, for it may have been another's when the pods were listed.
     async fn pod_at(&self, cluster: &Cluster, host: &Host, listed: &[Pod]) -> Result<PodName> {
-        if let Some(pod) = host.pod() {
+        let named = |pods: &[Pod]| {
+            let is_it = |pod: &&Pod| match host {
+                Host::Name(name) => is_name_of(name, &pod.name, &self.subject.domain),
+                Host::Ip(ip) => pod.ips.contains(ip),
+            };
+            pods.iter().find(is_it).map(|pod| pod.name.clone())
+        };
+        if let (Host::Name(_), Some(pod)) = (host, named(listed)) {
             return Ok(pod);
         }
-        if let Some(pod) = pod_at(listed, host) {
-            return Ok(pod.name.clone());
-        }
-        let pods = cluster.pods(&self.selector, &self.scheme).await.map_err(|refusal| refused("the pods", refusal))?;
-        let pod = pod_at(&pods, host).ok_or_else(|| anyhow!("no pod of {} has the address {host}", self.selector))?;
-        Ok(pod.name.clone())
+        let pods = cluster.pods(&self.subject.selector, &self.subject.scheme).await;
+        let pods = pods.map_err(|refusal| refused("the pods", refusal))?;
+        named(&pods).ok_or_else(|| anyhow!("no pod of {} is {host}", self.subject.selector))
     }
 
     /// Moves the record by compare-and-swap, or finds that there is nothing to move.
     async fn move_record(
         &self,
         cluster: &Cluster,
-        record: Result<Record, Refusal>,
-        claim: &Claim,
         watch: &Watch,
-    ) -> Result<(Step, Record), Refusal> {
-        let record = match record {
-            Err(Refusal::Missing) => {
-                let made = cluster.create_record(&self.group, claim, &watch.master).await?;
-                return Ok((Step::Move, made));
-            }
-            record => record?,
+        record: Result<Record, Refusal>,
+        pods: &[Pod],
+    ) -> Result<(bool, Record)> {
+        let group = &self.subject.group;
+        let claim = Claim { master: self.pod_at(cluster, &watch.master.host, pods).await?, epoch: watch.config_epoch };
+        let moved = match record {
+            Err(Refusal::Missing) => cluster.create_record(group, &claim, &watch.master).await,
+            Err(refusal) => Err(refusal),
+            Ok(record) => match record.against(&claim) {
+                Step::Holds => return Ok((false, record)),
+                Step::Move => cluster.move_record(group, &record, &claim, &watch.master).await,
+                Step::Disputed | Step::Older => {
+                    let outvoted = self.outvoted(&record, &claim).await?;
+                    cluster.move_record(group, &record, &outvoted, &watch.master).await
+                }
+            },
         };
-        match record.against(claim) {
-            Step::Move => Ok((Step::Move, cluster.move_record(&self.group, &record, claim, &watch.master).await?)),
-            step => Ok((step, record)),
+        moved.map(|record| (true, record)).map_err(|refusal| refused("the record", refusal))
+    }
+
+    /// The record is not older than what the local Sentinel says: one of the two is late, unless a
+    /// majority of all Sentinels has lost its count.
+    async fn outvoted(&self, record: &Record, claim: &Claim) -> Result<Claim> {
+        let Self { world, subject, council, logins, .. } = self;
+        let observer = Observer { world, subject, council, logins };
+        let evidence = observer.observe(Duration::ZERO, Instant::now() + 2 * ANSWER).await;
+        match decision::outvoted(&evidence) {
+            Some(outvoted) if outvoted.master == claim.master => Ok(outvoted),
+            _ => bail!(
+                "the record names {} at epoch {}, the local Sentinel {} at epoch {}, and no majority of the Sentinels settles it",
+                record.claim.master,
+                record.claim.epoch,
+                claim.master,
+                claim.epoch
+            ),
         }
     }
 }

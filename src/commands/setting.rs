@@ -43,16 +43,12 @@ pub enum Ground {
 impl World {
     /// Opens the way to the cluster and to DNS; nothing is asked yet, unless the cluster's own
     /// name must be looked up.
-    pub async fn open(run: &Run, pod: &PodArgs, looks_up: bool) -> Result<Self> {
-        let Run { dry_run, explain: _, no_kubernetes, resolv_conf } = run;
+    pub async fn open(run: &Run, pod: &PodArgs) -> Result<Self> {
+        let Run { dry_run, no_kubernetes, resolv_conf } = run;
         let access = if *no_kubernetes { None } else { Access::find().await.or_wrong()? };
         let namespace = || pod.namespace.clone().or_else(|| access.as_ref().map(|access| access.namespace().to_owned()));
         let namespace = namespace();
-        let dns = if access.is_some() || *no_kubernetes || looks_up {
-            Some(Dns::from_resolv_conf(resolv_conf).or_wrong()?)
-        } else {
-            None
-        };
+        let dns = if access.is_some() || *no_kubernetes { Some(Dns::from_resolv_conf(resolv_conf).or_wrong()?) } else { None };
         let ground = match access {
             Some(access) => {
                 let access = match (access.unresolved(), &dns) {
@@ -111,7 +107,8 @@ impl World {
                 Ok(if at_port.is_empty() { targets } else { at_port })
             }
             (Err(_), Ok(ips)) => Ok(ips.into_iter().map(|ip| Endpoint { host: Host::Ip(ip), port }).collect()),
-            (Err(failure), Err(_)) => Err(failure),
+            // That there are none takes both answers.
+            (Err(Failure::NoSuchHost), Err(failure)) | (Err(failure), Err(_)) => Err(failure),
         }
     }
 
@@ -189,7 +186,10 @@ impl Subject {
         };
         let set = me.as_ref().unwrap_or(&first).base();
         let domain = world.service_domain(service.as_deref().unwrap_or(&format!("{set}-headless")))?;
-        let selector = selector(&group, labels);
+        let Labels { selector, label_key, master_value, replica_value } = labels;
+        let usual = || format!("app.kubernetes.io/instance={group},app.kubernetes.io/component=redis");
+        let selector = selector.clone().unwrap_or_else(usual);
+        let scheme = Scheme { key: label_key.clone(), master: master_value.clone(), replica: replica_value.clone() };
         Ok(Self {
             group,
             me,
@@ -199,7 +199,7 @@ impl Subject {
             port: *port,
             down_after: *down_after,
             selector,
-            scheme: scheme(labels),
+            scheme,
             kept: None,
             announce: *announce,
             domain,
@@ -232,18 +232,6 @@ impl Subject {
     }
 }
 
-/// Which pods are a group's.
-pub fn selector(group: &Group, labels: &Labels) -> String {
-    let usual = || format!("app.kubernetes.io/instance={group},app.kubernetes.io/component=redis");
-    labels.selector.clone().unwrap_or_else(usual)
-}
-
-/// How they are labelled.
-pub fn scheme(labels: &Labels) -> Scheme {
-    let Labels { selector: _, label_key, master_value, replica_value } = labels;
-    Scheme { key: label_key.clone(), master: master_value.clone(), replica: replica_value.clone() }
-}
-
 /// Where the Sentinels are, and of how many the majority is taken.
 #[derive(Debug)]
 pub struct Council {
@@ -268,7 +256,7 @@ impl Council {
             .or_wrong()
             .context("--sentinel or ORDAIN_SENTINELS")?;
         let service = sentinel_service.as_deref().map(|service| world.service_domain(service)).transpose()?;
-        let count = sentinel_count.unwrap_or(if service.is_some() { 3 } else { named.len() });
+        let count = sentinel_count.map_or(if service.is_some() { 3 } else { named.len() }, |count| count as usize);
         Ok(Self { named, service, count, port: *sentinel_port })
     }
 
@@ -325,22 +313,16 @@ impl Logins {
             }
             Ok(Some(password))
         };
-        let bytes = |user: &Option<std::ffi::OsString>| user.as_ref().map(|user| user.as_bytes().to_vec());
+        let bytes = |user: &Option<std::ffi::OsString>, password: &Option<Vec<u8>>, flag: &str| match (user, password) {
+            (Some(user), _) if user.is_empty() => Err(Wrong(format!("{flag} is empty: name a user, or leave it away"))),
+            (Some(_), None) => Err(Wrong(format!("{flag} without a password logs in nobody: give the password, too"))),
+            (user, _) => Ok(user.as_ref().map(|user| user.as_bytes().to_vec())),
+        };
+        let redis = password(password_file.as_deref(), "ORDAIN_PASSWORD", "the password file")?;
+        let sentinel = password(sentinel_password_file.as_deref(), "ORDAIN_SENTINEL_PASSWORD", "the Sentinel's password file")?;
         Ok(Self {
-            redis: Login {
-                user: bytes(user),
-                password: password(password_file.as_deref(), "ORDAIN_PASSWORD", "the password file")?,
-                tls: tls.clone(),
-            },
-            sentinel: Login {
-                user: bytes(sentinel_user),
-                password: password(
-                    sentinel_password_file.as_deref(),
-                    "ORDAIN_SENTINEL_PASSWORD",
-                    "the Sentinel's password file",
-                )?,
-                tls,
-            },
+            redis: Login { user: bytes(user, &redis, "--user")?, password: redis, tls: tls.clone() },
+            sentinel: Login { user: bytes(sentinel_user, &sentinel, "--sentinel-user")?, password: sentinel, tls },
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tracing::info;
 
@@ -47,53 +47,68 @@ pub async fn settle(
 ) -> Result<Settled> {
     let started = Instant::now();
     let mut backoff = Backoff::new();
-    let mut last_why = String::new();
-    let mut last_evidence = None;
+    let mut last: Option<(String, Evidence)> = None;
     loop {
-        let Ok(evidence) = timeout_at(deadline, observer.observe(started.elapsed())).await else { break };
-        if let RecordSeen::Unknown(failure @ Failure::NotAllowed(_)) = &evidence.record {
-            return Err(blame(&format!("the record of `{}`", observer.subject.group), failure.clone()));
-        }
+        let evidence = observer.observe(started.elapsed(), deadline).await;
+        give_up_if_not_allowed(observer, &evidence)?;
+        // Nothing is concluded from asking that was cut short.
+        let is_over = Instant::now() >= deadline;
         let Decision { part, record, why } = decide(&evidence);
-        let (leads, claim) = match part {
-            Part::Lead(claim) => (true, claim),
-            Part::Follow(claim) => (false, claim),
-            Part::Undecided if dry_run => bail!("{}{why}\n{evidence}", name(observer)),
-            Part::Undecided => {
-                if why != last_why {
-                    info!("{}{why}", name(observer));
-                }
-                last_why = why;
-                wait_for_news(observer, &evidence, backoff.next(), deadline).await;
-                last_evidence = Some(evidence);
-                continue;
-            }
+        let decided = match part {
+            Part::Lead(claim) => Some((claim, true)),
+            Part::Follow(claim) => Some((claim, false)),
+            Part::Undecided => None,
         };
-        let settled = Settled { claim, leads, why, evidence, recorded: record };
-        match (observer.world.cluster(), &settled.recorded) {
-            (Some(cluster), Some(claim)) if !dry_run => {
-                let address = settled.endpoint(observer.subject, &claim.master);
-                let address = address.ok_or_else(|| anyhow!("the address of {} is not known yet", claim.master))?;
-                let written = timeout_at(deadline, write(cluster, observer, &settled.evidence.record, claim, &address)).await;
-                match written.unwrap_or(Err(Refusal::Failed(Failure::TimedOut))) {
-                    Ok(_) => return Ok(settled),
-                    Err(refusal @ Refusal::Failed(Failure::NotAllowed(_))) => {
-                        return Err(refused(&format!("the record of `{}`", observer.subject.group), refusal));
-                    }
-                    // Another was faster, or the API server is away for a moment.
-                    Err(refusal) => {
-                        info!("{}looks again: the record was not written, {refusal}", name(observer));
-                        wait_for_news(observer, &settled.evidence, backoff.next(), deadline).await;
-                        last_evidence = Some(settled.evidence);
-                    }
+        let obstacle = match decided {
+            Some((claim, leads)) if !is_over => {
+                let settled = Settled { claim, leads, why, evidence: evidence.clone(), recorded: record };
+                match act(observer, &settled, deadline, dry_run).await? {
+                    None => return Ok(settled),
+                    Some(obstacle) => obstacle,
                 }
             }
-            _ => return Ok(settled),
+            _ => why,
+        };
+        if is_over || dry_run {
+            // The last look that was not cut short tells more.
+            let (obstacle, evidence) = last.unwrap_or((obstacle, evidence));
+            bail!("undecided after {:.1?}: {}{obstacle}\n{evidence}", started.elapsed(), name(observer));
         }
+        if last.as_ref().is_none_or(|(told, _)| *told != obstacle) {
+            info!("{}{obstacle}", name(observer));
+        }
+        wait_for_news(observer, &evidence, backoff.next(), deadline).await;
+        last = Some((obstacle, evidence));
     }
-    let evidence = last_evidence.map(|evidence| format!("\n{evidence}")).unwrap_or_default();
-    let why = if last_why.is_empty() { "nobody answered in time".to_owned() } else { last_why };
-    Err(anyhow!("undecided at the deadline after {:?}: {}{why}{evidence}", started.elapsed(), name(observer)))
+}
+
+/// Makes the record say what the decision needs it to say; returns what is in the way.
+async fn act(observer: &Observer<'_>, settled: &Settled, deadline: Instant, dry_run: bool) -> Result<Option<String>> {
+    let (Some(cluster), Some(claim), false) = (observer.world.cluster(), &settled.recorded, dry_run) else { return Ok(None) };
+    let Some(address) = settled.endpoint(observer.subject, &claim.master) else {
+        return Ok(Some(format!("waits: the address of {} is not known yet", claim.master)));
+    };
+    let written = timeout_at(deadline, write(cluster, observer, &settled.evidence.record, claim, &address)).await;
+    match written.unwrap_or(Err(Refusal::Failed(Failure::TimedOut))) {
+        Ok(_) => Ok(None),
+        Err(refusal @ Refusal::Failed(Failure::NotAllowed(_))) => {
+            Err(refused(&format!("the record of `{}`", observer.subject.group), refusal))
+        }
+        // Another was faster, or the API server is away for a moment.
+        Err(refusal) => Ok(Some(format!("looks again: the record was not written, {refusal}"))),
+    }
+}
+
+/// What RBAC forbids now it forbids later.
+fn give_up_if_not_allowed(observer: &Observer<'_>, evidence: &Evidence) -> Result<()> {
+    let group = &observer.subject.group;
+    if let RecordSeen::Unknown(failure @ Failure::NotAllowed(_)) = &evidence.record {
+        return Err(blame(&format!("the record of `{group}`"), failure.clone()));
+    }
+    match &evidence.listing {
+        Some(failure @ Failure::NotAllowed(_)) => Err(blame(&format!("the pods of `{group}`"), failure.clone())),
+        _ => Ok(()),
+    }
 }
 
 fn name(observer: &Observer<'_>) -> String {

@@ -62,12 +62,19 @@ pub fn is_settled(evidence: &Evidence) -> bool {
     let agreeing = evidence.watches().filter(|(_, watch)| names(&watch.master)).count();
     let dissent = evidence.watches().any(|(_, watch)| !names(&watch.master))
         || evidence.kept.as_ref().is_some_and(|kept| !names(&kept.master));
-    record_agrees && !dissent && agreeing >= evidence.majority()
+    let follows = |peer: &Peer| match peer.heard.answer() {
+        Some(Role::Replica { of }) => names(of),
+        Some(Role::Master) | None => true,
+    };
+    record_agrees && !dissent && evidence.peers.iter().all(follows) && agreeing >= evidence.majority()
 }
 
 /// What the pod `evidence.me` shall start as.
 pub fn for_redis(evidence: &Evidence) -> Decision {
     let Some(me) = &evidence.me else { return Decision::undecided("no pod was named") };
+    if let Some(claim) = outvoted(evidence) {
+        return behind_the_majority(evidence, claim);
+    }
     match newest(evidence) {
         Newest::Claim(claim, by) if claim.master == *me => lead_or_yield(evidence, &claim, &by),
         Newest::Claim(claim, by) => {
@@ -81,9 +88,13 @@ pub fn for_redis(evidence: &Evidence) -> Decision {
 
 /// Which master a Sentinel shall watch.
 pub fn for_sentinel(evidence: &Evidence) -> Decision {
+    if let Some(claim) = outvoted(evidence) {
+        return behind_the_majority(evidence, claim);
+    }
     match (newest(evidence), &evidence.living_masters()[..]) {
-        // Named and not alive, while exactly one other lives: the record moves to the living one first.
-        (Newest::Claim(claim, by), [alive]) if claim.master != **alive => {
+        // Named and known to be no master, while exactly one other lives: the record moves to the
+        // living one first. One that is only silent may be a master all the same.
+        (Newest::Claim(claim, by), [alive]) if claim.master != **alive && is_no_master(evidence, &claim.master) => {
             yield_to(evidence, alive, format!("watches {alive}, the only living master, though {by} says {}", claim.master))
         }
         (Newest::Claim(claim, by), _) => {
@@ -94,6 +105,36 @@ pub fn for_sentinel(evidence: &Evidence) -> Decision {
         (Newest::Undecided(why), _) => Decision::undecided(why),
         (Newest::None, _) => without_claim(evidence),
     }
+}
+
+/// What the record must be moved to where a majority of all Sentinels agrees on the only living
+/// master, though their epoch is not higher than the record's: they lost their count, or a pod that
+/// yielded went ahead of it. One above the record's epoch, so that no epoch has two masters.
+pub fn outvoted(evidence: &Evidence) -> Option<Claim> {
+    let RecordSeen::Present(record) = &evidence.record else { return None };
+    let living = evidence.living_masters();
+    let [master] = living[..] else { return None };
+    let told: Vec<_> = evidence.watches().filter(|(_, watch)| evidence.member_at(&watch.master.host) == Some(master)).collect();
+    let holder = &record.claim.master;
+    let is_higher = told.iter().any(|(_, watch)| watch.config_epoch > record.claim.epoch);
+    let claim = Claim { master: master.clone(), epoch: record.claim.epoch.saturating_add(1) };
+    // A holder that is only silent may live as well.
+    let lives_alone = master != holder && is_no_master(evidence, holder);
+    (lives_alone && !is_higher && told.len() >= evidence.majority()).then_some(claim)
+}
+
+fn behind_the_majority(evidence: &Evidence, claim: Claim) -> Decision {
+    let why = format!("{} {}, the only living master, which a majority of the Sentinels names", verb(evidence), claim.master);
+    Decision::follow(claim.clone(), Some(claim), why)
+}
+
+/// Whether a pod has said that it is a replica, or nothing runs there.
+fn is_no_master(evidence: &Evidence, pod: &PodName) -> bool {
+    evidence.peers.iter().find(|peer| peer.pod == *pod).is_none_or(|peer| match &peer.heard {
+        Heard::Answer(role) => *role != Role::Master,
+        Heard::Failed(failure) => failure.proves_nothing_runs(),
+        Heard::Pending => false,
+    })
 }
 
 /// A Sentinel's own file moves the record where it is newer, though nobody confirms it: it was
@@ -224,21 +265,11 @@ fn highest_epoch(evidence: &Evidence) -> u64 {
 }
 
 /// What the record must be made to say for a claim that is followed: created where it is missing,
-/// moved where the claim is newer and its master answers as master, or where a majority of all
-/// Sentinels agrees on the only living master.
+/// moved where the claim is newer and its master answers as master.
 fn forward(evidence: &Evidence, claim: &Claim) -> Option<Claim> {
-    let living = evidence.living_masters();
     let moves = match &evidence.record {
         RecordSeen::Absent => true,
-        RecordSeen::Present(record) => match record.against(claim) {
-            Step::Move => living.contains(&&claim.master),
-            Step::Disputed => {
-                let names = |at: &Endpoint| evidence.member_at(&at.host) == Some(&claim.master);
-                let agreeing = evidence.watches().filter(|(_, watch)| names(&watch.master)).count();
-                living[..] == [&claim.master] && agreeing >= evidence.majority()
-            }
-            Step::Holds | Step::Older => false,
-        },
+        RecordSeen::Present(record) => record.against(claim) == Step::Move && evidence.living_masters().contains(&&claim.master),
         RecordSeen::Unknown(_) | RecordSeen::Pending | RecordSeen::NotKept => false,
     };
     moves.then(|| claim.clone())

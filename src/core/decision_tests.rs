@@ -81,6 +81,7 @@ fn nothing_yet(me: Option<u32>) -> Evidence {
         waited: Duration::ZERO,
         sentinels: Vec::new(),
         discovery: None,
+        listing: None,
         record: RecordSeen::Absent,
         peers: peers.map(|ordinal| Peer { pod: pod(ordinal), ips: Vec::new(), heard: missing() }).collect(),
         kept: None,
@@ -136,9 +137,32 @@ impl Evidence {
 
 #[test]
 fn the_newest_claim_is_followed_though_its_master_is_silent() {
-    let evidence = redis(0).record(present(1, 5)).sentinels([calm(2, 4), calm(2, 4), calm(2, 4)]).peer(2, MASTER);
+    let evidence = redis(0).record(present(1, 5)).sentinels([calm(2, 4), calm(2, 4), calm(2, 4)]);
     for heard in [silent(), refused(), missing(), replica_of(2), MASTER] {
         assert_eq!(evidence.clone().peer(1, heard).decide(), (Follow(claim(1, 5)), None));
+    }
+    assert_eq!(
+        evidence.peer(1, silent()).peer(2, MASTER).decide(),
+        (Follow(claim(1, 5)), None),
+        "one alone that is heard is not one alone"
+    );
+}
+
+#[test]
+fn a_majority_that_names_the_only_living_master_outvotes_the_record_whatever_its_epoch() {
+    for told in [4, 5] {
+        let evidence = redis(0).record(present(1, 5)).peer(1, refused()).peer(2, MASTER);
+        let evidence = evidence.sentinels([calm(2, told), calm(2, told), silent()]);
+        assert_eq!(evidence.decide(), (Follow(claim(2, 6)), Some(claim(2, 6))));
+        assert_eq!(Evidence { me: None, ..evidence.clone() }.decide(), (Follow(claim(2, 6)), Some(claim(2, 6))));
+        assert_eq!(evidence.clone().sentinels([calm(2, 4), UNAWARE, silent()]).decide().0, Follow(claim(1, 5)), "a minority");
+        assert_eq!(
+            evidence.clone().peer(1, silent()).sentinels([calm(2, 4), calm(2, 4)]).decide().0,
+            Follow(claim(1, 5)),
+            "two may live"
+        );
+        let newer = evidence.sentinels([calm(2, 6), calm(2, 6), calm(2, 6)]);
+        assert_eq!(newer.decide(), (Follow(claim(2, 6)), Some(claim(2, 6))), "their own epoch where it is higher");
     }
 }
 
@@ -185,10 +209,9 @@ fn of_equal_epochs_the_majority_wins_if_its_master_lives() {
 }
 
 #[test]
-fn of_equal_epochs_the_only_living_master_wins_and_with_a_majority_moves_the_record() {
+fn of_equal_epochs_the_only_living_master_wins() {
     let evidence = redis(0).record(present(1, 5)).peer(2, MASTER);
     assert_eq!(evidence.clone().sentinels([calm(2, 5), silent(), UNAWARE]).decide(), (Follow(claim(2, 5)), None));
-    assert_eq!(evidence.sentinels([calm(2, 5), calm(2, 5), silent()]).decide(), (Follow(claim(2, 5)), Some(claim(2, 5))));
 }
 
 #[test]
@@ -453,7 +476,9 @@ fn a_sentinel_watches_the_only_living_master_and_moves_the_record_past_every_epo
     let evidence = sentinel().record(present(1, 5)).sentinels([calm(1, 4), silent()]).peer(1, replica_of(2)).peer(2, MASTER);
     assert_eq!(evidence.decide(), (Follow(claim(2, 6)), Some(claim(2, 6))));
     assert_eq!(evidence.clone().kept("redis-1", 8).decide(), (Follow(claim(2, 9)), Some(claim(2, 9))));
-    assert_eq!(evidence.record(present(2, 5)).decide(), (Follow(claim(2, 5)), None));
+    assert_eq!(evidence.clone().record(present(2, 5)).decide(), (Follow(claim(2, 5)), None));
+    let silent_holder = evidence.sentinels([calm(1, 5), calm(1, 5), silent()]).peer(1, silent());
+    assert_eq!(silent_holder.decide(), (Follow(claim(1, 5)), None), "one lost answer does not overturn a group");
 }
 
 // When asking may end.

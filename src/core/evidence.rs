@@ -181,6 +181,8 @@ pub struct Evidence {
     pub discovery: Option<Failure>,
     /// The record.
     pub record: RecordSeen,
+    /// Why the API server did not list the pods, where that failed.
+    pub listing: Option<Failure>,
     /// Every other pod of the group.
     pub peers: Vec<Peer>,
     /// The Sentinel's own earlier file.
@@ -202,28 +204,25 @@ impl Evidence {
         self.peers.iter().filter(lives).map(|peer| &peer.pod).collect()
     }
 
-    /// The member that listens at `host`: by its name, whole or cut short, else by its address.
+    /// The member that listens at `host`: by its name, whole or cut short, else by its address. The
+    /// pod that the record names is a member, though it may not exist now.
     pub fn member_at(&self, host: &Host) -> Option<&PodName> {
-        let mut members = self.me.iter().chain(self.peers.iter().map(|peer| &peer.pod));
+        let recorded = match &self.record {
+            RecordSeen::Present(record) => Some(record),
+            _ => None,
+        };
+        let peers = self.peers.iter().map(|peer| &peer.pod);
+        let mut members = self.me.iter().chain(peers).chain(recorded.map(|record| &record.claim.master));
         let ip = match host {
-            Host::Name(name) => {
-                return members.find(|pod| {
-                    // A pod of that name elsewhere is a stranger.
-                    let full = format!("{pod}.{}", self.domain);
-                    full.strip_prefix(name.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-                });
-            }
+            Host::Name(name) => return members.find(|pod| is_name_of(name, pod, &self.domain)),
             Host::Ip(ip) => ip,
         };
         if self.my_ip == Some(*ip) {
             return self.me.as_ref();
         }
         let peer = self.peers.iter().find(|peer| peer.ips.contains(ip)).map(|peer| &peer.pod);
-        peer.or(match &self.record {
-            // The address of a pod that has none now.
-            RecordSeen::Present(record) if record.address.host == *host => Some(&record.claim.master),
-            _ => None,
-        })
+        // The address of a pod that has none now.
+        peer.or(recorded.filter(|record| record.address.host == *host).map(|record| &record.claim.master))
     }
 
     /// How many Sentinels are a majority: of the configured count, of those that were found, or of
@@ -232,6 +231,13 @@ impl Evidence {
         let known = self.watches().map(|(_, watch)| watch.other_sentinels + 1).max().unwrap_or(0);
         self.sentinel_count.max(self.sentinels.len()).max(known) / 2 + 1
     }
+}
+
+/// Whether a host name, whole or cut short, is that of a group's pod. A pod of that name under
+/// another domain is a stranger.
+pub fn is_name_of(name: &str, pod: &PodName, domain: &str) -> bool {
+    let full = format!("{pod}.{domain}");
+    full.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) && name.len() >= pod.to_string().len()
 }
 
 impl fmt::Display for Evidence {
@@ -253,7 +259,10 @@ impl fmt::Display for Evidence {
             RecordSeen::Absent => writeln!(f, "record: does not exist")?,
             RecordSeen::Unknown(failure) => writeln!(f, "record: {failure}")?,
             RecordSeen::Pending => writeln!(f, "record: not waited for")?,
-            RecordSeen::NotKept => writeln!(f, "record: none is kept without Kubernetes")?,
+            RecordSeen::NotKept => writeln!(f, "record: none is kept")?,
+        }
+        if let Some(failure) = &self.listing {
+            writeln!(f, "list of pods: {failure}")?;
         }
         if let Some(failure) = &self.discovery {
             writeln!(f, "Sentinels: {failure}")?;

@@ -31,7 +31,7 @@ impl Hint {
         if !["leader", "observer"].contains(&role.as_str()) {
             return Err(format!("on-failover's second argument is `{role}`; Sentinel sends `leader` or `observer`"));
         }
-        if !["start", "end", "abort"].contains(&state.as_str()) {
+        if state != "start" {
             return Err(format!("on-failover's third argument is `{state}`; Sentinel sends `start`"));
         }
         let endpoint = |host: &str, port: &str| {

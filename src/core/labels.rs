@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use super::identity::{Host, PodName};
+use super::identity::PodName;
 use super::record::Record;
 
 /// The annotation that fences the labels.
@@ -69,17 +69,6 @@ pub struct Pod {
     pub label: Option<String>,
     /// What it carries as stamp; none where that is missing or nobody's.
     pub stamp: Option<Stamp>,
-}
-
-/// The pod that listens at `host`: by its announced name, else by its address.
-pub fn pod_at<'a>(pods: &'a [Pod], host: &Host) -> Option<&'a Pod> {
-    match host {
-        Host::Ip(ip) => pods.iter().find(|pod| pod.ips.contains(ip)),
-        Host::Name(_) => {
-            let named = host.pod()?;
-            pods.iter().find(|pod| pod.name == named)
-        }
-    }
 }
 
 /// One write: this label and this stamp on this pod, if it is still as it was listed.
@@ -218,16 +207,5 @@ mod tests {
             panic!("the master is patched");
         };
         assert_eq!((patch.version.as_str(), patch.stamp.to_string().as_str()), ("v-redis-0", "lease/2"));
-    }
-
-    #[test]
-    fn a_pod_is_found_by_its_host_name_or_by_its_ip() {
-        let pods = [pod("redis-0", None, None), pod("redis-1", None, None)];
-        let found = |host: &str| pod_at(&pods, &host.parse().unwrap()).map(|pod| pod.name.to_string());
-        assert_eq!(found("redis-1.redis-headless.demo.svc.cluster.local"), Some("redis-1".into()));
-        assert_eq!(found("192.0.2.8"), Some("redis-1".into()));
-        assert_eq!(found("192.0.2.99"), None);
-        assert_eq!(found("redis-7.redis-headless"), None);
-        assert_eq!(found("cache-1.redis-headless"), None);
     }
 }

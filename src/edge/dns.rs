@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::LookupIpStrategy;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::rr::RData;
+use hickory_resolver::proto::rr::{RData, RecordType};
 use hickory_resolver::system_conf::parse_resolv_conf;
 
 use crate::core::evidence::Failure;
@@ -19,6 +18,9 @@ use crate::core::identity::{Endpoint, Host};
 #[derive(Debug)]
 pub struct Dns {
     resolver: TokioResolver,
+    search: Vec<String>,
+    /// A name with fewer dots is tried under the search domains first.
+    ndots: usize,
     cluster_domain: String,
 }
 
@@ -31,23 +33,21 @@ impl Dns {
         let describe = || format!("cannot use `{}` to look names up: set --resolv-conf", path.display());
         let text = std::fs::read(path).with_context(describe)?;
         let (config, mut options) = parse_resolv_conf(text).with_context(describe)?;
+        let search: Vec<_> = config.search().iter().map(|name| name.to_ascii().trim_end_matches('.').to_owned()).collect();
         // Kubernetes writes `search <namespace>.svc.<domain> svc.<domain> <domain>`.
-        let searched = config.search().iter().find_map(|name| {
-            let name = name.to_ascii();
-            name.strip_prefix("svc.").map(|domain| domain.trim_end_matches('.').to_owned())
-        });
+        let searched = search.iter().find_map(|domain| domain.strip_prefix("svc.").map(str::to_owned));
         // Every question has a second in all: a lost datagram must be asked again within it.
         options.timeout = Duration::from_millis(300);
         options.attempts = 3;
-        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
         // A pod's address changes while one waits for it.
         options.positive_max_ttl = Some(Duration::ZERO);
         options.negative_max_ttl = Some(Duration::ZERO);
+        let ndots = options.ndots;
         let resolver = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
             .with_options(options)
             .build()
             .with_context(describe)?;
-        Ok(Self { resolver, cluster_domain: searched.unwrap_or_else(|| "cluster.local".to_owned()) })
+        Ok(Self { resolver, search, ndots, cluster_domain: searched.unwrap_or_else(|| "cluster.local".to_owned()) })
     }
 
     /// The cluster's domain, as the search list tells it: `cluster.local` in most.
@@ -58,16 +58,29 @@ impl Dns {
     /// Every address of a host, of both families. An IP address is its own.
     ///
     /// # Errors
-    /// [`Failure::NoSuchHost`] where DNS answers that there is none, else why it did not answer.
+    /// [`Failure::NoSuchHost`] where DNS answers that there is none, of either family and under
+    /// every name that was tried; else why it did not answer.
     pub async fn addresses(&self, host: &Host) -> Result<Vec<IpAddr>, Failure> {
         let name = match host {
             Host::Ip(ip) => return Ok(vec![*ip]),
-            Host::Name(name) => self.query_name(name),
+            Host::Name(name) => name,
         };
-        let answer = self.resolver.lookup_ip(name).await.map_err(|error| failure(&error))?;
-        let mut addresses: Vec<IpAddr> = answer.iter().collect();
-        addresses.dedup();
-        if addresses.is_empty() { Err(Failure::NoSuchHost) } else { Ok(addresses) }
+        let mut worst = Failure::NoSuchHost;
+        for name in self.full_names(name) {
+            let (v4, v6) = tokio::join!(self.records(&name, RecordType::A), self.records(&name, RecordType::AAAA));
+            let mut found = Vec::new();
+            for answer in [v4, v6] {
+                match answer {
+                    Ok(records) => found.extend(records.iter().filter_map(RData::ip_addr)),
+                    Err(Failure::NoSuchHost) => {}
+                    Err(failure) => worst = failure,
+                }
+            }
+            if !found.is_empty() {
+                return Ok(found);
+            }
+        }
+        Err(worst)
     }
 
     /// The targets of a name's SRV records.
@@ -75,23 +88,52 @@ impl Dns {
     /// # Errors
     /// As for [`Self::addresses`].
     pub async fn services(&self, name: &str) -> Result<Vec<Endpoint>, Failure> {
-        let answer = self.resolver.srv_lookup(self.query_name(name)).await.map_err(|error| failure(&error))?;
-        let mut targets = Vec::new();
-        for record in answer.answers() {
-            if let RData::SRV(srv) = &record.data {
-                let target = srv.target.to_ascii();
-                let host = target.parse().map_err(|error| Failure::Nonsense(format!("the SRV record of {name}: {error}")))?;
-                targets.push(Endpoint { host, port: srv.port });
+        let mut worst = Failure::NoSuchHost;
+        for name in self.full_names(name) {
+            let records = match self.records(&name, RecordType::SRV).await {
+                Ok(records) => records,
+                Err(Failure::NoSuchHost) => continue,
+                Err(failure) => {
+                    worst = failure;
+                    continue;
+                }
+            };
+            let mut targets = Vec::new();
+            for record in records {
+                if let RData::SRV(srv) = record {
+                    let host = srv.target.to_ascii().parse();
+                    let host = host.map_err(|error| Failure::Nonsense(format!("the SRV record of {name}: {error}")))?;
+                    targets.push(Endpoint { host, port: srv.port });
+                }
+            }
+            targets.sort();
+            targets.dedup();
+            if !targets.is_empty() {
+                return Ok(targets);
             }
         }
-        targets.sort();
-        targets.dedup();
-        if targets.is_empty() { Err(Failure::NoSuchHost) } else { Ok(targets) }
+        Err(worst)
     }
 
-    /// With `ndots:5` a full name would first be tried behind every search domain.
-    fn query_name(&self, name: &str) -> String {
-        if name.ends_with(&format!(".svc.{}", self.cluster_domain)) { format!("{name}.") } else { name.to_owned() }
+    async fn records(&self, name: &str, kind: RecordType) -> Result<Vec<RData>, Failure> {
+        let answer = self.resolver.lookup(name, kind).await.map_err(|error| failure(&error))?;
+        Ok(answer.answers().iter().map(|record| record.data.clone()).collect())
+    }
+
+    /// The names to try, in order, each whole: the crate would keep the last failure of several
+    /// names only, and a name that exists nowhere is a proof.
+    fn full_names(&self, name: &str) -> Vec<String> {
+        let itself = format!("{name}.");
+        // With `ndots:5` a full name would first be tried behind every search domain.
+        if name.ends_with(&format!(".svc.{}", self.cluster_domain)) {
+            return vec![itself];
+        }
+        let searched = self.search.iter().map(|domain| format!("{name}.{domain}."));
+        if name.matches('.').count() >= self.ndots {
+            [itself].into_iter().chain(searched).collect()
+        } else {
+            searched.chain([itself]).collect()
+        }
     }
 }
 
@@ -125,7 +167,7 @@ mod tests {
         Ok(found.iter().map(ToString::to_string).collect())
     }
 
-    fn services(dns: &Dns, name: &str) -> Result<Vec<String>, Failure> {
+    fn services_of(dns: &Dns, name: &str) -> Result<Vec<String>, Failure> {
         let found = testbed::runtime().block_on(dns.services(name))?;
         Ok(found.iter().map(ToString::to_string).collect())
     }
@@ -190,15 +232,26 @@ mod tests {
         let targets = ["sentinel-1", "sentinel-0", "sentinel-0"];
         let services = targets.map(|pod| (format!("{pod}.sentinel.demo.svc.cluster.local"), 26379)).to_vec();
         server.zone.set("sentinel.demo.svc.cluster.local", Answer { services, ..Answer::default() });
-        let found = services_of(&dns);
+        let found = services_of(&dns, "sentinel.demo.svc.cluster.local").unwrap();
         assert_eq!(
             found,
             ["sentinel-0.sentinel.demo.svc.cluster.local:26379", "sentinel-1.sentinel.demo.svc.cluster.local:26379"]
         );
     }
 
-    fn services_of(dns: &Dns) -> Vec<String> {
-        services(dns, "sentinel.demo.svc.cluster.local").unwrap()
+    #[test]
+    fn that_there_is_no_such_host_takes_both_families_and_every_name_that_was_tried() {
+        let (server, dns) = served();
+        let half = |kind| Answer { fault: Some(Fault::ServFailFor(kind)), ..Answer::default() };
+        for kind in ["A", "AAAA"] {
+            server.zone.set(NAME, half(kind));
+            assert!(matches!(addresses(&dns, NAME), Err(Failure::Unreachable(_))), "{kind}");
+        }
+        server.zone.set("redis-0.redis.demo.svc.cluster.local", half("A"));
+        assert!(matches!(addresses(&dns, "redis-0.redis"), Err(Failure::Unreachable(_))), "the first of four names");
+        server.zone.address("redis-0.redis.cluster.local", "192.0.2.1".parse::<IpAddr>().unwrap());
+        assert_eq!(addresses(&dns, "redis-0.redis").unwrap(), ["192.0.2.1"]);
+        assert_eq!(services_of(&dns, "redis-0.redis"), Err(Failure::NoSuchHost));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use hyper_rustls::{FixedServerNameResolver, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
-use k8s_openapi::api::core::v1::Pod as ApiPod;
+use k8s_openapi::api::core::v1::{Pod as ApiPod, PodStatus};
 use kube::api::{ListParams, ObjectMeta, Patch as Body, PatchParams, PostParams, WatchEvent, WatchParams};
 use kube::client::ConfigExt;
 use kube::{Api, Client, Config, Error};
@@ -128,10 +128,9 @@ fn client(config: &Config) -> Result<Client> {
         Some(name) => tls.with_server_name_resolver(FixedServerNameResolver::new(name.clone().try_into()?)),
         None => tls,
     };
-    let speaks_http2 = config.cluster_url.scheme_str() == Some("https");
-    let connector = if speaks_http2 { tls.enable_http2().wrap_connector(tcp) } else { tls.enable_http1().wrap_connector(tcp) };
+    // HTTP/2 where the server offers it; a proxy in front may not.
+    let connector = tls.enable_http1().enable_http2().wrap_connector(tcp);
     let http = hyper_util::client::legacy::Builder::new(TokioExecutor::new())
-        .http2_only(speaks_http2)
         .timer(TokioTimer::new())
         .http2_keep_alive_interval(KEEP_ALIVE)
         .http2_keep_alive_timeout(KEEP_ALIVE)
@@ -293,7 +292,9 @@ fn read_record(lease: &Lease) -> Result<Record, Failure> {
 fn read_pod(pod: &ApiPod, scheme: &Scheme) -> Option<Pod> {
     let meta = &pod.metadata;
     let status = pod.status.as_ref();
-    let ips = status.and_then(|status| status.pod_ips.as_ref()).into_iter().flatten();
+    // A pod that has ended keeps its address in its status, where it may be another's by now.
+    let runs = |status: &&PodStatus| !matches!(status.phase.as_deref(), Some("Failed" | "Succeeded"));
+    let ips = status.filter(runs).and_then(|status| status.pod_ips.as_ref()).into_iter().flatten();
     Some(Pod {
         name: meta.name.as_ref()?.parse().ok()?,
         version: meta.resource_version.clone()?,
@@ -311,6 +312,9 @@ fn refusal(error: &Error, verb: &str) -> Refusal {
             409 => Refusal::Conflict,
             401 => Refusal::Failed(Failure::NotAllowed("the API server does not accept the service account's token".to_owned())),
             403 => Refusal::Failed(Failure::NotAllowed(format!("the Role must allow `{verb}`: {}", status.message))),
+            400 | 422 => {
+                Refusal::Failed(Failure::NotAllowed(format!("the API server takes no such request: {}", status.message)))
+            }
             _ => Refusal::Failed(Failure::Unreachable(format!("the API server answered {}: {}", status.code, status.message))),
         },
         other => Refusal::Failed(Failure::Unreachable(format!("the API server: {}", chain(other)))),

@@ -141,9 +141,15 @@ fn write(connection: &mut Connection, number: u64) -> bool {
 }
 
 /// The acknowledged numbers that a server does not have.
-pub fn missing(connection: &mut Connection, report: &Report) -> Vec<u64> {
-    let is_missing =
-        |number: &u64| ask(connection, &["EXISTS", &format!("key-{number}")]).is_ok_and(|found| found == Value::Int(0));
-    let mut is_missing = is_missing;
-    report.acknowledged.iter().copied().filter(|number| is_missing(number)).collect()
+///
+/// # Errors
+/// It could not be asked for all of them.
+pub fn missing(connection: &mut Connection, report: &Report) -> Result<Vec<u64>, RedisError> {
+    let mut missing = Vec::new();
+    for number in &report.acknowledged {
+        if ask(connection, &["EXISTS", &format!("key-{number}")])? == Value::Int(0) {
+            missing.push(*number);
+        }
+    }
+    Ok(missing)
 }

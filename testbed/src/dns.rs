@@ -34,6 +34,8 @@ pub struct Answer {
 pub enum Fault {
     /// The server says that it failed.
     ServFail,
+    /// The same for questions of one kind, such as `AAAA`.
+    ServFailFor(&'static str),
     /// The server says nothing.
     Silence,
     /// The answer does not fit into a datagram: it must be asked for by TCP.
@@ -109,6 +111,9 @@ impl RequestHandler for Zone {
             None => metadata.response_code = ResponseCode::NXDomain,
             Some(Answer { fault: Some(Fault::Silence), .. }) => return unanswered(request),
             Some(Answer { fault: Some(Fault::ServFail), .. }) => metadata.response_code = ResponseCode::ServFail,
+            Some(Answer { fault: Some(Fault::ServFailFor(kind)), .. }) if info.query.query_type().to_string() == *kind => {
+                metadata.response_code = ResponseCode::ServFail;
+            }
             Some(Answer { fault: Some(Fault::Truncated), .. }) if info.protocol == Protocol::Udp => metadata.truncation = true,
             Some(Answer { ips, services, .. }) => {
                 let owner = Name::from(info.query.name());

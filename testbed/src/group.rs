@@ -10,11 +10,11 @@ use redis::{Connection, RedisError, Value};
 use serde_json::Value as Json;
 
 use crate::authority::{Authority, Issued};
-use crate::client::{ask, connect, connect_by_tls, text};
+use crate::client::{Writer, ask, connect, connect_by_tls, master_by_sentinel, text};
 use crate::control_plane::{ControlPlane, Namespace, PORT};
 use crate::dns::{Answer, NameServer};
 use crate::process::Process;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{EXTRA_CONFIG, Sandbox};
 use crate::subnet::Subnet;
 use crate::{repository, wait_for};
 
@@ -149,6 +149,10 @@ impl Bed {
         let mut sandbox =
             Sandbox::new(pod, ip, &self.dns.resolv_conf(self.namespace_name())).with_env("POD_NAMESPACE", self.namespace_name());
         sandbox.put_program(&self.ordain, "ordain");
+        if pod.starts_with("sentinel") {
+            // After a split vote Sentinel waits for twice this before it tries again.
+            sandbox.append(EXTRA_CONFIG, "sentinel failover-timeout redis 5000\n");
+        }
         for variable in template["spec"]["containers"][0]["env"].as_array().into_iter().flatten() {
             // The rest comes from fields of the pod, which the sandbox sets.
             if let (Some(name), Some(value)) = (variable["name"].as_str(), variable["value"].as_str()) {
@@ -285,6 +289,16 @@ impl Bed {
             [role, ..] => role.to_owned(),
             [] => String::new(),
         }
+    }
+
+    /// A client that writes to whomever the Sentinels name.
+    pub fn writer(&self) -> Writer {
+        let pods = REDIS.map(|pod| (self.announced(pod), self.ip(pod)));
+        let sentinels = SENTINELS.map(|pod| self.ip(pod));
+        Writer::start(move || {
+            let named = sentinels.iter().find_map(|ip| master_by_sentinel(*ip, "redis"))?;
+            pods.iter().find(|(host, _)| *host == named).map(|(_, ip)| *ip)
+        })
     }
 
     /// Waits until one pod is the master and the others are its replicas with their links up.

@@ -41,7 +41,7 @@ impl Process {
 
     /// Sends a signal by its name, such as `STOP`.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status();
+        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.id())]).status();
         assert!(sent.is_ok_and(|status| status.success()), "cannot send {name} to {}", self.name);
     }
 

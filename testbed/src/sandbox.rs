@@ -19,6 +19,9 @@ pub struct Sandbox {
     env: BTreeMap<String, String>,
 }
 
+/// What the testbed adds to every server's file.
+pub const EXTRA_CONFIG: &str = "/etc/ordain-extra.conf";
+
 /// Where the server under test lies in a sandbox: under the names that the manifests use.
 const SERVERS: &str = "opt/servers";
 
@@ -51,8 +54,8 @@ impl Sandbox {
         };
         sandbox.write("etc/resolv.conf", resolv_conf);
         // All pods share one network here: each server is told to listen on its pod's address only.
-        sandbox.write("etc/ordain-extra.conf", &format!("bind {ip}\n"));
-        sandbox.with_env("ORDAIN_EXTRA_CONFIG", "/etc/ordain-extra.conf")
+        sandbox.write(EXTRA_CONFIG, &format!("bind {ip}\n"));
+        sandbox.with_env("ORDAIN_EXTRA_CONFIG", EXTRA_CONFIG)
     }
 
     /// Sets a variable for everything that runs in it.
@@ -71,6 +74,11 @@ impl Sandbox {
         let path = self.path(inside);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
         std::fs::write(&path, text).expect("a file");
+    }
+
+    /// Appends to a file.
+    pub fn append(&self, inside: &str, text: &str) {
+        self.write(inside, &(self.read(inside) + text));
     }
 
     /// Reads a file.

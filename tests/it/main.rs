@@ -8,12 +8,17 @@ mod seen;
 mod sentinels;
 mod tls;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
-/// The program under test.
+/// The program under test: what `ORDAIN` names, such as the release build, else what cargo built.
 fn ordain() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_ordain"))
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let named = std::env::var_os("ORDAIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_ordain").into());
+        std::path::absolute(named).expect("an absolute path")
+    })
 }
 
 /// How long a group may take to come up, on a busy machine with two cores.

@@ -43,8 +43,8 @@ fn the_role_allows_what_ordain_does_and_nothing_else() {
     let mut bed = Bed::on_kubernetes(ordain());
     bed.make("redis-0");
     let namespace = bed.namespace.as_ref().unwrap();
-    let user = format!("system:serviceaccount:{}:redis", namespace.name);
-    let can = |verb: &str, resource: &str| {
+    let can = |account: &str, verb: &str, resource: &str| {
+        let user = format!("system:serviceaccount:{}:{account}", namespace.name);
         // kubectl exits with 1 for a no.
         namespace.plane.kubectl(&["auth", "can-i", verb, resource, "-n", &namespace.name, "--as", &user], "").is_ok()
     };
@@ -52,7 +52,10 @@ fn the_role_allows_what_ordain_does_and_nothing_else() {
     for resource in ["leases", "pods", "secrets", "configmaps", "services", "statefulsets.apps"] {
         for verb in ["get", "list", "watch", "create", "update", "patch", "delete"] {
             let wanted = allowed.iter().any(|(name, verbs)| *name == resource && verbs.contains(&verb));
-            assert_eq!(can(verb, resource), wanted, "{verb} {resource}");
+            assert_eq!(can("redis", verb, resource), wanted, "{verb} {resource}");
         }
+    }
+    for (resource, verbs) in allowed {
+        assert!(verbs.iter().all(|verb| can("sentinel", verb, resource)), "the Sentinels' account: {resource}");
     }
 }

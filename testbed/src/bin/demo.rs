@@ -4,9 +4,9 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use testbed::client::{Writer, missing};
+use testbed::client::missing;
 use testbed::control_plane::assets;
-use testbed::group::{Bed, REDIS, SENTINELS};
+use testbed::group::{Bed, REDIS};
 use testbed::{repository, server_binary, wait_for};
 
 const UP: Duration = Duration::from_secs(60);
@@ -37,12 +37,7 @@ fn main() -> ExitCode {
         show_labels(&bed, started);
     }
 
-    let pods: Vec<_> = REDIS.map(|pod| (bed.announced(pod), bed.ip(pod))).into();
-    let sentinels = SENTINELS.map(|pod| bed.ip(pod));
-    let writer = Writer::start(move || {
-        let named = sentinels.iter().find_map(|ip| testbed::client::master_by_sentinel(*ip, "redis"))?;
-        pods.iter().find(|(host, _)| *host == named).map(|(_, ip)| *ip)
-    });
+    let writer = bed.writer();
     // Something to lose.
     wait_for("the first writes", UP, || (writer.acknowledged() > 100).then_some(()));
     println!("{}  a client has written {} keys", since(started), writer.acknowledged());
@@ -68,7 +63,7 @@ fn main() -> ExitCode {
     bed.wait_for_master(promoted, UP);
     println!("{}  redis-0 is back, and follows {promoted}", since(started));
     let report = writer.stop();
-    let lost = bed.connect(promoted).map(|mut connection| missing(&mut connection, &report));
+    let lost = bed.connect(promoted).and_then(|mut connection| missing(&mut connection, &report));
     let Ok(lost) = lost else {
         eprintln!("error: {promoted} does not answer at the end");
         return ExitCode::FAILURE;
