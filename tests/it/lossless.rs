@@ -2,17 +2,18 @@
 //! the running server as it went in, also after the server has rewritten its file and restarted,
 //! or is refused before anything is written.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::net::IpAddr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use redis::{Cmd, Connection, Value};
 use tempfile::TempDir;
-use testbed::client::{connect, text};
+use testbed::client::connect;
 use testbed::dns::NameServer;
 use testbed::process::Process;
 use testbed::subnet::Subnet;
@@ -20,7 +21,7 @@ use testbed::{server_binary, wait_for};
 
 use crate::{UP, ordain};
 
-/// A server's own rule, that no test can bend: a path's part is at most this long.
+/// The file system's own rule is 255; this leaves room.
 const NAME_MAX: usize = 200;
 
 fn any_bytes(length: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u8>> {
@@ -30,8 +31,18 @@ fn any_bytes(length: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn path_part() -> impl Strategy<Value = Vec<u8>> {
-    any_bytes(1..NAME_MAX)
-        .prop_map(|bytes| bytes.into_iter().map(|byte| if matches!(byte, 0 | b'/') { b'_' } else { byte }).collect())
+    any_bytes(1..NAME_MAX).prop_map(|bytes| {
+        let part: Vec<u8> = bytes.into_iter().map(|byte| if matches!(byte, 0 | b'/') { b'_' } else { byte }).collect();
+        if matches!(&part[..], b"." | b"..") { b"_".to_vec() } else { part }
+    })
+}
+
+/// Bytes that Sentinel keeps when it rewrites its file.
+fn kept_by_sentinel(length: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(
+        prop_oneof![b'!'..=b'~', 0x80u8..].prop_filter("no quote, no slash", |byte| !b"\"'/".contains(byte)),
+        length,
+    )
 }
 
 proptest! {
@@ -44,24 +55,31 @@ proptest! {
 
     #[test]
     fn sentinel_uses_the_password_that_was_written(password in any_bytes(1..60)) {
-        sentinel_round_trip(&password)?;
+        sentinel_round_trip(&password, b"bin")?;
     }
 
     #[test]
-    fn sentinel_uses_every_password_that_is_not_refused(password in prop::collection::vec(prop_oneof![b'!'..=b'~', 0x80u8..], 1..60)) {
-        sentinel_round_trip(&password)?;
+    fn sentinel_keeps_every_password_and_path_that_is_not_refused(password in kept_by_sentinel(1..60), folder in kept_by_sentinel(3..60)) {
+        sentinel_round_trip(&password, &folder)?;
+    }
+
+    #[test]
+    fn sentinel_reads_back_the_path_of_its_hook(folder in path_part()) {
+        sentinel_round_trip(b"secret", &folder)?;
     }
 }
 
 /// Files and addresses of one case.
 struct Case {
     folder: TempDir,
+    /// Where ordain and its hook lie.
+    programs: PathBuf,
     subnet: Subnet,
     _dns: NameServer,
 }
 
 impl Case {
-    fn new(password: &[u8]) -> Self {
+    fn new(password: &[u8], programs: &[u8]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let subnet = Subnet::take();
         std::fs::write(folder.path().join("password"), password).unwrap();
@@ -69,9 +87,11 @@ impl Case {
         let dns = NameServer::start(&subnet);
         dns.zone.address("redis-0.redis-headless", subnet.host(10));
         std::fs::write(folder.path().join("resolv.conf"), dns.resolv_conf("demo")).unwrap();
-        std::fs::copy(ordain(), folder.path().join("ordain")).unwrap();
-        std::fs::copy(ordain(), folder.path().join("on-failover")).unwrap();
-        Self { folder, subnet, _dns: dns }
+        let programs = folder.path().join(OsString::from_vec(programs.to_vec()));
+        std::fs::create_dir_all(&programs).unwrap();
+        std::fs::copy(ordain(), programs.join("ordain")).unwrap();
+        std::fs::copy(ordain(), programs.join("on-failover")).unwrap();
+        Self { folder, programs, subnet, _dns: dns }
     }
 
     fn ip(&self) -> IpAddr {
@@ -80,7 +100,7 @@ impl Case {
 
     fn genconf(&self, arguments: &[&str], output: &str) -> Command {
         let at = |name: &str| self.folder.path().join(name);
-        let mut command = Command::new(at("ordain"));
+        let mut command = Command::new(self.programs.join("ordain"));
         command.env_clear().args(arguments).args(["--no-kubernetes", "--announce", "ip", "--pod-ip"]).arg(self.ip().to_string());
         command.arg("--password-file").arg(at("password")).arg("--resolv-conf").arg(at("resolv.conf"));
         command.arg("--extra-config").arg(at("extra")).arg("--output").arg(at(output));
@@ -100,7 +120,10 @@ fn is_refused(output: &Output, file: &Path) -> Result<bool, TestCaseError> {
     match output.status.code() {
         Some(0) => Ok(false),
         Some(2) => {
-            prop_assert!(stderr.contains("password holds") || stderr.contains("is empty"), "{stderr}");
+            prop_assert!(
+                stderr.contains("the hook's path holds") || stderr.contains("password holds") || stderr.contains("is empty"),
+                "{stderr}"
+            );
             prop_assert!(!file.exists(), "nothing is written");
             Ok(true)
         }
@@ -117,7 +140,7 @@ fn without_line_end(password: &[u8]) -> &[u8] {
 }
 
 fn redis_round_trip(password: &[u8], user: &[u8], folder: &[u8]) -> Result<(), TestCaseError> {
-    let case = Case::new(password);
+    let case = Case::new(password, b"bin");
     let data = case.folder.path().join(OsString::from_vec(folder.to_vec()));
     std::fs::create_dir_all(&data).unwrap();
     let user_argument: Vec<u8> = user.iter().copied().filter(|byte| *byte != 0).collect();
@@ -150,8 +173,8 @@ fn redis_round_trip(password: &[u8], user: &[u8], folder: &[u8]) -> Result<(), T
 
 /// Sentinel has no command that shows its password: it is the right one if Sentinel gets through to
 /// a Redis that wants it, and is let in by it itself.
-fn sentinel_round_trip(password: &[u8]) -> Result<(), TestCaseError> {
-    let case = Case::new(password);
+fn sentinel_round_trip(password: &[u8], programs: &[u8]) -> Result<(), TestCaseError> {
+    let case = Case::new(password, programs);
     let redis = case
         .genconf(&["genconf-redis", "--pod-name", "redis-0", "--replicas", "1"], "redis.conf")
         .arg("--data-dir")
@@ -168,7 +191,11 @@ fn sentinel_round_trip(password: &[u8]) -> Result<(), TestCaseError> {
     let mut genconf = case.genconf(&["genconf-sentinel", "--pod-name", "sentinel-0", "--group", "redis"], "sentinel.conf");
     genconf.args(["--sentinel-count", "1", "--replicas", "1", "--service", "redis-headless"]);
     genconf.arg("--sentinel-password-file").arg(case.folder.path().join("password"));
-    let bare = !secret.iter().any(|byte| byte.is_ascii_whitespace() || matches!(byte, 0x0b | b'"' | b'\''));
+    let hook = case.programs.join("on-failover");
+    let bare = !secret
+        .iter()
+        .chain(hook.as_os_str().as_bytes())
+        .any(|byte| byte.is_ascii_whitespace() || matches!(byte, 0x0b | b'"' | b'\''));
     if is_refused(&genconf.output().unwrap(), &case.folder.path().join("sentinel.conf"))? {
         prop_assert!(!bare, "only what Sentinel cannot keep is refused");
         return Ok(());
@@ -177,12 +204,12 @@ fn sentinel_round_trip(password: &[u8]) -> Result<(), TestCaseError> {
         let mut sentinel = case.start("sentinel", &["--sentinel"]);
         let mut connection = ready(&case, &mut sentinel, 26379, Some(secret));
         // Its first INFO tells the run id of the Redis: it has got through.
-        wait_for(&format!("Sentinel to get through {round}"), UP, || {
-            let master: Value = Cmd::new().arg("SENTINEL").arg("MASTER").arg("redis").query(&mut connection).unwrap();
-            let fields = text(&master);
-            let run_id = fields.lines().skip_while(|line| *line != "runid").nth(1).unwrap_or_default();
-            (!run_id.is_empty()).then_some(())
+        let master = wait_for(&format!("Sentinel to get through {round}"), UP, || {
+            let master: HashMap<String, Vec<u8>> =
+                Cmd::new().arg("SENTINEL").arg("MASTER").arg("redis").query(&mut connection).unwrap();
+            (!master["runid"].is_empty()).then_some(master)
         });
+        prop_assert_eq!(&master["client-reconfig-script"][..], hook.as_os_str().as_bytes(), "{}", round);
         Cmd::new().arg("SENTINEL").arg("FLUSHCONFIG").exec(&mut connection).unwrap();
         sentinel.kill();
     }
