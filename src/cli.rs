@@ -238,12 +238,13 @@ pub struct Secrets {
     #[arg(long, env = "ORDAIN_SENTINEL_USER")]
     pub sentinel_user: Option<OsString>,
     #[command(flatten)]
-    pub tls: Tls,
+    pub tls: Certificates,
 }
 
 /// TLS, by all three files or none.
+#[allow(clippy::struct_field_names, reason = "the flags are called so")]
 #[derive(Debug, Args)]
-pub struct Tls {
+pub struct Certificates {
     /// The certificates of the authorities to trust, in PEM
     #[arg(long, env = "ORDAIN_TLS_CA", requires_all = ["tls_cert", "tls_key"])]
     pub tls_ca: Option<PathBuf>,
@@ -255,7 +256,7 @@ pub struct Tls {
     pub tls_key: Option<PathBuf>,
 }
 
-impl Tls {
+impl Certificates {
     /// The three files, where TLS is spoken.
     pub fn files(&self) -> Option<TlsFiles<'_>> {
         let Self { tls_ca, tls_cert, tls_key } = self;

@@ -85,7 +85,7 @@ async fn tell(command: Command, deadline: Instant) -> Result<Then> {
     match command {
         Command::GenconfRedis(args) => genconf_redis::run(args, deadline).await,
         Command::GenconfSentinel(args) => genconf_sentinel::run(args, deadline).await,
-        Command::OnFailover(args) => on_failover::run(args, deadline).await,
+        Command::OnFailover(args) => Box::pin(on_failover::run(args, deadline)).await,
         Command::Install(args) => install::run(&args),
     }
 }

@@ -62,9 +62,13 @@ pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
     };
     // While Sentinel and the new master are asked, the API server is, too: the pods as its cache
     // has them, for whatever is done with them is done under the version that was listed.
-    let record = in_time(async { Ok(cluster.record(group).await) });
-    let pods = in_time(async { Ok(cluster.pods_lately(&hook.subject.selector, &hook.subject.scheme).await) });
-    let (watch, record, pods) = tokio::join!(verify, record, pods);
+    let early = async {
+        // One after the other: side by side each would make a connection of its own.
+        let record = in_time(async { Ok(cluster.record(group).await) }).await;
+        let pods = in_time(async { Ok(cluster.pods_lately(&hook.subject.selector, &hook.subject.scheme).await) }).await;
+        (record, pods)
+    };
+    let (watch, (record, pods)) = tokio::join!(verify, early);
     let watch = watch?;
     let record = record.unwrap_or_else(|failure| Err(Refusal::Failed(failure)));
     let pods = pods.ok().and_then(Result::ok).unwrap_or_default();

@@ -201,7 +201,7 @@ impl Cluster {
         {
             return;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Lists the group's pods as they are now, with what `scheme` says of each. Right after a write

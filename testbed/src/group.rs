@@ -14,7 +14,7 @@ use crate::client::{Writer, ask, connect, connect_by_tls, master_by_sentinel, te
 use crate::control_plane::{ControlPlane, Namespace, PORT};
 use crate::dns::{Answer, NameServer};
 use crate::process::Process;
-use crate::sandbox::{EXTRA_CONFIG, Sandbox};
+use crate::sandbox::{Container, EXTRA_CONFIG, Sandbox};
 use crate::subnet::Subnet;
 use crate::{repository, wait_for};
 
@@ -138,7 +138,7 @@ impl Bed {
         }
     }
 
-    /// Makes a pod: its object, its names, its root with ordain installed by its initContainers.
+    /// Makes a pod: its object, its names, its volumes, and what its initContainers do.
     pub fn make(&mut self, pod: &str) {
         let template = template(pod);
         let ip = self.ip(pod);
@@ -146,21 +146,11 @@ impl Bed {
             namespace.make_pod(pod, &template, ip);
         }
         self.dns.zone.address(&self.host_name(pod), ip);
-        let mut sandbox =
-            Sandbox::new(pod, ip, &self.dns.resolv_conf(self.namespace_name())).with_env("POD_NAMESPACE", self.namespace_name());
+        let mut sandbox = Sandbox::new(pod, ip, &self.dns.resolv_conf(self.namespace_name()));
         sandbox.put_program(&self.ordain, "ordain");
         if pod.starts_with("sentinel") {
             // After a split vote Sentinel waits for twice this before it tries again.
             sandbox.append(EXTRA_CONFIG, "sentinel failover-timeout redis 5000\n");
-        }
-        for variable in template["spec"]["containers"][0]["env"].as_array().into_iter().flatten() {
-            // The rest comes from fields of the pod, which the sandbox sets.
-            if let (Some(name), Some(value)) = (variable["name"].as_str(), variable["value"].as_str()) {
-                sandbox = sandbox.with_env(name, value);
-            }
-        }
-        for (key, value) in &self.env {
-            sandbox = sandbox.with_env(key, value);
         }
         if let Some(password) = &self.password {
             sandbox.write(PASSWORD_FILE, &format!("{password}\n"));
@@ -171,21 +161,31 @@ impl Bed {
             sandbox.write("run/tls/tls.crt", &issued.cert);
             sandbox.write("run/tls/tls.key", &issued.key);
         }
+
+        let spec = &template["spec"];
+        let fields = BTreeMap::from([
+            ("metadata.name", pod.to_owned()),
+            ("metadata.namespace", self.namespace_name().to_owned()),
+            ("status.podIP", ip.to_string()),
+        ]);
+        let mut main = Container::read(&spec["containers"][0], spec, &fields);
+        main.env.insert("ORDAIN_EXTRA_CONFIG".into(), EXTRA_CONFIG.into());
+        main.env.extend(self.env.clone());
         if let Some(namespace) = &self.namespace {
-            let account = template["spec"]["serviceAccountName"].as_str().expect("a service account");
+            let account = spec["serviceAccountName"].as_str().expect("a service account");
             let folder = "var/run/secrets/kubernetes.io/serviceaccount";
             sandbox.write(&format!("{folder}/token"), &namespace.token(account));
             sandbox.write(&format!("{folder}/ca.crt"), &namespace.ca());
             sandbox.write(&format!("{folder}/namespace"), &namespace.name);
-            sandbox = sandbox
-                .with_env("KUBERNETES_SERVICE_HOST", &namespace.plane.address.to_string())
-                .with_env("KUBERNETES_SERVICE_PORT", &PORT.to_string());
+            main.env.insert("KUBERNETES_SERVICE_HOST".into(), namespace.plane.address.to_string());
+            main.env.insert("KUBERNETES_SERVICE_PORT".into(), PORT.to_string());
         }
-        for container in template["spec"]["initContainers"].as_array().into_iter().flatten() {
+        sandbox.set_main(main);
+        for container in spec["initContainers"].as_array().into_iter().flatten() {
             // The image of ordain has the program at its root, and starts it.
             let mut command = vec!["/ordain"];
             command.extend(words(&container["args"]));
-            let output = sandbox.run(&command);
+            let output = sandbox.run_in(&Container::read(container, spec, &fields), &command);
             assert!(output.status.success(), "{pod}: {}", String::from_utf8_lossy(&output.stderr));
         }
         self.sandboxes.insert(pod.to_owned(), sandbox);

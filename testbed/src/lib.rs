@@ -7,7 +7,7 @@
 //! - [`sandbox`]: a pod without a node: its own root, name and address.
 //! - [`control_plane`]: etcd and kube-apiserver, one for all tests of a run.
 //! - [`group`]: three Redis pods and three Sentinels, as the manifests say.
-//! - [`authority`]: certificates.
+//! - [`authority`]: whoever issues the certificates of a test.
 //! - [`black_hole`]: an address that neither answers nor refuses.
 //! - [`client`]: a client that writes numbered keys and remembers what was acknowledged.
 //! - [`label_watch`]: every state of the labels in between.

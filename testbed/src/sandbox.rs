@@ -1,72 +1,122 @@
-//! A pod without a node: a root of its own, where volumes are folders and `/etc/resolv.conf` names
-//! the testbed's name server. Containers of one pod share it.
+//! A pod without a node: a root of its own, its volumes, and its containers as processes that see
+//! what their spec says and nothing else.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
 use std::net::IpAddr;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use serde_json::Value as Json;
 use tempfile::TempDir;
 
 use crate::process::Process;
 use crate::server_binary;
 
-/// A pod's root and environment.
-#[derive(Debug)]
-pub struct Sandbox {
-    name: String,
-    root: TempDir,
-    env: BTreeMap<String, String>,
-}
-
 /// What the testbed adds to every server's file.
 pub const EXTRA_CONFIG: &str = "/etc/ordain-extra.conf";
 
-/// Where the server under test lies in a sandbox: under the names that the manifests use.
+/// Where the server under test lies in a sandbox: under the name that the manifests use.
 const SERVERS: &str = "opt/servers";
 
+/// A pod's root, volumes and main container.
+#[derive(Debug)]
+pub struct Sandbox {
+    name: String,
+    folder: TempDir,
+    main: Container,
+}
+
+/// A container as its spec says.
+#[derive(Debug, Clone, Default)]
+pub struct Container {
+    /// Its variables.
+    pub env: BTreeMap<String, String>,
+    /// Volumes and where they are mounted.
+    mounts: Vec<(String, String)>,
+    /// The user and group that it runs as.
+    user: u64,
+    is_read_only: bool,
+}
+
+impl Container {
+    /// Reads a container's spec; variables that come from fields of the pod are resolved.
+    pub fn read(spec: &Json, pod_spec: &Json, fields: &BTreeMap<&str, String>) -> Self {
+        let list = |value: &Json| value.as_array().cloned().unwrap_or_default();
+        let text = |value: &Json| value.as_str().map(str::to_owned);
+        let mut env = BTreeMap::new();
+        for variable in list(&spec["env"]) {
+            let field = || fields.get(variable["valueFrom"]["fieldRef"]["fieldPath"].as_str()?).cloned();
+            let value = text(&variable["value"]).or_else(field).expect("a variable's value");
+            env.insert(text(&variable["name"]).expect("a variable's name"), value);
+        }
+        let mount = |mount: &Json| (text(&mount["name"]).expect("a volume"), text(&mount["mountPath"]).expect("a path"));
+        Self {
+            env,
+            mounts: list(&spec["volumeMounts"]).iter().map(mount).collect(),
+            user: pod_spec["securityContext"]["runAsUser"].as_u64().expect("runAsUser"),
+            is_read_only: spec["securityContext"]["readOnlyRootFilesystem"] == true,
+        }
+    }
+}
+
 impl Sandbox {
-    /// Makes a root with the system's programs, the server under test, and empty folders for data
-    /// and configuration.
+    /// Makes a root with the system's programs and the server under test.
     pub fn new(name: &str, ip: IpAddr, resolv_conf: &str) -> Self {
         // In memory where that is possible: a disk that several groups write to at once stalls
         // servers for longer than Sentinel's patience.
         let memory = Path::new("/dev/shm");
         let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-        let root = tempfile::Builder::new().prefix("ordain-pod-").tempdir_in(parent).expect("a temporary folder");
-        for folder in ["data", "etc/redis", "opt/ordain", "tmp", "proc", "dev", "usr", "run", SERVERS] {
-            std::fs::create_dir_all(root.path().join(folder)).expect("a folder");
+        let folder = tempfile::Builder::new().prefix("ordain-pod-").tempdir_in(parent).expect("a temporary folder");
+        let sandbox = Self { name: name.to_owned(), folder, main: Container::default() };
+        for folder in ["etc", "proc", "dev", "usr", "run", SERVERS] {
+            std::fs::create_dir_all(sandbox.root().join(folder)).expect("a folder");
         }
         for link in ["bin", "sbin", "lib", "lib64"] {
-            std::os::unix::fs::symlink(format!("usr/{link}"), root.path().join(link)).expect("a link");
+            std::os::unix::fs::symlink(format!("usr/{link}"), sandbox.root().join(link)).expect("a link");
         }
-        let server = server_binary();
-        std::fs::copy(&server, root.path().join(SERVERS).join("redis-server")).expect("the server under test");
-        let sandbox = Self {
-            name: name.to_owned(),
-            root,
-            env: BTreeMap::from([
-                ("PATH".into(), format!("/{SERVERS}:/usr/bin:/bin")),
-                ("HOSTNAME".into(), name.into()),
-                ("POD_NAME".into(), name.into()),
-                ("POD_IP".into(), ip.to_string()),
-            ]),
-        };
+        // A container's user must get in, whoever made the folder.
+        std::fs::set_permissions(sandbox.folder.path(), Permissions::from_mode(0o755)).expect("permissions");
+        std::fs::copy(server_binary(), sandbox.root().join(SERVERS).join("redis-server")).expect("the server under test");
         sandbox.write("etc/resolv.conf", resolv_conf);
         // All pods share one network here: each server is told to listen on its pod's address only.
         sandbox.write(EXTRA_CONFIG, &format!("bind {ip}\n"));
-        sandbox.with_env("ORDAIN_EXTRA_CONFIG", EXTRA_CONFIG)
+        sandbox
     }
 
-    /// Sets a variable for everything that runs in it.
-    pub fn with_env(mut self, key: &str, value: &str) -> Self {
-        self.env.insert(key.into(), value.into());
-        self
+    /// Sets the main container, and makes its volumes.
+    pub fn set_main(&mut self, container: Container) {
+        for (volume, path) in &container.mounts {
+            let folder = self.volume(volume);
+            std::fs::create_dir_all(&folder).expect("a volume");
+            // As a kubelet does for fsGroup; without root there is but one user.
+            if !is_alone() {
+                let user = u32::try_from(container.user).ok();
+                chown(&folder, user, user).expect("the volume's owner");
+            }
+            std::fs::create_dir_all(self.root().join(path.trim_start_matches('/'))).expect("a mount point");
+        }
+        self.main = container;
     }
 
-    /// A path inside, as seen from outside.
+    fn root(&self) -> PathBuf {
+        self.folder.path().join("root")
+    }
+
+    fn volume(&self, name: &str) -> PathBuf {
+        self.folder.path().join("volumes").join(name)
+    }
+
+    /// A path inside the main container, as seen from outside.
     pub fn path(&self, inside: &str) -> PathBuf {
-        self.root.path().join(inside.trim_start_matches('/'))
+        let inside = inside.trim_start_matches('/');
+        for (volume, path) in &self.main.mounts {
+            if let Some(rest) = inside.strip_prefix(path.trim_start_matches('/')) {
+                return self.volume(volume).join(rest.trim_start_matches('/'));
+            }
+        }
+        self.root().join(inside)
     }
 
     /// Writes a file.
@@ -86,40 +136,61 @@ impl Sandbox {
         std::fs::read_to_string(self.path(inside)).unwrap_or_else(|error| panic!("{inside} of {}: {error}", self.name))
     }
 
-    /// Empties a folder, as a lost volume.
+    /// Empties a volume, as if it were lost.
     pub fn empty(&self, inside: &str) {
-        let path = self.path(inside);
-        std::fs::remove_dir_all(&path).expect("a folder");
-        std::fs::create_dir(&path).expect("a folder");
+        for entry in std::fs::read_dir(self.path(inside)).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }.expect("it goes");
+        }
     }
 
-    /// Puts a program into it.
+    /// Puts a program into the root.
     pub fn put_program(&self, from: &Path, inside: &str) {
-        std::fs::copy(from, self.path(inside)).expect("a program");
+        std::fs::copy(from, self.root().join(inside)).expect("a program");
     }
 
-    /// Runs a command to its end.
+    /// Runs a command to its end, as in the main container.
     pub fn run(&self, words: &[&str]) -> Output {
-        self.command(words).output().expect("a sandbox: it needs root, or hack/isolated")
+        self.run_in(&self.main, words)
     }
 
-    /// Starts a server; its log lies in the sandbox.
+    /// Runs a command to its end, as in another container of the pod.
+    pub fn run_in(&self, container: &Container, words: &[&str]) -> Output {
+        self.command(container, words).output().expect("a sandbox: it needs root, or hack/isolated")
+    }
+
+    /// Starts the main container.
     pub fn start(&self, words: &[&str]) -> Process {
-        Process::start(&self.name, &self.path("tmp/log"), &self.command(words))
+        Process::start(&self.name, &self.folder.path().join("log"), &self.command(&self.main, words))
     }
 
-    fn command(&self, words: &[&str]) -> Command {
-        // The mounts are the sandbox's own, and gone with its last process.
+    fn command(&self, container: &Container, words: &[&str]) -> Command {
+        // The mounts are the container's own, and gone with its last process.
         const ENTER: &str = r#"
-            root=$1; shift
-            mount --rbind /usr "$root/usr" && mount --rbind /proc "$root/proc" && mount --rbind /dev "$root/dev" &&
-            exec chroot "$root" "$@"
+            set -e
+            root=$1 as=$2 read_only=$3 volumes=$4; shift 4
+            mount --bind "$root" "$root"
+            mount --rbind /usr "$root/usr"; mount --rbind /proc "$root/proc"; mount --rbind /dev "$root/dev"
+            while [ "$1" != -- ]; do mount --bind "$volumes/$1" "$root$2"; shift 2; done; shift
+            [ "$read_only" = no ] || mount -o remount,bind,ro "$root"
+            exec chroot $as "$root" "$@"
         "#;
         let mut command = Command::new("unshare");
-        command.args(["--mount", "--propagation", "private", "--", "sh", "-c", ENTER, "sandbox"]);
-        command.arg(self.root.path()).args(["/usr/bin/env", "-i"]);
-        command.args(self.env.iter().map(|(key, value)| format!("{key}={value}")));
+        command.args(["--mount", "--propagation", "private", "--", "sh", "-c", ENTER, "sandbox"]).arg(self.root());
+        let user = container.user;
+        command.arg(if is_alone() { String::new() } else { format!("--userspec={user}:{user} --groups={user}") });
+        command.arg(if container.is_read_only { "yes" } else { "no" }).arg(self.folder.path().join("volumes"));
+        command.args(container.mounts.iter().flat_map(|(volume, path)| [volume, path])).arg("--");
+        command.args(["/usr/bin/env", "-i", &format!("PATH=/{SERVERS}:/usr/bin:/bin"), &format!("HOSTNAME={}", self.name)]);
+        command.args(container.env.iter().map(|(key, value)| format!("{key}={value}")));
         command.args(words);
         command
     }
+}
+
+/// Whether this is a user namespace with one user only, as hack/isolated makes it without root:
+/// then everything runs as that one.
+fn is_alone() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.split_whitespace().nth(2) == Some("1")
 }
