@@ -12,11 +12,11 @@ use tracing::{info, warn};
 use super::Then;
 use super::labelling::label;
 use super::observe::Observer;
-use super::setting::{Council, Ground, Logins, Subject, World, own_pod};
+use super::setting::{ANSWER, Council, Ground, Logins, Subject, World, own_pod};
 use super::settle::{Settled, settle};
 use super::source::Source;
 use crate::cli::GenconfRedis;
-use crate::core::decision;
+use crate::core::decision::{self, Part};
 use crate::core::identity::{Endpoint, Group};
 use crate::core::redis_conf::{RedisConf, TEMPLATE};
 use crate::edge::files::{self, Draft};
@@ -71,31 +71,54 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
     file(Some(&announce))?;
 
     let observer = Observer { world: &world, subject: &subject, council: &council, logins: &logins };
-    let settled = settle(&observer, decision::for_redis, deadline, run.dry_run).await?;
-    info!("{me} {}", settled.why);
-    if explain {
-        eprint!("{}", settled.evidence);
+    let mut draft = draft;
+    loop {
+        let settled = settle(&observer, decision::for_redis, deadline, run.dry_run).await?;
+        info!("{me} {}", settled.why);
+        if explain {
+            eprint!("{}", settled.evidence);
+        }
+        let file = file(master_of(&subject, &settled)?.as_ref())?;
+        if run.dry_run {
+            tell_dry_run(&world, &subject, &settled, &output.display().to_string());
+            std::io::stdout().write_all(&file).context("cannot print the file")?;
+            return Ok(Then::Exit);
+        }
+        let begun = draft.take().map_or_else(|| Draft::begin(&output).or_wrong(), Ok)?;
+        begun.install(&file)?;
+        info!("wrote `{}`", output.display());
+        label_pods(&world, &subject, deadline).await?;
+        let is_about_to_lead = settled.leads && !command.is_empty();
+        if !(is_about_to_lead && is_replaced(&observer, deadline).await) {
+            return Ok(Then::from_words(command));
+        }
+        info!("{me} looks again: another was made master in the meantime");
     }
+}
 
-    let master = master_of(&subject, &settled)?;
-    let file = file(master.as_ref())?;
-    let Some(draft) = draft else {
-        tell_dry_run(&world, &subject, &settled, &output.display().to_string());
-        std::io::stdout().write_all(&file).context("cannot print the file")?;
-        return Ok(Then::Exit);
-    };
-    draft.install(&file)?;
-    info!("wrote `{}`", output.display());
-
-    if let Some(cluster) = world.cluster() {
-        let until = deadline.min(Instant::now() + LABELLING);
-        match label(cluster, &subject.group, &subject.selector, &subject.scheme, until).await {
-            Ok(labelled) => info!("{labelled}"),
-            Err(error) if error.is::<Wrong>() => return Err(error),
-            Err(error) => warn!("{me} starts without its label: {error:#}"),
+/// Looks once more right before a master starts: while this wrote and labelled, or was stopped,
+/// Sentinel may have made another.
+async fn is_replaced(observer: &Observer<'_>, deadline: Instant) -> bool {
+    loop {
+        let asked = Instant::now();
+        let evidence = observer.observe(Duration::ZERO, deadline).await;
+        // Answers that are older than any source may take were overtaken by a stop of this process.
+        if asked.elapsed() < 2 * ANSWER || Instant::now() >= deadline {
+            return matches!(decision::for_redis(&evidence).part, Part::Follow(_));
         }
     }
-    Ok(Then::from_words(command))
+}
+
+/// Labels the pods as the record says. A label that cannot be set now is set by a later run.
+async fn label_pods(world: &World, subject: &Subject, deadline: Instant) -> Result<()> {
+    let Some(cluster) = world.cluster() else { return Ok(()) };
+    let until = deadline.min(Instant::now() + LABELLING);
+    match label(cluster, &subject.group, &subject.selector, &subject.scheme, until).await {
+        Ok(labelled) => info!("{labelled}"),
+        Err(error) if error.is::<Wrong>() => return Err(error),
+        Err(error) => warn!("starts without its label: {error:#}"),
+    }
+    Ok(())
 }
 
 /// The master that this pod follows; none where it leads.

@@ -114,13 +114,13 @@ pub fn outvoted(evidence: &Evidence) -> Option<Claim> {
     let RecordSeen::Present(record) = &evidence.record else { return None };
     let living = evidence.living_masters();
     let [master] = living[..] else { return None };
-    let told: Vec<_> = evidence.watches().filter(|(_, watch)| evidence.member_at(&watch.master.host) == Some(master)).collect();
+    let told = evidence.watches().filter(|(_, watch)| evidence.member_at(&watch.master.host) == Some(master)).count();
     let holder = &record.claim.master;
-    let is_higher = told.iter().any(|(_, watch)| watch.config_epoch > record.claim.epoch);
+    let is_newest = highest_epoch(evidence) == record.claim.epoch;
     let claim = Claim { master: master.clone(), epoch: record.claim.epoch.saturating_add(1) };
     // A holder that is only silent may live as well.
     let lives_alone = master != holder && is_no_master(evidence, holder);
-    (lives_alone && !is_higher && told.len() >= evidence.majority()).then_some(claim)
+    (lives_alone && is_newest && told >= evidence.majority()).then_some(claim)
 }
 
 fn behind_the_majority(evidence: &Evidence, claim: Claim) -> Decision {
@@ -128,13 +128,14 @@ fn behind_the_majority(evidence: &Evidence, claim: Claim) -> Decision {
     Decision::follow(claim.clone(), Some(claim), why)
 }
 
-/// Whether a pod has said that it is a replica, or nothing runs there.
+/// Whether a pod has said that it is a replica, or nothing runs there: as in this pod, which asks.
 fn is_no_master(evidence: &Evidence, pod: &PodName) -> bool {
-    evidence.peers.iter().find(|peer| peer.pod == *pod).is_none_or(|peer| match &peer.heard {
+    let has_said_so = |peer: &Peer| match &peer.heard {
         Heard::Answer(role) => *role != Role::Master,
         Heard::Failed(failure) => failure.proves_nothing_runs(),
         Heard::Pending => false,
-    })
+    };
+    evidence.me.as_ref() == Some(pod) || evidence.peers.iter().any(|peer| peer.pod == *pod && has_said_so(peer))
 }
 
 /// A Sentinel's own file moves the record where it is newer, though nobody confirms it: it was

@@ -161,6 +161,8 @@ fn a_majority_that_names_the_only_living_master_outvotes_the_record_whatever_its
             Follow(claim(1, 5)),
             "two may live"
         );
+        let newest_elsewhere = evidence.clone().sentinels([calm(2, 4), calm(2, 4), calm(0, 6)]);
+        assert_eq!(newest_elsewhere.decide().0, Follow(claim(2, 7)), "past the newest claim, which names this pod");
         let newer = evidence.sentinels([calm(2, 6), calm(2, 6), calm(2, 6)]);
         assert_eq!(newer.decide(), (Follow(claim(2, 6)), Some(claim(2, 6))), "their own epoch where it is higher");
     }

@@ -167,6 +167,27 @@ fn a_named_master_waits_while_sentinel_is_failing_over_and_then_follows() {
 }
 
 #[test]
+fn a_pod_that_was_stopped_between_its_decision_and_its_start_looks_again() {
+    let mut bed = started(Bed::on_kubernetes(ordain()));
+    let written = "wrote `/etc/redis/redis.conf`";
+    // A silent peer is waited for: a second in which to stop the pod, after its decision.
+    bed.server("redis-2").signal("STOP");
+    bed.kill("redis-0");
+    bed.start("redis-0");
+    wait_for("the second decision to lead", UP, || (bed.server("redis-0").log().matches(written).count() == 2).then_some(()));
+    bed.server("redis-0").signal("STOP");
+    let program = std::fs::read_link(format!("/proc/{}/exe", bed.server("redis-0").id())).unwrap();
+    assert!(program.ends_with("ordain"), "stopped too late, as {}", program.display());
+
+    wait_for("another master", FAILED_OVER, || (bed.role("redis-1") == "master").then_some(()));
+    bed.server("redis-0").signal("CONT");
+    let follows = format!("replica of {}", bed.host_name("redis-1"));
+    wait_for("redis-0 behind it", UP, || (bed.role("redis-0") == follows).then_some(()));
+    let log = bed.server("redis-0").log();
+    assert!(log.contains("redis-0 looks again: another was made master in the meantime"), "{log}");
+}
+
+#[test]
 fn a_hook_that_runs_late_or_twice_changes_nothing() {
     let mut bed = started(Bed::on_kubernetes(ordain()).with_quick_failover());
     bed.kill("redis-0");
