@@ -49,6 +49,13 @@ pub fn server_binary() -> PathBuf {
     found.unwrap_or_else(|| panic!("{} is not on the path: run `make servers`, or set REDIS_SERVER", named.display()))
 }
 
+/// Copies a program, by a process of its own: were the copy written by this one, a child that another
+/// thread forks meanwhile would hold it open for writing, and it could not be run (`ETXTBSY`).
+pub fn copy_program(from: &Path, to: &Path) {
+    let copied = std::process::Command::new("cp").arg("--").arg(from).arg(to).status();
+    assert!(copied.is_ok_and(|status| status.success()), "cannot copy {} to {}", from.display(), to.display());
+}
+
 /// Waits until `condition` gives something, and says what it waited for where it does not come.
 /// The pause only paces the questions: every caller states its deadline.
 pub fn wait_for<T>(what: &str, deadline: Duration, mut condition: impl FnMut() -> Option<T>) -> T {

@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use tempfile::TempDir;
 
 use crate::process::Process;
-use crate::server_binary;
+use crate::{copy_program, server_binary};
 
 /// What the testbed adds to every server's file.
 pub const EXTRA_CONFIG: &str = "/etc/ordain-extra.conf";
@@ -78,7 +78,7 @@ impl Sandbox {
         }
         // A container's user must get in, whoever made the folder.
         std::fs::set_permissions(sandbox.folder.path(), Permissions::from_mode(0o755)).expect("permissions");
-        std::fs::copy(server_binary(), sandbox.root().join(SERVERS).join("redis-server")).expect("the server under test");
+        copy_program(&server_binary(), &sandbox.root().join(SERVERS).join("redis-server"));
         sandbox.write("etc/resolv.conf", resolv_conf);
         // All pods share one network here: each server is told to listen on its pod's address only.
         sandbox.write(EXTRA_CONFIG, &format!("bind {ip}\n"));
@@ -146,7 +146,7 @@ impl Sandbox {
 
     /// Puts a program into the root.
     pub fn put_program(&self, from: &Path, inside: &str) {
-        std::fs::copy(from, self.root().join(inside)).expect("a program");
+        copy_program(from, &self.root().join(inside));
     }
 
     /// Runs a command to its end, as in the main container.

@@ -17,7 +17,7 @@ use testbed::client::connect;
 use testbed::dns::NameServer;
 use testbed::process::Process;
 use testbed::subnet::Subnet;
-use testbed::{server_binary, wait_for};
+use testbed::{copy_program, server_binary, wait_for};
 
 use crate::{UP, ordain};
 
@@ -89,8 +89,8 @@ impl Case {
         std::fs::write(folder.path().join("resolv.conf"), dns.resolv_conf("demo")).unwrap();
         let programs = folder.path().join(OsString::from_vec(programs.to_vec()));
         std::fs::create_dir_all(&programs).unwrap();
-        std::fs::copy(ordain(), programs.join("ordain")).unwrap();
-        std::fs::copy(ordain(), programs.join("on-failover")).unwrap();
+        copy_program(ordain(), &programs.join("ordain"));
+        copy_program(ordain(), &programs.join("on-failover"));
         Self { folder, programs, subnet, _dns: dns }
     }
 
