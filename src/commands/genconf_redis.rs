@@ -48,7 +48,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
     };
     let logins = Logins::read(&secrets)?;
     let text = Source::read(&text, "redis.conf.tera", TEMPLATE)?;
-    let draft = if run.dry_run { None } else { Some(Draft::begin(&output).or_wrong()?) };
+    let mut draft = if run.dry_run { None } else { Some(Draft::begin(&output).or_wrong()?) };
     let world = World::open(&run, &pod).await?;
     let subject = Subject::new(&world, group, Some(me.clone()), &pod, &members, &labels)?;
     let council = Council::new(&world, &sentinels)?;
@@ -71,7 +71,6 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
     file(Some(&announce))?;
 
     let observer = Observer { world: &world, subject: &subject, council: &council, logins: &logins };
-    let mut draft = draft;
     loop {
         let settled = settle(&observer, decision::for_redis, deadline, run.dry_run).await?;
         info!("{me} {}", settled.why);
@@ -132,9 +131,7 @@ fn master_of(subject: &Subject, settled: &Settled) -> Result<Option<Endpoint>> {
 }
 
 fn tell_dry_run(world: &World, subject: &Subject, settled: &Settled, output: &str) {
-    if matches!(world.ground, Ground::Nowhere) {
-        info!("there is no cluster here: what could not be asked for is taken for absent, as on a first boot");
-    }
+    world.tell_assumptions();
     info!("would write `{output}`");
     if let Some(claim) = &settled.recorded {
         info!("would record in the Lease `{}`: {} at epoch {}", subject.group, claim.master, claim.epoch);

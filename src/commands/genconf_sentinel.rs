@@ -15,7 +15,7 @@ use tracing::info;
 
 use super::observe::{Observer, in_time};
 use super::patience::{persist, refused};
-use super::setting::{Council, Ground, Logins, Subject, World, own_pod};
+use super::setting::{Council, Logins, Subject, World, own_pod};
 use super::settle::{Settled, settle};
 use super::source::Source;
 use super::{HOOK, Then};
@@ -130,9 +130,7 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
     }
     let file = file(groups)?;
     let Some(draft) = draft else {
-        if matches!(world.ground, Ground::Nowhere) {
-            info!("there is no cluster here: what could not be asked for is taken for absent, as on a first boot");
-        }
+        world.tell_assumptions();
         info!("would write `{}`", output.display());
         std::io::stdout().write_all(&file).context("cannot print the file")?;
         return Ok(Then::Exit);

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tracing::info;
 
 use crate::cli::{Announce, Labels, Members, PodArgs, Run, Secrets, Sentinels};
 use crate::core::conf::TlsFiles;
@@ -46,8 +47,7 @@ impl World {
     pub async fn open(run: &Run, pod: &PodArgs) -> Result<Self> {
         let Run { dry_run, no_kubernetes, resolv_conf } = run;
         let access = if *no_kubernetes { None } else { Access::find().await.or_wrong()? };
-        let namespace = || pod.namespace.clone().or_else(|| access.as_ref().map(|access| access.namespace().to_owned()));
-        let namespace = namespace();
+        let namespace = pod.namespace.clone().or_else(|| access.as_ref().map(|access| access.namespace().to_owned()));
         let dns = if access.is_some() || *no_kubernetes { Some(Dns::from_resolv_conf(resolv_conf).or_wrong()?) } else { None };
         let ground = match access {
             Some(access) => {
@@ -72,6 +72,13 @@ impl World {
             }
         };
         Ok(Self { ground, namespace, dns })
+    }
+
+    /// Says in a dry run what it took for granted.
+    pub fn tell_assumptions(&self) {
+        if matches!(self.ground, Ground::Nowhere) {
+            info!("there is no cluster here: what could not be asked for is taken for absent, as on a first boot");
+        }
     }
 
     /// The cluster, where there is one.

@@ -116,7 +116,8 @@ impl Access {
     }
 }
 
-/// One connection for all requests, side by side, and no waiting for delayed ACKs.
+/// Requests side by side on one connection where the server speaks HTTP/2, and no waiting for
+/// delayed ACKs.
 fn client(config: &Config) -> Result<Client> {
     anyhow::ensure!(config.proxy_url.is_none(), "a proxy to the API server is not supported: unset proxy-url and HTTPS_PROXY");
     let mut tcp = HttpConnector::new();
