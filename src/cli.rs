@@ -33,6 +33,8 @@ pub enum Command {
     GenconfSentinel(GenconfSentinel),
     /// Sentinel's client-reconfig-script: move the record and the labels after a failover
     OnFailover(OnFailover),
+    /// Put right what differs: the record, the labels, which replicas may be promoted
+    Reconcile(Reconcile),
     /// Copy this program into a folder, as `ordain` and `on-failover`
     Install(Install),
 }
@@ -56,6 +58,9 @@ pub struct GenconfRedis {
     /// The data directory
     #[arg(long, env = "ORDAIN_DATA_DIR", default_value = "/data")]
     pub data_dir: PathBuf,
+    /// When Sentinel may promote this Redis
+    #[arg(long, env = "ORDAIN_ELECTABLE", default_value = "in-sync")]
+    pub electable: Electable,
     /// The file to write
     #[arg(long, env = "ORDAIN_OUTPUT", default_value = "/etc/redis/redis.conf")]
     pub output: PathBuf,
@@ -63,9 +68,8 @@ pub struct GenconfRedis {
     pub text: Text,
     #[command(flatten)]
     pub run: Run,
-    /// Print the evidence behind the decision
-    #[arg(long)]
-    pub explain: bool,
+    #[command(flatten)]
+    pub report: Report,
     /// How long to look before giving up with exit code 1
     #[arg(long, env = "ORDAIN_DEADLINE", default_value = "60s", value_parser = duration)]
     pub deadline: Duration,
@@ -100,9 +104,8 @@ pub struct GenconfSentinel {
     pub text: Text,
     #[command(flatten)]
     pub run: Run,
-    /// Print the evidence behind the decision
-    #[arg(long)]
-    pub explain: bool,
+    #[command(flatten)]
+    pub report: Report,
     /// How long to look before giving up with exit code 1
     #[arg(long, env = "ORDAIN_DEADLINE", default_value = "60s", value_parser = duration)]
     pub deadline: Duration,
@@ -132,6 +135,35 @@ pub struct OnFailover {
     /// What Sentinel passes: <group> <leader|observer> start <from-ip> <from-port> <to-ip> <to-port>
     #[arg(value_name = "ARGUMENT")]
     pub arguments: Vec<String>,
+}
+
+/// `reconcile`.
+#[derive(Debug, Args)]
+pub struct Reconcile {
+    /// A group; repeat or separate by commas [default: every group with a record in the namespace]
+    #[arg(long = "group", env = "ORDAIN_GROUP", value_delimiter = ',')]
+    pub groups: Vec<Group>,
+    #[command(flatten)]
+    pub pod: PodArgs,
+    #[command(flatten)]
+    pub members: Members,
+    #[command(flatten)]
+    pub sentinels: Sentinels,
+    #[command(flatten)]
+    pub labels: Labels,
+    #[command(flatten)]
+    pub secrets: Secrets,
+    #[command(flatten)]
+    pub run: Run,
+    /// Go on until SIGTERM
+    #[arg(long, conflicts_with = "assume_master")]
+    pub watch: bool,
+    /// A person's word: this pod shall lead, whatever the disks hold; what the others have and it has not is lost
+    #[arg(long, value_name = "POD")]
+    pub assume_master: Option<PodName>,
+    /// How long one pass may take before it gives up with exit code 1
+    #[arg(long, env = "ORDAIN_DEADLINE", default_value = "45s", value_parser = duration)]
+    pub deadline: Duration,
 }
 
 /// `install`.
@@ -176,6 +208,18 @@ pub struct Members {
     /// After how long Sentinel finds a silent master down
     #[arg(long, env = "ORDAIN_DOWN_AFTER", default_value = "5s", value_parser = duration)]
     pub down_after: Duration,
+    /// After how long a pod that is away is not waited for, and a master that is away is given up
+    #[arg(long, env = "ORDAIN_HOLDER_GRACE", default_value = "5m", value_parser = duration)]
+    pub holder_grace: Duration,
+}
+
+/// When Sentinel may promote a replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Electable {
+    /// Once it is in sync with its master: reconcile makes it so
+    InSync,
+    /// As soon as it runs, with whatever its disk holds: where nothing runs reconcile
+    AtStart,
 }
 
 /// What servers call themselves.
@@ -273,6 +317,26 @@ pub struct Text {
     /// A file to append as it is
     #[arg(long, env = "ORDAIN_EXTRA_CONFIG")]
     pub extra_config: Option<PathBuf>,
+}
+
+/// How a decision explains itself.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// Print the decision with all its evidence
+    #[arg(long)]
+    pub explain: bool,
+    /// How to print that: as text to stderr, or as JSON to stdout, in a dry run with the file in it
+    #[arg(short = 'o', long = "explain-as", default_value = "text", requires = "explain")]
+    pub form: Form,
+}
+
+/// How a report is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// For people
+    Text,
+    /// For programs
+    Json,
 }
 
 /// How to run.

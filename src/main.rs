@@ -5,7 +5,7 @@
 //! - [`cli`]: the command line.
 //! - [`commands`]: one file for each subcommand, telling its story: observe, decide, render,
 //!   install, label.
-//! - [`core`]: what is decided, as pure functions.
+//! - [`core`]: what is decided, as pure functions; a library, so that the model can call them.
 //! - [`edge`]: what touches the world, one outside thing a file.
 //! - [`exit`]: the exit codes.
 
@@ -21,11 +21,11 @@ use tracing_subscriber::prelude::*;
 
 mod cli;
 mod commands;
-mod core;
 mod edge;
 mod exit;
 
 use exit::Exit;
+use ordain::core;
 
 fn main() -> ExitCode {
     log_to_stderr();

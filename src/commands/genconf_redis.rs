@@ -6,19 +6,22 @@ use std::io::Write;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
 use super::Then;
+use super::begin::{Begun, begin, own_disk, prepare_disk, publish};
 use super::labelling::label;
 use super::observe::Observer;
-use super::setting::{ANSWER, Council, Ground, Logins, Subject, World, own_pod};
+use super::patience::Backoff;
+use super::report;
+use super::setting::{Council, Ground, Logins, Subject, World, own_pod};
 use super::settle::{Settled, settle};
 use super::source::Source;
-use crate::cli::GenconfRedis;
-use crate::core::decision::{self, Part};
+use crate::cli::{Electable, Form, GenconfRedis};
+use crate::core::decision;
 use crate::core::identity::{Endpoint, Group};
-use crate::core::redis_conf::{RedisConf, TEMPLATE};
+use crate::core::redis_conf::{ELECTABLE, RedisConf, TEMPLATE};
 use crate::edge::files::{self, Draft};
 use crate::exit::{OrWrong, Wrong};
 
@@ -34,13 +37,15 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
         labels,
         secrets,
         data_dir,
+        electable,
         output,
         text,
         run,
-        explain,
+        report,
         deadline: _,
         command,
     } = args;
+    let started = Instant::now();
     let me = own_pod(&pod)?;
     let group = match group {
         Some(group) => group,
@@ -48,6 +53,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
     };
     let logins = Logins::read(&secrets)?;
     let text = Source::read(&text, "redis.conf.tera", TEMPLATE)?;
+    let own = own_disk(&data_dir, run.dry_run)?;
     let mut draft = if run.dry_run { None } else { Some(Draft::begin(&output).or_wrong()?) };
     let world = World::open(&run, &pod).await?;
     let subject = Subject::new(&world, group, Some(me.clone()), &pod, &members, &labels)?;
@@ -55,12 +61,13 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
 
     let announce = subject.announced(&me, &[]);
     let announce = announce.ok_or_else(|| Wrong("--announce ip needs this pod's address: set --pod-ip or POD_IP".to_owned()))?;
-    let file = |master: Option<&Endpoint>| -> Result<Vec<u8>> {
+    let file = |master: Option<&Endpoint>, is_electable: bool| -> Result<Vec<u8>> {
         let conf = RedisConf {
             port: subject.port,
             dir: files::bytes(&data_dir),
             announce: &announce,
             master,
+            priority: if is_electable || electable == Electable::AtStart { ELECTABLE } else { 0 },
             user: logins.redis.user.as_deref(),
             password: logins.redis.password.as_deref(),
             tls: secrets.tls.files(),
@@ -68,43 +75,41 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
         text.render(&conf.values().or_wrong()?)
     };
     // Whatever cannot be written is found out before anything is recorded.
-    file(Some(&announce))?;
+    file(Some(&announce), false)?;
 
-    let observer = Observer { world: &world, subject: &subject, council: &council, logins: &logins };
+    let mut observer = Observer::new(&world, &subject, &council, &logins);
+    observer.own = own;
+    let mut backoff = Backoff::new();
     loop {
-        let settled = settle(&observer, decision::for_redis, deadline, run.dry_run).await?;
-        info!("{me} {}", settled.why);
-        if explain {
-            eprint!("{}", settled.evidence);
+        if let (Some(cluster), false) = (world.cluster(), run.dry_run) {
+            let (published, ()) = tokio::join!(publish(cluster, &me, &observer.own), observer.prepare());
+            observer.own.instance = published?;
         }
-        let file = file(master_of(&subject, &settled)?.as_ref())?;
+        let settled = match settle(&observer, decision::for_redis, deadline, run.dry_run).await {
+            Ok(settled) => settled,
+            Err(error) => return Err(report::tell_undecided(&report, &subject.group, error)),
+        };
+        info!("{me} {}", settled.why);
+        let file = file(master_of(&subject, &settled)?.as_ref(), settled.electable)?;
+        report::tell(&report, &subject.group, &settled, run.dry_run.then_some(&file))?;
         if run.dry_run {
             tell_dry_run(&world, &subject, &settled, &output.display().to_string());
-            std::io::stdout().write_all(&file).context("cannot print the file")?;
+            if report.form == Form::Text {
+                std::io::stdout().write_all(&file).context("cannot print the file")?;
+            }
             return Ok(Then::Exit);
         }
+        prepare_disk(&data_dir, &observer.own, &settled)?;
         let begun = draft.take().map_or_else(|| Draft::begin(&output).or_wrong(), Ok)?;
         begun.install(&file)?;
         info!("wrote `{}`", output.display());
         label_pods(&world, &subject, deadline).await?;
-        let is_about_to_lead = settled.leads && !command.is_empty();
-        if !(is_about_to_lead && is_replaced(&observer, deadline).await) {
-            return Ok(Then::from_words(command));
+        match begin(&observer, &settled, started, deadline).await? {
+            Begun::Go => return Ok(Then::from_words(command)),
+            Begun::LookAgain(why) if Instant::now() >= deadline => return Err(anyhow!("{me} did not start: {why}")),
+            Begun::LookAgain(why) => info!("{me} looks again: {why}"),
         }
-        info!("{me} looks again: another was made master in the meantime");
-    }
-}
-
-/// Looks once more right before a master starts: while this wrote and labelled, or was stopped,
-/// Sentinel may have made another.
-async fn is_replaced(observer: &Observer<'_>, deadline: Instant) -> bool {
-    loop {
-        let asked = Instant::now();
-        let evidence = observer.observe(Duration::ZERO, deadline).await;
-        // Answers that are older than any source may take were overtaken by a stop of this process.
-        if asked.elapsed() < 2 * ANSWER || Instant::now() >= deadline {
-            return matches!(decision::for_redis(&evidence).part, Part::Follow(_));
-        }
+        sleep_until(deadline.min(Instant::now() + backoff.next())).await;
     }
 }
 
@@ -125,7 +130,7 @@ fn master_of(subject: &Subject, settled: &Settled) -> Result<Option<Endpoint>> {
     if settled.leads {
         return Ok(None);
     }
-    let master = &settled.claim.master;
+    let master = &settled.master;
     let known = settled.endpoint(subject, master);
     known.map(Some).ok_or_else(|| anyhow!("the address of {master} is not known yet"))
 }

@@ -13,17 +13,17 @@ use futures::future::{join_all, try_join_all};
 use tokio::time::Instant;
 use tracing::info;
 
+use super::groups::groups_to_watch;
 use super::observe::{Observer, in_time};
-use super::patience::{persist, refused};
 use super::setting::{Council, Logins, Subject, World, own_pod};
 use super::settle::{Settled, settle};
 use super::source::Source;
-use super::{HOOK, Then};
-use crate::cli::GenconfSentinel;
+use super::{HOOK, Then, report};
+use crate::cli::{Form, GenconfSentinel};
 use crate::core::conf::TlsFiles;
 use crate::core::decision;
 use crate::core::evidence::Kept;
-use crate::core::identity::{Endpoint, Group, Host, PodName, sentinel_id};
+use crate::core::identity::{Endpoint, Host, PodName, sentinel_id};
 use crate::core::sentinel_conf::{Earlier, EarlierGroup, SentinelConf, TEMPLATE, Watched};
 use crate::edge::files::{self, Draft};
 use crate::edge::server;
@@ -45,7 +45,7 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
         output,
         text,
         run,
-        explain,
+        report,
         deadline: _,
         command,
     } = args;
@@ -64,14 +64,7 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
     }
     let world = World::open(&run, &pod).await?;
     let council = Council::new(&world, &sentinels)?;
-    let groups = groups_to_watch(groups, &world, deadline).await?;
-    let names_one = members.first_pod.is_some() || members.service.is_some() || labels.selector.is_some();
-    if names_one && groups.len() > 1 {
-        return Err(Wrong(
-            "--first-pod, --service and --selector are of one group: name one --group, or leave them away".to_owned(),
-        )
-        .into());
-    }
+    let groups = groups_to_watch(groups, &world, &members, &labels, deadline).await?;
     let mut subjects = Vec::new();
     for group in groups {
         let kept = earlier.groups.get(&group.to_string());
@@ -103,17 +96,15 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
     file(subjects.iter().map(|subject| site.watched(subject, site.announce.clone(), 0)).collect())?;
 
     let decide = async |subject: &Subject| {
-        let observer = Observer { world: &world, subject, council: &council, logins: &logins };
-        settle(&observer, decision::for_sentinel, deadline, run.dry_run).await
+        let observer = Observer::new(&world, subject, &council, &logins);
+        let settled = settle(&observer, decision::for_sentinel, deadline, run.dry_run).await;
+        settled.map_err(|error| report::tell_undecided(&report, &subject.group, error))
     };
     let decided = try_join_all(subjects.iter().map(decide)).await?;
     let keeps_unresolved = keeps_unresolved_names(command.first()).await;
     let mut groups = Vec::new();
     for (subject, settled) in subjects.iter().zip(&decided) {
         info!("{}: {}", subject.group, settled.why);
-        if explain {
-            eprint!("{}", settled.evidence);
-        }
         if let (true, Some(claim)) = (run.dry_run, &settled.recorded) {
             info!("would record in the Lease `{}`: {} at epoch {}", subject.group, claim.master, claim.epoch);
         }
@@ -129,10 +120,15 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
         groups.push(watched);
     }
     let file = file(groups)?;
+    for (subject, settled) in subjects.iter().zip(&decided) {
+        report::tell(&report, &subject.group, settled, run.dry_run.then_some(&file))?;
+    }
     let Some(draft) = draft else {
         world.tell_assumptions();
         info!("would write `{}`", output.display());
-        std::io::stdout().write_all(&file).context("cannot print the file")?;
+        if report.form == Form::Text {
+            std::io::stdout().write_all(&file).context("cannot print the file")?;
+        }
         return Ok(Then::Exit);
     };
     draft.install(&file)?;
@@ -143,27 +139,6 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
 /// The folder that a file lies in.
 fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
-}
-
-/// The groups that were named, else those that have a record.
-async fn groups_to_watch(mut named: Vec<Group>, world: &World, deadline: Instant) -> Result<Vec<Group>> {
-    if !named.is_empty() {
-        named.sort();
-        named.dedup();
-        return Ok(named);
-    }
-    let Some(cluster) = world.cluster() else {
-        return Err(Wrong(
-            "which group? Without Kubernetes there are no records to read them from: set --group or ORDAIN_GROUP".to_owned(),
-        )
-        .into());
-    };
-    let none = || "no group has a record in this namespace yet, and none was named by --group or ORDAIN_GROUP".to_owned();
-    persist(deadline, none, async || {
-        let groups = cluster.groups().await.map_err(|refusal| refused("the records", refusal))?;
-        if groups.is_empty() { Err(anyhow!("there are no Leases of ordain's")) } else { Ok(groups) }
-    })
-    .await
 }
 
 /// How this Sentinel calls itself: as the others name it, else as its Service does.

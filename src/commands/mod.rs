@@ -12,13 +12,17 @@ use tokio::time::Instant;
 use crate::cli::Command;
 use crate::exit::Wrong;
 
+mod begin;
 mod genconf_redis;
 mod genconf_sentinel;
+mod groups;
 mod install;
 mod labelling;
 mod observe;
 mod on_failover;
 mod patience;
+mod reconcile;
+mod report;
 mod setting;
 mod settle;
 mod source;
@@ -29,6 +33,8 @@ pub const HOOK: &str = "on-failover";
 /// The steps of a run end themselves at the deadline, with what they know. This is for the one
 /// that does not.
 const BACKSTOP: Duration = Duration::from_secs(1);
+/// A year or so: longer than any pod lives.
+const FOR_EVER: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
 /// What is left to do when a subcommand has told its story.
 #[derive(Debug)]
@@ -65,6 +71,8 @@ pub async fn within_deadline(command: Command) -> Result<Then> {
         Command::GenconfRedis(args) => args.deadline,
         Command::GenconfSentinel(args) => args.deadline,
         Command::OnFailover(args) => args.deadline.min(on_failover::LIMIT),
+        // Each pass has a deadline of its own.
+        Command::Reconcile(args) => if args.watch { FOR_EVER } else { args.deadline },
         Command::Install(_) => Duration::from_secs(60),
     };
     let deadline = Instant::now() + limit;
@@ -86,6 +94,7 @@ async fn tell(command: Command, deadline: Instant) -> Result<Then> {
         Command::GenconfRedis(args) => genconf_redis::run(args, deadline).await,
         Command::GenconfSentinel(args) => genconf_sentinel::run(args, deadline).await,
         Command::OnFailover(args) => Box::pin(on_failover::run(args, deadline)).await,
+        Command::Reconcile(args) => Box::pin(reconcile::run(args, deadline)).await,
         Command::Install(args) => install::run(&args),
     }
 }

@@ -1,16 +1,20 @@
 //! Observe: all sources are asked at once, each with its own timeout.
 
+use std::cell::RefCell;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::LocalBoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::setting::{ANSWER, Council, Ground, Logins, Subject, World};
 use crate::core::decision::is_settled;
-use crate::core::evidence::{Evidence, Failure, Heard, Peer, RecordSeen, Role, Sentinel, SentinelAnswer};
+use crate::core::disk::{Disk, Moment};
+use crate::core::evidence::{
+    Evidence, Failure, Heard, Object, Own, Peer, RecordSeen, Role, Sentinel, SentinelAnswer,
+};
 use crate::core::identity::{Endpoint, PodName};
 use crate::core::labels::Pod;
 use crate::edge::kubernetes::{Cluster, Refusal};
@@ -23,11 +27,15 @@ enum News {
     Council(Result<Vec<Endpoint>, Failure>),
     Sentinel(Endpoint, Result<SentinelAnswer, Failure>),
     Record(RecordSeen),
-    /// The pods that the API server lists.
-    Pods(Result<Vec<Pod>, Failure>),
+    /// The group's pods as the API server's cache has them: which there are, beside the numbered ones.
+    Listed(Result<Vec<Pod>, Failure>),
+    /// A pod as the API server has it; none where it does not exist.
+    Pod(PodName, Result<Option<Box<Pod>>, Failure>),
     /// The addresses under which a peer was asked, and its answer.
     Peer(PodName, Vec<IpAddr>, Result<Role, Failure>),
 }
+
+type Asked<'a> = FuturesUnordered<LocalBoxFuture<'a, News>>;
 
 /// Asks everyone about one group.
 pub struct Observer<'a> {
@@ -35,21 +43,48 @@ pub struct Observer<'a> {
     pub subject: &'a Subject,
     pub council: &'a Council,
     pub logins: &'a Logins,
+    /// What this pod knows of itself, but for how long it has been trying.
+    pub own: Own,
+    /// The pods as they were seen last.
+    seen: RefCell<Vec<Pod>>,
 }
 
 impl<'a> Observer<'a> {
+    /// For a pod whose disk is not asked about: a Sentinel, or one that does not start anything.
+    pub fn new(world: &'a World, subject: &'a Subject, council: &'a Council, logins: &'a Logins) -> Self {
+        let own = Own { disk: Disk::Empty, group_id: None, marked_run: None, instance: None, trying: Duration::ZERO };
+        Self { world, subject, council, logins, own, seen: RefCell::default() }
+    }
+
+    /// Finds out where the other pods are, so that the first look can ask them at once.
+    pub async fn prepare(&self) {
+        if let Ground::Cluster(cluster) = &self.world.ground
+            && let Ok(pods) = in_time(self.list_pods(cluster)).await
+        {
+            *self.seen.borrow_mut() = pods;
+        }
+    }
+
+    /// The pods as the last look saw them.
+    pub fn seen(&self) -> Vec<Pod> {
+        self.seen.borrow().clone()
+    }
+
     /// Asks all sources and returns when each has answered or failed, when what was heard settles it
     /// already, or at the deadline. `waited` is how long this run has been looking.
     pub async fn observe(&self, waited: Duration, deadline: Instant) -> Evidence {
         let Self { subject, council, .. } = self;
         let mut evidence = Evidence {
             me: subject.me.clone(),
+            own: self.own.clone(),
             my_ip: subject.my_ip,
             first: subject.first.clone(),
             domain: subject.domain.clone(),
             sentinel_count: council.count,
             down_after: subject.down_after,
+            grace: subject.grace,
             waited,
+            now: Moment::from(SystemTime::now()),
             sentinels: Vec::new(),
             discovery: None,
             listing: None,
@@ -57,15 +92,19 @@ impl<'a> Observer<'a> {
             peers: Vec::new(),
             kept: subject.kept.clone(),
         };
-        let mut asked: FuturesUnordered<BoxFuture<'_, News>> = FuturesUnordered::new();
+        let mut asked: Asked<'_> = FuturesUnordered::new();
+        let mut pods_to_come = 0;
         match &self.world.ground {
             Ground::Cluster(cluster) => {
-                asked.push(self.ask_record(cluster).boxed());
-                asked.push(async { News::Pods(in_time(self.list_pods(cluster)).await) }.boxed());
+                asked.push(self.ask_record(cluster).boxed_local());
+                asked.push(async { News::Listed(in_time(self.list_pods(cluster)).await) }.boxed_local());
+                pods_to_come = 1 + self.ask_for_pods(cluster, &mut evidence, &asked);
             }
             Ground::NoKubernetes => {
                 evidence.record = RecordSeen::NotKept;
-                self.ask_numbered_peers(&mut evidence, &asked);
+                for pod in self.numbered_peers() {
+                    self.ask_peer(pod, None, &mut evidence, &asked);
+                }
             }
             Ground::Nowhere => {
                 // By the time the others start, the first pod would have created the record.
@@ -79,11 +118,10 @@ impl<'a> Observer<'a> {
             self.ask_sentinel(at.clone(), &mut evidence, &asked);
         }
         if let Some(service) = &council.service {
-            asked.push(async { News::Council(in_time(self.world.servers(service, council.port)).await) }.boxed());
+            asked.push(async { News::Council(in_time(self.world.servers(service, council.port)).await) }.boxed_local());
         }
-        // The pods are asked as soon as the API server has told their addresses.
-        let mut are_pods_known = !matches!(self.world.ground, Ground::Cluster(_));
         let mut is_council_known = council.service.is_none();
+        let mut seen = Vec::new();
         while let Ok(Some(news)) = timeout_at(deadline, asked.next()).await {
             match news {
                 News::Council(found) => {
@@ -99,32 +137,51 @@ impl<'a> Observer<'a> {
                     }
                 }
                 News::Record(seen) => evidence.record = seen,
-                News::Pods(listed) => {
-                    are_pods_known = true;
+                News::Listed(listed) => {
+                    pods_to_come -= 1;
                     match listed {
-                        Ok(pods) => self.ask_listed_peers(&pods, &mut evidence, &asked),
-                        // Without the API server the peers are found by name and number.
+                        Ok(pods) => {
+                            let is_new = |pod: &Pod| Some(&pod.name) != evidence.me.as_ref() && evidence.peer(&pod.name).is_none();
+                            let new: Vec<_> = pods.into_iter().filter(is_new).collect();
+                            new.into_iter().for_each(|pod| self.see(pod, &mut seen, &mut evidence, &asked));
+                        }
+                        Err(failure) => evidence.listing = Some(failure),
+                    }
+                }
+                News::Pod(name, answer) => {
+                    pods_to_come -= 1;
+                    match answer {
+                        Ok(Some(pod)) => self.see(*pod, &mut seen, &mut evidence, &asked),
+                        Ok(None) => set(&mut evidence, absent(name)),
                         Err(failure) => {
                             evidence.listing = Some(failure);
-                            self.ask_numbered_peers(&mut evidence, &asked);
+                            // Without the API server the peers are found by their names.
+                            if Some(&name) != evidence.me.as_ref() {
+                                self.ask_peer(name, None, &mut evidence, &asked);
+                            }
                         }
                     }
                 }
                 News::Peer(pod, ips, answer) => {
-                    if let Some(peer) = evidence.peers.iter_mut().find(|peer| peer.pod == pod) {
+                    // An answer from where the pod was before is none of its.
+                    let asked_there = |peer: &&mut Peer| peer.pod == pod && (peer.ips == ips || peer.ips.is_empty());
+                    if let Some(peer) = evidence.peers.iter_mut().find(asked_there)
+                        && peer.object != Object::Absent
+                    {
                         peer.ips = ips;
                         peer.heard = answer.into();
                     }
                 }
             }
-            if are_pods_known && is_council_known && is_settled(&evidence) {
+            if pods_to_come == 0 && is_council_known && is_settled(&evidence) {
                 break;
             }
         }
+        *self.seen.borrow_mut() = seen;
         evidence
     }
 
-    fn ask_sentinel(&self, at: Endpoint, evidence: &mut Evidence, asked: &FuturesUnordered<BoxFuture<'a, News>>) {
+    fn ask_sentinel(&self, at: Endpoint, evidence: &mut Evidence, asked: &Asked<'a>) {
         evidence.sentinels.push(Sentinel { at: at.clone(), heard: Heard::Pending });
         let Self { world, subject, logins, .. } = *self;
         let ask = async move {
@@ -135,7 +192,7 @@ impl<'a> Observer<'a> {
             let answer = in_time(view).await;
             News::Sentinel(at, answer)
         };
-        asked.push(ask.boxed());
+        asked.push(ask.boxed_local());
     }
 
     async fn ask_record(&self, cluster: &Cluster) -> News {
@@ -151,32 +208,58 @@ impl<'a> Observer<'a> {
     }
 
     async fn list_pods(&self, cluster: &Cluster) -> Result<Vec<Pod>, Failure> {
-        cluster.pods(&self.subject.selector, &self.subject.scheme).await.map_err(|refusal| match refusal {
-            Refusal::Failed(failure) => failure,
-            refusal => Failure::Nonsense(refusal.to_string()),
-        })
+        cluster.pods_lately(&self.subject.selector, &self.subject.scheme).await.map_err(failure_of)
     }
 
-    /// The pods that exist are asked where the API server says that they are. A pod that it does
-    /// not list does not exist, whatever DNS still remembers.
-    fn ask_listed_peers(&self, pods: &[Pod], evidence: &mut Evidence, asked: &FuturesUnordered<BoxFuture<'a, News>>) {
-        for pod in pods {
-            if Some(&pod.name) == evidence.me.as_ref() {
-                evidence.my_ip = evidence.my_ip.or(pod.ips.first().copied());
-            } else {
-                self.ask_peer(pod.name.clone(), Some(pod.ips.clone()), evidence, asked);
+    /// Reads every pod of the group that is known by its number or was seen before, each by itself: a
+    /// list as of now would wait for the API server's cache after each write to the record. Where it
+    /// was seen, its Redis is asked at the same time. Returns how many were asked for.
+    fn ask_for_pods(&self, cluster: &'a Cluster, evidence: &mut Evidence, asked: &Asked<'a>) -> usize {
+        let seen = self.seen();
+        let mut names: Vec<_> = self.numbered_peers().chain(self.subject.me.clone()).chain(seen.iter().map(|pod| pod.name.clone())).collect();
+        names.sort();
+        names.dedup();
+        for name in names.clone() {
+            if Some(&name) != self.subject.me.as_ref() {
+                match seen.iter().find(|pod| pod.name == name).filter(|pod| !pod.ips.is_empty()) {
+                    Some(pod) => self.ask_peer(name.clone(), Some(pod.ips.clone()), evidence, asked),
+                    None => set(evidence, Peer { heard: Heard::Pending, object: Object::Unknown, ..absent(name.clone()) }),
+                }
             }
+            let scheme = &self.subject.scheme;
+            let ask = async move {
+                let read = async { Ok(cluster.pod(&name, scheme).await) };
+                let answer = match in_time(read).await {
+                    Ok(Ok(pod)) => Ok(Some(Box::new(pod))),
+                    Ok(Err(Refusal::Missing)) => Ok(None),
+                    Ok(Err(refusal)) => Err(failure_of(refusal)),
+                    Err(failure) => Err(failure),
+                };
+                News::Pod(name, answer)
+            };
+            asked.push(ask.boxed_local());
         }
-        for name in self.numbered_peers() {
-            if pods.iter().all(|pod| pod.name != name) {
-                evidence.peers.push(absent(name));
-            }
-        }
+        names.len()
     }
 
-    fn ask_numbered_peers(&self, evidence: &mut Evidence, asked: &FuturesUnordered<BoxFuture<'a, News>>) {
-        for pod in self.numbered_peers() {
-            self.ask_peer(pod, None, evidence, asked);
+    /// Takes a pod as the API server has it. Its Redis is asked where that says that it is, whatever
+    /// DNS or an earlier look remembers.
+    fn see(&self, pod: Pod, seen: &mut Vec<Pod>, evidence: &mut Evidence, asked: &Asked<'a>) {
+        seen.push(pod.clone());
+        if Some(&pod.name) == evidence.me.as_ref() {
+            evidence.my_ip = evidence.my_ip.or(pod.ips.first().copied());
+            evidence.own.trying = pod.trying_since.map_or(Duration::ZERO, |since| evidence.now.since(since));
+            return;
+        }
+        let object = Object::Present { uid: pod.uid, word: pod.word };
+        match evidence.peers.iter_mut().find(|peer| peer.pod == pod.name && peer.ips == pod.ips && !pod.ips.is_empty()) {
+            Some(peer) => peer.object = object,
+            None => {
+                self.ask_peer(pod.name.clone(), Some(pod.ips), evidence, asked);
+                if let Some(peer) = evidence.peers.iter_mut().find(|peer| peer.pod == pod.name) {
+                    peer.object = object;
+                }
+            }
         }
     }
 
@@ -185,14 +268,11 @@ impl<'a> Observer<'a> {
         (0..*replicas).map(|ordinal| first.sibling(ordinal)).filter(move |pod| Some(pod) != me.as_ref())
     }
 
-    fn ask_peer(
-        &self,
-        pod: PodName,
-        ips: Option<Vec<IpAddr>>,
-        evidence: &mut Evidence,
-        asked: &FuturesUnordered<BoxFuture<'a, News>>,
-    ) {
-        evidence.peers.push(Peer { pod: pod.clone(), ips: ips.clone().unwrap_or_default(), heard: Heard::Pending });
+    fn ask_peer(&self, pod: PodName, ips: Option<Vec<IpAddr>>, evidence: &mut Evidence, asked: &Asked<'a>) {
+        set(
+            evidence,
+            Peer { pod: pod.clone(), ips: ips.clone().unwrap_or_default(), object: Object::Unknown, heard: Heard::Pending },
+        );
         let Self { world, subject, logins, .. } = *self;
         let ask = async move {
             let found = match ips {
@@ -209,12 +289,27 @@ impl<'a> Observer<'a> {
             };
             News::Peer(pod, ips, answer)
         };
-        asked.push(ask.boxed());
+        asked.push(ask.boxed_local());
+    }
+}
+
+/// Puts a peer in its place, or adds it.
+fn set(evidence: &mut Evidence, peer: Peer) {
+    match evidence.peers.iter_mut().find(|one| one.pod == peer.pod) {
+        Some(one) => *one = peer,
+        None => evidence.peers.push(peer),
     }
 }
 
 fn absent(pod: PodName) -> Peer {
-    Peer { pod, ips: Vec::new(), heard: Heard::Failed(Failure::NoSuchHost) }
+    Peer { pod, ips: Vec::new(), object: Object::Absent, heard: Heard::Failed(Failure::NoSuchHost) }
+}
+
+fn failure_of(refusal: Refusal) -> Failure {
+    match refusal {
+        Refusal::Failed(failure) => failure,
+        refusal => Failure::Nonsense(refusal.to_string()),
+    }
 }
 
 /// An answer, a failure, or silence.

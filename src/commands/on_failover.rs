@@ -14,9 +14,11 @@ use super::Then;
 use super::labelling::{label, label_others};
 use super::observe::{Observer, in_time};
 use super::patience::{blame, persist, refused};
+use super::settle::random_id;
 use super::setting::{ANSWER, Council, Ground, Logins, Subject, World, own_pod};
 use crate::cli::{OnFailover, PodArgs};
 use crate::core::decision;
+use crate::core::disk::published_group_id;
 use crate::core::evidence::{Role, SentinelAnswer, Watch, is_name_of};
 use crate::core::failover::Hint;
 use crate::core::identity::{Host, PodName};
@@ -138,7 +140,7 @@ impl Hook {
         };
         match in_time(ask).await.map_err(|failure| blame(&watch.master.to_string(), failure))? {
             Role::Master => Ok(watch),
-            Role::Replica { of } => bail!("{} is still a replica of {of}", watch.master),
+            Role::Replica(replica) => bail!("{} is still a replica of {}", watch.master, replica.of),
         }
     }
 
@@ -171,14 +173,18 @@ impl Hook {
         let group = &self.subject.group;
         let claim = Claim { master: self.pod_at(cluster, &watch.master.host, pods).await?, epoch: watch.config_epoch };
         let moved = match record {
-            Err(Refusal::Missing) => cluster.create_record(group, &claim, &watch.master).await,
+            Err(Refusal::Missing) => {
+                let words = pods.iter().filter_map(|pod| Some((&pod.name, pod.word.as_ref()?)));
+                let id = published_group_id(&claim.master, words).unwrap_or_else(random_id);
+                cluster.create_record(group, &Record::first(claim, watch.master.clone(), id)).await
+            }
             Err(refusal) => Err(refusal),
             Ok(record) => match record.against(&claim) {
                 Step::Holds => return Ok((false, record)),
-                Step::Move => cluster.move_record(group, &record, &claim, &watch.master).await,
+                Step::Move => cluster.update_record(group, &record.moved_to(&claim, &watch.master)).await,
                 Step::Disputed | Step::Older => {
                     let outvoted = self.outvoted(&record, &claim).await?;
-                    cluster.move_record(group, &record, &outvoted, &watch.master).await
+                    cluster.update_record(group, &record.moved_to(&outvoted, &watch.master)).await
                 }
             },
         };
@@ -189,7 +195,7 @@ impl Hook {
     /// majority of all Sentinels has lost its count.
     async fn outvoted(&self, record: &Record, claim: &Claim) -> Result<Claim> {
         let Self { world, subject, council, logins, .. } = self;
-        let observer = Observer { world, subject, council, logins };
+        let observer = Observer::new(world, subject, council, logins);
         let evidence = observer.observe(Duration::ZERO, Instant::now() + 2 * ANSWER).await;
         match decision::outvoted(&evidence) {
             Some(outvoted) if outvoted.master == claim.master => Ok(outvoted),

@@ -13,21 +13,29 @@ use crate::exit::Wrong;
 const ATTEMPT: Duration = Duration::from_secs(10);
 
 /// Between two attempts: doubling, so that nothing is asked faster than it must be.
-pub struct Backoff(Duration);
+pub struct Backoff {
+    next: Duration,
+    longest: Duration,
+}
 
 impl Backoff {
     const FIRST: Duration = Duration::from_millis(50);
-    const LAST: Duration = Duration::from_secs(1);
 
+    /// For somebody who waits to start.
     pub fn new() -> Self {
-        Self(Self::FIRST)
+        Self { next: Self::FIRST, longest: Duration::from_secs(1) }
+    }
+
+    /// For somebody who looks after what runs.
+    pub fn slow() -> Self {
+        Self { next: Self::FIRST, longest: Duration::from_secs(2) }
     }
 
     /// The next pause: somewhere between half and all of it, so that pods that started together
     /// do not ask together.
     pub fn next(&mut self) -> Duration {
-        let pause = self.0.mul_f64(0.5 + fastrand::f64() / 2.0);
-        self.0 = (self.0 * 2).min(Self::LAST);
+        let pause = self.next.mul_f64(0.5 + fastrand::f64() / 2.0);
+        self.next = (self.next * 2).min(self.longest);
         pause
     }
 }

@@ -164,6 +164,8 @@ pub struct Subject {
     pub port: u16,
     /// After how long Sentinel finds a silent master down.
     pub down_after: Duration,
+    /// After how long a pod that is away is not waited for.
+    pub grace: Duration,
     /// Which pods are the group's.
     pub selector: String,
     /// How they are labelled.
@@ -185,7 +187,7 @@ impl Subject {
         members: &Members,
         labels: &Labels,
     ) -> Result<Self> {
-        let Members { service, replicas, first_pod, port, announce, down_after } = members;
+        let Members { service, replicas, first_pod, port, announce, down_after, holder_grace } = members;
         let first = match (first_pod, &me) {
             (Some(first), _) => first.clone(),
             (None, Some(me)) => me.sibling(0),
@@ -205,6 +207,7 @@ impl Subject {
             replicas: *replicas,
             port: *port,
             down_after: *down_after,
+            grace: *holder_grace,
             selector,
             scheme,
             kept: None,

@@ -1,12 +1,12 @@
 //! Decide: look until the evidence is enough, then make the record say so before anyone acts.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tracing::info;
 
-use super::observe::Observer;
+use super::observe::{Observer, in_time};
 use super::patience::{Backoff, blame, refused};
 use super::setting::Subject;
 use crate::core::decision::{Decision, Part};
@@ -19,20 +19,44 @@ use crate::edge::kubernetes::{Cluster, Refusal};
 pub struct Settled {
     pub claim: Claim,
     pub leads: bool,
+    /// Whether Sentinel may promote this pod as soon as it runs.
+    pub electable: bool,
+    /// Whose replica it is: the claimed master's, or, where this pod itself is claimed and may not
+    /// lead, that of a pod which does not exist yet.
+    pub master: PodName,
     pub why: String,
     pub evidence: Evidence,
     /// What was written to the record, or would be in a dry run.
     pub recorded: Option<Claim>,
+    /// The record as it is now, where one is kept and known.
+    pub record: Option<Record>,
 }
 
 impl Settled {
+    /// A decision that can be acted upon; none where there is none.
+    pub fn from(decision: Decision, evidence: Evidence) -> Result<Self, (String, Evidence)> {
+        let Decision { part, record: recorded, electable, why, .. } = decision;
+        let (claim, leads) = match part {
+            Part::Lead(claim) => (claim, true),
+            Part::Follow(claim) => (claim, false),
+            Part::Undecided => return Err((why, evidence)),
+        };
+        let record = evidence.recorded().cloned();
+        Ok(Self { master: claim.master.clone(), claim, leads, electable, why, evidence, recorded, record })
+    }
+
+    /// The same part, of the same claim, as before?
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        (self.leads, self.electable, &self.claim) == (other.leads, other.electable, &other.claim)
+    }
+
     /// How the Redis of a pod calls itself; where that is an address that nobody knows now, as the
     /// record remembers it.
     pub fn endpoint(&self, subject: &Subject, pod: &PodName) -> Option<Endpoint> {
-        let ips = self.evidence.peers.iter().find(|peer| peer.pod == *pod).map_or(&[][..], |peer| &peer.ips);
-        subject.announced(pod, ips).or_else(|| match &self.evidence.record {
-            RecordSeen::Present(record) if record.claim.master == *pod => Some(record.address.clone()),
-            _ => None,
+        let ips = self.evidence.peer(pod).map_or(&[][..], |peer| &peer.ips);
+        subject.announced(pod, ips).or_else(|| {
+            let record = self.evidence.recorded().filter(|record| record.claim.master == *pod);
+            record.map(|record| record.address.clone())
         })
     }
 }
@@ -46,6 +70,8 @@ pub async fn settle(
     dry_run: bool,
 ) -> Result<Settled> {
     let started = Instant::now();
+    // What is done at last takes a little time, too.
+    let at_last = deadline - (deadline - started) / 10;
     let mut backoff = Backoff::new();
     let mut last: Option<(String, Evidence)> = None;
     loop {
@@ -53,44 +79,73 @@ pub async fn settle(
         give_up_if_not_allowed(observer, &evidence)?;
         // Nothing is concluded from asking that was cut short.
         let is_over = Instant::now() >= deadline;
-        let Decision { part, record, why } = decide(&evidence);
-        let decided = match part {
-            Part::Lead(claim) => Some((claim, true)),
-            Part::Follow(claim) => Some((claim, false)),
-            Part::Undecided => None,
-        };
-        let obstacle = match decided {
-            Some((claim, leads)) if !is_over => {
-                let settled = Settled { claim, leads, why, evidence: evidence.clone(), recorded: record };
-                match act(observer, &settled, deadline, dry_run).await? {
-                    None => return Ok(settled),
-                    Some(obstacle) => obstacle,
-                }
-            }
-            _ => why,
+        let decision = decide(&evidence);
+        if let (Some(master), false, true) = (&decision.at_last, is_over, Instant::now() >= at_last) {
+            return Ok(behind_nobody(master.clone(), &decision.why, evidence));
+        }
+        let has_last_resort = decision.at_last.is_some();
+        let (obstacle, evidence) = match Settled::from(decision, evidence) {
+            Ok(mut settled) if !is_over => match act(observer, &mut settled, deadline, dry_run).await? {
+                None => return Ok(settled),
+                Some(obstacle) => (obstacle, settled.evidence),
+            },
+            Ok(settled) => (settled.why, settled.evidence),
+            Err(undecided) => undecided,
         };
         if is_over || dry_run {
             // The last look that was not cut short tells more.
             let (obstacle, evidence) = last.unwrap_or((obstacle, evidence));
-            bail!("undecided after {:.1?}: {}{obstacle}\n{evidence}", started.elapsed(), name(observer));
+            return Err(Undecided { waited: started.elapsed(), why: format!("{}{obstacle}", name(observer)), evidence }.into());
         }
         if last.as_ref().is_none_or(|(told, _)| *told != obstacle) {
             info!("{}{obstacle}", name(observer));
         }
-        wait_for_news(observer, &evidence, backoff.next(), deadline).await;
+        if last.is_none() {
+            note_trying(observer).await;
+        }
+        let until = if has_last_resort { at_last } else { deadline };
+        wait_for_news(observer, &evidence, backoff.next(), until).await;
         last = Some((obstacle, evidence));
     }
 }
 
+/// No decision within the deadline, with all that was seen.
+#[derive(Debug)]
+pub struct Undecided {
+    pub waited: Duration,
+    pub why: String,
+    pub evidence: Evidence,
+}
+
+impl std::fmt::Display for Undecided {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "undecided after {:.1?}: {}\n{}", self.waited, self.why, self.evidence)
+    }
+}
+
+impl std::error::Error for Undecided {}
+
+/// A named pod with an empty disk, before which no other pod is created: it runs, so that they are.
+fn behind_nobody(master: PodName, why: &str, evidence: Evidence) -> Settled {
+    let epoch = evidence.recorded().map_or(0, |record| record.claim.epoch);
+    let why = format!("{why}; runs as a replica of {master}, which does not exist yet, so that it can be created");
+    let claim = Claim { master: master.clone(), epoch };
+    let record = evidence.recorded().cloned();
+    Settled { claim, leads: false, electable: false, master, why, evidence, recorded: None, record }
+}
+
 /// Makes the record say what the decision needs it to say; returns what is in the way.
-async fn act(observer: &Observer<'_>, settled: &Settled, deadline: Instant, dry_run: bool) -> Result<Option<String>> {
+pub async fn act(observer: &Observer<'_>, settled: &mut Settled, deadline: Instant, dry_run: bool) -> Result<Option<String>> {
     let (Some(cluster), Some(claim), false) = (observer.world.cluster(), &settled.recorded, dry_run) else { return Ok(None) };
     let Some(address) = settled.endpoint(observer.subject, &claim.master) else {
         return Ok(Some(format!("waits: the address of {} is not known yet", claim.master)));
     };
-    let written = timeout_at(deadline, write(cluster, observer, &settled.evidence.record, claim, &address)).await;
+    let written = timeout_at(deadline, write(cluster, observer, &settled.evidence, claim, &address)).await;
     match written.unwrap_or(Err(Refusal::Failed(Failure::TimedOut))) {
-        Ok(_) => Ok(None),
+        Ok(record) => {
+            settled.record = Some(record);
+            Ok(None)
+        }
         Err(refusal @ Refusal::Failed(Failure::NotAllowed(_))) => {
             Err(refused(&format!("the record of `{}`", observer.subject.group), refusal))
         }
@@ -121,29 +176,57 @@ fn name(observer: &Observer<'_>) -> String {
 async fn write(
     cluster: &Cluster,
     observer: &Observer<'_>,
-    seen: &RecordSeen,
+    seen: &Evidence,
     claim: &Claim,
     address: &Endpoint,
 ) -> Result<Record, Refusal> {
     let group = &observer.subject.group;
-    match seen {
-        RecordSeen::Present(record) => cluster.move_record(group, record, claim, address).await,
-        _ => cluster.create_record(group, claim, address).await,
+    if let Some(record) = seen.recorded() {
+        return cluster.update_record(group, &record.moved_to(claim, address)).await;
+    }
+    let published = seen.published_group_id(&claim.master);
+    cluster.create_record(group, &Record::first(claim.clone(), address.clone(), published.unwrap_or_else(random_id))).await
+}
+
+/// An id that nobody else has.
+pub fn random_id() -> String {
+    format!("{:016x}", fastrand::u64(..))
+}
+
+/// Notes since when this pod has been trying, once it has to wait: over its container's restarts it is
+/// one attempt. Where that cannot be noted it begins anew.
+async fn note_trying(observer: &Observer<'_>) {
+    let Some(cluster) = observer.world.cluster() else { return };
+    let Some(instance) = &observer.own.instance else { return };
+    let is_noted = observer.seen().iter().any(|pod| pod.name == instance.pod && pod.trying_since.is_some());
+    if !is_noted {
+        let noted = in_time(async { Ok(cluster.note_trying(&instance.pod, SystemTime::now().into()).await) }).await;
+        if let Ok(Err(refusal)) = noted {
+            info!("cannot note since when {} has been waiting: {refusal}", instance.pod);
+        }
     }
 }
 
-/// The record tells of its changes; Sentinels and peers must be asked again after a pause.
-async fn wait_for_news(observer: &Observer<'_>, evidence: &Evidence, pause: Duration, deadline: Instant) {
+/// The record and the pods tell of their changes; Sentinels and Redis must be asked again after a pause.
+pub async fn wait_for_news(observer: &Observer<'_>, evidence: &Evidence, pause: Duration, deadline: Instant) {
+    let Subject { group, selector, scheme, .. } = observer.subject;
     let record_changes = async {
-        let group = &observer.subject.group;
         match (observer.world.cluster(), &evidence.record) {
             (Some(cluster), RecordSeen::Present(record)) => cluster.record_change(group, Some(record)).await,
             (Some(cluster), RecordSeen::Absent) => cluster.record_change(group, None).await,
             _ => std::future::pending().await,
         }
     };
+    let seen = observer.seen();
+    let pods_change = async {
+        match observer.world.cluster() {
+            Some(cluster) => cluster.pods_change(selector, scheme, &seen).await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
         () = record_changes => {}
+        () = pods_change => {}
         () = sleep(pause) => {}
         () = sleep_until(deadline) => {}
     }

@@ -4,11 +4,15 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
+
+use super::disk::{Disk, Instance, Moment, Word, published_group_id};
 use super::identity::{Endpoint, Host, PodName};
 use super::record::Record;
+use super::rules::{Rule, Rules};
 
 /// Why a source gave no answer. Kept as what it was, for they prove different things.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub enum Failure {
     /// The name has no address: nothing of that name runs.
     NoSuchHost,
@@ -47,7 +51,7 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 /// What has come back from a source so far.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub enum Heard<T> {
     /// Nothing yet.
     Pending,
@@ -77,7 +81,7 @@ impl<T> From<Result<T, Failure>> for Heard<T> {
 }
 
 /// What a Sentinel says of the group (`SENTINEL MASTER`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub enum SentinelAnswer {
     /// It does not know the group.
     Unaware,
@@ -86,7 +90,7 @@ pub enum SentinelAnswer {
 }
 
 /// A Sentinel's view of a group that it watches.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Watch {
     /// The master's address (`ip`, `port`).
     pub master: Endpoint,
@@ -97,25 +101,48 @@ pub struct Watch {
     /// `failover_in_progress` among the flags: it is replacing the master.
     pub failover_in_progress: bool,
     /// Since the master last answered its ping (`last-ok-ping-reply`).
+    #[serde(serialize_with = "seconds")]
     pub last_ok_ping: Duration,
     /// How many other Sentinels it knows for the group (`num-other-sentinels`).
     pub other_sentinels: usize,
 }
 
-/// What a Redis says it is (`ROLE`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a Redis says it is (`ROLE` and `INFO replication`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub enum Role {
     /// A master.
     Master,
     /// A replica of another.
-    Replica {
-        /// The master that it follows.
-        of: Endpoint,
-    },
+    Replica(Replica),
+}
+
+/// A Redis that runs as a replica.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct Replica {
+    /// The master that it follows.
+    pub of: Endpoint,
+    /// Its link to that master.
+    pub link: Link,
+    /// `slave_priority`: Sentinel never promotes a replica with 0.
+    pub priority: u32,
+    /// `slave_repl_offset`: how far it has read.
+    pub offset: u64,
+}
+
+/// A replica's link to its master.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub enum Link {
+    /// There was none since this server started (`master_link_down_since_seconds:-1`): what it holds
+    /// is what its disk held.
+    Never,
+    /// There was one, and it is down.
+    Lost,
+    /// It is up, and the replica in sync.
+    Up,
 }
 
 /// One of the Sentinels that were named, and what it answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Sentinel {
     /// Where it was asked.
     pub at: Endpoint,
@@ -124,18 +151,84 @@ pub struct Sentinel {
 }
 
 /// Another pod of the group.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Peer {
     /// Its name.
     pub pod: PodName,
     /// The addresses that the API server or DNS gives for it; none where it does not exist.
     pub ips: Vec<IpAddr>,
+    /// The pod as the API server has it.
+    pub object: Object,
     /// What its Redis answered.
     pub heard: Heard<Role>,
 }
 
+impl Peer {
+    /// What the pod has published, and which instance that was.
+    pub fn word(&self) -> Option<(Instance, &Word)> {
+        match &self.object {
+            Object::Present { uid, word: Some(word) } => {
+                Some((Instance { pod: self.pod.clone(), uid: uid.clone(), run: word.run.clone() }, word))
+            }
+            _ => None,
+        }
+    }
+
+    /// Its Redis, where that answers as a replica.
+    pub fn replica(&self) -> Option<&Replica> {
+        match self.heard.answer() {
+            Some(Role::Replica(replica)) => Some(replica),
+            _ => None,
+        }
+    }
+}
+
+/// A pod as the API server has it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub enum Object {
+    /// Nobody could say.
+    Unknown,
+    /// It does not exist.
+    Absent,
+    /// It exists.
+    Present {
+        /// Its uid.
+        uid: String,
+        /// What it has published of its disk.
+        word: Option<Word>,
+    },
+}
+
+/// What the other pods can know of a pod's disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// Nothing: it has not told, or its word does not hold any more.
+    Nothing,
+    /// Its Redis has copied a master since it started.
+    Copied,
+    /// What it has told, and still holds.
+    Told(Disk),
+}
+
+/// What a pod knows of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct Own {
+    /// Its disk.
+    pub disk: Disk,
+    /// The group's id that is stamped into its data directory.
+    pub group_id: Option<String>,
+    /// The last run that marked the record with this data directory: a volume that was lost since knows
+    /// none.
+    pub marked_run: Option<String>,
+    /// This run, once its word is published; none where nothing is published.
+    pub instance: Option<Instance>,
+    /// How long this pod has been trying to start, over all its runs.
+    #[serde(serialize_with = "seconds")]
+    pub trying: Duration,
+}
+
 /// What is known of the record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub enum RecordSeen {
     /// It exists.
     Present(Record),
@@ -150,7 +243,7 @@ pub enum RecordSeen {
 }
 
 /// What a Sentinel's own earlier file says of the group.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Kept {
     /// The master's address.
     pub master: Endpoint,
@@ -159,10 +252,12 @@ pub struct Kept {
 }
 
 /// All that a decision rests on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Evidence {
     /// The pod that is to be decided; none for a Sentinel, which is no member of the group.
     pub me: Option<PodName>,
+    /// What that pod knows of itself.
+    pub own: Own,
     /// The address under which this pod is reached, where claims may name it by IP.
     pub my_ip: Option<IpAddr>,
     /// The pod that leads a first boot.
@@ -172,9 +267,16 @@ pub struct Evidence {
     /// Of how many Sentinels the majority is taken, at least.
     pub sentinel_count: usize,
     /// After how long Sentinel finds a silent master down.
+    #[serde(serialize_with = "seconds")]
     pub down_after: Duration,
+    /// After how long a pod that is away is not waited for any more.
+    #[serde(serialize_with = "seconds")]
+    pub grace: Duration,
     /// How long this run has been looking.
+    #[serde(serialize_with = "seconds")]
     pub waited: Duration,
+    /// When this look began.
+    pub now: Moment,
     /// Every Sentinel that was named or found.
     pub sentinels: Vec<Sentinel>,
     /// Why the Sentinels could not be found by their Service's name, where that failed.
@@ -198,6 +300,46 @@ impl Evidence {
         })
     }
 
+    /// The record, where it is present.
+    pub fn recorded(&self) -> Option<&Record> {
+        match &self.record {
+            RecordSeen::Present(record) => Some(record),
+            _ => None,
+        }
+    }
+
+    /// What is known of a peer's disk. Its word holds until that instance has marked the record, or
+    /// its Redis has had a link to a master.
+    pub fn disk_of(&self, peer: &Peer, rules: Rules) -> Known {
+        let copies = peer.replica().is_some_and(|replica| replica.link != Link::Never);
+        if copies && rules.has(Rule::WordEndsWithLink) {
+            return Known::Copied;
+        }
+        let Some((instance, word)) = peer.word() else { return Known::Nothing };
+        let has_marked = self.recorded().is_some_and(|record| record.is_marked_by(&instance));
+        // A server that was started empty writes files, too: only its own answer tells.
+        let may_have_copied = word.started && peer.replica().is_none() || peer.heard.answer() == Some(&Role::Master);
+        if has_marked && rules.has(Rule::WordEndsWithMark) || may_have_copied && rules.has(Rule::WordEndsWithLink) {
+            return Known::Nothing;
+        }
+        Known::Told(word.disk)
+    }
+
+    /// The id that a record which is made for `master` takes, where the disks have one.
+    pub fn published_group_id(&self, master: &PodName) -> Option<String> {
+        let words = self.peers.iter().filter_map(|peer| Some((&peer.pod, peer.word()?.1)));
+        let own = || self.own.group_id.clone();
+        if self.me.as_ref() == Some(master) {
+            return own().or_else(|| published_group_id(master, words));
+        }
+        published_group_id(master, words).or_else(own)
+    }
+
+    /// A peer, by its name.
+    pub fn peer(&self, pod: &PodName) -> Option<&Peer> {
+        self.peers.iter().find(|peer| peer.pod == *pod)
+    }
+
     /// The peers that answer as master.
     pub fn living_masters(&self) -> Vec<&PodName> {
         let lives = |peer: &&Peer| peer.heard.answer() == Some(&Role::Master);
@@ -207,10 +349,7 @@ impl Evidence {
     /// The member that listens at `host`: by its name, whole or cut short, else by its address. The
     /// pod that the record names is a member, though it may not exist now.
     pub fn member_at(&self, host: &Host) -> Option<&PodName> {
-        let recorded = match &self.record {
-            RecordSeen::Present(record) => Some(record),
-            _ => None,
-        };
+        let recorded = self.recorded();
         let peers = self.peers.iter().map(|peer| &peer.pod);
         let mut members = self.me.iter().chain(peers).chain(recorded.map(|record| &record.claim.master));
         let ip = match host {
@@ -238,6 +377,23 @@ impl Evidence {
 pub fn is_name_of(name: &str, pod: &PodName, domain: &str) -> bool {
     let full = format!("{pod}.{domain}");
     full.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) && name.len() >= pod.to_string().len()
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Replica(Replica { of, link, priority, offset }) = self else { return f.write_str("master") };
+        let link = match link {
+            Link::Never => "no link since it started",
+            Link::Lost => "link lost",
+            Link::Up => "link up",
+        };
+        write!(f, "replica of {of}, {link}, offset {offset}, priority {priority}")
+    }
+}
+
+/// A span of time in a report: seconds, with a fraction.
+fn seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(span.as_secs_f64())
 }
 
 impl fmt::Display for Evidence {
@@ -281,11 +437,24 @@ impl fmt::Display for Evidence {
                 ),
             })?;
         }
-        for Peer { pod, heard, .. } in &self.peers {
-            line(f, pod, heard, |role| match role {
-                Role::Master => "master".to_owned(),
-                Role::Replica { of } => format!("replica of {of}"),
-            })?;
+        for peer @ Peer { pod, heard, .. } in &self.peers {
+            line(f, pod, heard, ToString::to_string)?;
+            match &peer.object {
+                Object::Present { word: Some(word), .. } => {
+                    let holds = if self.disk_of(peer, Rules::ALL) == Known::Told(word.disk) { "" } else { ", which holds no more" };
+                    let state = if word.started { "started" } else { "starting" };
+                    writeln!(f, "disk of {pod}: {}, told by run {} ({state}){holds}", word.disk, word.run)?;
+                }
+                Object::Present { word: None, .. } => writeln!(f, "disk of {pod}: not told")?,
+                Object::Absent | Object::Unknown => {}
+            }
+        }
+        if self.me.is_some() {
+            write!(f, "own disk: {}", self.own.disk)?;
+            match &self.own.group_id {
+                Some(id) => writeln!(f, ", of group {id}")?,
+                None => writeln!(f, ", of no group yet")?,
+            }
         }
         if let Some(kept) = &self.kept {
             writeln!(f, "own earlier file: {} at epoch {}", kept.master, kept.config_epoch)?;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use serde::{Serialize, Serializer};
 use sha1::{Digest, Sha1};
 
 /// A word that is no name of its kind: which word, and what it should have been.
@@ -190,6 +191,19 @@ impl fmt::Display for Endpoint {
         }
     }
 }
+
+/// Names are written as they print.
+macro_rules! serialize_as_text {
+    ($($name:ty),+) => {$(
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+    )+};
+}
+
+serialize_as_text!(Group, PodName, Host, Endpoint);
 
 /// A Sentinel's run id: 40 hexadecimal digits, always the same for one pod of one namespace,
 /// so that a Sentinel without a disk comes back as itself and is not counted twice.

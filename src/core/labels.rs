@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use super::disk::{Moment, Word};
 use super::identity::PodName;
 use super::record::Record;
 
@@ -61,6 +62,8 @@ impl FromStr for Stamp {
 pub struct Pod {
     /// Its name.
     pub name: PodName,
+    /// Its uid: a pod of the same name that was made again has another.
+    pub uid: String,
     /// Its resourceVersion, opaque: a patch under it fails where the pod has changed since.
     pub version: String,
     /// Its addresses.
@@ -69,6 +72,10 @@ pub struct Pod {
     pub label: Option<String>,
     /// What it carries as stamp; none where that is missing or nobody's.
     pub stamp: Option<Stamp>,
+    /// What it has published of its disk; none where that is missing or nobody's.
+    pub word: Option<Word>,
+    /// Since when it has been trying to start.
+    pub trying_since: Option<Moment>,
 }
 
 /// One write: this label and this stamp on this pod, if it is still as it was listed.
@@ -134,16 +141,23 @@ mod tests {
             transitions,
             claim: Claim { master: master.parse().unwrap(), epoch: transitions },
             address: Endpoint::parse(master, 6379).unwrap(),
+            group_id: "g".into(),
+            mark: None,
+            is_given_up: false,
+            assumed: None,
         }
     }
 
     fn pod(name: &str, label: Option<&str>, stamp: Option<&str>) -> Pod {
         Pod {
             name: name.parse().unwrap(),
+            uid: format!("u-{name}"),
             version: format!("v-{name}"),
             ips: vec![format!("192.0.2.{}", name.len() + usize::from(*name.as_bytes().last().unwrap() - b'0')).parse().unwrap()],
             label: label.map(str::to_owned),
             stamp: stamp.map(|text| text.parse().unwrap()),
+            word: None,
+            trying_since: None,
         }
     }
 

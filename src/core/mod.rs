@@ -5,11 +5,14 @@
 
 pub mod conf;
 pub mod decision;
+pub mod disk;
 pub mod evidence;
 pub mod failover;
 pub mod identity;
 pub mod labels;
 pub mod record;
 pub mod redis_conf;
+pub mod repair;
+pub mod rules;
 pub mod sentinel_conf;
 pub mod template;

@@ -3,10 +3,13 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use serde::Serialize;
+
+use super::disk::{Instance, Moment};
 use super::identity::{Endpoint, PodName};
 
 /// "This pod is the master, since this config-epoch."
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Claim {
     /// The master.
     pub master: PodName,
@@ -14,8 +17,8 @@ pub struct Claim {
     pub epoch: u64,
 }
 
-/// The record as it was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The record as it was read, or as it is to be written over what was read.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Record {
     /// The Lease's uid: a record that was deleted and made again has another.
     pub uid: String,
@@ -27,9 +30,41 @@ pub struct Record {
     pub claim: Claim,
     /// Where the master said it listens.
     pub address: Endpoint,
+    /// A random id of the group, which is stamped into every data directory, too.
+    pub group_id: String,
+    /// Who was last to start as a master, or as a replica that Sentinel may promote.
+    pub mark: Option<Mark>,
+    /// The holder was away for too long: it may not lead any more.
+    pub is_given_up: bool,
+    /// A person's word that the holder shall lead whatever the disks hold.
+    pub assumed: Option<Assumed>,
+}
+
+/// The mark of an instance that is about to start: it fences all that were about to start before.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct Mark {
+    /// Who.
+    pub by: Instance,
+    /// When, by its node's clock.
+    pub at: Moment,
+}
+
+/// How far a person's word has come. It holds for one start.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub enum Assumed {
+    /// Nobody has started on it.
+    Open,
+    /// This instance has.
+    By(Instance),
 }
 
 impl Record {
+    /// A record that is to be created.
+    pub fn first(claim: Claim, address: Endpoint, group_id: String) -> Self {
+        let (uid, version) = (String::new(), String::new());
+        Self { uid, version, transitions: 0, claim, address, group_id, mark: None, is_given_up: false, assumed: None }
+    }
+
     /// What a run that knows `claim` must do with this record.
     pub fn against(&self, claim: &Claim) -> Step {
         match claim.epoch.cmp(&self.claim.epoch) {
@@ -41,9 +76,42 @@ impl Record {
         }
     }
 
-    /// The number that the next write carries: a new epoch of the same master is no change of master.
-    pub fn transitions_for(&self, claim: &Claim) -> u64 {
-        self.transitions + u64::from(claim.master != self.claim.master)
+    /// The record with another claim. A new epoch of the same master is no change of master. Whoever
+    /// marked it last has marked it still: the next holder is not the group's first.
+    pub fn moved_to(&self, claim: &Claim, address: &Endpoint) -> Self {
+        Self {
+            transitions: self.transitions + u64::from(claim.master != self.claim.master),
+            claim: claim.clone(),
+            address: address.clone(),
+            is_given_up: false,
+            assumed: None,
+            ..self.clone()
+        }
+    }
+
+    /// The record with the mark of an instance that is about to start.
+    pub fn marked(&self, by: &Instance, at: Moment) -> Self {
+        let assumed = match &self.assumed {
+            Some(Assumed::Open) if by.pod == self.claim.master => Some(Assumed::By(by.clone())),
+            Some(Assumed::By(earlier)) if earlier == by => self.assumed.clone(),
+            _ => None,
+        };
+        Self { mark: Some(Mark { by: by.clone(), at }), assumed, ..self.clone() }
+    }
+
+    /// The record with its holder given up, or taken back.
+    pub fn with_holder_given_up(&self, is_given_up: bool) -> Self {
+        Self { is_given_up, ..self.clone() }
+    }
+
+    /// The record by a person's word.
+    pub fn assumed_for(&self, claim: &Claim, address: &Endpoint) -> Self {
+        Self { assumed: Some(Assumed::Open), ..self.moved_to(claim, address) }
+    }
+
+    /// Whether the last mark is this instance's.
+    pub fn is_marked_by(&self, instance: &Instance) -> bool {
+        self.mark.as_ref().is_some_and(|mark| mark.by == *instance)
     }
 }
 
@@ -62,8 +130,20 @@ pub enum Step {
 
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { claim, address, transitions, .. } = self;
-        write!(f, "{} at {address}, epoch {}, transition {transitions}", claim.master, claim.epoch)
+        let Self { claim, address, transitions, group_id, mark, is_given_up, assumed, .. } = self;
+        write!(f, "{} at {address}, epoch {}, transition {transitions}, group {group_id}", claim.master, claim.epoch)?;
+        match mark {
+            Some(Mark { by, at }) => write!(f, ", marked by {by} at {at}")?,
+            None => f.write_str(", never marked")?,
+        }
+        if *is_given_up {
+            f.write_str(", given up")?;
+        }
+        match assumed {
+            Some(Assumed::Open) => f.write_str(", by a person's word"),
+            Some(Assumed::By(by)) => write!(f, ", by a person's word on which {by} started"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -82,7 +162,15 @@ mod tests {
             transitions: 4,
             claim: claim(master, epoch),
             address: Endpoint::parse(master, 6379).unwrap(),
+            group_id: "g".into(),
+            mark: None,
+            is_given_up: false,
+            assumed: None,
         }
+    }
+
+    fn instance(text: &str) -> Instance {
+        text.parse().unwrap()
     }
 
     #[test]
@@ -95,7 +183,28 @@ mod tests {
 
     #[test]
     fn only_a_change_of_master_is_a_transition() {
-        assert_eq!(record("redis-0", 2).transitions_for(&claim("redis-1", 3)), 5);
-        assert_eq!(record("redis-0", 2).transitions_for(&claim("redis-0", 3)), 4);
+        let address = Endpoint::parse("redis-1", 6379).unwrap();
+        assert_eq!(record("redis-0", 2).moved_to(&claim("redis-1", 3), &address).transitions, 5);
+        assert_eq!(record("redis-0", 2).moved_to(&claim("redis-0", 3), &address).transitions, 4);
+    }
+
+    #[test]
+    fn a_move_ends_what_was_said_of_the_holder_and_keeps_the_mark() {
+        let by = instance("redis-0/u/1");
+        let address = Endpoint::parse("redis-1", 6379).unwrap();
+        let assumed = record("redis-0", 2).marked(&by, Moment(1)).with_holder_given_up(true).assumed_for(&claim("redis-1", 3), &address);
+        assert!(!assumed.is_given_up && assumed.is_marked_by(&by) && assumed.assumed == Some(Assumed::Open));
+        assert_eq!(assumed.moved_to(&claim("redis-2", 4), &address).assumed, None);
+    }
+
+    #[test]
+    fn a_persons_word_is_used_up_by_the_first_mark() {
+        let address = Endpoint::parse("redis-1", 6379).unwrap();
+        let assumed = record("redis-0", 2).assumed_for(&claim("redis-1", 3), &address);
+        let mine = instance("redis-1/u/1");
+        assert_eq!(assumed.marked(&mine, Moment(1)).assumed, Some(Assumed::By(mine.clone())));
+        assert_eq!(assumed.marked(&instance("redis-2/u/1"), Moment(1)).assumed, None, "another started in between");
+        let later = instance("redis-1/u/2");
+        assert_eq!(assumed.marked(&mine, Moment(1)).marked(&later, Moment(2)).assumed, None);
     }
 }

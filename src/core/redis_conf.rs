@@ -5,6 +5,9 @@ use serde::Serialize;
 use super::conf::{TlsFiles, TlsValues, Unwritable, quote};
 use super::identity::Endpoint;
 
+/// The priority of a Redis that Sentinel may promote: the servers' own default.
+pub const ELECTABLE: u32 = 100;
+
 /// The built-in template.
 pub const TEMPLATE: &str = include_str!("../../templates/redis.conf.tera");
 
@@ -19,6 +22,8 @@ pub struct RedisConf<'a> {
     pub announce: &'a Endpoint,
     /// The master to follow; none for a master.
     pub master: Option<&'a Endpoint>,
+    /// `replica-priority`: 0 where Sentinel must not promote it.
+    pub priority: u32,
     /// The ACL user under which a replica speaks to its master.
     pub user: Option<&'a [u8]>,
     /// The password of this Redis and of its master.
@@ -34,6 +39,7 @@ pub struct Values {
     dir: String,
     announce: Address,
     master: Option<Address>,
+    priority: u32,
     user: Option<String>,
     password: Option<String>,
     tls: Option<TlsValues>,
@@ -63,6 +69,7 @@ impl RedisConf<'_> {
             dir: quote("the data directory", self.dir)?,
             announce: self.announce.into(),
             master: self.master.map(Address::from),
+            priority: self.priority,
             user: self.user.map(|user| quote("the user", user)).transpose()?,
             password: self.password.map(|password| quote("the password", password)).transpose()?,
             tls: self.tls.map(|files| files.values()).transpose()?,

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use tempfile::NamedTempFile;
@@ -47,6 +48,22 @@ impl Draft {
     pub fn install(mut self, content: &[u8]) -> Result<()> {
         let describe = || format!("cannot write `{}`", self.path.display());
         self.file.write_all(content).with_context(describe)?;
+        self.put_in_place()
+    }
+
+    /// The same with the content and the time of another file.
+    ///
+    /// # Errors
+    /// The disk is full, or the like: the earlier file is as it was.
+    pub fn install_from(mut self, source: &mut File, modified: SystemTime) -> Result<()> {
+        let describe = || format!("cannot write `{}`", self.path.display());
+        std::io::copy(source, self.file.as_file_mut()).with_context(describe)?;
+        self.file.as_file().set_modified(modified).with_context(describe)?;
+        self.put_in_place()
+    }
+
+    fn put_in_place(self) -> Result<()> {
+        let describe = || format!("cannot write `{}`", self.path.display());
         self.file.as_file().sync_all().with_context(describe)?;
         let folder = self.file.path().parent().map(Path::to_owned).unwrap_or_default();
         let path = self.path.clone();

@@ -18,14 +18,24 @@ use kube::{Api, Client, Config, Error};
 use serde_json::json;
 use tower::{BoxError, ServiceBuilder};
 
+use crate::core::disk::{Instance, Moment, TRYING, WORD, Word};
 use crate::core::evidence::Failure;
-use crate::core::identity::{Endpoint, Group, Host};
+use crate::core::identity::{Endpoint, Group, Host, PodName};
 use crate::core::labels::{Patch, Pod, STAMP, Scheme};
-use crate::core::record::{Claim, Record};
+use crate::core::record::{Assumed, Claim, Mark, Record};
 
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "ordain");
 const EPOCH: &str = "ordain.dev/config-epoch";
 const ADDRESS: &str = "ordain.dev/address";
+const GROUP_ID: &str = "ordain.dev/group-id";
+/// The instance that marked the record last.
+const MARK: &str = "ordain.dev/mark";
+const MARKED_AT: &str = "ordain.dev/marked-at";
+/// The holder that was given up.
+const GIVEN_UP: &str = "ordain.dev/given-up";
+/// A person's word: `open`, or the instance that started on it.
+const ASSUMED: &str = "ordain.dev/assumed";
+const OPEN: &str = "open";
 
 /// How long a connection to the API server may take.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -171,22 +181,21 @@ impl Cluster {
         Ok(leases.items.iter().filter_map(|lease| lease.metadata.name.as_ref()?.parse().ok()).collect())
     }
 
-    /// Creates a group's record; of several that do, one succeeds.
+    /// Creates a group's record; of several that do, one succeeds. Its uid and version are not read.
     ///
     /// # Errors
     /// [`Refusal::Conflict`] where it exists.
-    pub async fn create_record(&self, group: &Group, claim: &Claim, address: &Endpoint) -> Result<Record, Refusal> {
-        let lease = write_record(group, claim, address, 0, None);
-        let made = self.leases.create(&PostParams::default(), &lease).await;
+    pub async fn create_record(&self, group: &Group, record: &Record) -> Result<Record, Refusal> {
+        let made = self.leases.create(&PostParams::default(), &write_record(group, record, None)).await;
         read_record(&made.map_err(|error| refusal(&error, "create leases"))?).map_err(Refusal::Failed)
     }
 
-    /// Moves a record that is still as it was read.
+    /// Writes over a record that is still as it was read.
     ///
     /// # Errors
     /// [`Refusal::Conflict`] where another was faster, [`Refusal::Missing`] where it was deleted.
-    pub async fn move_record(&self, group: &Group, from: &Record, to: &Claim, address: &Endpoint) -> Result<Record, Refusal> {
-        let lease = write_record(group, to, address, from.transitions_for(to), Some(from));
+    pub async fn update_record(&self, group: &Group, record: &Record) -> Result<Record, Refusal> {
+        let lease = write_record(group, record, Some(record));
         let moved = self.leases.replace(&group.to_string(), &PostParams::default(), &lease).await;
         read_record(&moved.map_err(|error| refusal(&error, "update leases"))?).map_err(Refusal::Failed)
     }
@@ -229,6 +238,69 @@ impl Cluster {
         Ok(listed.items.iter().filter_map(|pod| read_pod(pod, scheme)).collect())
     }
 
+    /// Reads one pod as it is now: from etcd itself, so that what was written before is seen.
+    ///
+    /// # Errors
+    /// [`Refusal::Missing`] where it does not exist.
+    pub async fn pod(&self, name: &PodName, scheme: &Scheme) -> Result<Pod, Refusal> {
+        let pod = self.pods.get(&name.to_string()).await.map_err(|error| refusal(&error, "get pods"))?;
+        let nameless = || Refusal::Failed(Failure::Nonsense(format!("the pod {name} has no name, uid or version")));
+        read_pod(&pod, scheme).ok_or_else(nameless)
+    }
+
+    /// Returns when one of the group's pods is not as it was seen: another, gone, at another address,
+    /// or with another word of its disk. Never returns where the pods cannot be watched.
+    pub async fn pods_change(&self, selector: &str, scheme: &Scheme, known: &[Pod]) {
+        let ours = WatchParams::default().labels(selector);
+        let is_known = |pod: &Pod| {
+            known.iter().any(|one| (&one.name, &one.uid, &one.ips, &one.word) == (&pod.name, &pod.uid, &pod.ips, &pod.word))
+        };
+        // Version "0" begins with what there is.
+        if let Ok(changes) = self.pods.watch(&ours, "0").await {
+            let mut changes = pin!(changes);
+            while let Some(Ok(change)) = changes.next().await {
+                let is_news = match change {
+                    WatchEvent::Added(pod) | WatchEvent::Modified(pod) => {
+                        read_pod(&pod, scheme).is_some_and(|pod| !is_known(&pod))
+                    }
+                    WatchEvent::Deleted(_) => true,
+                    WatchEvent::Bookmark(_) | WatchEvent::Error(_) => false,
+                };
+                if is_news {
+                    return;
+                }
+            }
+        }
+        std::future::pending::<()>().await;
+    }
+
+    /// Publishes what a pod has to say of its disk, and returns the pod's uid.
+    ///
+    /// # Errors
+    /// [`Refusal::Missing`] where the pod is gone.
+    pub async fn publish(&self, pod: &PodName, word: &Word) -> Result<String, Refusal> {
+        let mut notes = json!({ WORD: word.to_string() });
+        if word.started {
+            notes[TRYING] = serde_json::Value::Null;
+        }
+        self.annotate(pod, notes).await
+    }
+
+    /// Notes since when a pod has been trying to start.
+    ///
+    /// # Errors
+    /// [`Refusal::Missing`] where the pod is gone.
+    pub async fn note_trying(&self, pod: &PodName, since: Moment) -> Result<(), Refusal> {
+        self.annotate(pod, json!({ TRYING: since.to_string() })).await.map(drop)
+    }
+
+    async fn annotate(&self, pod: &PodName, notes: serde_json::Value) -> Result<String, Refusal> {
+        let body = json!({ "metadata": { "annotations": notes } });
+        let patched = self.pods.patch_metadata(&pod.to_string(), &PatchParams::default(), &Body::Merge(body)).await;
+        let patched = patched.map_err(|error| refusal(&error, "patch pods"))?;
+        patched.metadata.uid.ok_or_else(|| Refusal::Failed(Failure::Nonsense(format!("the pod {pod} has no uid"))))
+    }
+
     /// Labels and stamps a pod that is still as it was listed.
     ///
     /// # Errors
@@ -246,22 +318,37 @@ impl Cluster {
     }
 }
 
-fn write_record(group: &Group, claim: &Claim, address: &Endpoint, transitions: u64, from: Option<&Record>) -> Lease {
+fn write_record(group: &Group, record: &Record, over: Option<&Record>) -> Lease {
+    let Record { transitions, claim, address, group_id, mark, is_given_up, assumed, .. } = record;
+    let mut notes = BTreeMap::from([
+        (EPOCH.to_owned(), claim.epoch.to_string()),
+        (ADDRESS.to_owned(), address.to_string()),
+        (GROUP_ID.to_owned(), group_id.clone()),
+    ]);
+    if let Some(Mark { by, at }) = mark {
+        notes.extend([(MARK.to_owned(), by.to_string()), (MARKED_AT.to_owned(), at.to_string())]);
+    }
+    if *is_given_up {
+        notes.insert(GIVEN_UP.to_owned(), claim.master.to_string());
+    }
+    let assumed = match assumed {
+        Some(Assumed::Open) => Some(OPEN.to_owned()),
+        Some(Assumed::By(instance)) => Some(instance.to_string()),
+        None => None,
+    };
+    notes.extend(assumed.map(|word| (ASSUMED.to_owned(), word)));
     Lease {
         metadata: ObjectMeta {
             name: Some(group.to_string()),
             labels: Some(BTreeMap::from([(MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned())])),
-            annotations: Some(BTreeMap::from([
-                (EPOCH.to_owned(), claim.epoch.to_string()),
-                (ADDRESS.to_owned(), address.to_string()),
-            ])),
-            resource_version: from.map(|record| record.version.clone()),
-            uid: from.map(|record| record.uid.clone()),
+            annotations: Some(notes),
+            resource_version: over.map(|record| record.version.clone()),
+            uid: over.map(|record| record.uid.clone()),
             ..ObjectMeta::default()
         },
         spec: Some(LeaseSpec {
             holder_identity: Some(claim.master.to_string()),
-            lease_transitions: Some(i32::try_from(transitions).unwrap_or(i32::MAX)),
+            lease_transitions: Some(i32::try_from(*transitions).unwrap_or(i32::MAX)),
             ..LeaseSpec::default()
         }),
     }
@@ -275,17 +362,34 @@ fn read_record(lease: &Lease) -> Result<Record, Failure> {
         return Err(Failure::Nonsense(format!("the Lease `{name}` belongs to something else: rename the group or the Lease")));
     }
     let nonsense = |what: &str| Failure::Nonsense(format!("the Lease `{name}` has no readable {what}: was it edited?"));
-    let note = |key: &str| meta.annotations.as_ref().and_then(|notes| notes.get(key)).ok_or_else(|| nonsense(key));
+    let noted = |key: &str| meta.annotations.as_ref().and_then(|notes| notes.get(key));
+    let note = |key: &str| noted(key).ok_or_else(|| nonsense(key));
+    let instance = |key: &str, text: &String| text.parse::<Instance>().map_err(|()| nonsense(key));
     let spec = lease.spec.as_ref().ok_or_else(|| nonsense("spec"))?;
+    let master: PodName =
+        spec.holder_identity.as_ref().and_then(|pod| pod.parse().ok()).ok_or_else(|| nonsense("holderIdentity"))?;
+    let mark = match noted(MARK) {
+        Some(by) => Some(Mark {
+            by: instance(MARK, by)?,
+            at: note(MARKED_AT)?.parse().map_err(|_| nonsense(MARKED_AT))?,
+        }),
+        None => None,
+    };
+    let assumed = match noted(ASSUMED) {
+        Some(word) if word == OPEN => Some(Assumed::Open),
+        Some(word) => Some(Assumed::By(instance(ASSUMED, word)?)),
+        None => None,
+    };
     Ok(Record {
         uid: meta.uid.clone().ok_or_else(|| nonsense("uid"))?,
         version: meta.resource_version.clone().ok_or_else(|| nonsense("resourceVersion"))?,
         transitions: spec.lease_transitions.and_then(|n| u64::try_from(n).ok()).ok_or_else(|| nonsense("leaseTransitions"))?,
-        claim: Claim {
-            master: spec.holder_identity.as_ref().and_then(|pod| pod.parse().ok()).ok_or_else(|| nonsense("holderIdentity"))?,
-            epoch: note(EPOCH)?.parse().map_err(|_| nonsense(EPOCH))?,
-        },
         address: Endpoint::parse(note(ADDRESS)?, 6379).map_err(|_| nonsense(ADDRESS))?,
+        group_id: note(GROUP_ID)?.clone(),
+        is_given_up: noted(GIVEN_UP).is_some_and(|holder| *holder == master.to_string()),
+        claim: Claim { master, epoch: note(EPOCH)?.parse().map_err(|_| nonsense(EPOCH))? },
+        mark,
+        assumed,
     })
 }
 
@@ -296,12 +400,16 @@ fn read_pod(pod: &ApiPod, scheme: &Scheme) -> Option<Pod> {
     // A pod that has ended keeps its address in its status, where it may be another's by now.
     let runs = |status: &&PodStatus| !matches!(status.phase.as_deref(), Some("Failed" | "Succeeded"));
     let ips = status.filter(runs).and_then(|status| status.pod_ips.as_ref()).into_iter().flatten();
+    let note = |key: &str| meta.annotations.as_ref().and_then(|notes| notes.get(key));
     Some(Pod {
         name: meta.name.as_ref()?.parse().ok()?,
+        uid: meta.uid.clone()?,
         version: meta.resource_version.clone()?,
         ips: ips.filter_map(|entry| entry.ip.parse().ok()).collect(),
         label: meta.labels.as_ref().and_then(|labels| labels.get(&scheme.key)).cloned(),
-        stamp: meta.annotations.as_ref().and_then(|notes| notes.get(STAMP)?.parse().ok()),
+        stamp: note(STAMP).and_then(|text| text.parse().ok()),
+        word: note(WORD).and_then(|text| text.parse().ok()),
+        trying_since: note(TRYING).and_then(|text| text.parse().ok()),
     })
 }
 

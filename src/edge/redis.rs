@@ -1,35 +1,76 @@
-//! A Redis: what it says it is.
+//! A Redis: what it says it is, and the two things that reconcile has it do.
 
 use redis::{Cmd, Value, from_redis_value};
 
 use super::wire::{Login, Target, answered, ask};
-use crate::core::evidence::{Failure, Role};
+use crate::core::evidence::{Failure, Link, Replica, Role};
 use crate::core::identity::Endpoint;
 
-/// Asks a Redis for its `ROLE`.
+/// Asks a Redis what it is: `ROLE` and `INFO replication`, in one round trip.
 ///
 /// # Errors
-/// Why it gave none.
+/// Why it gave no answer.
 pub async fn role(target: &Target, login: &Login) -> Result<Role, Failure> {
-    let mut command = Cmd::new();
-    command.arg("ROLE");
-    let reply = ask(target, login, &[command]).await?.pop().unwrap_or(Value::Nil);
-    read(answered(reply)?)
+    let mut role = Cmd::new();
+    role.arg("ROLE");
+    let mut info = Cmd::new();
+    info.arg("INFO").arg("replication");
+    let mut replies = ask(target, login, &[role, info]).await?;
+    let (info, role) = (replies.pop().unwrap_or(Value::Nil), replies.pop().unwrap_or(Value::Nil));
+    read(answered(role)?, info)
 }
 
-/// Reads the answer to `ROLE` (`roleCommand` in Redis `src/replication.c`).
-fn read(reply: Value) -> Result<Role, Failure> {
-    let nonsense = || Failure::Nonsense("ROLE was not answered as a Redis answers it".to_owned());
-    let Value::Array(fields) = reply else { return Err(nonsense()) };
+/// Lets Sentinel promote a replica: `CONFIG SET replica-priority`. The file keeps what it said, so
+/// that a restart is unelectable again.
+///
+/// # Errors
+/// It did not do so.
+pub async fn set_priority(target: &Target, login: &Login, priority: u32) -> Result<(), Failure> {
+    let mut command = Cmd::new();
+    command.arg("CONFIG").arg("SET").arg("replica-priority").arg(priority);
+    let reply = ask(target, login, &[command]).await?.pop().unwrap_or(Value::Nil);
+    answered(reply).map(drop)
+}
+
+/// Has a Redis end itself, so that its container starts anew.
+///
+/// # Errors
+/// It did not do so.
+pub async fn shut_down(target: &Target, login: &Login) -> Result<(), Failure> {
+    let mut command = Cmd::new();
+    command.arg("SHUTDOWN");
+    match ask(target, login, &[command]).await {
+        // Its only answer is that it goes.
+        Err(Failure::Unreachable(_)) => Ok(()),
+        Err(failure) => Err(failure),
+        Ok(mut replies) => answered(replies.pop().unwrap_or(Value::Nil)).map(drop),
+    }
+}
+
+/// Reads the answers to `ROLE` (`roleCommand` in Redis `src/replication.c`) and `INFO replication`
+/// (`genRedisInfoString` in `src/server.c`).
+fn read(role: Value, info: Value) -> Result<Role, Failure> {
+    let nonsense = |what: &str| Failure::Nonsense(format!("{what} was not answered as a Redis answers it"));
+    let Value::Array(fields) = role else { return Err(nonsense("ROLE")) };
     let text = |index: usize| {
-        fields.get(index).and_then(|field: &Value| from_redis_value::<String>(field.clone()).ok()).ok_or_else(nonsense)
+        fields.get(index).and_then(|field: &Value| from_redis_value::<String>(field.clone()).ok()).ok_or_else(|| nonsense("ROLE"))
     };
     match text(0)?.as_str() {
         "master" => Ok(Role::Master),
         "slave" => {
-            let host = text(1)?.parse().map_err(|_| nonsense())?;
-            let port = text(2)?.parse().map_err(|_| nonsense())?;
-            Ok(Role::Replica { of: Endpoint { host, port } })
+            let host = text(1)?.parse().map_err(|_| nonsense("ROLE"))?;
+            let port = text(2)?.parse().map_err(|_| nonsense("ROLE"))?;
+            let info: String = from_redis_value(answered(info)?).map_err(|_| nonsense("INFO"))?;
+            let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
+            let number = |name: &str| field(name).and_then(|text| text.parse().ok()).ok_or_else(|| nonsense("INFO"));
+            let link = match (field("master_link_status"), field("master_link_down_since_seconds")) {
+                (Some("up"), _) => Link::Up,
+                (Some("down"), Some("-1")) => Link::Never,
+                (Some("down"), _) => Link::Lost,
+                _ => return Err(nonsense("INFO")),
+            };
+            let priority = u32::try_from(number("slave_priority")?).unwrap_or(u32::MAX);
+            Ok(Role::Replica(Replica { of: Endpoint { host, port }, link, priority, offset: number("slave_repl_offset")? }))
         }
         other => Err(Failure::Nonsense(format!("this is no Redis but a `{other}`"))),
     }
@@ -39,16 +80,32 @@ fn read(reply: Value) -> Result<Role, Failure> {
 mod tests {
     use super::*;
 
+    const INFO: &str = "# Replication\r\nrole:slave\r\nmaster_link_status:up\r\nslave_repl_offset:42\r\nslave_priority:100\r\n";
+
     fn bulk(text: &str) -> Value {
         Value::BulkString(text.into())
     }
 
+    fn slave() -> Value {
+        Value::Array(vec![bulk("slave"), bulk("redis-0.redis"), Value::Int(6379), bulk("connect"), Value::Int(-1)])
+    }
+
     #[test]
     fn a_role_reads_as_the_servers_write_it() {
-        assert_eq!(read(Value::Array(vec![bulk("master"), Value::Int(9), Value::Array(vec![])])), Ok(Role::Master));
-        let slave = Value::Array(vec![bulk("slave"), bulk("redis-0.redis"), Value::Int(6379), bulk("connect"), Value::Int(-1)]);
-        let Ok(Role::Replica { of }) = read(slave) else { panic!("a replica") };
-        assert_eq!(of.to_string(), "redis-0.redis:6379");
+        let master = Value::Array(vec![bulk("master"), Value::Int(9), Value::Array(vec![])]);
+        assert_eq!(read(master, bulk("role:master")), Ok(Role::Master));
+        let Ok(Role::Replica(replica)) = read(slave(), bulk(INFO)) else { panic!("a replica") };
+        assert_eq!(replica.of.to_string(), "redis-0.redis:6379");
+        assert_eq!((replica.link, replica.priority, replica.offset), (Link::Up, 100, 42));
+    }
+
+    #[test]
+    fn a_link_that_is_down_tells_whether_there_ever_was_one() {
+        for (since, link) in [("-1", Link::Never), ("7", Link::Lost)] {
+            let info = INFO.replace(":up", &format!(":down\r\nmaster_link_down_since_seconds:{since}"));
+            let Ok(Role::Replica(replica)) = read(slave(), bulk(&info)) else { panic!("a replica") };
+            assert_eq!(replica.link, link);
+        }
     }
 
     #[test]
@@ -61,7 +118,10 @@ mod tests {
             Value::Array(vec![bulk("slave")]),
             Value::Array(vec![bulk("slave"), bulk("a b"), bulk("x")]),
         ] {
-            assert!(matches!(read(reply), Err(Failure::Nonsense(_))));
+            assert!(matches!(read(reply, bulk(INFO)), Err(Failure::Nonsense(_))));
+        }
+        for info in [Value::Nil, bulk(""), bulk("master_link_status:up\r\nslave_priority:x\r\nslave_repl_offset:1")] {
+            assert!(matches!(read(slave(), info), Err(Failure::Nonsense(_))));
         }
     }
 }

@@ -30,6 +30,7 @@ pub struct Bed {
     env: BTreeMap<String, String>,
     password: Option<String>,
     authority: Option<Authority>,
+    reconciles: bool,
     sandboxes: BTreeMap<String, Sandbox>,
     subnet: Subnet,
 }
@@ -64,6 +65,7 @@ impl Bed {
             env: BTreeMap::new(),
             password: None,
             authority: None,
+            reconciles: true,
             sandboxes: BTreeMap::new(),
             servers: BTreeMap::new(),
             subnet,
@@ -79,6 +81,12 @@ impl Bed {
     /// Has Sentinel notice a dead master soon: for tests that kill one.
     pub fn with_quick_failover(self) -> Self {
         self.with_env("ORDAIN_DOWN_AFTER", "2s")
+    }
+
+    /// Starts no reconcile beside the Sentinels: for tests that play its part.
+    pub fn without_reconcile(mut self) -> Self {
+        self.reconciles = false;
+        self
     }
 
     /// Gives Redis and Sentinel a password, in a file as a Secret's volume has it.
@@ -168,24 +176,26 @@ impl Bed {
             ("metadata.namespace", self.namespace_name().to_owned()),
             ("status.podIP", ip.to_string()),
         ]);
-        let mut main = Container::read(&spec["containers"][0], spec, &fields);
-        main.env.insert("ORDAIN_EXTRA_CONFIG".into(), EXTRA_CONFIG.into());
-        main.env.extend(self.env.clone());
+        let mut containers: Vec<_> =
+            list(&spec["containers"]).iter().map(|container| Container::read(container, spec, &fields)).collect();
+        let mut given = self.env.clone();
+        given.insert("ORDAIN_EXTRA_CONFIG".into(), EXTRA_CONFIG.into());
         if let Some(namespace) = &self.namespace {
             let account = spec["serviceAccountName"].as_str().expect("a service account");
             let folder = "var/run/secrets/kubernetes.io/serviceaccount";
             sandbox.write(&format!("{folder}/token"), &namespace.token(account));
             sandbox.write(&format!("{folder}/ca.crt"), &namespace.ca());
             sandbox.write(&format!("{folder}/namespace"), &namespace.name);
-            main.env.insert("KUBERNETES_SERVICE_HOST".into(), namespace.plane.address.to_string());
-            main.env.insert("KUBERNETES_SERVICE_PORT".into(), PORT.to_string());
+            given.insert("KUBERNETES_SERVICE_HOST".into(), namespace.plane.address.to_string());
+            given.insert("KUBERNETES_SERVICE_PORT".into(), PORT.to_string());
         }
-        sandbox.set_main(main);
-        for container in spec["initContainers"].as_array().into_iter().flatten() {
+        containers.iter_mut().for_each(|container| container.env.extend(given.clone()));
+        sandbox.set_containers(containers);
+        for container in list(&spec["initContainers"]) {
             // The image of ordain has the program at its root, and starts it.
             let mut command = vec!["/ordain"];
             command.extend(words(&container["args"]));
-            let output = sandbox.run_in(&Container::read(container, spec, &fields), &command);
+            let output = sandbox.run_in(&Container::read(&container, spec, &fields), &command);
             assert!(output.status.success(), "{pod}: {}", String::from_utf8_lossy(&output.stderr));
         }
         self.sandboxes.insert(pod.to_owned(), sandbox);
@@ -207,11 +217,18 @@ impl Bed {
         }
     }
 
-    /// Starts a pod's container, or starts it again.
+    /// Starts a pod's containers, or starts them again.
     pub fn start(&mut self, pod: &str) {
         let template = template(pod);
-        let process = self.sandboxes[pod].start(&words(&template["spec"]["containers"][0]["command"]));
-        self.servers.insert(pod.to_owned(), process);
+        for container in self.sandboxes[pod].containers() {
+            if container.name == "reconcile" && !self.reconciles {
+                continue;
+            }
+            let spec = list(&template["spec"]["containers"]).into_iter().find(|spec| spec["name"] == container.name.as_str());
+            let command = words(&spec.expect("its spec")["command"]).into_iter().map(str::to_owned).collect::<Vec<_>>();
+            let process = self.sandboxes[pod].start(container, &command.iter().map(String::as_str).collect::<Vec<_>>());
+            self.servers.insert(process_of(pod, &container.name), process);
+        }
     }
 
     /// Runs ordain in a pod, with the container's environment.
@@ -232,9 +249,12 @@ impl Bed {
         command
     }
 
-    /// Ends a pod's container as a power cut would.
+    /// Ends a pod's containers as a power cut would.
     pub fn kill(&mut self, pod: &str) {
         self.servers.remove(pod).expect("a running pod").kill();
+        if let Some(mut beside) = self.servers.remove(&process_of(pod, "reconcile")) {
+            beside.kill();
+        }
     }
 
     /// Deletes a pod: its container, its object and its name. Its volume stays.
@@ -246,7 +266,12 @@ impl Bed {
         }
     }
 
-    /// A pod's process.
+    /// Whether a pod's main container runs, or has not been waited for since it ended.
+    pub fn is_started(&self, pod: &str) -> bool {
+        self.servers.contains_key(pod)
+    }
+
+    /// The process of a pod's main container.
     pub fn server(&mut self, pod: &str) -> &mut Process {
         self.servers.get_mut(pod).expect("a running pod")
     }
@@ -316,6 +341,16 @@ impl Bed {
             });
             is_right.then_some(())
         });
+    }
+
+    /// Waits until Sentinel may promote every replica.
+    pub fn wait_for_electable(&self, deadline: Duration) {
+        for pod in REDIS.iter().filter(|pod| self.is_started(pod)) {
+            wait_for(&format!("{pod} being electable"), deadline, || {
+                let replication = self.text(pod, &["INFO", "replication"]);
+                (replication.contains("role:master") || replication.contains("slave_priority:100")).then_some(())
+            });
+        }
     }
 
     /// Waits until every Sentinel knows all of them: two replicas and two other Sentinels.
@@ -393,6 +428,15 @@ impl Run {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Self { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
     }
+}
+
+/// The name of a container's process: the pod's own for the main one.
+fn process_of(pod: &str, container: &str) -> String {
+    if container == "reconcile" { format!("{pod}/{container}") } else { pod.to_owned() }
+}
+
+fn list(value: &Json) -> Vec<Json> {
+    value.as_array().cloned().unwrap_or_default()
 }
 
 fn port(pod: &str) -> u16 {

@@ -20,17 +20,20 @@ pub const EXTRA_CONFIG: &str = "/etc/ordain-extra.conf";
 /// Where the server under test lies in a sandbox: under the name that the manifests use.
 const SERVERS: &str = "opt/servers";
 
-/// A pod's root, volumes and main container.
+/// A pod's root, volumes and containers.
 #[derive(Debug)]
 pub struct Sandbox {
     name: String,
     folder: TempDir,
-    main: Container,
+    /// The main one first.
+    containers: Vec<Container>,
 }
 
 /// A container as its spec says.
 #[derive(Debug, Clone, Default)]
 pub struct Container {
+    /// Its name.
+    pub name: String,
     /// Its variables.
     pub env: BTreeMap<String, String>,
     /// Volumes and where they are mounted.
@@ -53,6 +56,7 @@ impl Container {
         }
         let mount = |mount: &Json| (text(&mount["name"]).expect("a volume"), text(&mount["mountPath"]).expect("a path"));
         Self {
+            name: text(&spec["name"]).expect("a container's name"),
             env,
             mounts: list(&spec["volumeMounts"]).iter().map(mount).collect(),
             user: pod_spec["securityContext"]["runAsUser"].as_u64().expect("runAsUser"),
@@ -69,7 +73,7 @@ impl Sandbox {
         let memory = Path::new("/dev/shm");
         let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         let folder = tempfile::Builder::new().prefix("ordain-pod-").tempdir_in(parent).expect("a temporary folder");
-        let sandbox = Self { name: name.to_owned(), folder, main: Container::default() };
+        let sandbox = Self { name: name.to_owned(), folder, containers: Vec::new() };
         for folder in ["etc", "proc", "dev", "usr", "run", SERVERS] {
             std::fs::create_dir_all(sandbox.root().join(folder)).expect("a folder");
         }
@@ -85,19 +89,26 @@ impl Sandbox {
         sandbox
     }
 
-    /// Sets the main container, and makes its volumes.
-    pub fn set_main(&mut self, container: Container) {
-        for (volume, path) in &container.mounts {
-            let folder = self.volume(volume);
-            std::fs::create_dir_all(&folder).expect("a volume");
-            // As a kubelet does for fsGroup; without root there is but one user.
-            if !is_alone() {
-                let user = u32::try_from(container.user).ok();
-                chown(&folder, user, user).expect("the volume's owner");
+    /// Sets the containers, and makes their volumes.
+    pub fn set_containers(&mut self, containers: Vec<Container>) {
+        for container in &containers {
+            for (volume, path) in &container.mounts {
+                let folder = self.volume(volume);
+                std::fs::create_dir_all(&folder).expect("a volume");
+                // As a kubelet does for fsGroup; without root there is but one user.
+                if !is_alone() {
+                    let user = u32::try_from(container.user).ok();
+                    chown(&folder, user, user).expect("the volume's owner");
+                }
+                std::fs::create_dir_all(self.root().join(path.trim_start_matches('/'))).expect("a mount point");
             }
-            std::fs::create_dir_all(self.root().join(path.trim_start_matches('/'))).expect("a mount point");
         }
-        self.main = container;
+        self.containers = containers;
+    }
+
+    /// The containers, the main one first.
+    pub fn containers(&self) -> &[Container] {
+        &self.containers
     }
 
     fn root(&self) -> PathBuf {
@@ -111,7 +122,7 @@ impl Sandbox {
     /// A path inside the main container, as seen from outside.
     pub fn path(&self, inside: &str) -> PathBuf {
         let inside = inside.trim_start_matches('/');
-        for (volume, path) in &self.main.mounts {
+        for (volume, path) in self.containers.first().map_or(&[][..], |main| &main.mounts) {
             if let Some(rest) = inside.strip_prefix(path.trim_start_matches('/')) {
                 return self.volume(volume).join(rest.trim_start_matches('/'));
             }
@@ -151,7 +162,7 @@ impl Sandbox {
 
     /// Runs a command to its end, as in the main container.
     pub fn run(&self, words: &[&str]) -> Output {
-        self.run_in(&self.main, words)
+        self.run_in(&self.containers[0], words)
     }
 
     /// Runs a command to its end, as in another container of the pod.
@@ -159,9 +170,15 @@ impl Sandbox {
         self.command(container, words).output().expect("a sandbox: it needs root, or hack/isolated")
     }
 
-    /// Starts the main container.
-    pub fn start(&self, words: &[&str]) -> Process {
-        Process::start(&self.name, &self.folder.path().join("log"), &self.command(&self.main, words))
+    /// Starts a container. The log of the main one is the pod's.
+    pub fn start(&self, container: &Container, words: &[&str]) -> Process {
+        let is_main = self.containers.first().is_some_and(|main| main.name == container.name);
+        let (name, log) = if is_main {
+            (self.name.clone(), "log".to_owned())
+        } else {
+            (format!("{} ({})", self.name, container.name), format!("log-{}", container.name))
+        };
+        Process::start(&name, &self.folder.path().join(log), &self.command(container, words))
     }
 
     fn command(&self, container: &Container, words: &[&str]) -> Command {

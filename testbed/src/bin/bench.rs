@@ -43,6 +43,7 @@ fn main() {
     bed.start_all();
     bed.wait_for_master("redis-0", UP);
     bed.wait_for_sentinels(UP);
+    bed.wait_for_electable(UP);
     bed.wait_for_labels("redis-0", UP);
     let namespace = bed.namespace.as_ref().expect("a cluster");
     namespace.kubeconfig("redis", &kubeconfig);

@@ -31,6 +31,7 @@ fn main() -> ExitCode {
     bed.wait_for_master("redis-0", UP);
     println!("{}  redis-0 is the master, redis-1 and redis-2 follow it", since(started));
     bed.wait_for_sentinels(UP);
+    bed.wait_for_electable(UP);
     println!("{}  every Sentinel knows both replicas and both other Sentinels", since(started));
     if on_kubernetes {
         bed.wait_for_labels("redis-0", UP);

@@ -1,0 +1,296 @@
+//! What may happen next.
+
+use crate::fault;
+use crate::pod;
+use crate::reconcile;
+use crate::sentinel;
+use crate::setting::{Faults, Setting};
+use crate::state::{Data, Link, Phase, Pod, Server, State, Watching, pods, sentinels};
+use crate::time;
+
+/// A step of somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// A pod's container starts and publishes.
+    Publish(Pod),
+    /// A pod reads its next source, and acts after the last.
+    Read(Pod),
+    /// A pod marks the record.
+    Mark(Pod),
+    /// The deadline of an empty pod comes, without which no others are created.
+    Deadline(Pod),
+    /// A pod is created.
+    Create(Pod),
+    /// A starting Sentinel reads its next source, and acts after the last.
+    SentinelReads(usize),
+    /// A Sentinel is elected, and selects a replica.
+    Elect(usize, Pod),
+    /// It promotes the replica.
+    Promote(usize),
+    /// One Sentinel tells another.
+    Hello(usize, usize),
+    /// A Sentinel makes a Redis a replica of its master.
+    PutRight(usize, Pod),
+    /// A Sentinel's hook runs.
+    Hook(usize),
+    /// A replica copies its master.
+    Sync(Pod),
+    /// A pod's probe finds it in sync.
+    Ready(Pod),
+    /// Reconcile reads its next source.
+    ReconcileReads,
+    /// Reconcile acts.
+    ReconcileActs,
+    /// Down-after passes.
+    DownAfter,
+    /// A pod has waited for longer than any failover takes.
+    Wait(Pod),
+    /// The grace passes.
+    Grace,
+    /// A client writes.
+    Write(Pod),
+    /// A pod's container dies.
+    Crash(Pod),
+    /// A pod is deleted.
+    Delete(Pod),
+    /// A pod is deleted, and its volume is lost.
+    Wipe(Pod),
+    /// A pod's node is lost for good.
+    Lose(Pod),
+    /// A Sentinel dies and comes back, with or without its file.
+    CrashSentinel(usize, bool),
+    /// Everything dies; the Sentinels' files are kept or not.
+    PowerCut(bool),
+    /// The record is deleted.
+    DeleteRecord,
+}
+
+impl Action {
+    /// Whether it is needed for nothing: a fault, a write, a hook, which may be lost.
+    pub fn is_optional(self) -> bool {
+        matches!(
+            self,
+            Self::Hook(_)
+                | Self::Write(_)
+                | Self::Crash(_)
+                | Self::Delete(_)
+                | Self::Wipe(_)
+                | Self::Lose(_)
+                | Self::CrashSentinel(..)
+                | Self::PowerCut(_)
+                | Self::DeleteRecord
+        )
+    }
+}
+
+/// All that may happen next.
+pub fn enabled(setting: &Setting, state: &State, actions: &mut Vec<Action>) {
+    for pod in pods() {
+        of_pod(setting, state, pod, actions);
+    }
+    for one in sentinels() {
+        of_sentinel(setting, state, one, actions);
+    }
+    if setting.protocol.reconciles {
+        if state.reconcile.look.is_complete(setting.others) {
+            actions.push(Action::ReconcileActs);
+        } else if reconcile::is_needed(setting, state) {
+            actions.push(Action::ReconcileReads);
+        }
+    }
+    if time::some_master_is_down(state) {
+        actions.push(Action::DownAfter);
+    }
+    if time::can_pass_grace(state) {
+        actions.push(Action::Grace);
+    }
+    faults(state, actions);
+}
+
+fn of_pod(setting: &Setting, state: &State, pod: Pod, actions: &mut Vec<Action>) {
+    match state.pod(pod).phase {
+        Phase::Gone => {
+            if !setting.is_ordered || pod == 0 || state.pod(pod - 1).server().is_some() {
+                actions.push(Action::Create(pod));
+            }
+        }
+        Phase::Lost => {}
+        Phase::Down => actions.push(Action::Publish(pod)),
+        Phase::Looking { at_last, .. } => {
+            actions.push(Action::Read(pod));
+            if at_last.is_some() && !sentinel::may_fail_over(state) {
+                actions.push(Action::Deadline(pod));
+            }
+            if time::can_wait(state, pod) {
+                actions.push(Action::Wait(pod));
+            }
+        }
+        Phase::Recorded { .. } => actions.push(Action::Mark(pod)),
+        Phase::Checking { .. } => actions.push(Action::Read(pod)),
+        Phase::Running(server) => {
+            if copied(state, pod, server).is_some() {
+                actions.push(Action::Sync(pod));
+            }
+            if reconcile::is_ready(state, pod) {
+                actions.push(Action::Ready(pod));
+            }
+        }
+    }
+}
+
+fn of_sentinel(setting: &Setting, state: &State, one: usize, actions: &mut Vec<Action>) {
+    let this = &state.sentinels[one];
+    if matches!(this.watching, Watching::Starting(_)) {
+        actions.push(Action::SentinelReads(one));
+        return;
+    }
+    actions.extend(sentinel::candidates(state, one).into_iter().map(|pod| Action::Elect(one, pod)));
+    if this.failover().is_some() {
+        actions.push(Action::Promote(one));
+    }
+    actions.extend(sentinels().filter(|to| sentinel::has_news(state, one, *to)).map(|to| Action::Hello(one, to)));
+    actions.extend(pods().filter(|pod| sentinel::puts_right(state, one, *pod)).map(|pod| Action::PutRight(one, pod)));
+    if reconcile::hook(setting, state, one).is_some() {
+        actions.push(Action::Hook(one));
+    }
+}
+
+fn faults(state: &State, actions: &mut Vec<Action>) {
+    let Faults {
+        crashes,
+        deletions,
+        wipes,
+        losses,
+        sentinel_crashes,
+        sentinel_wipes,
+        power_cuts,
+        blackouts,
+        record_deletions,
+        writes,
+    } = state.faults;
+    for pod in pods() {
+        let phase = state.pod(pod).phase;
+        let is_there = !matches!(phase, Phase::Gone | Phase::Lost);
+        let mut may = |left: u8, action| {
+            if left > 0 && is_there {
+                actions.push(action);
+            }
+        };
+        may(crashes.min(u8::from(phase != Phase::Down)), Action::Crash(pod));
+        may(deletions, Action::Delete(pod));
+        may(wipes, Action::Wipe(pod));
+        may(losses, Action::Lose(pod));
+        let is_the_only_master = state.pod(pod).is_master() && state.masters().count() == 1;
+        may(writes.min(u8::from(is_the_only_master)), Action::Write(pod));
+    }
+    for one in sentinels() {
+        let runs = state.sentinels[one].names().is_some();
+        for (left, keeps_file) in [(sentinel_crashes, true), (sentinel_wipes, false)] {
+            if left > 0 && runs {
+                actions.push(Action::CrashSentinel(one, keeps_file));
+            }
+        }
+    }
+    if power_cuts > 0 {
+        actions.push(Action::PowerCut(true));
+    }
+    if blackouts > 0 {
+        actions.push(Action::PowerCut(false));
+    }
+    if record_deletions > 0 && state.record.is_some() {
+        actions.push(Action::DeleteRecord);
+    }
+}
+
+/// What a replica would hold after its next copy, where that changes anything.
+fn copied(state: &State, pod: Pod, server: Server) -> Option<Option<Data>> {
+    let Server::Replica { of, link, .. } = server else { return None };
+    let data = state.pod(of).volume.data;
+    let is_news = link != Link::Up || data != state.pod(pod).volume.data;
+    (state.pod(of).is_master() && is_news).then_some(data)
+}
+
+/// Does it.
+pub fn perform(setting: &Setting, state: &mut State, action: Action) {
+    match action {
+        Action::Publish(pod) => pod::publish(state, pod),
+        Action::Read(pod) => pod::read(setting, state, pod),
+        Action::Mark(pod) => {
+            if let Phase::Recorded { intent, has_waited, is_current } = state.pod(pod).phase {
+                pod::mark(setting, state, pod, intent, is_current, has_waited);
+            }
+        }
+        Action::Deadline(pod) => {
+            if let Phase::Looking { at_last: Some(of), .. } = state.pod(pod).phase {
+                pod::start_behind(state, pod, of, false);
+            }
+        }
+        Action::Create(pod) => state.become_(pod, Phase::Down),
+        Action::SentinelReads(one) => sentinel::read(setting, state, one),
+        Action::Elect(one, pod) => sentinel::elect(state, one, pod),
+        Action::Promote(one) => sentinel::promote(state, one),
+        Action::Hello(from, to) => sentinel::hello(state, from, to),
+        Action::PutRight(one, pod) => sentinel::put_right(state, one, pod),
+        Action::Hook(one) => {
+            let claim = reconcile::hook(setting, state, one);
+            pod::put_record(state, claim, true);
+        }
+        Action::Sync(pod) => sync(state, pod),
+        Action::Ready(pod) => reconcile::make_electable(state, pod),
+        Action::ReconcileReads => reconcile::read(setting, state),
+        Action::ReconcileActs => reconcile::act(setting, state),
+        Action::DownAfter => time::pass_down_after(state),
+        Action::Wait(pod) => time::wait(state, pod),
+        Action::Grace => time::pass_grace(setting, state),
+        Action::Write(pod) => write(state, pod),
+        Action::Crash(pod) => {
+            state.faults.crashes -= 1;
+            fault::crash(state, pod);
+        }
+        Action::Delete(pod) => {
+            state.faults.deletions -= 1;
+            fault::delete(state, pod);
+        }
+        Action::Wipe(pod) => {
+            state.faults.wipes -= 1;
+            fault::wipe(state, pod);
+        }
+        Action::Lose(pod) => {
+            state.faults.losses -= 1;
+            fault::lose(state, pod);
+        }
+        Action::CrashSentinel(one, keeps_file) => {
+            let left = if keeps_file { &mut state.faults.sentinel_crashes } else { &mut state.faults.sentinel_wipes };
+            *left -= 1;
+            fault::crash_sentinel(state, one, keeps_file);
+        }
+        Action::PowerCut(keeps_files) => {
+            let left = if keeps_files { &mut state.faults.power_cuts } else { &mut state.faults.blackouts };
+            *left -= 1;
+            fault::cut_power(state, keeps_files);
+        }
+        Action::DeleteRecord => {
+            state.faults.record_deletions -= 1;
+            state.write_record(None);
+        }
+    }
+}
+
+fn sync(state: &mut State, pod: Pod) {
+    let Some(data) = state.pod(pod).server().and_then(|server| copied(state, pod, server)) else { return };
+    let this = state.pod_mut(pod);
+    this.volume.data = data;
+    if let Phase::Running(Server::Replica { link, .. }) = &mut this.phase {
+        *link = Link::Up;
+    }
+}
+
+fn write(state: &mut State, pod: Pod) {
+    state.faults.writes -= 1;
+    let bit = 1 << state.clock;
+    state.clock += 1;
+    state.protected |= bit;
+    let writes = state.pod(pod).volume.writes() | bit;
+    let time = state.clock;
+    state.pod_mut(pod).volume.data = Some(Data { time, writes });
+}

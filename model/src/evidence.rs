@@ -1,0 +1,229 @@
+//! Evidence for the program's own functions, from what a process of the model has read.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use ordain::core::disk::{Disk, Instance, Moment, Word};
+use ordain::core::evidence::{
+    Evidence, Failure, Heard, Kept, Link as RealLink, Object, Own, Peer, RecordSeen, Replica, Role, Sentinel, SentinelAnswer, Watch,
+};
+use ordain::core::identity::{Endpoint, PodName};
+use ordain::core::record::{self, Record};
+
+use crate::look::{Look, SeenObject, SeenRedis, SeenSentinel};
+use crate::state::{Claim, Lease, Link, Mark, Pod, SENTINELS, Server, Told, Volume, pods};
+
+/// After how long Sentinel finds a silent master down.
+pub const DOWN_AFTER: Duration = Duration::from_secs(5);
+
+/// After how long a pod that is away is not waited for.
+pub const GRACE: Duration = Duration::from_secs(300);
+
+/// Every look happens then; what is old happened a grace before.
+const NOW: Moment = Moment(1_000_000_000);
+
+/// The first write happened then.
+const FIRST_WRITE: u64 = 1_000_000;
+
+/// The group's id.
+const GROUP: &str = "g";
+
+/// Every pod's uid: a run is random, and tells a pod that was made again apart without it.
+const UID: &str = "u";
+
+struct Names {
+    pods: Vec<PodName>,
+    redis: Vec<Endpoint>,
+    sentinels: Vec<Endpoint>,
+}
+
+static NAMES: LazyLock<Names> = LazyLock::new(|| {
+    let endpoint = |word: String| Endpoint::parse(&word, 6379).expect("an endpoint");
+    Names {
+        pods: pods().map(|pod| format!("redis-{pod}").parse().expect("a pod's name")).collect(),
+        redis: pods().map(|pod| endpoint(format!("redis-{pod}.redis"))).collect(),
+        sentinels: (0..SENTINELS).map(|one| endpoint(format!("sentinel-{one}:26379"))).collect(),
+    }
+});
+
+/// A pod's name.
+pub fn name(pod: Pod) -> &'static PodName {
+    &NAMES.pods[usize::from(pod)]
+}
+
+/// Where its Redis listens.
+pub fn address(pod: Pod) -> &'static Endpoint {
+    &NAMES.redis[usize::from(pod)]
+}
+
+/// The pod of that name.
+pub fn pod(name: &PodName) -> Pod {
+    pods().find(|pod| self::name(*pod) == name).expect("a pod of the group")
+}
+
+/// A claim, as the program has it.
+pub fn real_claim(claim: Claim) -> record::Claim {
+    record::Claim { master: name(claim.master).clone(), epoch: claim.epoch.into() }
+}
+
+/// A claim of the program.
+pub fn claim(real: &record::Claim) -> Claim {
+    Claim { master: pod(&real.master), epoch: real.epoch as u8 }
+}
+
+/// A run of a pod.
+pub fn instance(pod: Pod, run: u8) -> Instance {
+    Instance { pod: name(pod).clone(), uid: UID.into(), run: run.to_string() }
+}
+
+/// When a mark was made.
+pub fn marked_at(is_old: bool) -> Moment {
+    if is_old { Moment(NOW.0 - GRACE.as_millis() as u64) } else { NOW }
+}
+
+/// The record, as the program has it.
+pub fn real_record(lease: Lease) -> Record {
+    let mark = lease.mark.map(|mark| record::Mark { by: instance(mark.pod, mark.run), at: marked_at(mark.is_old) });
+    Record {
+        uid: UID.into(),
+        version: "1".into(),
+        transitions: 0,
+        claim: real_claim(lease.claim),
+        address: address(lease.claim.master).clone(),
+        group_id: GROUP.into(),
+        mark,
+        is_given_up: lease.is_given_up,
+        assumed: None,
+    }
+}
+
+/// A record of the program.
+pub fn lease(real: &Record) -> Lease {
+    let mark = real.mark.as_ref().map(|mark| Mark {
+        pod: pod(&mark.by.pod),
+        run: mark.by.run.parse().expect("a run of the model"),
+        is_old: mark.at != NOW,
+    });
+    Lease { claim: claim(&real.claim), mark, is_given_up: real.is_given_up }
+}
+
+/// A disk that was last written then.
+pub fn disk(time: Option<u8>, write_step: u64) -> Disk {
+    time.map_or(Disk::Empty, |time| Disk::Written(Moment(FIRST_WRITE + u64::from(time) * write_step)))
+}
+
+/// A word, as the program has it.
+pub fn real_word(told: Told, write_step: u64) -> Word {
+    Word {
+        run: told.run.to_string(),
+        disk: disk(told.disk, write_step),
+        group: None,
+        since: marked_at(told.is_late),
+        started: told.has_started,
+    }
+}
+
+/// The word of a run that begins, over the one that it finds.
+pub fn first_word(earlier: Option<Told>, run: u8, disk: Option<u8>) -> Told {
+    let earlier = earlier.map(|told| real_word(told, 1));
+    Told { run, disk, has_started: false, is_late: Word::since(earlier.as_ref(), NOW) != NOW }
+}
+
+/// Who asks, and what it knows of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Asker {
+    /// A pod.
+    Pod {
+        /// Which.
+        me: Pod,
+        /// Its volume.
+        volume: Volume,
+        /// Its word.
+        word: Told,
+        /// It has waited for longer than any failover takes.
+        has_waited: bool,
+    },
+    /// A Sentinel that starts, with what its file says.
+    Sentinel(Option<Claim>),
+    /// Reconcile, or the hook.
+    Reconcile,
+}
+
+/// All that was observed.
+pub fn evidence(asker: &Asker, look: &Look, write_step: u64) -> Evidence {
+    let (me, own, has_waited) = match asker {
+        Asker::Pod { me, volume, word, has_waited } => {
+            let own = Own {
+                disk: disk(volume.time(), write_step),
+                group_id: volume.is_stamped.then(|| GROUP.into()),
+                instance: Some(instance(*me, word.run)),
+                trying: if word.is_late { GRACE } else { Duration::ZERO },
+            };
+            (Some(*me), own, *has_waited)
+        }
+        Asker::Sentinel(_) | Asker::Reconcile => {
+            (None, Own { disk: Disk::Empty, group_id: None, instance: None, trying: Duration::ZERO }, false)
+        }
+    };
+    let kept = match asker {
+        Asker::Sentinel(kept) => *kept,
+        _ => None,
+    };
+    Evidence {
+        me: me.map(|me| name(me).clone()),
+        own,
+        my_ip: None,
+        first: name(0).clone(),
+        domain: "redis".into(),
+        sentinel_count: SENTINELS,
+        down_after: DOWN_AFTER,
+        grace: GRACE,
+        waited: if has_waited { DOWN_AFTER + ordain::core::decision::FAILOVER } else { Duration::ZERO },
+        now: NOW,
+        sentinels: NAMES.sentinels.iter().zip(look.sentinels).map(|(at, seen)| sentinel(at, seen)).collect(),
+        discovery: None,
+        record: look.record.map_or(RecordSeen::Absent, |lease| RecordSeen::Present(real_record(lease))),
+        listing: None,
+        peers: pods().filter(|pod| Some(*pod) != me).map(|pod| peer(pod, look, write_step)).collect(),
+        kept: kept.map(|claim| Kept { master: address(claim.master).clone(), config_epoch: claim.epoch.into() }),
+    }
+}
+
+fn sentinel(at: &Endpoint, seen: SeenSentinel) -> Sentinel {
+    let heard = match seen {
+        SeenSentinel::Silent => Heard::Failed(Failure::Refused),
+        SeenSentinel::Watching { claim, finds_down, is_failing_over } => Heard::Answer(SentinelAnswer::Watching(Watch {
+            master: address(claim.master).clone(),
+            config_epoch: claim.epoch.into(),
+            finds_master_down: finds_down,
+            failover_in_progress: is_failing_over,
+            last_ok_ping: if finds_down { 2 * DOWN_AFTER } else { Duration::from_millis(100) },
+            other_sentinels: SENTINELS - 1,
+        })),
+    };
+    Sentinel { at: at.clone(), heard }
+}
+
+fn peer(pod: Pod, look: &Look, write_step: u64) -> Peer {
+    let object = match look.objects[usize::from(pod)] {
+        SeenObject::Absent => Object::Absent,
+        SeenObject::Present(word) => Object::Present { uid: UID.into(), word: word.map(|told| real_word(told, write_step)) },
+    };
+    let heard = match look.redis[usize::from(pod)] {
+        SeenRedis::Missing => Heard::Failed(Failure::NoSuchHost),
+        SeenRedis::Refused => Heard::Failed(Failure::Refused),
+        SeenRedis::Silent => Heard::Failed(Failure::TimedOut),
+        SeenRedis::Running(Server::Master, _) => Heard::Answer(Role::Master),
+        SeenRedis::Running(Server::Replica { of, link, is_electable }, offset) => Heard::Answer(Role::Replica(Replica {
+            of: address(of).clone(),
+            link: match link {
+                Link::Never => RealLink::Never,
+                Link::Lost => RealLink::Lost,
+                Link::Up => RealLink::Up,
+            },
+            priority: if is_electable { 100 } else { 0 },
+            offset: offset.into(),
+        })),
+    };
+    Peer { pod: name(pod).clone(), ips: Vec::new(), object, heard }
+}

@@ -1,0 +1,151 @@
+//! A look: what a process has read of the world so far, source by source.
+
+use crate::state::{Claim, Lease, Link, PODS, Phase, Pod, SENTINELS, Server, State, Told, Watching};
+
+/// What is read in one step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// Every Sentinel.
+    Sentinels,
+    /// The record and the pods' objects.
+    Kubernetes,
+    /// Every pod's Redis.
+    Redis,
+}
+
+/// In which order sources are read: those of one step at once.
+pub type Order = &'static [&'static [Source]];
+
+/// All at once.
+const AT_ONCE: Order = &[&[Source::Sentinels, Source::Kubernetes, Source::Redis]];
+
+/// What a Sentinel answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum SeenSentinel {
+    /// Nothing.
+    #[default]
+    Silent,
+    /// Its view.
+    Watching {
+        /// The master that it names.
+        claim: Claim,
+        /// It finds that one down.
+        finds_down: bool,
+        /// It is replacing it.
+        is_failing_over: bool,
+    },
+}
+
+/// A pod's object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum SeenObject {
+    /// It does not exist.
+    #[default]
+    Absent,
+    /// It exists, and this is its word.
+    Present(Option<Told>),
+}
+
+/// What a Redis answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum SeenRedis {
+    /// There is no such host.
+    #[default]
+    Missing,
+    /// Nothing listens there.
+    Refused,
+    /// Silence.
+    Silent,
+    /// A running Redis, and how far it has read.
+    Running(Server, u8),
+}
+
+/// What has been read so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Look {
+    /// How many sources.
+    pub heard: u8,
+    /// The Sentinels.
+    pub sentinels: [SeenSentinel; SENTINELS],
+    /// The record.
+    pub record: Option<Lease>,
+    /// The record has not been changed since it was read.
+    pub is_current: bool,
+    /// The pods' objects.
+    pub objects: [SeenObject; PODS],
+    /// The pods' Redis.
+    pub redis: [SeenRedis; PODS],
+}
+
+impl Look {
+    /// Reads the next of the sources; whether that was the last.
+    pub fn read(&mut self, order: Order, state: &State) -> bool {
+        for source in order[usize::from(self.heard)] {
+            match source {
+                Source::Sentinels => self.sentinels = std::array::from_fn(|one| see_sentinel(state, one)),
+                Source::Kubernetes => {
+                    self.record = state.record;
+                    self.is_current = true;
+                    self.objects = std::array::from_fn(|pod| see_object(state, pod as Pod));
+                }
+                Source::Redis => self.redis = std::array::from_fn(|pod| see_redis(state, pod as Pod)),
+            }
+        }
+        self.heard += 1;
+        self.is_complete(order)
+    }
+
+    /// Whether all sources have been read.
+    pub fn is_complete(&self, order: Order) -> bool {
+        usize::from(self.heard) == order.len()
+    }
+
+    /// All of the world at one moment.
+    pub fn at_once(state: &State) -> Self {
+        let mut look = Self::default();
+        look.read(AT_ONCE, state);
+        look
+    }
+
+    /// A pod's word.
+    pub fn word(&self, pod: Pod) -> Option<Told> {
+        match self.objects[usize::from(pod)] {
+            SeenObject::Present(word) => word,
+            SeenObject::Absent => None,
+        }
+    }
+
+    /// Whether a Redis was seen as master.
+    pub fn has_seen_a_master(&self) -> bool {
+        self.redis.iter().any(|seen| matches!(seen, SeenRedis::Running(Server::Master, _)))
+    }
+}
+
+fn see_sentinel(state: &State, one: usize) -> SeenSentinel {
+    let sentinel = &state.sentinels[one];
+    match (sentinel.watching, sentinel.config) {
+        (Watching::Running { finds_down, failover }, Some(claim)) => {
+            SeenSentinel::Watching { claim, finds_down, is_failing_over: failover.is_some() }
+        }
+        _ => SeenSentinel::Silent,
+    }
+}
+
+fn see_object(state: &State, pod: Pod) -> SeenObject {
+    let pod = state.pod(pod);
+    if pod.phase == Phase::Gone { SeenObject::Absent } else { SeenObject::Present(pod.word) }
+}
+
+fn see_redis(state: &State, pod: Pod) -> SeenRedis {
+    let pod = state.pod(pod);
+    match pod.phase {
+        Phase::Gone => SeenRedis::Missing,
+        Phase::Lost => SeenRedis::Silent,
+        Phase::Running(server) => {
+            // A replica that has never had a link has read nothing.
+            let has_copied = !matches!(server, Server::Replica { link: Link::Never, .. });
+            SeenRedis::Running(server, if has_copied { pod.volume.time().unwrap_or(0) } else { 0 })
+        }
+        _ => SeenRedis::Refused,
+    }
+}

@@ -1,0 +1,172 @@
+//! `genconf-redis`: publish, look, decide, mark, check, start.
+
+use crate::evidence::{Asker, first_word};
+use crate::look::Look;
+use crate::setting::Setting;
+use crate::state::{Claim, Harm, Intent, Link, Phase, Pod, Server, State, Watching};
+use crate::verdict::{self, Be, Verdict};
+
+/// Its container starts: it publishes what its disk holds.
+pub fn publish(state: &mut State, pod: Pod) {
+    let run = state.fresh_run(pod);
+    let this = state.pod_mut(pod);
+    this.word = Some(first_word(this.word, run, this.volume.time()));
+    this.phase = look_again(false);
+}
+
+fn look_again(has_waited: bool) -> Phase {
+    Phase::Looking { look: Look::default(), has_waited, at_last: None }
+}
+
+/// It reads its next source; after the last it decides and acts.
+pub fn read(setting: &Setting, state: &mut State, pod: Pod) {
+    match state.pod(pod).phase {
+        Phase::Looking { mut look, has_waited, .. } => {
+            if look.read(setting.order, state) {
+                let verdict = decide(setting, state, pod, &look, has_waited);
+                act(setting, state, pod, verdict, look.is_current, has_waited);
+            } else {
+                state.pod_mut(pod).phase = Phase::Looking { look, has_waited, at_last: None };
+            }
+        }
+        Phase::Checking { mut look, has_waited, intent, is_overtaken } => {
+            if look.read(setting.order, state) {
+                let verdict = decide(setting, state, pod, &look, has_waited);
+                conclude(setting, state, pod, intent, verdict, &look, has_waited, is_overtaken);
+            } else {
+                state.pod_mut(pod).phase = Phase::Checking { look, has_waited, intent, is_overtaken };
+            }
+        }
+        _ => unreachable!("only who looks reads"),
+    }
+}
+
+/// What a pod knows of itself.
+pub fn asker(state: &State, pod: Pod, has_waited: bool) -> Asker {
+    let this = state.pod(pod);
+    Asker::Pod { me: pod, volume: this.volume, word: this.word.expect("it has published"), has_waited }
+}
+
+fn decide(setting: &Setting, state: &State, pod: Pod, look: &Look, has_waited: bool) -> Verdict {
+    verdict::decide(setting, asker(state, pod, has_waited), look)
+}
+
+/// Acts upon a first look.
+fn act(setting: &Setting, state: &mut State, pod: Pod, verdict: Verdict, is_current: bool, has_waited: bool) {
+    let Some(intent) = intent(verdict) else {
+        match verdict.be {
+            Be::Behind(claim) if put_record(state, verdict.record, is_current) => start_behind(state, pod, claim.master, false),
+            Be::Behind(_) => state.pod_mut(pod).phase = look_again(has_waited),
+            Be::Undecided | Be::Master(_) => {
+                let at_last = verdict.at_last.filter(|_| setting.protocol.starts_at_last);
+                state.pod_mut(pod).phase = Phase::Looking { look: Look::default(), has_waited, at_last };
+            }
+        }
+        return;
+    };
+    if verdict.record.is_none() {
+        mark(setting, state, pod, intent, is_current, has_waited);
+    } else if put_record(state, verdict.record, is_current) {
+        state.pod_mut(pod).phase = Phase::Recorded { intent, has_waited, is_current: true };
+    } else {
+        state.pod_mut(pod).phase = look_again(has_waited);
+    }
+}
+
+/// What must be marked and checked before it is done.
+fn intent(verdict: Verdict) -> Option<Intent> {
+    match verdict.be {
+        Be::Master(claim) => Some(Intent { claim, leads: true }),
+        Be::Behind(claim) if verdict.is_electable => Some(Intent { claim, leads: false }),
+        Be::Behind(_) | Be::Undecided => None,
+    }
+}
+
+/// Creates the record, or moves it; whether nobody else has changed it since it was read.
+pub fn put_record(state: &mut State, claim: Option<Claim>, is_current: bool) -> bool {
+    let Some(claim) = claim else { return true };
+    if is_current {
+        let lease = state.record.map_or_else(|| verdict::created(claim), |lease| verdict::moved(lease, claim));
+        state.write_record(Some(lease));
+    }
+    is_current
+}
+
+/// It marks the record, if nobody else has changed it since it was read.
+pub fn mark(setting: &Setting, state: &mut State, pod: Pod, intent: Intent, is_current: bool, has_waited: bool) {
+    let run = state.pod(pod).word.expect("it has published").run;
+    state.pod_mut(pod).volume.is_stamped = true;
+    if setting.protocol.marks {
+        let Some(lease) = state.record.filter(|_| is_current) else {
+            state.pod_mut(pod).phase = look_again(has_waited);
+            return;
+        };
+        state.write_record(Some(verdict::marked(lease, pod, run)));
+    }
+    if setting.protocol.checks {
+        let look = Look::default();
+        state.pod_mut(pod).phase = Phase::Checking { look, has_waited, intent, is_overtaken: false };
+    } else {
+        start(state, pod, intent);
+    }
+}
+
+/// Acts upon the look after the mark.
+#[allow(clippy::too_many_arguments)]
+fn conclude(
+    setting: &Setting,
+    state: &mut State,
+    pod: Pod,
+    wanted: Intent,
+    verdict: Verdict,
+    look: &Look,
+    has_waited: bool,
+    is_overtaken: bool,
+) {
+    let run = state.pod(pod).word.expect("it has published").run;
+    let is_fenced = setting.protocol.marks && !look.record.is_some_and(|lease| verdict::is_marked_by(lease, pod, run));
+    match (verdict.be, intent(verdict)) {
+        (_, Some(intent)) if intent == wanted && verdict.record.is_none() && !is_fenced && !is_overtaken => {
+            start(state, pod, intent);
+        }
+        (Be::Behind(_), None) => act(setting, state, pod, verdict, look.is_current, has_waited),
+        _ => {
+            publish(state, pod);
+            state.pod_mut(pod).phase = look_again(has_waited);
+        }
+    }
+}
+
+fn start(state: &mut State, pod: Pod, intent: Intent) {
+    if intent.leads {
+        start_master(state, pod);
+    } else {
+        start_behind(state, pod, intent.claim.master, true);
+    }
+}
+
+fn start_master(state: &mut State, pod: Pod) {
+    if state.masters().next().is_some() {
+        state.harm = Some(Harm::StartedBeside(pod));
+    }
+    for sentinel in &mut state.sentinels {
+        if let Watching::Running { failover: Some(failover), .. } = &mut sentinel.watching {
+            failover.is_crossed = true;
+        }
+    }
+    run(state, pod, Server::Master);
+}
+
+/// Its Redis starts as a replica.
+pub fn start_behind(state: &mut State, pod: Pod, of: Pod, is_electable: bool) {
+    run(state, pod, Server::Replica { of, link: Link::Never, is_electable });
+}
+
+fn run(state: &mut State, pod: Pod, server: Server) {
+    let this = state.pod_mut(pod);
+    this.volume.is_stamped = true;
+    if let Some(word) = &mut this.word {
+        word.has_started = true;
+    }
+    state.become_(pod, Phase::Running(server));
+}

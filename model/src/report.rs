@@ -1,0 +1,67 @@
+//! States in a few short lines, for whoever reads the way to a violation.
+
+use std::fmt;
+
+use crate::look::Look;
+use crate::state::{Claim, Data, Phase, State, Told, Watching};
+
+/// A state, in brief.
+pub struct Brief<'a>(pub &'a State);
+
+fn word(told: Option<Told>) -> String {
+    told.map_or("no word".into(), |Told { run, disk, has_started, is_late }| {
+        let disk = disk.map_or("empty".into(), |time| format!("@{time}"));
+        let state = if has_started { "started" } else { "starting" };
+        format!("run {run} told {disk} {state}{}", if is_late { " late" } else { "" })
+    })
+}
+
+fn claim(claim: Option<Claim>) -> String {
+    claim.map_or("nothing".into(), |Claim { master, epoch }| format!("redis-{master} epoch {epoch}"))
+}
+
+fn look(look: &Look) -> String {
+    format!("read {} sources{}", look.heard, if look.is_current { ", record current" } else { "" })
+}
+
+impl fmt::Display for Brief<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(state) = self;
+        for (number, pod) in state.pods.iter().enumerate() {
+            let disk = pod.volume.data.map_or("empty".into(), |Data { time, writes }| format!("@{time} {writes:b}"));
+            let phase = match pod.phase {
+                Phase::Looking { look: seen, has_waited, at_last } => {
+                    format!("looking, {}, waited {has_waited}, at last {at_last:?}", look(&seen))
+                }
+                Phase::Checking { look: seen, has_waited, intent, is_overtaken } => {
+                    format!("checking {intent:?}, {}, waited {has_waited}, overtaken {is_overtaken}", look(&seen))
+                }
+                other => format!("{other:?}"),
+            };
+            writeln!(f, "   redis-{number} disk {disk}, {}: {phase}", word(pod.word))?;
+        }
+        for (number, one) in state.sentinels.iter().enumerate() {
+            let phase = match one.watching {
+                Watching::Starting(seen) => format!("starting, {}", look(&seen)),
+                Watching::Running { finds_down, failover } => format!("down {finds_down}, {failover:?}"),
+            };
+            writeln!(f, "   sentinel-{number} {}, current {}: {phase}", claim(one.config), one.current)?;
+        }
+        match &state.record {
+            None => writeln!(f, "   no record")?,
+            Some(lease) => {
+                let mark = lease.mark.map(|mark| format!("redis-{} run {}{}", mark.pod, mark.run, if mark.is_old { " old" } else { "" }));
+                writeln!(f, "   record {}, mark {mark:?}, given up {}", claim(Some(lease.claim)), lease.is_given_up)?;
+            }
+        }
+        let reconcile = &state.reconcile;
+        writeln!(
+            f,
+            "   reconcile {}, masterless {}; protected {:b}; harm {:?}",
+            look(&reconcile.look),
+            reconcile.is_masterless,
+            state.protected,
+            state.harm
+        )
+    }
+}

@@ -1,0 +1,88 @@
+//! A setting: where a group begins, what may go wrong, and which rules are in force.
+
+use ordain::core::rules::Rules;
+
+use crate::look::Order;
+use crate::state::State;
+
+/// How often each fault may happen, and how many writes there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Faults {
+    /// A pod's container dies.
+    pub crashes: u8,
+    /// A pod is deleted, and made again with its volume.
+    pub deletions: u8,
+    /// A pod is deleted, and made again with an empty volume.
+    pub wipes: u8,
+    /// A pod's node is gone for good.
+    pub losses: u8,
+    /// A Sentinel dies, and comes back with its file.
+    pub sentinel_crashes: u8,
+    /// A Sentinel dies, and comes back without its file.
+    pub sentinel_wipes: u8,
+    /// Everything dies; the Sentinels keep their files.
+    pub power_cuts: u8,
+    /// Everything dies, and the Sentinels' files are lost.
+    pub blackouts: u8,
+    /// The record is deleted.
+    pub record_deletions: u8,
+    /// Clients write.
+    pub writes: u8,
+}
+
+impl Faults {
+    /// None.
+    pub const NONE: Self = Self {
+        crashes: 0,
+        deletions: 0,
+        wipes: 0,
+        losses: 0,
+        sentinel_crashes: 0,
+        sentinel_wipes: 0,
+        power_cuts: 0,
+        blackouts: 0,
+        record_deletions: 0,
+        writes: 0,
+    };
+}
+
+/// What the program does beyond its rules; switched off only to show what it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Protocol {
+    /// Who starts as a master, or as an electable replica, marks the record first.
+    pub marks: bool,
+    /// And then looks again.
+    pub checks: bool,
+    /// An empty pod runs as a replica of one that does not exist yet when the deadline comes.
+    pub starts_at_last: bool,
+    /// Reconcile runs.
+    pub reconciles: bool,
+    /// Reconcile restarts a holder that runs as a replica.
+    pub restarts: bool,
+}
+
+impl Protocol {
+    /// As the program does it.
+    pub const WHOLE: Self = Self { marks: true, checks: true, starts_at_last: true, reconciles: true, restarts: true };
+}
+
+/// A setting.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// Its name, for tables.
+    pub name: &'static str,
+    /// Where the group begins.
+    pub start: State,
+    /// In which order a pod reads its sources.
+    pub order: Order,
+    /// In which order a Sentinel and reconcile do.
+    pub others: Order,
+    /// Pods are made one after the other, each once the one before runs.
+    pub is_ordered: bool,
+    /// How much newer a write makes a disk, in milliseconds.
+    pub write_step: u64,
+    /// The rules in force.
+    pub rules: Rules,
+    /// The protocol in force.
+    pub protocol: Protocol,
+}

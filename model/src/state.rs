@@ -1,0 +1,403 @@
+//! The state of the whole group, as small as it can be: numbers for pods, Sentinels, runs and times.
+
+use crate::look::Look;
+use crate::setting::Faults;
+
+/// A pod, by its ordinal.
+pub type Pod = u8;
+
+/// How many pods the group has.
+pub const PODS: usize = 3;
+
+/// How many Sentinels watch it.
+pub const SENTINELS: usize = 3;
+
+/// Data: which writes it holds, one bit for each, and when it was last written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Data {
+    /// When, counted in writes of the whole group.
+    pub time: u8,
+    /// Which writes.
+    pub writes: u8,
+}
+
+/// A pod's volume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Volume {
+    /// What it holds, if anything.
+    pub data: Option<Data>,
+    /// Whether the group's id is stamped into it.
+    pub is_stamped: bool,
+}
+
+impl Volume {
+    /// The writes that it holds.
+    pub fn writes(self) -> u8 {
+        self.data.map_or(0, |data| data.writes)
+    }
+
+    /// When it was last written.
+    pub fn time(self) -> Option<u8> {
+        self.data.map(|data| data.time)
+    }
+}
+
+/// What a pod has published of its disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Told {
+    /// The run that told it.
+    pub run: u8,
+    /// When that disk was last written; none where it was empty.
+    pub disk: Option<u8>,
+    /// Whether its Redis has been started since.
+    pub has_started: bool,
+    /// Whether the pod has been trying to start for longer than the grace.
+    pub is_late: bool,
+}
+
+/// Who is master, since which epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Claim {
+    /// The master.
+    pub master: Pod,
+    /// The epoch.
+    pub epoch: u8,
+}
+
+/// Who marked the record last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Mark {
+    /// The pod.
+    pub pod: Pod,
+    /// Its run.
+    pub run: u8,
+    /// Whether that is longer ago than the grace.
+    pub is_old: bool,
+}
+
+/// The record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Lease {
+    /// What it says.
+    pub claim: Claim,
+    /// Its last mark.
+    pub mark: Option<Mark>,
+    /// Whether the holder was given up.
+    pub is_given_up: bool,
+}
+
+/// A replica's link to its master.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Link {
+    /// None since it became a replica.
+    Never,
+    /// There was one.
+    Lost,
+    /// It is up.
+    Up,
+}
+
+/// A running Redis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Server {
+    /// A master.
+    Master,
+    /// A replica.
+    Replica {
+        /// Of this pod.
+        of: Pod,
+        /// Its link.
+        link: Link,
+        /// Whether its priority is above zero.
+        is_electable: bool,
+    },
+}
+
+/// A decision that is to be marked and checked again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Intent {
+    /// To lead by this claim, or to follow it.
+    pub claim: Claim,
+    /// To lead.
+    pub leads: bool,
+}
+
+/// How far a pod has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// It does not exist.
+    Gone,
+    /// It exists, and its node is gone for good.
+    Lost,
+    /// Its container is about to start.
+    Down,
+    /// It looks.
+    Looking {
+        /// What it has seen so far.
+        look: Look,
+        /// Longer than any failover takes.
+        has_waited: bool,
+        /// The pod that does not exist yet as whose replica it runs when the deadline comes.
+        at_last: Option<Pod>,
+    },
+    /// It has decided, and the record says so: it marks the record next.
+    Recorded {
+        /// What it will be.
+        intent: Intent,
+        /// Longer than any failover takes.
+        has_waited: bool,
+        /// Nobody has changed the record since.
+        is_current: bool,
+    },
+    /// It has marked the record, and looks again.
+    Checking {
+        /// What it has seen so far.
+        look: Look,
+        /// Longer than any failover takes.
+        has_waited: bool,
+        /// What it will be.
+        intent: Intent,
+        /// The look took too long to be believed.
+        is_overtaken: bool,
+    },
+    /// Its Redis runs.
+    Running(Server),
+}
+
+/// A pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PodState {
+    /// How far it has come.
+    pub phase: Phase,
+    /// What its object says of its disk.
+    pub word: Option<Told>,
+    /// Its volume.
+    pub volume: Volume,
+}
+
+impl PodState {
+    /// Its Redis, where it runs.
+    pub fn server(&self) -> Option<Server> {
+        match self.phase {
+            Phase::Running(server) => Some(server),
+            _ => None,
+        }
+    }
+
+    /// Whether its Redis runs as a master.
+    pub fn is_master(&self) -> bool {
+        self.phase == Phase::Running(Server::Master)
+    }
+
+    /// Whether its Redis runs as a replica that Sentinel may promote.
+    pub fn is_electable(&self) -> bool {
+        matches!(self.phase, Phase::Running(Server::Replica { is_electable: true, .. }))
+    }
+
+    /// Whether its Redis runs as a replica of `master`, with its link up.
+    pub fn follows(&self, master: Pod) -> bool {
+        matches!(self.phase, Phase::Running(Server::Replica { of, link: Link::Up, .. }) if of == master)
+    }
+}
+
+/// A failover that this Sentinel leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Failover {
+    /// Its epoch.
+    pub epoch: u8,
+    /// The replica that was selected.
+    pub candidate: Pod,
+    /// A pod was started as a master since the election.
+    pub is_crossed: bool,
+}
+
+/// How far a Sentinel has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Watching {
+    /// It starts: what it has seen so far.
+    Starting(Look),
+    /// It runs.
+    Running {
+        /// It finds its master down.
+        finds_down: bool,
+        /// It replaces its master.
+        failover: Option<Failover>,
+    },
+}
+
+/// A Sentinel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SentinelState {
+    /// How far it has come.
+    pub watching: Watching,
+    /// What its file says; none where that was lost.
+    pub config: Option<Claim>,
+    /// The highest epoch in which it voted, or of which it heard.
+    pub current: u8,
+}
+
+impl SentinelState {
+    /// Whether it runs, and which master it names.
+    pub fn names(&self) -> Option<Claim> {
+        matches!(self.watching, Watching::Running { .. }).then_some(self.config).flatten()
+    }
+
+    /// Whether it runs and finds its master down.
+    pub fn finds_down(&self) -> bool {
+        matches!(self.watching, Watching::Running { finds_down: true, .. })
+    }
+
+    /// The failover that it leads.
+    pub fn failover(&self) -> Option<Failover> {
+        match self.watching {
+            Watching::Running { failover, .. } => failover,
+            Watching::Starting(_) => None,
+        }
+    }
+}
+
+/// The one reconcile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Reconcile {
+    /// What it has seen so far.
+    pub look: Look,
+    /// It has seen no master for longer than the grace.
+    pub is_masterless: bool,
+}
+
+/// What must never happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Harm {
+    /// A pod was started as a master though another master lived.
+    StartedBeside(Pod),
+    /// A pod was started as a master in the middle of a failover, which then promoted another.
+    PromotedBeside(Pod),
+}
+
+/// All of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct State {
+    /// The pods.
+    pub pods: [PodState; PODS],
+    /// The Sentinels.
+    pub sentinels: [SentinelState; SENTINELS],
+    /// The record.
+    pub record: Option<Lease>,
+    /// The reconcile.
+    pub reconcile: Reconcile,
+    /// The faults that may still happen.
+    pub faults: Faults,
+    /// How many writes there were.
+    pub clock: u8,
+    /// The writes that must not be lost.
+    pub protected: u8,
+    /// The highest epoch in which a Sentinel was elected.
+    pub elected: u8,
+    /// What must never happen has happened.
+    pub harm: Option<Harm>,
+}
+
+impl State {
+    /// A pod.
+    pub fn pod(&self, pod: Pod) -> &PodState {
+        &self.pods[usize::from(pod)]
+    }
+
+    /// A pod, to be changed.
+    pub fn pod_mut(&mut self, pod: Pod) -> &mut PodState {
+        &mut self.pods[usize::from(pod)]
+    }
+
+    /// The pods that run as masters.
+    pub fn masters(&self) -> impl Iterator<Item = Pod> {
+        pods().filter(|pod| self.pod(*pod).is_master())
+    }
+
+    /// The pods whose Redis runs.
+    pub fn running(&self) -> impl Iterator<Item = Pod> {
+        pods().filter(|pod| self.pod(*pod).server().is_some())
+    }
+
+    /// What every look in progress has seen.
+    fn looks(&self) -> impl Iterator<Item = &Look> {
+        let of_pods = self.pods.iter().filter_map(|pod| match &pod.phase {
+            Phase::Looking { look, .. } | Phase::Checking { look, .. } => Some(look),
+            _ => None,
+        });
+        let of_sentinels = self.sentinels.iter().filter_map(|sentinel| match &sentinel.watching {
+            Watching::Starting(look) => Some(look),
+            Watching::Running { .. } => None,
+        });
+        of_pods.chain(of_sentinels).chain([&self.reconcile.look])
+    }
+
+    /// A run of a pod of which nobody remembers anything: what is random in the program.
+    pub fn fresh_run(&self, pod: Pod) -> u8 {
+        let marks = self.looks().map(|look| look.record).chain([self.record]);
+        let marked = marks.flatten().filter_map(|lease| lease.mark).filter(|mark| mark.pod == pod).map(|mark| mark.run);
+        let told = self.looks().filter_map(|look| look.word(pod)).chain(self.pod(pod).word).map(|word| word.run);
+        let used = marked.chain(told).fold(0u64, |used, run| used | 1 << run);
+        used.trailing_ones() as u8
+    }
+
+    /// Writes the record: whoever has read it before has read an old version.
+    pub fn write_record(&mut self, lease: Option<Lease>) {
+        self.record = lease;
+        for pod in &mut self.pods {
+            match &mut pod.phase {
+                Phase::Looking { look, .. } | Phase::Checking { look, .. } => look.is_current = false,
+                Phase::Recorded { is_current, .. } => *is_current = false,
+                _ => {}
+            }
+        }
+        for sentinel in &mut self.sentinels {
+            if let Watching::Starting(look) = &mut sentinel.watching {
+                look.is_current = false;
+            }
+        }
+        self.reconcile.look.is_current = false;
+    }
+
+    /// Sets what a pod is, with what follows at once: links to a master that ended are lost, and a
+    /// master that answers is not found down.
+    pub fn become_(&mut self, pod: Pod, phase: Phase) {
+        self.pod_mut(pod).phase = phase;
+        if phase == Phase::Running(Server::Master) {
+            for sentinel in &mut self.sentinels {
+                if sentinel.config.is_some_and(|claim| claim.master == pod)
+                    && let Watching::Running { finds_down, .. } = &mut sentinel.watching
+                {
+                    *finds_down = false;
+                }
+            }
+            return;
+        }
+        for other in &mut self.pods {
+            if let Phase::Running(Server::Replica { of, link, .. }) = &mut other.phase
+                && *of == pod
+                && *link == Link::Up
+            {
+                *link = Link::Lost;
+            }
+        }
+    }
+
+    /// A long time passes: whoever checks does not believe what it has seen.
+    pub fn overtake(&mut self) {
+        for pod in &mut self.pods {
+            if let Phase::Checking { is_overtaken, .. } = &mut pod.phase {
+                *is_overtaken = true;
+            }
+        }
+    }
+}
+
+/// All pods.
+pub fn pods() -> impl Iterator<Item = Pod> {
+    0..PODS as Pod
+}
+
+/// All Sentinels.
+pub fn sentinels() -> impl Iterator<Item = usize> {
+    0..SENTINELS
+}

@@ -1,0 +1,66 @@
+//! Time: it is no number here. A step stands for each span that somebody waits for.
+
+use crate::look::Look;
+use crate::sentinel::may_fail_over;
+use crate::setting::Setting;
+use crate::state::{Phase, Pod, State, Watching, pods};
+use crate::verdict;
+
+/// Whether a Sentinel's master has been silent for down-after.
+pub fn some_master_is_down(state: &State) -> bool {
+    state.sentinels.iter().any(|one| !one.finds_down() && one.names().is_some_and(|claim| !state.pod(claim.master).is_master()))
+}
+
+/// Down-after passes: who watches a silent master finds it down.
+pub fn pass_down_after(state: &mut State) {
+    let is_down = pods().map(|pod| !state.pod(pod).is_master()).collect::<Vec<_>>();
+    for one in &mut state.sentinels {
+        let master = one.config.map(|claim| usize::from(claim.master));
+        if let Watching::Running { finds_down, .. } = &mut one.watching {
+            *finds_down |= master.is_some_and(|master| is_down[master]);
+        }
+    }
+    state.overtake();
+}
+
+/// Whether a pod can have waited for longer than any failover takes: none is possible now, or it
+/// would have come.
+pub fn can_wait(state: &State, pod: Pod) -> bool {
+    let waits = match state.pod(pod).phase {
+        Phase::Looking { has_waited, .. } => !has_waited,
+        _ => false,
+    };
+    waits && !may_fail_over(state)
+}
+
+/// It has waited for longer than any failover takes.
+pub fn wait(state: &mut State, pod: Pod) {
+    if let Phase::Looking { has_waited, .. } = &mut state.pod_mut(pod).phase {
+        *has_waited = true;
+    }
+    state.overtake();
+}
+
+/// Whether the grace can pass: no master lives, and no failover could have come.
+pub fn can_pass_grace(state: &State) -> bool {
+    state.masters().next().is_none() && !may_fail_over(state)
+}
+
+/// The grace passes: marks are old, pods are late, and what nobody could know in all that time may
+/// be lost.
+pub fn pass_grace(setting: &Setting, state: &mut State) {
+    let seen = Look::at_once(state);
+    let known = pods().filter(|pod| verdict::is_known(setting, &seen, *pod)).fold(0, |known, pod| known | state.pod(pod).volume.writes());
+    state.protected &= known;
+    if let Some(mark) = state.record.as_mut().and_then(|lease| lease.mark.as_mut()) {
+        mark.is_old = true;
+    }
+    for pod in &mut state.pods {
+        let is_starting = matches!(pod.phase, Phase::Looking { .. } | Phase::Recorded { .. } | Phase::Checking { .. });
+        if let Some(word) = pod.word.as_mut().filter(|_| is_starting) {
+            word.is_late = true;
+        }
+    }
+    state.reconcile.is_masterless = true;
+    state.overtake();
+}

@@ -1,0 +1,136 @@
+//! What the program's own functions say, in the model's words. Each answer is remembered, for the
+//! same evidence comes again and again.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::time::Duration;
+
+use ordain::core::decision::{Decision, Part, for_redis_by, for_sentinel_by, outvoted};
+use ordain::core::disk::Moment;
+use ordain::core::evidence::Known;
+use ordain::core::record::{Claim as RealClaim, Step};
+use ordain::core::repair::{Repair, repairs_by};
+use ordain::core::rules::Rules;
+
+use crate::evidence::{self, Asker, GRACE, address, claim, evidence, instance, lease, marked_at, pod, real_claim, real_record};
+use crate::look::Look;
+use crate::setting::Setting;
+use crate::state::{Claim, Lease, Mark, Pod, pods};
+
+/// What to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Be {
+    /// The master.
+    Master(Claim),
+    /// A replica of the claimed master, or a Sentinel that watches it.
+    Behind(Claim),
+    /// Not decidable.
+    Undecided,
+}
+
+/// A decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// What to be.
+    pub be: Be,
+    /// What the record must say first.
+    pub record: Option<Claim>,
+    /// Whether Sentinel may promote this pod at once.
+    pub is_electable: bool,
+    /// As whose replica an empty pod runs when the deadline comes.
+    pub at_last: Option<Pod>,
+}
+
+impl From<&Decision> for Verdict {
+    fn from(decision: &Decision) -> Self {
+        let be = match &decision.part {
+            Part::Lead(real) => Be::Master(claim(real)),
+            Part::Follow(real) => Be::Behind(claim(real)),
+            Part::Undecided => Be::Undecided,
+        };
+        let record = decision.record.as_ref().map(claim);
+        Self { be, record, is_electable: decision.electable, at_last: decision.at_last.as_ref().map(pod) }
+    }
+}
+
+type Key = (Asker, Look, u64, Rules);
+
+thread_local! {
+    static DECIDED: RefCell<HashMap<Key, Verdict>> = RefCell::default();
+}
+
+/// What a pod or a Sentinel decides.
+pub fn decide(setting: &Setting, asker: Asker, look: &Look) -> Verdict {
+    let key = (asker, Look { is_current: true, ..*look }, setting.write_step, setting.rules);
+    DECIDED.with_borrow_mut(|decided| {
+        *decided.entry(key).or_insert_with(|| {
+            let evidence = evidence(&asker, look, setting.write_step);
+            let decide = if evidence.me.is_some() { for_redis_by } else { for_sentinel_by };
+            Verdict::from(&decide(setting.rules, &evidence))
+        })
+    })
+}
+
+/// The decision with its reason, for a report.
+pub fn why(setting: &Setting, asker: Asker, look: &Look) -> String {
+    let evidence = evidence(&asker, look, setting.write_step);
+    let decide = if evidence.me.is_some() { for_redis_by } else { for_sentinel_by };
+    decide(setting.rules, &evidence).why
+}
+
+/// What reconcile puts right.
+pub fn repairs(setting: &Setting, look: &Look, is_masterless: bool) -> Vec<Repair> {
+    let evidence = evidence(&Asker::Reconcile, look, setting.write_step);
+    repairs_by(setting.rules, &evidence, if is_masterless { GRACE } else { Duration::ZERO })
+}
+
+/// What a majority says against the record.
+pub fn outvoting(setting: &Setting, look: &Look) -> Option<Claim> {
+    let evidence = evidence(&Asker::Reconcile, look, setting.write_step);
+    let is_obeyed = setting.rules.has(ordain::core::rules::Rule::MajorityOutvotesTheRecord);
+    outvoted(&evidence).filter(|_| is_obeyed).as_ref().map(claim)
+}
+
+/// Whether anybody can know what a pod's disk holds.
+pub fn is_known(setting: &Setting, look: &Look, of: Pod) -> bool {
+    let evidence = evidence(&Asker::Reconcile, look, setting.write_step);
+    let peer = evidence.peer(evidence::name(of)).expect("a pod of the group");
+    evidence.disk_of(peer, Rules::ALL) != Known::Nothing
+}
+
+/// Whether a claim is newer than the record's.
+pub fn is_newer(claim: Claim, than: Lease) -> bool {
+    real_record(than).against(&real_claim(claim)) == Step::Move
+}
+
+/// The record with another claim.
+pub fn moved(from: Lease, to: Claim) -> Lease {
+    let real: RealClaim = real_claim(to);
+    lease(&real_record(from).moved_to(&real, address(to.master)))
+}
+
+/// The record with a mark.
+pub fn marked(from: Lease, by: Pod, run: u8) -> Lease {
+    let now: Moment = marked_at(false);
+    lease(&real_record(from).marked(&instance(by, run), now))
+}
+
+/// Whether its last mark is that of this run.
+pub fn is_marked_by(lease: Lease, pod: Pod, run: u8) -> bool {
+    real_record(lease).is_marked_by(&instance(pod, run))
+}
+
+/// The record with its holder given up, or taken back.
+pub fn given_up(from: Lease, is_given_up: bool) -> Lease {
+    lease(&real_record(from).with_holder_given_up(is_given_up))
+}
+
+/// A record that is made anew.
+pub fn created(claim: Claim) -> Lease {
+    Lease { claim, mark: None::<Mark>, is_given_up: false }
+}
+
+/// The pods of whose disks nobody can know anything.
+pub fn unknown_disks(setting: &Setting, look: &Look) -> impl Iterator<Item = Pod> {
+    pods().filter(move |pod| !is_known(setting, look, *pod))
+}

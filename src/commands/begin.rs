@@ -1,0 +1,143 @@
+//! Begin: the last steps before a pod becomes its server. It publishes what its disk holds before it
+//! looks; whoever may write, now or as soon as Sentinel wills, marks the record and looks once more;
+//! and its word says that it has started, so that from then on only its Redis can answer for its disk.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Result;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::observe::{Observer, in_time};
+use super::patience::{persist, refused};
+use super::setting::ANSWER;
+use super::settle::{Settled, random_id};
+use crate::core::decision;
+use crate::core::disk::{Instance, Word};
+use crate::core::evidence::{Failure, Own};
+use crate::core::identity::PodName;
+use crate::edge::disk;
+use crate::edge::kubernetes::{Cluster, Refusal};
+use crate::exit::{OrWrong, Wrong};
+
+/// A Redis that only follows starts also where the API server is away.
+const SAYING_SO: Duration = Duration::from_secs(10);
+
+/// Reads what the disk holds. A dry run does without one.
+pub fn own_disk(data_dir: &Path, dry_run: bool) -> Result<Own> {
+    let found = match disk::read(data_dir) {
+        Ok(found) => found,
+        Err(_) if dry_run && !data_dir.exists() => disk::Found::NOTHING,
+        Err(error) => return Err(error).or_wrong(),
+    };
+    Ok(Own { disk: found.disk, group_id: found.group_id, marked_run: found.marked_run, instance: None, trying: Duration::ZERO })
+}
+
+/// Publishes what this pod's disk holds, under a new instance. Where the API server is away there is
+/// none: whoever needs it finds that out.
+pub async fn publish(cluster: &Cluster, me: &PodName, own: &Own) -> Result<Option<Instance>> {
+    let run = random_id();
+    let word = Word { run: run.clone(), disk: own.disk, group: own.group_id.clone(), started: false };
+    let published = in_time(async { Ok(cluster.publish(me, &word).await) }).await;
+    match published.unwrap_or_else(|failure| Err(Refusal::Failed(failure))) {
+        Ok(uid) => Ok(Some(Instance { pod: me.clone(), uid, run })),
+        Err(refusal @ Refusal::Failed(Failure::NotAllowed(_))) => Err(refused("this pod's annotations", refusal)),
+        Err(refusal) => {
+            warn!("what the disk of {me} holds is not published: {refusal}");
+            Ok(None)
+        }
+    }
+}
+
+/// What came of the last steps.
+pub enum Begun {
+    /// The server may start.
+    Go,
+    /// Something has changed: decide anew.
+    LookAgain(String),
+}
+
+/// Takes the last steps for what was decided.
+pub async fn begin(observer: &Observer<'_>, settled: &Settled, started: Instant, deadline: Instant) -> Result<Begun> {
+    let (Some(cluster), Some(instance)) = (observer.world.cluster(), &observer.own.instance) else {
+        return check(observer, settled, started, deadline).await;
+    };
+    let has_started = Word {
+        run: instance.run.clone(),
+        disk: observer.own.disk,
+        group: settled.record.as_ref().map(|record| record.group_id.clone()).or_else(|| observer.own.group_id.clone()),
+        started: true,
+    };
+    if !settled.electable {
+        let say = async || cluster.publish(&instance.pod, &has_started).await.map_err(|refusal| refused("its word", refusal));
+        let until = deadline.min(Instant::now() + SAYING_SO);
+        match persist(until, || "it is not published that this pod has started".to_owned(), say).await {
+            Err(error) if error.is::<Wrong>() => return Err(error),
+            Err(error) => warn!("{error:#}"),
+            Ok(_) => {}
+        }
+        return Ok(Begun::Go);
+    }
+    let Some(record) = &settled.record else {
+        return Ok(Begun::LookAgain("the record cannot be marked, for it is not known".to_owned()));
+    };
+    let marked = record.marked(instance, SystemTime::now().into());
+    let marking = in_time(async { Ok(cluster.update_record(&observer.subject.group, &marked).await) }).await;
+    match marking.unwrap_or_else(|failure| Err(Refusal::Failed(failure))) {
+        Ok(_) => {}
+        Err(refusal @ Refusal::Failed(Failure::NotAllowed(_))) => return Err(refused("the record", refusal)),
+        Err(refusal) => return Ok(Begun::LookAgain(format!("the record was not marked, {refusal}"))),
+    }
+    // Side by side: if the check fails, the pod has not started, and publishes a new word.
+    let say = in_time(async { Ok(cluster.publish(&instance.pod, &has_started).await) });
+    let (checked, said) = tokio::join!(check(observer, settled, started, deadline), say);
+    match said {
+        Ok(Ok(_)) => checked,
+        Ok(Err(refusal)) => Ok(Begun::LookAgain(format!("it was not published that this pod starts, {refusal}"))),
+        Err(failure) => Ok(Begun::LookAgain(format!("it was not published that this pod starts, {failure}"))),
+    }
+}
+
+/// Looks once more, right before the start.
+async fn check(observer: &Observer<'_>, settled: &Settled, started: Instant, deadline: Instant) -> Result<Begun> {
+    if !settled.electable {
+        return Ok(Begun::Go);
+    }
+    loop {
+        let asked = Instant::now();
+        let evidence = observer.observe(started.elapsed(), deadline).await;
+        // Answers that are older than any source may take were overtaken by a stop of this process.
+        if asked.elapsed() >= 2 * ANSWER && Instant::now() < deadline {
+            continue;
+        }
+        let is_marked = match (&observer.own.instance, evidence.recorded()) {
+            (Some(instance), Some(record)) => record.is_marked_by(instance),
+            // Where no record is kept, none is marked.
+            (None, None) => true,
+            _ => false,
+        };
+        return Ok(match Settled::from(decision::for_redis(&evidence), evidence) {
+            _ if !is_marked => Begun::LookAgain("another has marked the record since".to_owned()),
+            Ok(now) if now.is_same_as(settled) => Begun::Go,
+            Ok(now) => Begun::LookAgain(now.why),
+            Err((why, _)) => Begun::LookAgain(why),
+        });
+    }
+}
+
+/// Makes the data directory this group's: its stamp, and the data in the form that the server loads.
+pub fn prepare_disk(data_dir: &Path, own: &Own, settled: &Settled) -> Result<()> {
+    if let Some(record) = &settled.record
+        && own.group_id.as_ref() != Some(&record.group_id)
+    {
+        disk::stamp(data_dir, &record.group_id).or_wrong()?;
+    }
+    if let (Some(instance), true) = (&own.instance, settled.electable) {
+        disk::note_run(data_dir, &instance.run).or_wrong()?;
+    }
+    if disk::take_snapshot_over(data_dir).or_wrong()? {
+        info!("made the snapshot in `{}` into the append-only file that the server loads", data_dir.display());
+    }
+    Ok(())
+}

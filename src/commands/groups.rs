@@ -1,0 +1,49 @@
+//! Which groups: those that were named, else those that have a record.
+
+use anyhow::{Result, anyhow};
+use tokio::time::Instant;
+
+use super::patience::{persist, refused};
+use super::setting::World;
+use crate::cli::{Labels, Members};
+use crate::core::identity::Group;
+use crate::exit::Wrong;
+
+/// The groups to look after; waits for the first record where none was named and there is none yet.
+///
+/// # Errors
+/// There are none, or flags that are of one group were given for several.
+pub async fn groups_to_watch(
+    named: Vec<Group>,
+    world: &World,
+    members: &Members,
+    labels: &Labels,
+    deadline: Instant,
+) -> Result<Vec<Group>> {
+    let mut groups = if named.is_empty() { recorded(world, deadline).await? } else { named };
+    groups.sort();
+    groups.dedup();
+    let names_one = members.first_pod.is_some() || members.service.is_some() || labels.selector.is_some();
+    if names_one && groups.len() > 1 {
+        return Err(Wrong(
+            "--first-pod, --service and --selector are of one group: name one --group, or leave them away".to_owned(),
+        )
+        .into());
+    }
+    Ok(groups)
+}
+
+async fn recorded(world: &World, deadline: Instant) -> Result<Vec<Group>> {
+    let Some(cluster) = world.cluster() else {
+        return Err(Wrong(
+            "which group? Without Kubernetes there are no records to read them from: set --group or ORDAIN_GROUP".to_owned(),
+        )
+        .into());
+    };
+    let none = || "no group has a record in this namespace yet, and none was named by --group or ORDAIN_GROUP".to_owned();
+    persist(deadline, none, async || {
+        let groups = cluster.groups().await.map_err(|refusal| refused("the records", refusal))?;
+        if groups.is_empty() { Err(anyhow!("there are no Leases of ordain's")) } else { Ok(groups) }
+    })
+    .await
+}

@@ -1,0 +1,175 @@
+//! `reconcile`: what differs is put right. One pass looks at everything, moves the record where it
+//! lags, labels the pods, and lets Sentinel promote those who are fit; `--watch` goes on doing so, and
+//! gives a master up that does not come back.
+
+use std::time::Duration;
+
+use anyhow::{Result, anyhow, bail};
+use futures::future::join_all;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::Then;
+use super::groups::groups_to_watch;
+use super::labelling::{Labelled, label};
+use super::observe::{Observer, in_time};
+use super::patience::{Backoff, refused};
+use super::setting::{Council, Logins, Subject, World};
+use super::settle::{Settled, act, random_id, wait_for_news};
+use crate::cli::Reconcile;
+use crate::core::decision;
+use crate::core::evidence::{Evidence, RecordSeen};
+use crate::core::identity::PodName;
+use crate::core::labels::{Plan, plan};
+use crate::core::record::Record;
+use crate::core::redis_conf::ELECTABLE;
+use crate::core::repair::{Repair, repairs};
+use crate::edge::redis;
+use crate::edge::wire::Target;
+use crate::exit::Wrong;
+
+/// How long a pass of `--watch` may take, and how far apart two looks may be to count as one watch.
+const PASS: Duration = Duration::from_secs(20);
+
+pub async fn run(args: Reconcile, deadline: Instant) -> Result<Then> {
+    let Reconcile { groups, pod, members, sentinels, labels, secrets, run, watch, assume_master, deadline: _ } = args;
+    let logins = Logins::read(&secrets)?;
+    let world = World::open(&run, &pod).await?;
+    let council = Council::new(&world, &sentinels)?;
+    let groups = groups_to_watch(groups, &world, &members, &labels, deadline).await?;
+    let subjects: Vec<Subject> = groups
+        .into_iter()
+        .map(|group| Subject::new(&world, group, None, &pod, &members, &labels))
+        .collect::<Result<_>>()?;
+    let observers: Vec<_> = subjects.iter().map(|subject| Observer::new(&world, subject, &council, &logins)).collect();
+    if let Some(pod) = assume_master {
+        let [observer] = &observers[..] else {
+            return Err(Wrong("--assume-master is of one group: name it by --group".to_owned()).into());
+        };
+        assume(observer, &pod, run.dry_run, deadline).await?;
+        return Ok(Then::Exit);
+    }
+    if watch {
+        join_all(observers.iter().map(go_on)).await;
+        return Ok(Then::Exit);
+    }
+    for observer in &observers {
+        let (evidence, _) = pass(observer, Duration::ZERO, run.dry_run, deadline).await?;
+        if let RecordSeen::Unknown(failure) = &evidence.record {
+            bail!("the record of `{}` cannot be read: {failure}", observer.subject.group);
+        }
+    }
+    Ok(Then::Exit)
+}
+
+/// Passes without end. What fails is tried again by the next.
+async fn go_on(observer: &Observer<'_>) {
+    let mut backoff = Backoff::slow();
+    let mut masterless: Option<(Instant, Instant)> = None;
+    loop {
+        let now = Instant::now();
+        let seen_for = masterless.filter(|(_, last)| now - *last < PASS).map(|(since, _)| now - since);
+        let evidence = match pass(observer, seen_for.unwrap_or_default(), false, now + PASS).await {
+            Ok((evidence, has_changed)) => {
+                if has_changed {
+                    backoff = Backoff::slow();
+                }
+                evidence
+            }
+            Err(error) => {
+                warn!("{}: {error:#}", observer.subject.group);
+                observer.observe(Duration::ZERO, now + PASS).await
+            }
+        };
+        let since = if seen_for.is_some() { masterless.map(|(since, _)| since) } else { None };
+        masterless = evidence.living_masters().is_empty().then_some((since.unwrap_or(now), Instant::now()));
+        wait_for_news(observer, &evidence, backoff.next(), Instant::now() + PASS).await;
+    }
+}
+
+/// One pass over a group; returns what it saw, and whether it changed anything.
+async fn pass(observer: &Observer<'_>, masterless: Duration, dry_run: bool, deadline: Instant) -> Result<(Evidence, bool)> {
+    let Subject { group, selector, scheme, .. } = observer.subject;
+    let evidence = observer.observe(Duration::ZERO, deadline).await;
+    let mut record = evidence.recorded().cloned();
+    let mut has_changed = false;
+    if let Ok(mut settled) = Settled::from(decision::for_sentinel(&evidence), evidence.clone())
+        && let Some(claim) = settled.recorded.clone()
+    {
+        println!("record {group}: {} at epoch {}", claim.master, claim.epoch);
+        has_changed = true;
+        if let Some(obstacle) = act(observer, &mut settled, deadline, dry_run).await? {
+            bail!("{obstacle}");
+        }
+        record = settled.record;
+    }
+    if let (Some(cluster), Some(record), false) = (observer.world.cluster(), &record, dry_run)
+        && is_to_be_labelled(&plan(record, &observer.seen(), scheme))
+        && let Labelled::Wrote(patches) = label(cluster, group, selector, scheme, deadline).await?
+    {
+        patches.iter().for_each(|patch| println!("label {}: {}={}", patch.pod, scheme.key, patch.label));
+        has_changed |= !patches.is_empty();
+    }
+    for repair in repairs(&evidence, masterless) {
+        println!("{group}: {repair}");
+        has_changed = true;
+        if !dry_run {
+            mend(observer, &evidence, record.as_ref(), &repair).await?;
+        }
+    }
+    Ok((evidence, has_changed))
+}
+
+fn is_to_be_labelled(plan: &Plan) -> bool {
+    matches!(plan, Plan::Write { others, master } if !others.is_empty() || master.is_some())
+}
+
+async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Record>, repair: &Repair) -> Result<()> {
+    let Observer { world, subject, logins, .. } = observer;
+    let target = |pod: &PodName| {
+        let ips = evidence.peer(pod).map(|peer| peer.ips.clone()).unwrap_or_default();
+        Target { name: subject.certified(pod, &ips), ips, port: subject.port }
+    };
+    let done = match repair {
+        Repair::MakeElectable(pod) | Repair::ElectInstead(pod) => {
+            in_time(redis::set_priority(&target(pod), &logins.redis, ELECTABLE)).await
+        }
+        Repair::Restart(pod) => in_time(redis::shut_down(&target(pod), &logins.redis)).await,
+        Repair::GiveUpHolder | Repair::TakeHolderBack => {
+            let (Some(cluster), Some(record)) = (world.cluster(), record) else { return Ok(()) };
+            let changed = record.with_holder_given_up(*repair == Repair::GiveUpHolder);
+            return cluster.update_record(&subject.group, &changed).await.map(drop).map_err(|refusal| refused("the record", refusal));
+        }
+    };
+    done.map_err(|failure| anyhow!("{repair}: {failure}"))
+}
+
+/// A person's word moves the record, once.
+async fn assume(observer: &Observer<'_>, pod: &PodName, dry_run: bool, deadline: Instant) -> Result<()> {
+    let Subject { group, .. } = observer.subject;
+    let Some(cluster) = observer.world.cluster() else {
+        return Err(Wrong("--assume-master moves the record, and without Kubernetes there is none".to_owned()).into());
+    };
+    let evidence = observer.observe(Duration::ZERO, deadline).await;
+    let claim = decision::by_a_persons_word(&evidence, pod).map_err(Wrong)?;
+    let ips = evidence.peer(pod).map_or(&[][..], |peer| &peer.ips);
+    let address = observer.subject.announced(pod, ips);
+    let address = address.ok_or_else(|| anyhow!("the address of {pod} is not known yet"))?;
+    println!("record {group}: {pod} at epoch {}, by a person's word", claim.epoch);
+    if dry_run {
+        return Ok(());
+    }
+    let written = match &evidence.record {
+        RecordSeen::Present(record) => cluster.update_record(group, &record.assumed_for(&claim, &address)).await,
+        RecordSeen::Absent => {
+            let published = evidence.published_group_id(pod).unwrap_or_else(random_id);
+            let first = Record::first(claim.clone(), address.clone(), published);
+            cluster.create_record(group, &first.assumed_for(&claim, &address)).await
+        }
+        RecordSeen::Unknown(failure) => return Err(anyhow!("the record of `{group}` cannot be read: {failure}")),
+        RecordSeen::Pending | RecordSeen::NotKept => bail!("the record of `{group}` was not heard in time"),
+    };
+    written.map_err(|refusal| refused("the record", refusal))?;
+    info!("{pod} leads when it starts or looks next, whatever the disks hold; the others follow it");
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! Why: a decision with all its evidence, for people or for programs.
+
+use std::io::Write;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use super::settle::{Settled, Undecided};
+use crate::cli::{Form, Report};
+use crate::core::evidence::Evidence;
+use crate::core::identity::{Group, PodName};
+use crate::core::record::Claim;
+
+#[derive(Serialize)]
+struct Told<'a> {
+    group: &'a Group,
+    decision: &'static str,
+    /// Whose replica, or watched by a Sentinel; the pod itself where it leads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    master: Option<&'a PodName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<u64>,
+    electable: bool,
+    /// What the record was or would be made to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recorded: Option<&'a Claim>,
+    why: &'a str,
+    evidence: &'a Evidence,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+}
+
+/// Tells what was decided, if it was asked for. `file` is what a dry run would write.
+pub fn tell(report: &Report, group: &Group, settled: &Settled, file: Option<&Vec<u8>>) -> Result<()> {
+    let Settled { claim, leads, electable, master, why, evidence, recorded, .. } = settled;
+    let told = Told {
+        group,
+        decision: if *leads { "lead" } else { "follow" },
+        master: Some(master),
+        epoch: Some(claim.epoch),
+        electable: *electable,
+        recorded: recorded.as_ref(),
+        why,
+        evidence,
+        file: file.map(|bytes| String::from_utf8_lossy(bytes).into_owned()),
+    };
+    print(report, &told)
+}
+
+/// Tells why nothing was decided, if it was asked for, and gives the error back.
+pub fn tell_undecided(report: &Report, group: &Group, error: anyhow::Error) -> anyhow::Error {
+    let Some(Undecided { why, evidence, .. }) = error.downcast_ref() else { return error };
+    // As text the error itself tells it all.
+    if report.form == Form::Json {
+        let (decision, electable) = ("undecided", false);
+        let told = Told { group, decision, master: None, epoch: None, electable, recorded: None, why, evidence, file: None };
+        if let Err(unprinted) = print(report, &told) {
+            return error.context(unprinted);
+        }
+    }
+    error
+}
+
+fn print(report: &Report, told: &Told<'_>) -> Result<()> {
+    match (report.explain, report.form) {
+        (false, _) => {}
+        (true, Form::Text) => eprint!("{}", told.evidence),
+        (true, Form::Json) => {
+            let line = serde_json::to_string(told).context("cannot write the report")?;
+            writeln!(std::io::stdout(), "{line}").context("cannot print the report")?;
+        }
+    }
+    Ok(())
+}

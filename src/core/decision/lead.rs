@@ -1,0 +1,173 @@
+//! Whether the pod that the newest claim names may lead, or must yield.
+
+use std::time::Duration;
+
+use super::{Decision, FAILOVER, several_masters, yield_to};
+use crate::core::disk::Disk;
+use crate::core::evidence::{Heard, Known, Object, Peer, RecordSeen, Role};
+use crate::core::identity::PodName;
+use crate::core::record::{Assumed, Claim, Mark, Step};
+use crate::core::rules::{Case, Rule};
+
+/// The newest claim names this pod: it leads if it can prove that it may. `by` says who claims so.
+pub(super) fn lead_or_yield(case: Case<'_>, claim: &Claim, by: &str) -> Decision {
+    let living = case.evidence().living_masters();
+    match &living[..] {
+        [other] if case.obeys(Rule::NoOtherMaster) => {
+            let why = format!("follows {other}, which lives as master, though {by} names {}", claim.master);
+            return yield_to(case, other, why);
+        }
+        [_, _, ..] if case.obeys(Rule::NoOtherMaster) => return Decision::undecided(several_masters(&living)),
+        _ => {}
+    }
+    let record = match &case.record {
+        RecordSeen::Absent => Some(claim.clone()),
+        RecordSeen::Present(record) => (record.against(claim) == Step::Move).then(|| claim.clone()),
+        RecordSeen::NotKept => None,
+        RecordSeen::Pending => return Decision::undecided("is undecided: the record has not been heard"),
+        RecordSeen::Unknown(failure) => {
+            return Decision::undecided(format!(
+                "is undecided: {by} names it, and the record, which may name another, cannot be read ({failure})"
+            ));
+        }
+    };
+    if let Some(why) = disk_obstacle(case) {
+        let at_last = if case.own.disk.holds_data() { None } else { first_absent(case) };
+        return Decision { at_last, ..Decision::undecided(format!("does not lead, though {by} names it: {why}")) };
+    }
+    let is_given_up = case.recorded().is_some_and(|record| record.is_given_up && record.claim.master == claim.master);
+    if is_given_up && case.obeys(Rule::NotGivenUp) {
+        return Decision::undecided("does not lead, for it was given up while it was away: waits until Sentinel elects, or until its disk is seen to be the newest");
+    }
+    match failover_risk(case) {
+        None => Decision::lead(
+            claim.clone(),
+            record,
+            format!("leads: {by} at epoch {}, and no failover can be under way", claim.epoch),
+        ),
+        Some(risk) if !risk.is_under_way && case.waited >= case.down_after + FAILOVER => Decision::lead(
+            claim.clone(),
+            record,
+            format!("leads: {by} at epoch {}, and no failover came in {:?}", claim.epoch, case.down_after + FAILOVER),
+        ),
+        Some(risk) => Decision::undecided(format!("waits for Sentinel: {by} names it, but {}", risk.why)),
+    }
+}
+
+/// Why what the disks hold, or may hold, keeps this pod from leading.
+fn disk_obstacle(case: Case<'_>) -> Option<String> {
+    let own = case.own.disk;
+    if case.record == RecordSeen::NotKept {
+        // Nobody publishes anything: what a replica runs with may be the data.
+        let other = case.peers.iter().find(|peer| peer.replica().is_some())?;
+        let fears = !own.holds_data() && case.obeys(Rule::HoldsData);
+        return fears.then(|| format!("its disk is empty, and {} may hold the data", other.pod));
+    }
+    if is_assumed(case) {
+        return None;
+    }
+    if !own.holds_data() && case.obeys(Rule::HoldsData) {
+        if !is_known_to_be_new(case) {
+            return Some("its disk is empty, and the group has had a master: its volume was lost".to_owned());
+        }
+        return case.peers.iter().find_map(|peer| match case.disk_of(peer) {
+            Known::Told(Disk::Empty) => None,
+            Known::Told(disk) => Some(format!("its disk is empty, and that of {} was {disk}", peer.pod)),
+            Known::Copied => Some(format!("its disk is empty, and {} has copied a master", peer.pod)),
+            Known::Nothing => untold(case, peer),
+        });
+    }
+    case.peers.iter().find_map(|peer| match case.disk_of(peer) {
+        Known::Told(disk) if disk.is_newer_than(own, case.down_after) && case.obeys(Rule::NoNewerDisk) => {
+            Some(format!("its disk is older ({own}) than that of {} ({disk})", peer.pod))
+        }
+        Known::Told(_) | Known::Copied => None,
+        Known::Nothing => untold(case, peer),
+    })
+}
+
+/// Why it must be waited for what a peer has to tell of its disk.
+pub(super) fn untold(case: Case<'_>, peer: &Peer) -> Option<String> {
+    let answers = peer.heard.answer().is_some();
+    let is_needed = match &peer.object {
+        // A StatefulSet makes its pods in order, or all at once: one of a lower ordinal is coming.
+        Object::Absent => case.me.as_ref().is_some_and(|me| peer.pod < *me) && case.obeys(Rule::LowerOrdinalsHaveTold),
+        Object::Present { .. } | Object::Unknown => true,
+    };
+    let is_awaited = answers || case.own.trying < case.grace;
+    (is_needed && is_awaited && case.obeys(Rule::EveryoneHasTold))
+        .then(|| format!("{} has not told what its disk holds", peer.pod))
+}
+
+/// Whether an empty disk here is no loss: the group has never had a master, or none after the run that
+/// marked it with this very directory, which still holds nothing.
+fn is_known_to_be_new(case: Case<'_>) -> bool {
+    let Some(record) = case.recorded() else { return false };
+    let Some(Mark { by, .. }) = &record.mark else { return true };
+    let own = &case.own;
+    own.instance.as_ref() == Some(by) || case.me.as_ref() == Some(&by.pod) && own.marked_run.as_ref() == Some(&by.run)
+}
+
+/// Whether a person has said that this pod shall lead.
+fn is_assumed(case: Case<'_>) -> bool {
+    let Some(record) = case.recorded() else { return false };
+    case.me.as_ref() == Some(&record.claim.master)
+        && match &record.assumed {
+            Some(Assumed::Open) => true,
+            Some(Assumed::By(instance)) => case.own.instance.as_ref() == Some(instance),
+            None => false,
+        }
+}
+
+/// The first pod that does not exist yet.
+fn first_absent(case: Case<'_>) -> Option<PodName> {
+    case.peers.iter().filter(|peer| peer.object == Object::Absent).map(|peer| &peer.pod).min().cloned()
+}
+
+/// A failover that may replace this pod while it starts.
+struct Risk {
+    why: String,
+    /// A Sentinel says that it is failing over: only its outcome ends this, no time does.
+    is_under_way: bool,
+}
+
+/// Why a failover may be under way; `None` where that is ruled out.
+fn failover_risk(case: Case<'_>) -> Option<Risk> {
+    if !case.obeys(Rule::NoFailover) {
+        return None;
+    }
+    // Whatever is not known to be down may be a replica that Sentinel can elect.
+    let electable = |peer: &&Peer| match &peer.heard {
+        Heard::Answer(Role::Replica(replica)) => replica.priority > 0,
+        Heard::Pending => true,
+        Heard::Answer(Role::Master) => false,
+        Heard::Failed(failure) => !failure.proves_nothing_runs(),
+    };
+    let candidate = case.evidence().peers.iter().find(electable)?;
+    if case.sentinel_count == 0 && case.sentinels.is_empty() {
+        return None;
+    }
+    if let Some((at, _)) = case.evidence().watches().find(|(_, watch)| watch.failover_in_progress) {
+        return Some(Risk { why: format!("Sentinel {at} is failing over"), is_under_way: true });
+    }
+    let may_pass = |why| Some(Risk { why, is_under_way: false });
+    let room = (case.down_after / 5).min(Duration::from_secs(1));
+    let mut calm = 0;
+    for (at, watch) in case.evidence().watches() {
+        if case.member_at(&watch.master.host) != case.me.as_ref() {
+            return may_pass(format!("Sentinel {at} names {}", watch.master));
+        }
+        if watch.finds_master_down {
+            return may_pass(format!("Sentinel {at} finds it down"));
+        }
+        if watch.last_ok_ping + room > case.down_after {
+            return may_pass(format!("Sentinel {at} is about to find it down"));
+        }
+        calm += 1;
+    }
+    let majority = case.majority();
+    if calm >= majority {
+        return None;
+    }
+    may_pass(format!("only {calm} Sentinels of the majority of {majority} say so, and {} could be elected", candidate.pod))
+}

@@ -1,0 +1,406 @@
+//! What disks, words, marks and people have to say: one example for each rule and each guard.
+
+use rstest::rstest;
+
+use super::given::*;
+use crate::core::decision::Part::{Follow, Lead, Undecided};
+use crate::core::decision::*;
+use crate::core::disk::Moment;
+use crate::core::evidence::{Failure, Link, Object};
+use crate::core::record::{Assumed, Mark};
+
+// The own disk.
+
+#[test]
+fn who_is_named_leads_with_its_data_where_all_have_told_the_same() {
+    assert_eq!(power_cut().decide(), (Lead(claim(1, 5)), None));
+    assert!(power_cut().decision().electable, "a master is marked and checked again");
+}
+
+#[test]
+fn an_empty_disk_leads_a_group_that_nobody_has_ever_led() {
+    let evidence = redis(0).record(never_marked(0, 0));
+    assert_eq!(evidence.decide(), (Lead(claim(0, 0)), None));
+    assert_eq!(evidence.tells(1, EMPTY).beside(2, waits_for(0)).decide(), (Lead(claim(0, 0)), None));
+}
+
+#[test]
+fn an_empty_disk_does_not_lead_where_another_pod_has_led() {
+    let evidence = redis(0).record(never_marked(0, 5)).tells(1, EMPTY).tells(2, EMPTY);
+    for by in [instance(1), ended_instance(1), ended_instance(0)] {
+        let evidence = evidence.clone().record_but(|record| record.mark = mark(by));
+        assert_eq!(evidence.past_any_failover().past_the_grace().decide(), (Undecided, None));
+    }
+}
+
+#[rstest]
+#[case::with_which_that_run_marked(1, Some("earlier"), Lead(claim(1, 5)))]
+#[case::of_another_pod_that_marked(0, Some("earlier"), Undecided)]
+#[case::with_which_no_run_marked(1, None, Undecided)]
+#[case::with_which_another_run_marked(1, Some("long ago"), Undecided)]
+fn an_empty_disk_leads_again_where_it_is_the_one(#[case] by: u32, #[case] noted: Option<&str>, #[case] part: Part) {
+    let evidence = redis(1).record(present(1, 5)).record_but(|record| record.mark = mark(ended_instance(by)));
+    let evidence = evidence.tells(0, EMPTY).but(|evidence| evidence.own(own(EMPTY, Some("g"), noted)));
+    assert_eq!(evidence.past_any_failover().part(), part);
+}
+
+#[test]
+fn who_leads_a_new_group_leads_still_once_it_has_marked_the_record() {
+    let evidence = redis(0).record(never_marked(0, 0)).record_but(|record| record.mark = mark(instance(0)));
+    assert_eq!(evidence.decide(), (Lead(claim(0, 0)), None), "it is this very run");
+}
+
+#[rstest]
+#[case::another_has_told_of_data(redis(0).record(never_marked(0, 0)).tells(1, OLD))]
+#[case::another_runs_with_data(redis(0).record(never_marked(0, 0)).started(1, OLD, waits_for(0)))]
+#[case::another_has_copied_a_master(redis(0).record(never_marked(0, 0)).beside(1, replica_of(0)))]
+#[case::another_has_not_told(redis(0).record(never_marked(0, 0)).untold(1, refused()))]
+fn an_empty_disk_does_not_lead_where(#[case] evidence: Evidence) {
+    assert_eq!(evidence.past_any_failover().decide(), (Undecided, None));
+}
+
+#[rstest]
+#[case::in_the_record(power_cut().record_but(|record| record.group_id = "other".into()))]
+#[case::on_its_disk(power_cut().but(|evidence| evidence.own.group_id = Some("other".into())))]
+#[case::though_the_record_names_another(power_cut().record(present(0, 6)).record_but(|record| record.group_id = "other".into()))]
+#[case::though_a_majority_names_the_living_master(
+    power_cut().sentinels([calm(0, 5), calm(0, 5), calm(0, 5)]).beside(0, MASTER).but(|evidence| evidence.own.group_id = Some("other".into()))
+)]
+fn data_of_another_group_has_no_part_in_this_one(#[case] evidence: Evidence) {
+    assert_eq!(evidence.past_any_failover().past_the_grace().decide(), (Undecided, None));
+}
+
+#[test]
+fn an_empty_directory_of_another_group_and_data_of_none_follow() {
+    let evidence = power_cut().record(present(0, 6)).but(|evidence| evidence.own.group_id = Some("other".into()));
+    assert_eq!(evidence.clone().but(|evidence| evidence.own.disk = EMPTY).part(), Follow(claim(0, 6)));
+    assert_eq!(evidence.but(|evidence| evidence.own.group_id = None).part(), Follow(claim(0, 6)));
+}
+
+// The disks of others.
+
+#[test]
+fn who_is_named_does_not_lead_while_a_peers_disk_is_newer() {
+    for evidence in [power_cut().tells(2, NEW), power_cut().started(2, NEW, waits_for(1))] {
+        assert_eq!(evidence.clone().past_any_failover().past_the_grace().decide(), (Undecided, None));
+        assert_eq!(evidence.tells(2, BARELY_NEWER).part(), Lead(claim(1, 5)), "by no more than down-after");
+    }
+    assert_eq!(power_cut().holding(NEW).part(), Lead(claim(1, 5)), "the others' are older");
+}
+
+#[test]
+fn a_replica_that_has_had_a_link_holds_what_its_master_had() {
+    for link in [Link::Up, Link::Lost] {
+        assert_eq!(power_cut().started(2, NEW, replica(1, link, 0)).part(), Lead(claim(1, 5)));
+    }
+}
+
+#[test]
+fn who_is_named_waits_for_every_pod_that_exists_until_the_grace_is_over() {
+    let unknown = |evidence: Evidence| evidence.peer_is(2, Object::Unknown, silent());
+    for evidence in [power_cut().untold(2, refused()), power_cut().untold(2, silent()), unknown(power_cut())] {
+        assert_eq!(evidence.clone().past_any_failover().decide(), (Undecided, None));
+        assert_eq!(evidence.past_any_failover().past_the_grace().part(), Lead(claim(1, 5)));
+    }
+}
+
+#[test]
+fn who_runs_and_has_not_told_is_waited_for_for_ever() {
+    let evidence = power_cut().untold(2, waits_for(1)).past_any_failover().past_the_grace();
+    assert_eq!(evidence.decide(), (Undecided, None));
+}
+
+#[test]
+fn of_pods_that_do_not_exist_only_those_of_a_lower_ordinal_are_waited_for() {
+    assert_eq!(power_cut().absent(2).part(), Lead(claim(1, 5)));
+    assert_eq!(power_cut().absent(0).decide(), (Undecided, None));
+    assert_eq!(power_cut().absent(0).past_the_grace().part(), Lead(claim(1, 5)));
+}
+
+// When a word ends.
+
+#[test]
+fn a_word_ends_when_its_instance_marks_the_record() {
+    let marked_by = |by| power_cut().record_but(|record| record.mark = mark(by)).past_any_failover();
+    assert_eq!(marked_by(instance(2)).decide(), (Undecided, None), "it may be starting as a master");
+    assert_eq!(marked_by(ended_instance(2)).part(), Lead(claim(1, 5)), "another run has told since");
+    assert_eq!(marked_by(instance(1)).part(), Lead(claim(1, 5)), "this one checks again");
+}
+
+#[test]
+fn who_has_just_marked_the_record_is_waited_for_though_this_pod_has_waited_past_the_grace() {
+    let evidence = power_cut().tells(2, NEW).past_any_failover().past_the_grace();
+    assert_eq!(evidence.decide(), (Undecided, None), "its disk is newer");
+    let marked = evidence.record_but(|record| record.mark = mark(instance(2)));
+    assert_eq!(marked.decide(), (Undecided, None), "and now it starts with it");
+}
+
+#[test]
+fn a_word_ends_when_its_redis_was_started_and_is_gone() {
+    assert_eq!(power_cut().started(2, OLD, waits_for(1)).past_any_failover().part(), Lead(claim(1, 5)), "it still runs");
+    for gone in [refused(), silent(), missing()] {
+        assert_eq!(power_cut().started(2, OLD, gone).past_any_failover().decide(), (Undecided, None), "it may have copied a master");
+    }
+}
+
+// Given up.
+
+#[test]
+fn a_holder_that_was_given_up_does_not_lead_and_follows_who_was_elected() {
+    let evidence = power_cut().record_but(|record| record.is_given_up = true).past_any_failover();
+    assert_eq!(evidence.decide(), (Undecided, None));
+    assert_eq!(evidence.clone().beside(0, MASTER).part(), Follow(claim(0, 6)));
+    assert_eq!(evidence.sentinels([calm(0, 6), silent(), silent()]).part(), Follow(claim(0, 6)));
+}
+
+#[test]
+fn who_follows_a_holder_that_was_given_up_follows_all_the_same() {
+    let evidence = power_cut().record(present(0, 6)).record_but(|record| record.is_given_up = true);
+    assert_eq!(evidence.part(), Follow(claim(0, 6)));
+}
+
+// A person's word.
+
+#[rstest]
+#[case::on_which_nobody_has_started(Some(Assumed::Open), Lead(claim(1, 5)))]
+#[case::on_which_this_run_starts(Some(Assumed::By(instance(1))), Lead(claim(1, 5)))]
+#[case::on_which_an_earlier_run_has_started(Some(Assumed::By(ended_instance(1))), Undecided)]
+#[case::on_which_another_pod_has_started(Some(Assumed::By(instance(2))), Undecided)]
+#[case::that_nobody_has_given(None, Undecided)]
+fn a_persons_word(#[case] assumed: Option<Assumed>, #[case] part: Part) {
+    let obstacles = [power_cut().tells(2, NEW), power_cut().holding(EMPTY), power_cut().untold(2, refused()), power_cut().absent(0)];
+    for evidence in obstacles {
+        let evidence = evidence.record_but(|record| record.assumed.clone_from(&assumed)).past_any_failover();
+        assert_eq!(evidence.part(), part);
+        assert_eq!(evidence.clone().beside(0, MASTER).part(), Follow(claim(0, 6)), "a living master is none of its business");
+        assert_eq!(evidence.record_but(|record| record.is_given_up = true).part(), Undecided);
+    }
+}
+
+#[test]
+fn a_persons_word_is_for_the_pod_that_it_names() {
+    let evidence = power_cut().tells(2, NEW).record(present(2, 4)).record_but(|record| record.assumed = Some(Assumed::Open));
+    assert_eq!(evidence.past_any_failover().part(), Undecided);
+}
+
+#[test]
+fn while_a_persons_word_is_open_nobody_else_starts_electable() {
+    let evidence = newest_of_all().record_but(|record| record.assumed = Some(Assumed::Open));
+    assert!(!evidence.decision().electable, "its mark would undo the word");
+}
+
+// At last.
+
+#[test]
+fn an_empty_pod_that_may_not_lead_runs_at_last_behind_the_first_pod_that_does_not_exist() {
+    let at_last = |evidence: Evidence| evidence.past_any_failover().decision().at_last;
+    let lost = || redis(0).record(present(0, 5)).sentinels([calm(0, 5), calm(0, 5), calm(0, 5)]);
+    assert_eq!(at_last(lost()), Some(pod(1)));
+    assert_eq!(at_last(lost().past_the_grace()), Some(pod(1)));
+    assert_eq!(at_last(lost().record_but(|record| record.is_given_up = true)), Some(pod(1)));
+    assert_eq!(at_last(lost().tells(1, OLD)), Some(pod(2)));
+    assert_eq!(at_last(lost().tells(1, OLD).tells(2, OLD)), None, "all exist: one of them will be elected");
+    assert_eq!(at_last(lost().holding(OLD).tells(1, NEW)), None, "its data must not be erased");
+}
+
+#[test]
+fn an_empty_holder_of_a_new_group_that_was_given_up_runs_at_last_as_well() {
+    let evidence = redis(0).record(never_marked(0, 0)).record_but(|record| record.is_given_up = true).past_any_failover();
+    assert_eq!(evidence.decide(), (Undecided, None));
+    assert_eq!(evidence.decision().at_last, Some(pod(1)), "no other pod is created before it runs");
+}
+
+// Electable as it starts.
+
+/// redis-1 follows redis-0, whose disk is older than its own, and nobody's is newer.
+fn newest_of_all() -> Evidence {
+    redis(1).holding(NEW).record(present(0, 5)).tells(0, OLD).tells(2, NEW)
+}
+
+#[test]
+fn who_holds_more_than_the_holder_and_no_less_than_anybody_starts_electable() {
+    for evidence in [newest_of_all(), newest_of_all().tells(0, EMPTY), newest_of_all().tells(2, EMPTY)] {
+        assert_eq!(evidence.part(), Follow(claim(0, 5)));
+        assert!(evidence.decision().electable);
+    }
+}
+
+#[rstest]
+#[case::its_own_disk_is_empty(newest_of_all().holding(EMPTY).tells(0, EMPTY).tells(2, EMPTY))]
+#[case::the_holders_disk_is_as_new(newest_of_all().tells(0, NEW))]
+#[case::the_holders_disk_is_hardly_older(newest_of_all().holding(BARELY_NEWER).tells(0, OLD).tells(2, OLD))]
+#[case::anothers_disk_is_newer(newest_of_all().holding(BARELY_NEWER).tells(0, EMPTY).tells(2, NEW))]
+#[case::the_holder_has_not_told(newest_of_all().untold(0, refused()))]
+#[case::the_holder_has_marked(newest_of_all().record_but(|record| record.mark = mark(instance(0))))]
+#[case::the_holder_does_not_exist(newest_of_all().absent(0))]
+#[case::another_has_not_told(newest_of_all().untold(2, refused()))]
+#[case::another_does_not_exist(newest_of_all().absent(2))]
+#[case::another_is_silent(newest_of_all().peer_is(2, Object::Unknown, silent()).past_the_grace())]
+#[case::another_has_copied_a_master(newest_of_all().started(2, OLD, replica_of(0)))]
+#[case::another_has_run_and_is_gone(newest_of_all().started(2, OLD, refused()))]
+#[case::the_record_does_not_say_so_yet(newest_of_all().record(present(2, 4)).sentinels([calm(0, 5), UNAWARE, UNAWARE]))]
+#[case::there_is_no_record(newest_of_all().record(RecordSeen::Absent).sentinels([calm(0, 5), UNAWARE, UNAWARE]))]
+#[case::the_record_is_not_kept(newest_of_all().record(RecordSeen::NotKept).sentinels([calm(0, 5), UNAWARE, UNAWARE]))]
+#[case::a_master_lives(newest_of_all().beside(0, MASTER))]
+fn whoever_follows_starts_unelectable_where(#[case] evidence: Evidence) {
+    assert_eq!(evidence.part(), Follow(claim(0, 5)));
+    assert!(!evidence.decision().electable);
+}
+
+// A first boot.
+
+#[rstest]
+#[case::that_its_disk_is_empty(redis(0).tells(1, EMPTY), Lead(claim(0, 0)))]
+#[case::that_it_has_nothing_and_has_begun_to_wait(redis(0).tells(1, EMPTY).tells(2, EMPTY), Lead(claim(0, 0)))]
+#[case::nothing(redis(0).untold(1, refused()), Undecided)]
+#[case::nothing_and_is_silent(redis(0).untold(1, silent()), Undecided)]
+#[case::nothing_and_is_not_known_to_exist(redis(0).peer_is(1, Object::Unknown, missing()), Undecided)]
+#[case::that_its_disk_holds_data(redis(0).tells(1, OLD), Undecided)]
+#[case::nothing_past_the_grace(redis(0).untold(1, silent()).past_the_grace(), Lead(claim(0, 0)))]
+fn at_a_first_boot_another_pod_has_told(#[case] evidence: Evidence, #[case] part: Part) {
+    assert_eq!(evidence.past_any_failover().part(), part);
+}
+
+// Adoption.
+
+/// Nobody claims anything, and all have told: redis-1 holds the most.
+fn adoption(me: u32) -> Evidence {
+    let [lower, newest, higher] = [OLD, NEW, EMPTY];
+    let disks = [lower, newest, higher];
+    (0..3).filter(|ordinal| *ordinal != me).fold(redis(me).holding(disks[me as usize]), |evidence, ordinal| {
+        evidence.tells(ordinal, disks[ordinal as usize])
+    })
+}
+
+#[test]
+fn without_any_claim_the_most_advanced_disk_is_adopted_by_whoever_sees_them_all() {
+    assert_eq!(adoption(1).decide(), (Lead(claim(1, 0)), Some(claim(1, 0))));
+    assert_eq!(adoption(0).decide(), (Follow(claim(1, 0)), Some(claim(1, 0))));
+    assert_eq!(adoption(2).decide(), (Follow(claim(1, 0)), Some(claim(1, 0))));
+    assert!(!adoption(0).decision().electable);
+    let told = sentinel().tells(0, OLD).tells(1, NEW).tells(2, EMPTY);
+    assert_eq!(told.decide(), (Follow(claim(1, 0)), Some(claim(1, 0))));
+}
+
+#[test]
+fn of_equal_disks_that_of_the_lowest_ordinal_is_adopted() {
+    assert_eq!(adoption(1).tells(0, NEW).decide(), (Follow(claim(0, 0)), Some(claim(0, 0))));
+    assert_eq!(adoption(1).tells(2, NEW).decide(), (Lead(claim(1, 0)), Some(claim(1, 0))));
+    let all_new = adoption(0).holding(NEW).tells(1, NEW).tells(2, NEW);
+    assert_eq!(all_new.decide(), (Lead(claim(0, 0)), Some(claim(0, 0))));
+}
+
+#[rstest]
+#[case::another_has_not_told(adoption(1).untold(2, refused()))]
+#[case::another_does_not_exist(adoption(1).absent(2))]
+#[case::another_is_silent(adoption(1).peer_is(2, Object::Unknown, silent()))]
+#[case::another_has_copied_a_master(adoption(1).started(2, EMPTY, replica_of(0)))]
+#[case::another_has_run_and_is_gone(adoption(1).started(2, EMPTY, refused()))]
+fn nothing_is_adopted_while(#[case] evidence: Evidence) {
+    for evidence in [evidence.clone(), evidence.past_the_grace()] {
+        assert_eq!(evidence.past_any_failover().decide(), (Undecided, None));
+    }
+}
+
+#[test]
+fn a_running_replica_that_never_had_a_link_is_adopted_where_its_disk_is_the_most_advanced() {
+    let evidence = adoption(0).started(1, NEW, waits_for(2));
+    assert_eq!(evidence.decide(), (Follow(claim(1, 0)), Some(claim(1, 0))));
+}
+
+#[test]
+fn who_is_adopted_does_not_lead_while_a_replica_could_be_elected() {
+    let evidence = adoption(1).started(0, OLD, replica(2, Link::Never, 100));
+    assert_eq!(evidence.decide(), (Undecided, None));
+    assert_eq!(evidence.past_any_failover().part(), Lead(claim(1, 0)));
+}
+
+// A Sentinel that waits.
+
+/// A Sentinel starts while redis-1 has marked the record and does not answer yet.
+fn pod_is_starting() -> Evidence {
+    sentinel().record(present(1, 5)).record_but(|record| record.mark = mark(instance(1))).tells(1, OLD)
+}
+
+#[test]
+fn a_sentinel_waits_for_a_pod_that_has_marked_the_record() {
+    for heard in [refused(), silent(), missing(), Heard::Pending] {
+        assert_eq!(pod_is_starting().started(1, OLD, heard).decide(), (Undecided, None));
+    }
+}
+
+#[rstest]
+#[case::when_it_answers_as_a_replica(pod_is_starting().started(1, OLD, waits_for(0)))]
+#[case::when_it_answers_as_a_master(pod_is_starting().started(1, OLD, MASTER))]
+#[case::when_its_instance_has_ended(pod_is_starting().record_but(|record| record.mark = mark(ended_instance(1))))]
+#[case::when_its_pod_was_made_again(
+    pod_is_starting().peer_is(1, Object::Present { uid: "another".into(), word: Some(word(OLD)) }, refused())
+)]
+#[case::when_its_pod_is_gone(pod_is_starting().absent(1))]
+#[case::when_the_mark_is_older_than_the_grace(
+    pod_is_starting().record_but(|record| record.mark = Some(Mark { by: instance(1), at: Moment(NOW.0 - 300_000) }))
+)]
+fn a_sentinel_waits_no_longer(#[case] evidence: Evidence) {
+    assert_eq!(evidence.decide(), (Follow(claim(1, 5)), None));
+}
+
+#[test]
+fn a_sentinel_does_not_wait_where_a_master_lives() {
+    assert_eq!(pod_is_starting().beside(0, MASTER).decide(), (Follow(claim(0, 6)), Some(claim(0, 6))));
+    assert_eq!(
+        pod_is_starting().started(1, OLD, silent()).beside(0, MASTER).decide(),
+        (Follow(claim(1, 5)), None),
+        "one that is only silent may live as well"
+    );
+}
+
+// Without Kubernetes.
+
+/// Nothing is recorded or published, and all Sentinels name redis-0.
+fn without_kubernetes() -> Evidence {
+    let unpublished = |evidence: &mut Evidence| {
+        evidence.own.instance = None;
+        evidence.peers.iter_mut().for_each(|peer| peer.object = Object::Unknown);
+    };
+    redis(0).record(RecordSeen::NotKept).sentinels([calm(0, 5), calm(0, 5), calm(0, 5)]).but(unpublished)
+}
+
+#[test]
+fn without_kubernetes_an_empty_disk_does_not_lead_beside_a_replica_that_may_hold_the_data() {
+    for heard in [waits_for(0), replica_of(0), replica(0, Link::Lost, 0)] {
+        let evidence = without_kubernetes().peer_is(1, Object::Unknown, heard).past_any_failover();
+        assert_eq!(evidence.decide(), (Undecided, None));
+        assert_eq!(evidence.holding(OLD).part(), Lead(claim(0, 5)));
+    }
+}
+
+#[test]
+fn without_kubernetes_an_empty_disk_leads_where_nobody_else_runs() {
+    assert_eq!(without_kubernetes().peer_is(1, Object::Unknown, refused()).part(), Lead(claim(0, 5)));
+}
+
+#[test]
+fn without_kubernetes_an_empty_disk_does_not_lead_beside_a_peer_that_is_only_silent() {
+    let silences = [Failure::TimedOut, Failure::Unreachable("no route".into()), Failure::NotAllowed("NOAUTH".into())];
+    for heard in silences.map(Heard::Failed) {
+        let evidence = without_kubernetes().peer_is(1, Object::Unknown, heard);
+        assert_eq!(evidence.past_any_failover().decide(), (Undecided, None), "it may hold the data all the same");
+    }
+}
+
+// What is said.
+
+#[test]
+fn who_does_not_lead_says_what_keeps_it() {
+    let cases = [
+        (power_cut().tells(2, NEW), "its disk is older (last written 1970-01-01T00:16:40.000Z) than that of redis-2 (last written 1970-01-01T00:16:45.001Z)"),
+        (power_cut().holding(EMPTY), "its disk is empty, and the group has had a master: its volume was lost"),
+        (power_cut().untold(2, refused()), "redis-2 has not told what its disk holds"),
+    ];
+    for (evidence, what) in cases {
+        assert_eq!(
+            evidence.decision().why,
+            format!("does not lead, though the record and 3 of 3 Sentinels names it: {what}"),
+        );
+    }
+}

@@ -1,0 +1,284 @@
+//! Evidence, put together in the words of a story.
+
+use crate::core::decision::*;
+use crate::core::disk::{Disk, Instance, Moment, Word};
+use crate::core::evidence::{Failure, Kept, Link, Object, Own, Replica, Sentinel, SentinelAnswer, Watch};
+use crate::core::record::{Mark, Record};
+
+pub const NOW: Moment = Moment(100_000_000);
+pub const DOWN_AFTER: Duration = Duration::from_secs(5);
+pub const GRACE: Duration = Duration::from_secs(300);
+
+pub const EMPTY: Disk = Disk::Empty;
+pub const OLD: Disk = Disk::Written(Moment(1_000_000));
+/// As new as [`OLD`], by what clocks and a crash leave uncertain.
+pub const BARELY_NEWER: Disk = Disk::Written(Moment(1_005_000));
+pub const NEW: Disk = Disk::Written(Moment(1_005_001));
+
+pub const UNAWARE: Heard<SentinelAnswer> = Heard::Answer(SentinelAnswer::Unaware);
+pub const UNKNOWN: RecordSeen = RecordSeen::Unknown(Failure::TimedOut);
+pub const MASTER: Heard<Role> = Heard::Answer(Role::Master);
+
+pub fn pod(ordinal: u32) -> PodName {
+    format!("redis-{ordinal}").parse().unwrap()
+}
+
+pub fn at(word: &str) -> Endpoint {
+    Endpoint::parse(word, 6379).unwrap()
+}
+
+pub fn address(ordinal: u32) -> Endpoint {
+    at(&format!("redis-{ordinal}.redis-headless"))
+}
+
+pub fn claim(master: u32, epoch: u64) -> Claim {
+    Claim { master: pod(master), epoch }
+}
+
+/// The run of a pod that this story is about.
+pub fn instance(ordinal: u32) -> Instance {
+    run_of(ordinal, "now")
+}
+
+/// A run of a pod that has ended.
+pub fn ended_instance(ordinal: u32) -> Instance {
+    run_of(ordinal, "earlier")
+}
+
+fn run_of(ordinal: u32, run: &str) -> Instance {
+    Instance { pod: pod(ordinal), uid: format!("uid-{ordinal}"), run: run.into() }
+}
+
+pub fn mark(by: Instance) -> Option<Mark> {
+    Some(Mark { by, at: Moment(NOW.0 - 1_000) })
+}
+
+pub fn silent<T>() -> Heard<T> {
+    Heard::Failed(Failure::TimedOut)
+}
+
+pub fn refused<T>() -> Heard<T> {
+    Heard::Failed(Failure::Refused)
+}
+
+pub fn missing<T>() -> Heard<T> {
+    Heard::Failed(Failure::NoSuchHost)
+}
+
+pub fn replica(of: u32, link: Link, priority: u32) -> Heard<Role> {
+    Heard::Answer(Role::Replica(Replica { of: address(of), link, priority, offset: 1 }))
+}
+
+/// In sync, and electable.
+pub fn replica_of(master: u32) -> Heard<Role> {
+    replica(master, Link::Up, 100)
+}
+
+/// Has never had a link since it started, and is not electable.
+pub fn waits_for(master: u32) -> Heard<Role> {
+    replica(master, Link::Never, 0)
+}
+
+/// A Sentinel that sees nothing wrong with `master`, changed by `but`.
+pub fn watching(master: &str, config_epoch: u64, but: impl FnOnce(&mut Watch)) -> Heard<SentinelAnswer> {
+    let mut watch = Watch {
+        master: at(master),
+        config_epoch,
+        finds_master_down: false,
+        failover_in_progress: false,
+        last_ok_ping: Duration::from_millis(100),
+        other_sentinels: 2,
+    };
+    but(&mut watch);
+    Heard::Answer(SentinelAnswer::Watching(watch))
+}
+
+pub fn calm(master: u32, epoch: u64) -> Heard<SentinelAnswer> {
+    watching(&format!("redis-{master}.redis-headless"), epoch, |_| {})
+}
+
+pub fn down(master: u32, epoch: u64) -> Heard<SentinelAnswer> {
+    watching(&format!("redis-{master}.redis-headless"), epoch, |watch| watch.finds_master_down = true)
+}
+
+/// A record that an earlier run of its master has marked long ago.
+pub fn recorded(master: u32, epoch: u64) -> Record {
+    Record {
+        uid: "u".into(),
+        version: "1".into(),
+        transitions: epoch,
+        claim: claim(master, epoch),
+        address: address(master),
+        group_id: "g".into(),
+        mark: Some(Mark { by: ended_instance(master), at: Moment(0) }),
+        is_given_up: false,
+        assumed: None,
+    }
+}
+
+pub fn present(master: u32, epoch: u64) -> RecordSeen {
+    RecordSeen::Present(recorded(master, epoch))
+}
+
+/// A record of which nobody has ever started a master.
+pub fn never_marked(master: u32, epoch: u64) -> RecordSeen {
+    RecordSeen::Present(Record { mark: None, ..recorded(master, epoch) })
+}
+
+pub fn word(disk: Disk) -> Word {
+    Word { run: "now".into(), disk, group: None, started: false }
+}
+
+/// What a pod's disk holds, of which group, and which run has marked the record with it.
+pub fn own(disk: Disk, group_id: Option<&str>, marked_run: Option<&str>) -> (Disk, Option<String>, Option<String>) {
+    (disk, group_id.map(Into::into), marked_run.map(Into::into))
+}
+
+/// A pod that exists and has published this word, or nothing.
+pub fn object(ordinal: u32, word: Option<Word>) -> Object {
+    Object::Present { uid: instance(ordinal).uid, word }
+}
+
+/// A group of three where nothing has ever run: no record, Sentinels that know nothing, no other pod.
+pub fn nothing_yet(me: Option<u32>) -> Evidence {
+    let peers = (0..3).filter(|ordinal| Some(*ordinal) != me);
+    let absent = |ordinal| Peer { pod: pod(ordinal), ips: Vec::new(), object: Object::Absent, heard: missing() };
+    Evidence {
+        me: me.map(pod),
+        own: Own { disk: EMPTY, group_id: None, marked_run: None, instance: me.map(instance), trying: Duration::ZERO },
+        my_ip: None,
+        first: pod(0),
+        domain: "redis-headless".into(),
+        sentinel_count: 3,
+        down_after: DOWN_AFTER,
+        grace: GRACE,
+        waited: Duration::ZERO,
+        now: NOW,
+        sentinels: Vec::new(),
+        discovery: None,
+        listing: None,
+        record: RecordSeen::Absent,
+        peers: peers.map(absent).collect(),
+        kept: None,
+    }
+    .sentinels([UNAWARE, UNAWARE, UNAWARE])
+}
+
+pub fn redis(me: u32) -> Evidence {
+    nothing_yet(Some(me))
+}
+
+pub fn sentinel() -> Evidence {
+    nothing_yet(None)
+}
+
+/// redis-0 restarts with its data beside a replica, and two of three Sentinels say nothing against it.
+pub fn restart(third: Heard<SentinelAnswer>) -> Evidence {
+    redis(0).holding(OLD).record(present(0, 5)).sentinels([calm(0, 5), calm(0, 5), third]).beside(1, replica_of(0))
+}
+
+/// redis-1 starts again with data after a power cut: the record names it, the Sentinels are calm, and
+/// the others have published the same disk and wait.
+pub fn power_cut() -> Evidence {
+    let calm = [calm(1, 5), calm(1, 5), calm(1, 5)];
+    redis(1).holding(OLD).record(present(1, 5)).sentinels(calm).tells(0, OLD).tells(2, OLD)
+}
+
+impl Evidence {
+    pub fn but(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    pub fn record(self, record: RecordSeen) -> Self {
+        Self { record, ..self }
+    }
+
+    pub fn record_but(self, change: impl FnOnce(&mut Record)) -> Self {
+        self.but(|evidence| match &mut evidence.record {
+            RecordSeen::Present(record) => change(record),
+            _ => panic!("there is no record"),
+        })
+    }
+
+    pub fn sentinels(self, heard: impl IntoIterator<Item = Heard<SentinelAnswer>>) -> Self {
+        let sentinels = heard.into_iter().enumerate();
+        let sentinels = sentinels.map(|(ordinal, heard)| Sentinel { at: at(&format!("sentinel-{ordinal}:26379")), heard });
+        Self { sentinels: sentinels.collect(), ..self }
+    }
+
+    /// This pod's disk, stamped with the group's id where it holds data, with which no run has marked.
+    pub fn holding(mut self, disk: Disk) -> Self {
+        self.own.disk = disk;
+        self.own.group_id = disk.holds_data().then(|| "g".into());
+        self
+    }
+
+    pub fn own(&mut self, (disk, group_id, marked_run): (Disk, Option<String>, Option<String>)) {
+        self.own = Own { disk, group_id, marked_run, ..self.own.clone() };
+    }
+
+    pub fn peer_mut(&mut self, ordinal: u32) -> &mut Peer {
+        self.peers.iter_mut().find(|peer| peer.pod == pod(ordinal)).unwrap()
+    }
+
+    /// A peer of which this was heard, and which has told that its disk held what this pod's holds; one
+    /// whose name is not known does not exist.
+    pub fn beside(self, ordinal: u32, heard: Heard<Role>) -> Self {
+        let word = Word { started: heard.answer().is_some(), ..word(self.own.disk) };
+        let exists = heard != missing();
+        self.peer_is(ordinal, if exists { object(ordinal, Some(word)) } else { Object::Absent }, heard)
+    }
+
+    /// A peer that has published its disk, and whose Redis has not been started.
+    pub fn tells(self, ordinal: u32, disk: Disk) -> Self {
+        self.peer_is(ordinal, object(ordinal, Some(word(disk))), refused())
+    }
+
+    /// A peer that exists, and has published nothing.
+    pub fn untold(self, ordinal: u32, heard: Heard<Role>) -> Self {
+        self.peer_is(ordinal, object(ordinal, None), heard)
+    }
+
+    /// A peer that has published its disk and then started its Redis.
+    pub fn started(self, ordinal: u32, disk: Disk, heard: Heard<Role>) -> Self {
+        self.peer_is(ordinal, object(ordinal, Some(Word { started: true, ..word(disk) })), heard)
+    }
+
+    pub fn absent(self, ordinal: u32) -> Self {
+        self.peer_is(ordinal, Object::Absent, missing())
+    }
+
+    pub fn peer_is(mut self, ordinal: u32, object: Object, heard: Heard<Role>) -> Self {
+        let peer = self.peer_mut(ordinal);
+        (peer.object, peer.heard) = (object, heard);
+        self
+    }
+
+    pub fn kept(self, master: &str, config_epoch: u64) -> Self {
+        Self { kept: Some(Kept { master: at(master), config_epoch }), ..self }
+    }
+
+    pub fn past_any_failover(self) -> Self {
+        Self { waited: self.down_after + FAILOVER, ..self }
+    }
+
+    pub fn past_the_grace(mut self) -> Self {
+        self.own.trying = self.grace;
+        self
+    }
+
+    pub fn decision(&self) -> Decision {
+        if self.me.is_some() { for_redis(self) } else { for_sentinel(self) }
+    }
+
+    /// The part, and what the record must say first.
+    pub fn decide(&self) -> (Part, Option<Claim>) {
+        let decision = self.decision();
+        (decision.part, decision.record)
+    }
+
+    pub fn part(&self) -> Part {
+        self.decision().part
+    }
+}

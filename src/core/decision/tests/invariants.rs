@@ -1,0 +1,337 @@
+//! What must hold whatever was seen, each told without the rules that bring it about.
+
+use std::cmp::Reverse;
+
+use crate::core::decision::Part::{Follow, Lead, Undecided};
+use crate::core::decision::*;
+use crate::core::disk::Disk;
+use crate::core::evidence::{Link, Object};
+use crate::core::record::Record;
+
+pub type Held = Result<(), String>;
+pub type Invariant = fn(&Evidence, &Decision) -> Held;
+
+/// What holds of every decision for a Redis.
+pub const OF_REDIS: [Invariant; 20] = [
+    who_leads_is_named_by_the_newest_claim_or_nobody_is,
+    nobody_leads_beside_a_living_master,
+    nobody_leads_while_another_is_known_to_hold_more,
+    an_empty_disk_leads_only_a_new_group,
+    nobody_leads_before_all_that_exist_have_told,
+    nobody_leads_before_the_lower_ordinals_have_told,
+    nobody_leads_while_another_that_marked_the_record_may_be_starting,
+    nobody_leads_while_another_may_have_copied_a_master_unseen,
+    nobody_leads_while_a_failover_may_be_under_way,
+    nobody_leads_after_being_given_up,
+    data_of_another_group_has_no_part,
+    without_claims_and_data_only_the_first_pod_leads,
+    what_is_adopted_is_the_most_advanced_of_all,
+    only_the_most_advanced_starts_electable,
+    who_is_followed_is_known_as_master,
+    a_majority_that_names_the_only_living_master_is_believed,
+    nothing_is_written_without_a_decision,
+    the_record_never_goes_back,
+    what_is_settled_is_followed,
+    only_an_empty_pod_runs_at_last,
+];
+
+/// What holds of every decision for a Sentinel.
+pub const OF_SENTINEL: [Invariant; 7] = [
+    a_sentinel_watches_the_only_living_master,
+    a_sentinel_waits_for_who_is_starting,
+    what_is_adopted_is_the_most_advanced_of_all,
+    who_is_followed_is_known_as_master,
+    a_majority_that_names_the_only_living_master_is_believed,
+    nothing_is_written_without_a_decision,
+    the_record_never_goes_back,
+];
+
+pub fn all_hold(invariants: &[Invariant], evidence: &Evidence, decision: &Decision) -> Held {
+    invariants.iter().try_for_each(|invariant| invariant(evidence, decision))
+}
+
+/// With the evidence and the decision.
+pub fn told(evidence: &Evidence, decision: &Decision, what: &str) -> String {
+    let Evidence { waited, own, .. } = evidence;
+    format!("{what}\n{evidence}tried for {:?}, waited for {waited:?}\n{decision:?}", own.trying)
+}
+
+fn holds(condition: bool, evidence: &Evidence, decision: &Decision, what: &str) -> Held {
+    if condition { Ok(()) } else { Err(told(evidence, decision, what)) }
+}
+
+/// All claims: who is named, at which epoch.
+fn claims(evidence: &Evidence) -> Vec<(Option<&PodName>, u64)> {
+    let told = evidence.watches().map(|(_, watch)| (evidence.member_at(&watch.master.host), watch.config_epoch));
+    let kept = evidence.kept.iter().map(|kept| (evidence.member_at(&kept.master.host), kept.config_epoch));
+    let recorded = evidence.recorded().map(|record| (Some(&record.claim.master), record.claim.epoch));
+    told.chain(kept).chain(recorded).collect()
+}
+
+/// Whether all of the claims with the highest epoch name `pod`.
+fn is_named(evidence: &Evidence, pod: &PodName) -> bool {
+    let claims = claims(evidence);
+    let newest = claims.iter().map(|(_, epoch)| *epoch).max();
+    let mut named = claims.iter().filter(|(_, epoch)| Some(*epoch) == newest).map(|(master, _)| *master);
+    newest.is_some() && named.all(|master| master == Some(pod))
+}
+
+fn is_kept(evidence: &Evidence) -> bool {
+    evidence.record != RecordSeen::NotKept
+}
+
+fn is_foreign(evidence: &Evidence) -> bool {
+    let stamp = evidence.own.group_id.as_ref().filter(|_| evidence.own.disk.holds_data());
+    stamp.zip(evidence.recorded()).is_some_and(|(stamp, record)| *stamp != record.group_id)
+}
+
+/// The record as this pod's, where it names it.
+fn own_record(evidence: &Evidence) -> Option<&Record> {
+    evidence.recorded().filter(|record| evidence.me.as_ref() == Some(&record.claim.master))
+}
+
+fn is_assumed(evidence: &Evidence) -> bool {
+    use crate::core::record::Assumed::{By, Open};
+    match own_record(evidence).and_then(|record| record.assumed.as_ref()) {
+        Some(Open) => true,
+        Some(By(instance)) => evidence.own.instance.as_ref() == Some(instance),
+        None => false,
+    }
+}
+
+fn has_copied(peer: &Peer) -> bool {
+    peer.replica().is_some_and(|replica| replica.link != Link::Never)
+}
+
+fn has_marked(evidence: &Evidence, peer: &Peer) -> bool {
+    let mark = evidence.recorded().and_then(|record| record.mark.as_ref());
+    peer.word().is_some_and(|(instance, _)| mark.is_some_and(|mark| mark.by == instance))
+}
+
+fn may_have_copied_unseen(peer: &Peer) -> bool {
+    let has_started = peer.word().is_some_and(|(_, word)| word.started);
+    peer.heard.answer() == Some(&Role::Master) || has_started && peer.replica().is_none()
+}
+
+/// What a peer's disk is sure to hold.
+fn sure(evidence: &Evidence, peer: &Peer) -> Option<Disk> {
+    let is_sure = !has_copied(peer) && !has_marked(evidence, peer) && !may_have_copied_unseen(peer);
+    peer.word().filter(|_| is_sure).map(|(_, word)| word.disk)
+}
+
+/// This pod leads, the disks are published and nobody has said that they do not count.
+fn leads_by_its_disk(evidence: &Evidence, decision: &Decision) -> bool {
+    matches!(decision.part, Lead(_)) && is_kept(evidence) && !is_assumed(evidence)
+}
+
+fn is_awaited(evidence: &Evidence, peer: &Peer) -> bool {
+    evidence.own.trying < evidence.grace || peer.heard.answer().is_some()
+}
+
+pub fn who_leads_is_named_by_the_newest_claim_or_nobody_is(evidence: &Evidence, decision: &Decision) -> Held {
+    let Lead(claim) = &decision.part else { return Ok(()) };
+    let me = evidence.me.as_ref().unwrap();
+    let is_proven = match &evidence.record {
+        RecordSeen::Absent => true,
+        RecordSeen::NotKept => {
+            let unheard = |failure: &crate::core::evidence::Failure| !failure.proves_nothing_runs();
+            let silent = |heard: &Heard<Role>| matches!(heard, Heard::Failed(failure) if unheard(failure));
+            let none = |heard: &Heard<_>| matches!(heard, Heard::Failed(failure) if unheard(failure));
+            !evidence.peers.iter().any(|peer| silent(&peer.heard)) && !evidence.sentinels.iter().any(|one| none(&one.heard))
+        }
+        _ => false,
+    };
+    let is_right = claim.master == *me && (is_named(evidence, me) || claims(evidence).is_empty() && is_proven);
+    holds(is_right, evidence, decision, "leads without proof")
+}
+
+pub fn nobody_leads_beside_a_living_master(evidence: &Evidence, decision: &Decision) -> Held {
+    let leads = matches!(decision.part, Lead(_));
+    holds(!leads || evidence.living_masters().is_empty(), evidence, decision, "leads beside a living master")
+}
+
+pub fn nobody_leads_while_another_is_known_to_hold_more(evidence: &Evidence, decision: &Decision) -> Held {
+    let holds_more = |peer| sure(evidence, peer).is_some_and(|disk| disk.is_newer_than(evidence.own.disk, evidence.down_after));
+    let loses = leads_by_its_disk(evidence, decision) && evidence.peers.iter().any(holds_more);
+    holds(!loses, evidence, decision, "leads though another holds more")
+}
+
+pub fn an_empty_disk_leads_only_a_new_group(evidence: &Evidence, decision: &Decision) -> Held {
+    if !leads_by_its_disk(evidence, decision) || evidence.own.disk.holds_data() {
+        return Ok(());
+    }
+    let is_new = match &evidence.record {
+        RecordSeen::Absent => claims(evidence).is_empty(),
+        RecordSeen::Present(Record { mark: None, .. }) => true,
+        RecordSeen::Present(Record { mark: Some(mark), .. }) => {
+            let is_noted = Some(&mark.by.pod) == evidence.me.as_ref() && evidence.own.marked_run.as_ref() == Some(&mark.by.run);
+            is_noted || Some(&mark.by) == evidence.own.instance.as_ref()
+        }
+        _ => false,
+    };
+    holds(is_new, evidence, decision, "leads a group that has had a master with an empty disk")
+}
+
+pub fn nobody_leads_before_all_that_exist_have_told(evidence: &Evidence, decision: &Decision) -> Held {
+    let is_unknown = |peer: &Peer| {
+        let exists = peer.object != Object::Absent;
+        exists && peer.word().is_none() && !has_copied(peer) && is_awaited(evidence, peer)
+    };
+    let leads = leads_by_its_disk(evidence, decision);
+    holds(!leads || !evidence.peers.iter().any(is_unknown), evidence, decision, "leads before another has told")
+}
+
+pub fn nobody_leads_before_the_lower_ordinals_have_told(evidence: &Evidence, decision: &Decision) -> Held {
+    let is_coming = |peer: &Peer| {
+        peer.object == Object::Absent && Some(&peer.pod) < evidence.me.as_ref() && is_awaited(evidence, peer)
+    };
+    let leads = leads_by_its_disk(evidence, decision);
+    holds(!leads || !evidence.peers.iter().any(is_coming), evidence, decision, "leads before a lower ordinal has told")
+}
+
+pub fn nobody_leads_while_another_that_marked_the_record_may_be_starting(evidence: &Evidence, decision: &Decision) -> Held {
+    let is_starting = |peer: &Peer| has_marked(evidence, peer) && !has_copied(peer) && is_awaited(evidence, peer);
+    let leads = leads_by_its_disk(evidence, decision);
+    holds(!leads || !evidence.peers.iter().any(is_starting), evidence, decision, "leads while one that has marked may be starting")
+}
+
+pub fn nobody_leads_while_another_may_have_copied_a_master_unseen(evidence: &Evidence, decision: &Decision) -> Held {
+    let may_hold_more = |peer: &Peer| may_have_copied_unseen(peer) && is_awaited(evidence, peer);
+    let leads = leads_by_its_disk(evidence, decision);
+    holds(!leads || !evidence.peers.iter().any(may_hold_more), evidence, decision, "leads while another may have copied a master")
+}
+
+pub fn nobody_leads_while_a_failover_may_be_under_way(evidence: &Evidence, decision: &Decision) -> Held {
+    let Lead(claim) = &decision.part else { return Ok(()) };
+    let may_be_elected = |peer: &Peer| match &peer.heard {
+        Heard::Answer(Role::Replica(replica)) => replica.priority > 0,
+        Heard::Answer(Role::Master) => false,
+        Heard::Pending => true,
+        Heard::Failed(failure) => !failure.proves_nothing_runs(),
+    };
+    let is_calm = |watch: &crate::core::evidence::Watch| {
+        evidence.member_at(&watch.master.host) == Some(&claim.master) && !watch.finds_master_down && !watch.failover_in_progress
+    };
+    let has_waited = evidence.waited >= evidence.down_after + FAILOVER;
+    let is_calm = evidence.watches().all(|(_, watch)| is_calm(watch)) && evidence.watches().count() >= evidence.majority();
+    // At a first boot no Sentinel knows whom to replace.
+    let is_possible = !claims(evidence).is_empty() && evidence.peers.iter().any(may_be_elected);
+    holds(!is_possible || has_waited || is_calm, evidence, decision, "leads while a failover may be under way")
+}
+
+pub fn nobody_leads_after_being_given_up(evidence: &Evidence, decision: &Decision) -> Held {
+    let is_given_up = own_record(evidence).is_some_and(|record| record.is_given_up);
+    holds(!is_given_up || !matches!(decision.part, Lead(_)), evidence, decision, "leads after being given up")
+}
+
+pub fn data_of_another_group_has_no_part(evidence: &Evidence, decision: &Decision) -> Held {
+    holds(!is_foreign(evidence) || decision.part == Undecided, evidence, decision, "data of another group takes part")
+}
+
+pub fn without_claims_and_data_only_the_first_pod_leads(evidence: &Evidence, decision: &Decision) -> Held {
+    let is_boot = claims(evidence).is_empty() && !evidence.own.disk.holds_data();
+    let is_right = !is_boot || !matches!(decision.part, Lead(_)) || evidence.me.as_ref() == Some(&evidence.first);
+    holds(is_right, evidence, decision, "leads a first boot and is not the first pod")
+}
+
+pub fn what_is_adopted_is_the_most_advanced_of_all(evidence: &Evidence, decision: &Decision) -> Held {
+    let (Lead(claim) | Follow(claim)) = &decision.part else { return Ok(()) };
+    let holds_data = |peer: &Peer| has_copied(peer) || sure(evidence, peer).is_some_and(Disk::holds_data);
+    let is_adoption = evidence.record == RecordSeen::Absent
+        && claims(evidence).is_empty()
+        && evidence.living_masters().is_empty()
+        && (evidence.own.disk.holds_data() || evidence.peers.iter().any(holds_data));
+    if !is_adoption {
+        return Ok(());
+    }
+    let own = evidence.me.iter().map(|me| (Some(evidence.own.disk), me));
+    let disks: Vec<_> = own.chain(evidence.peers.iter().map(|peer| (sure(evidence, peer), &peer.pod))).collect();
+    let best = disks.iter().map(|(disk, pod)| (*disk, Reverse(*pod))).max();
+    let is_known = disks.iter().all(|(disk, _)| disk.is_some());
+    let is_best = best.is_some_and(|(_, Reverse(pod))| *pod == claim.master);
+    holds(is_known && is_best, evidence, decision, "adopts another than the most advanced of all")
+}
+
+pub fn only_the_most_advanced_starts_electable(evidence: &Evidence, decision: &Decision) -> Held {
+    let (Follow(claim), true) = (&decision.part, decision.electable) else { return Ok(()) };
+    let own = evidence.own.disk;
+    let is_behind = |peer: &Peer| {
+        let margin = if peer.pod == claim.master { Some(evidence.down_after) } else { None };
+        sure(evidence, peer).is_some_and(|disk| match margin {
+            Some(margin) => own.is_newer_than(disk, margin),
+            None => !disk.is_newer_than(own, Duration::ZERO),
+        })
+    };
+    let is_fit = own.holds_data() && evidence.peers.iter().all(is_behind);
+    let is_recorded = evidence.recorded().is_some_and(|record| record.claim == *claim);
+    holds(is_fit && is_recorded, evidence, decision, "starts electable though another may hold more")
+}
+
+pub fn who_is_followed_is_known_as_master(evidence: &Evidence, decision: &Decision) -> Held {
+    let Follow(claim) = &decision.part else { return Ok(()) };
+    let is_first_boot = claims(evidence).is_empty() && !is_kept(evidence) && claim.master == evidence.first;
+    let is_adoption = claims(evidence).is_empty() && evidence.record == RecordSeen::Absent;
+    let lives = evidence.living_masters().contains(&&claim.master);
+    let is_known = is_named(evidence, &claim.master) || lives || is_first_boot || is_adoption;
+    holds(is_known && evidence.me.as_ref() != Some(&claim.master), evidence, decision, "follows whom nobody knows as master")
+}
+
+pub fn a_majority_that_names_the_only_living_master_is_believed(evidence: &Evidence, decision: &Decision) -> Held {
+    let (Follow(claim), Some(record), [master]) = (&decision.part, evidence.recorded(), &evidence.living_masters()[..]) else {
+        return Ok(());
+    };
+    let holder = &record.claim.master;
+    let is_no_master = |peer: &Peer| match &peer.heard {
+        Heard::Answer(Role::Master) | Heard::Pending => false,
+        Heard::Answer(Role::Replica(_)) => true,
+        Heard::Failed(failure) => failure.proves_nothing_runs(),
+    };
+    let is_dead = evidence.me.as_ref() == Some(holder) || evidence.peer(holder).is_some_and(is_no_master);
+    let naming = evidence.watches().filter(|(_, watch)| evidence.member_at(&watch.master.host) == Some(master));
+    let is_told = is_dead && naming.count() >= evidence.majority();
+    holds(!is_told || *claim != record.claim, evidence, decision, "follows the dead, though a majority names the living")
+}
+
+pub fn nothing_is_written_without_a_decision(evidence: &Evidence, decision: &Decision) -> Held {
+    let writes = decision.record.is_some();
+    let is_right = !writes || decision.part != Undecided && is_kept(evidence);
+    holds(is_right, evidence, decision, "writes what it has not decided")
+}
+
+pub fn the_record_never_goes_back(evidence: &Evidence, decision: &Decision) -> Held {
+    let goes_back = decision.record.as_ref().zip(evidence.recorded()).is_some_and(|(next, now)| next.epoch <= now.claim.epoch);
+    holds(!goes_back, evidence, decision, "the record does not grow")
+}
+
+pub fn what_is_settled_is_followed(evidence: &Evidence, decision: &Decision) -> Held {
+    if !is_settled(evidence) || is_foreign(evidence) {
+        return Ok(());
+    }
+    let is_followed = matches!((&decision.part, &evidence.living_masters()[..]), (Follow(claim), [master]) if claim.master == **master);
+    holds(is_followed, evidence, decision, "settled, and another is followed")
+}
+
+pub fn only_an_empty_pod_runs_at_last(evidence: &Evidence, decision: &Decision) -> Held {
+    let Some(of) = &decision.at_last else { return Ok(()) };
+    let is_absent = evidence.peer(of).is_some_and(|peer| peer.object == Object::Absent);
+    let is_right = decision.part == Undecided && !evidence.own.disk.holds_data() && is_absent;
+    holds(is_right, evidence, decision, "would run at last and erase data")
+}
+
+pub fn a_sentinel_watches_the_only_living_master(evidence: &Evidence, decision: &Decision) -> Held {
+    let (Follow(claim), [alive]) = (&decision.part, &evidence.living_masters()[..]) else { return Ok(()) };
+    let is_dead = evidence.peer(&claim.master).is_some_and(|peer| match &peer.heard {
+        Heard::Answer(role) => *role != Role::Master,
+        Heard::Failed(failure) => failure.proves_nothing_runs(),
+        Heard::Pending => false,
+    });
+    holds(claim.master == **alive || !is_dead, evidence, decision, "watches the dead beside the living")
+}
+
+pub fn a_sentinel_waits_for_who_is_starting(evidence: &Evidence, decision: &Decision) -> Held {
+    let Some(mark) = evidence.recorded().and_then(|record| record.mark.as_ref()) else { return Ok(()) };
+    let is_young = evidence.now.since(mark.at) < evidence.grace && evidence.living_masters().is_empty();
+    let is_starting = |peer: &Peer| has_marked(evidence, peer) && peer.heard.answer().is_none();
+    let waits = decision.part == Undecided || !is_young || !evidence.peers.iter().any(is_starting);
+    holds(waits, evidence, decision, "does not wait for one that is starting")
+}

@@ -1,0 +1,87 @@
+//! Each rule is needed: without it something that must hold does not, for some evidence for which it
+//! holds with all of them.
+
+use std::ops::ControlFlow;
+
+use rstest::rstest;
+
+use super::everything::{each_own_disk, each_peer, each_record, few_councils, show, sit};
+use super::given::*;
+use super::invariants::*;
+use crate::core::decision::*;
+
+type Decide = fn(Rules, &Evidence) -> Decision;
+
+/// Peers x records x own disks x few councils, as each kind of pod, until `visit` has seen enough.
+fn search(me: Option<u32>, mut visit: impl FnMut(&Evidence) -> ControlFlow<()>) -> ControlFlow<()> {
+    let mut evidence = nothing_yet(me);
+    let others: Vec<u32> = (0..3).filter(|ordinal| Some(*ordinal) != me).collect();
+    let [first_peers, second_peers] = [others[0], others[1]].map(each_peer);
+    for record in each_record() {
+        evidence.record = record;
+        for council in few_councils() {
+            sit(&mut evidence.sentinels, &council);
+            for disk in each_own_disk() {
+                evidence.own(disk);
+                for (first, second) in first_peers.iter().flat_map(|first| second_peers.iter().map(move |second| (first, second))) {
+                    show(&mut evidence, 0, first);
+                    show(&mut evidence, 1, second);
+                    visit(&evidence)?;
+                }
+            }
+        }
+    }
+    ControlFlow::Continue(())
+}
+
+/// Finds evidence for which the invariant breaks where the rule is left out.
+fn breaks(rule: Rule, invariant: Invariant, decide: Decide, me: &[Option<u32>]) -> Option<Evidence> {
+    let mut found = None;
+    let _ = me.iter().try_for_each(|me| {
+        search(*me, |evidence| {
+            let by_all = decide(Rules::ALL, evidence);
+            if let Err(broken) = invariant(evidence, &by_all) {
+                panic!("by all rules {broken}");
+            }
+            if invariant(evidence, &decide(Rules::ALL.without(rule), evidence)).is_ok() {
+                return ControlFlow::Continue(());
+            }
+            found = Some(evidence.clone());
+            ControlFlow::Break(())
+        })
+    });
+    found
+}
+
+#[rstest]
+#[case(Rule::NoOtherMaster, nobody_leads_beside_a_living_master)]
+#[case(Rule::HoldsData, an_empty_disk_leads_only_a_new_group)]
+#[case(Rule::NoNewerDisk, nobody_leads_while_another_is_known_to_hold_more)]
+#[case(Rule::EveryoneHasTold, nobody_leads_before_all_that_exist_have_told)]
+#[case(Rule::LowerOrdinalsHaveTold, nobody_leads_before_the_lower_ordinals_have_told)]
+#[case(Rule::NoFailover, nobody_leads_while_a_failover_may_be_under_way)]
+#[case(Rule::NotGivenUp, nobody_leads_after_being_given_up)]
+#[case(Rule::OwnGroup, data_of_another_group_has_no_part)]
+#[case(Rule::FirstBootIsEmpty, nobody_leads_while_another_is_known_to_hold_more)]
+#[case(Rule::AllToldBeforeAdoption, what_is_adopted_is_the_most_advanced_of_all)]
+#[case(Rule::WordEndsWithMark, nobody_leads_while_another_that_marked_the_record_may_be_starting)]
+#[case(Rule::WordEndsWithMark, only_the_most_advanced_starts_electable)]
+#[case(Rule::WordEndsWithLink, nobody_leads_while_another_may_have_copied_a_master_unseen)]
+#[case(Rule::WordEndsWithLink, only_the_most_advanced_starts_electable)]
+#[case(Rule::StartsUnelectable, only_the_most_advanced_starts_electable)]
+#[case(Rule::MajorityOutvotesTheRecord, a_majority_that_names_the_only_living_master_is_believed)]
+fn a_redis_needs(#[case] rule: Rule, #[case] invariant: Invariant) {
+    let found = breaks(rule, invariant, for_redis_by, &[Some(1), Some(0)]);
+    let found = found.unwrap_or_else(|| panic!("nothing breaks without {rule:?}"));
+    println!("without {rule:?}: {}", invariant(&found, &for_redis_by(Rules::ALL.without(rule), &found)).unwrap_err());
+}
+
+#[rstest]
+#[case(Rule::SentinelWatchesTheLiving, a_sentinel_watches_the_only_living_master)]
+#[case(Rule::SentinelWaitsForTheMarked, a_sentinel_waits_for_who_is_starting)]
+#[case(Rule::AllToldBeforeAdoption, what_is_adopted_is_the_most_advanced_of_all)]
+fn a_sentinel_needs(#[case] rule: Rule, #[case] invariant: Invariant) {
+    let found = breaks(rule, invariant, for_sentinel_by, &[None]);
+    let found = found.unwrap_or_else(|| panic!("nothing breaks without {rule:?}"));
+    println!("without {rule:?}: {}", invariant(&found, &for_sentinel_by(Rules::ALL.without(rule), &found)).unwrap_err());
+}

@@ -1,0 +1,229 @@
+//! What pods say of their own disks before they start: each publishes its word in an annotation of
+//! its own pod, and every decision weighs all of them.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use super::identity::PodName;
+
+/// The annotation of a pod that holds its [`Word`].
+pub const WORD: &str = "ordain.dev/disk";
+/// The annotation of a pod that holds since when it has been trying to start: set when it first has to
+/// wait, kept over its container's restarts, and taken away when its server starts.
+pub const TRYING: &str = "ordain.dev/trying-since";
+
+/// A point in time, in milliseconds since 1970 by the clock of the node that tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Moment(pub u64);
+
+impl Moment {
+    /// How long before `self` the `earlier` moment was; nothing where it was not.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl From<SystemTime> for Moment {
+    fn from(time: SystemTime) -> Self {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Nobody's clock is past the year 9999, after which the format ends.
+        let time = UNIX_EPOCH + Duration::from_millis(self.0.min(253_402_300_799_999));
+        humantime::format_rfc3339_millis(time).fmt(f)
+    }
+}
+
+impl FromStr for Moment {
+    type Err = humantime::TimestampError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        humantime::parse_rfc3339(text).map(Self::from)
+    }
+}
+
+impl Serialize for Moment {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// What a data directory holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Disk {
+    /// Nothing: files of a server that never held a key are nothing.
+    Empty,
+    /// Data, last written then.
+    Written(Moment),
+}
+
+impl Disk {
+    /// Whether it is newer than another by more than `margin`. Any data is newer than none.
+    pub fn is_newer_than(self, other: Self, margin: Duration) -> bool {
+        match (self, other) {
+            (Self::Empty, _) => false,
+            (Self::Written(_), Self::Empty) => true,
+            (Self::Written(own), Self::Written(other)) => own.since(other) > margin,
+        }
+    }
+
+    /// Whether it holds data.
+    pub fn holds_data(self) -> bool {
+        self != Self::Empty
+    }
+}
+
+impl fmt::Display for Disk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("empty"),
+            Self::Written(moment) => write!(f, "last written {moment}"),
+        }
+    }
+}
+
+/// One run of one pod: its container's next start, or a pod of the same name, is another.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instance {
+    /// The pod.
+    pub pod: PodName,
+    /// The pod's uid: one that was made again has another.
+    pub uid: String,
+    /// A random word of this run.
+    pub run: String,
+}
+
+impl fmt::Display for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.pod, self.uid, self.run)
+    }
+}
+
+impl Serialize for Instance {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl FromStr for Instance {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut parts = text.splitn(3, '/');
+        let (Some(pod), Some(uid), Some(run)) = (parts.next(), parts.next(), parts.next()) else { return Err(()) };
+        Ok(Self { pod: pod.parse().map_err(|_| ())?, uid: uid.to_owned(), run: run.to_owned() })
+    }
+}
+
+/// What a pod has published of its disk.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Word {
+    /// A random word of this run: with the pod's uid the [`Instance`].
+    pub run: String,
+    /// What the disk held before the start.
+    pub disk: Disk,
+    /// The group's id that is stamped into the data directory, if one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Whether its Redis has been started since: then only that Redis can tell whether the word still
+    /// holds.
+    #[serde(default)]
+    pub started: bool,
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = serde_json::to_string(self).map_err(|_| fmt::Error)?;
+        f.write_str(&text)
+    }
+}
+
+impl FromStr for Word {
+    type Err = serde_json::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        serde_json::from_str(text)
+    }
+}
+
+/// The id that a record which is made again takes: the one that the pods have published, that of the
+/// master first.
+pub fn published_group_id<'a>(master: &PodName, words: impl Iterator<Item = (&'a PodName, &'a Word)>) -> Option<String> {
+    let stamped = words.filter_map(|(pod, word)| Some((pod != master, pod, word.group.as_ref()?)));
+    stamped.min().map(|(_, _, id)| id.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn word() -> Word {
+        Word { run: "a1".into(), disk: Disk::Written(Moment(1_000)), group: Some("g".into()), started: false }
+    }
+
+    #[test]
+    fn any_data_is_newer_than_none_and_a_little_newer_is_not_newer() {
+        let (old, new) = (Disk::Written(Moment(1_000)), Disk::Written(Moment(6_001)));
+        let margin = Duration::from_secs(5);
+        assert!(old.is_newer_than(Disk::Empty, margin));
+        assert!(new.is_newer_than(old, margin));
+        assert!(!Disk::Written(Moment(6_000)).is_newer_than(old, margin));
+        assert!(!old.is_newer_than(new, Duration::ZERO));
+        assert!(!Disk::Empty.is_newer_than(Disk::Empty, Duration::ZERO));
+        assert!(!old.is_newer_than(old, Duration::ZERO));
+    }
+
+    #[test]
+    fn a_word_reads_as_a_person_would_write_it() {
+        let text = r#"{"run":"a1","disk":{"written":"1970-01-01T00:00:01.000Z"},"group":"g","started":false}"#;
+        assert_eq!(word().to_string(), text);
+        assert_eq!(text.parse::<Word>().unwrap(), word());
+        let empty = r#"{"run":"a1","disk":"empty"}"#;
+        assert_eq!(empty.parse::<Word>().unwrap(), Word { disk: Disk::Empty, group: None, ..word() });
+    }
+
+    #[test]
+    fn a_record_that_is_made_again_takes_the_id_of_the_masters_disk_else_of_the_first_pods() {
+        let pods: Vec<PodName> = (0..3).map(|ordinal| format!("redis-{ordinal}").parse().unwrap()).collect();
+        let stamped = |id: Option<&str>| Word { group: id.map(str::to_owned), ..word() };
+        let words = [stamped(None), stamped(Some("b")), stamped(Some("c"))];
+        let id = |master: usize| published_group_id(&pods[master], pods.iter().zip(&words));
+        assert_eq!((id(0), id(2)), (Some("b".into()), Some("c".into())));
+        assert_eq!(published_group_id(&pods[0], std::iter::empty()), None);
+    }
+
+    #[test]
+    fn an_instance_reads_back() {
+        let instance = Instance { pod: "redis-2".parse().unwrap(), uid: "u-1".into(), run: "a1".into() };
+        assert_eq!(instance.to_string(), "redis-2/u-1/a1");
+        assert_eq!(instance.to_string().parse(), Ok(instance));
+        assert!(["", "redis-2", "redis-2/u", "redis/u/r"].iter().all(|text| text.parse::<Instance>().is_err()));
+    }
+
+    proptest! {
+        #[test]
+        fn no_annotation_makes_the_reader_panic(text in "\\PC*") {
+            let _ = (text.parse::<Word>(), text.parse::<Instance>(), text.parse::<Moment>());
+        }
+
+        #[test]
+        fn a_moment_reads_back(ms in 0u64..253_402_300_799_999) {
+            prop_assert_eq!(Moment(ms).to_string().parse::<Moment>(), Ok(Moment(ms)));
+        }
+    }
+}
