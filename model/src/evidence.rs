@@ -118,15 +118,15 @@ pub fn real_word(told: Told, write_step: u64) -> Word {
         run: told.run.to_string(),
         disk: disk(told.disk, write_step),
         group: None,
-        since: marked_at(told.is_late),
         started: told.has_started,
     }
 }
 
-/// The word of a run that begins, over the one that it finds.
+/// The word of a run that begins, over the one that it finds: a run that never started its Redis was
+/// part of the same attempt.
 pub fn first_word(earlier: Option<Told>, run: u8, disk: Option<u8>) -> Told {
-    let earlier = earlier.map(|told| real_word(told, 1));
-    Told { run, disk, has_started: false, is_late: Word::since(earlier.as_ref(), NOW) != NOW }
+    let is_late = earlier.is_some_and(|told| !told.has_started && told.is_late);
+    Told { run, disk, has_started: false, is_late }
 }
 
 /// Who asks, and what it knows of itself.

@@ -31,7 +31,7 @@ pub fn own_disk(data_dir: &Path, dry_run: bool) -> Result<Own> {
         Err(_) if dry_run && !data_dir.exists() => disk::Found::NOTHING,
         Err(error) => return Err(error).or_wrong(),
     };
-    Ok(Own { disk: found.disk, group_id: found.group_id, marked_run: found.marked_run, instance: None, trying: Duration::ZERO })
+    Ok(Own { disk: found.disk, group_id: found.group_id, instance: None, trying: Duration::ZERO })
 }
 
 /// Publishes what this pod's disk holds, under a new instance. Where the API server is away there is
@@ -127,14 +127,13 @@ async fn check(observer: &Observer<'_>, settled: &Settled, started: Instant, dea
 }
 
 /// Makes the data directory this group's: its stamp, and the data in the form that the server loads.
-pub fn prepare_disk(data_dir: &Path, own: &Own, settled: &Settled) -> Result<()> {
-    if let Some(record) = &settled.record
+pub fn prepare_disk(data_dir: &Path, own: &mut Own, settled: &Settled) -> Result<()> {
+    // Where nothing is there and it may have been lost, no stamp says that it was not.
+    if let (Some(record), true) = (&settled.record, !settled.is_last_resort)
         && own.group_id.as_ref() != Some(&record.group_id)
     {
         disk::stamp(data_dir, &record.group_id).or_wrong()?;
-    }
-    if let (Some(instance), true) = (&own.instance, settled.electable) {
-        disk::note_run(data_dir, &instance.run).or_wrong()?;
+        own.group_id = Some(record.group_id.clone());
     }
     if disk::take_snapshot_over(data_dir).or_wrong()? {
         info!("made the snapshot in `{}` into the append-only file that the server loads", data_dir.display());

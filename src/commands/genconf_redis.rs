@@ -99,7 +99,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
             }
             return Ok(Then::Exit);
         }
-        prepare_disk(&data_dir, &observer.own, &settled)?;
+        prepare_disk(&data_dir, &mut observer.own, &settled)?;
         let begun = draft.take().map_or_else(|| Draft::begin(&output).or_wrong(), Ok)?;
         begun.install(&file)?;
         info!("wrote `{}`", output.display());
@@ -130,7 +130,7 @@ fn master_of(subject: &Subject, settled: &Settled) -> Result<Option<Endpoint>> {
     if settled.leads {
         return Ok(None);
     }
-    let master = &settled.master;
+    let master = &settled.claim.master;
     let known = settled.endpoint(subject, master);
     known.map(Some).ok_or_else(|| anyhow!("the address of {master} is not known yet"))
 }

@@ -52,7 +52,7 @@ pub struct Observer<'a> {
 impl<'a> Observer<'a> {
     /// For a pod whose disk is not asked about: a Sentinel, or one that does not start anything.
     pub fn new(world: &'a World, subject: &'a Subject, council: &'a Council, logins: &'a Logins) -> Self {
-        let own = Own { disk: Disk::Empty, group_id: None, marked_run: None, instance: None, trying: Duration::ZERO };
+        let own = Own { disk: Disk::Empty, group_id: None, instance: None, trying: Duration::ZERO };
         Self { world, subject, council, logins, own, seen: RefCell::default() }
     }
 

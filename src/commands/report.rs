@@ -32,11 +32,11 @@ struct Told<'a> {
 
 /// Tells what was decided, if it was asked for. `file` is what a dry run would write.
 pub fn tell(report: &Report, group: &Group, settled: &Settled, file: Option<&Vec<u8>>) -> Result<()> {
-    let Settled { claim, leads, electable, master, why, evidence, recorded, .. } = settled;
+    let Settled { claim, leads, electable, why, evidence, recorded, .. } = settled;
     let told = Told {
         group,
         decision: if *leads { "lead" } else { "follow" },
-        master: Some(master),
+        master: Some(&claim.master),
         epoch: Some(claim.epoch),
         electable: *electable,
         recorded: recorded.as_ref(),

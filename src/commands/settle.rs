@@ -21,9 +21,8 @@ pub struct Settled {
     pub leads: bool,
     /// Whether Sentinel may promote this pod as soon as it runs.
     pub electable: bool,
-    /// Whose replica it is: the claimed master's, or, where this pod itself is claimed and may not
-    /// lead, that of a pod which does not exist yet.
-    pub master: PodName,
+    /// This pod itself is claimed and may not lead: it follows a pod that does not exist yet.
+    pub is_last_resort: bool,
     pub why: String,
     pub evidence: Evidence,
     /// What was written to the record, or would be in a dry run.
@@ -42,7 +41,7 @@ impl Settled {
             Part::Undecided => return Err((why, evidence)),
         };
         let record = evidence.recorded().cloned();
-        Ok(Self { master: claim.master.clone(), claim, leads, electable, why, evidence, recorded, record })
+        Ok(Self { claim, leads, electable, is_last_resort: false, why, evidence, recorded, record })
     }
 
     /// The same part, of the same claim, as before?
@@ -129,9 +128,9 @@ impl std::error::Error for Undecided {}
 fn behind_nobody(master: PodName, why: &str, evidence: Evidence) -> Settled {
     let epoch = evidence.recorded().map_or(0, |record| record.claim.epoch);
     let why = format!("{why}; runs as a replica of {master}, which does not exist yet, so that it can be created");
-    let claim = Claim { master: master.clone(), epoch };
     let record = evidence.recorded().cloned();
-    Settled { claim, leads: false, electable: false, master, why, evidence, recorded: None, record }
+    let claim = Claim { master, epoch };
+    Settled { claim, leads: false, electable: false, is_last_resort: true, why, evidence, recorded: None, record }
 }
 
 /// Makes the record say what the decision needs it to say; returns what is in the way.

@@ -215,11 +215,8 @@ pub enum Known {
 pub struct Own {
     /// Its disk.
     pub disk: Disk,
-    /// The group's id that is stamped into its data directory.
+    /// The group's id that is stamped into its data directory. A volume that was lost has none.
     pub group_id: Option<String>,
-    /// The last run that marked the record with this data directory: a volume that was lost since knows
-    /// none.
-    pub marked_run: Option<String>,
     /// This run, once its word is published; none where nothing is published.
     pub instance: Option<Instance>,
     /// How long this pod has been trying to start, over all its runs.

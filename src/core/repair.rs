@@ -110,3 +110,7 @@ fn is_surpassed(case: Case<'_>, than: Disk) -> bool {
 fn everyone_has_told(case: Case<'_>) -> bool {
     case.peers.iter().all(|peer| peer.object == Object::Absent || matches!(case.disk_of(peer), Known::Told(_)))
 }
+
+#[cfg(test)]
+#[path = "repair_tests.rs"]
+mod tests;

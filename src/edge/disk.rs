@@ -12,8 +12,6 @@ use crate::core::disk::Disk;
 
 /// The file that holds the group's id.
 const STAMP: &str = "ordain-group-id";
-/// The file that names the last run which marked the record with this directory.
-const MARKED: &str = "ordain-marked-run";
 const SNAPSHOT: &str = "dump.rdb";
 /// The append-only file of servers before 7; later ones take it over when they start.
 const APPENDED: &str = "appendonly.aof";
@@ -27,13 +25,11 @@ pub struct Found {
     pub disk: Disk,
     /// The group's id, where the directory was stamped.
     pub group_id: Option<String>,
-    /// The last run that marked the record with this directory.
-    pub marked_run: Option<String>,
 }
 
 impl Found {
     /// What a new volume holds.
-    pub const NOTHING: Self = Self { disk: Disk::Empty, group_id: None, marked_run: None };
+    pub const NOTHING: Self = Self { disk: Disk::Empty, group_id: None };
 }
 
 /// Reads a data directory. Where there is an append-only file, the servers load nothing else. When it
@@ -51,14 +47,11 @@ pub fn read(folder: &Path) -> Result<Found> {
             written = written.max(Some(file.modified));
         }
     }
-    let note = |name: &str| -> Result<Option<String>> {
-        let text = String::from_utf8_lossy(&files::read_if_there(&folder.join(name))?).trim().to_owned();
-        Ok(Some(text).filter(|text| !text.is_empty()))
-    };
+    let stamp = files::read_if_there(&folder.join(STAMP))?;
+    let group_id = String::from_utf8_lossy(&stamp).trim().to_owned();
     Ok(Found {
         disk: written.map_or(Disk::Empty, |time| Disk::Written(time.into())),
-        group_id: note(STAMP)?,
-        marked_run: note(MARKED)?,
+        group_id: Some(group_id).filter(|id| !id.is_empty()),
     })
 }
 
@@ -68,14 +61,6 @@ pub fn read(folder: &Path) -> Result<Found> {
 /// It cannot be written to.
 pub fn stamp(folder: &Path, group_id: &str) -> Result<()> {
     Draft::begin(&folder.join(STAMP))?.install(format!("{group_id}\n").as_bytes())
-}
-
-/// Notes in a data directory which run is going to mark the record with it.
-///
-/// # Errors
-/// It cannot be written to.
-pub fn note_run(folder: &Path, run: &str) -> Result<()> {
-    Draft::begin(&folder.join(MARKED))?.install(format!("{run}\n").as_bytes())
 }
 
 /// Makes a snapshot into the append-only file that our servers load: with `appendonly yes` and none
@@ -255,8 +240,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(read(folder.path()).unwrap().group_id, None);
         stamp(folder.path(), "a1b2").unwrap();
-        note_run(folder.path(), "r1").unwrap();
-        let stamped = Found { disk: Disk::Empty, group_id: Some("a1b2".into()), marked_run: Some("r1".into()) };
+        let stamped = Found { disk: Disk::Empty, group_id: Some("a1b2".into()) };
         assert_eq!(read(folder.path()).unwrap(), stamped);
         let refusal = format!("{:#}", read(&folder.path().join("nowhere")).unwrap_err());
         assert!(refusal.contains("--data-dir"), "{refusal}");

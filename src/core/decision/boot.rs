@@ -33,15 +33,18 @@ pub(super) fn without_claim(case: Case<'_>) -> Decision {
         }
         several => return Decision::undecided(several_masters(several)),
     }
-    let obstacle = if is_kept { first_boot_obstacle(case) } else { first_boot_obstacle_without_record(case) };
     if is_kept && holds_data_anywhere(case) && case.obeys(Rule::FirstBootIsEmpty) {
         return adopt(case);
     }
+    let obstacle = if is_kept { running_replica(case) } else { first_boot_obstacle_without_record(case) };
     if let Some(obstacle) = obstacle {
         return Decision::undecided(format!("is undecided: {obstacle}"));
     }
     let claim = Claim { master: case.first.clone(), epoch: 0 };
     if case.me.as_ref() == Some(&case.first) {
+        if let (Some(obstacle), true) = (still_to_tell(case), is_kept && case.obeys(Rule::FirstBootIsEmpty)) {
+            return Decision::undecided(format!("is undecided: {obstacle}"));
+        }
         let why = if is_kept {
             "leads: a first boot, for there is no record, no claim, no master and no data, and it is the first pod"
         } else {
@@ -93,12 +96,16 @@ fn adopt(case: Case<'_>) -> Decision {
 }
 
 /// Why this cannot be taken for a first boot, though the record is proven absent.
-fn first_boot_obstacle(case: Case<'_>) -> Option<String> {
-    case.peers.iter().find_map(|peer| match peer.replica() {
-        Some(replica) => Some(format!("{} runs as a replica of {}, though nobody claims a master", peer.pod, replica.of)),
-        None if case.obeys(Rule::FirstBootIsEmpty) && case.disk_of(peer) == Known::Nothing => untold(case, peer),
-        None => None,
+fn running_replica(case: Case<'_>) -> Option<String> {
+    case.peers.iter().find_map(|peer| {
+        let replica = peer.replica()?;
+        Some(format!("{} runs as a replica of {}, though nobody claims a master", peer.pod, replica.of))
     })
+}
+
+/// Who has not told yet that its disk is empty.
+fn still_to_tell(case: Case<'_>) -> Option<String> {
+    case.peers.iter().filter(|peer| case.disk_of(peer) == Known::Nothing).find_map(|peer| untold(case, peer))
 }
 
 /// The same where no record is kept: only an answer, a refusal or an unknown name proves anything.

@@ -6,7 +6,7 @@ use super::{Decision, FAILOVER, several_masters, yield_to};
 use crate::core::disk::Disk;
 use crate::core::evidence::{Heard, Known, Object, Peer, RecordSeen, Role};
 use crate::core::identity::PodName;
-use crate::core::record::{Assumed, Claim, Mark, Step};
+use crate::core::record::{Assumed, Claim, Record, Step};
 use crate::core::rules::{Case, Rule};
 
 /// The newest claim names this pod: it leads if it can prove that it may. `by` says who claims so.
@@ -67,7 +67,7 @@ fn disk_obstacle(case: Case<'_>) -> Option<String> {
         return None;
     }
     if !own.holds_data() && case.obeys(Rule::HoldsData) {
-        if !is_known_to_be_new(case) {
+        if !is_no_loss(case) {
             return Some("its disk is empty, and the group has had a master: its volume was lost".to_owned());
         }
         return case.peers.iter().find_map(|peer| match case.disk_of(peer) {
@@ -99,13 +99,11 @@ pub(super) fn untold(case: Case<'_>, peer: &Peer) -> Option<String> {
         .then(|| format!("{} has not told what its disk holds", peer.pod))
 }
 
-/// Whether an empty disk here is no loss: the group has never had a master, or none after the run that
-/// marked it with this very directory, which still holds nothing.
-fn is_known_to_be_new(case: Case<'_>) -> bool {
-    let Some(record) = case.recorded() else { return false };
-    let Some(Mark { by, .. }) = &record.mark else { return true };
-    let own = &case.own;
-    own.instance.as_ref() == Some(by) || case.me.as_ref() == Some(&by.pod) && own.marked_run.as_ref() == Some(&by.run)
+/// Whether an empty disk here is no loss: the group has never had a master, or this is the volume that
+/// was stamped for it, so that what was written since would be there.
+fn is_no_loss(case: Case<'_>) -> bool {
+    let is_no_loss = |record: &Record| record.mark.is_none() || case.own.group_id.as_ref() == Some(&record.group_id);
+    case.recorded().is_some_and(is_no_loss)
 }
 
 /// Whether a person has said that this pod shall lead.

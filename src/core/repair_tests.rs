@@ -1,0 +1,456 @@
+//! Each repair and each of its conditions, then everything that three pods can show.
+
+use std::time::Duration;
+
+use rstest::rstest;
+
+use super::Repair::{ElectInstead, GiveUpHolder, MakeElectable, Restart, TakeHolderBack};
+use super::*;
+use crate::core::disk::{Instance, Moment, Word};
+use crate::core::evidence::{
+    Failure, Heard, Own, RecordSeen, Replica, Role, Sentinel, SentinelAnswer, Watch,
+};
+use crate::core::identity::Endpoint;
+use crate::core::record::{Claim, Mark};
+
+const NOW: Moment = Moment(100_000_000);
+const GRACE: Duration = Duration::from_secs(300);
+const LONG_AGO: Moment = Moment(NOW.0 - 300_000);
+const LATELY: Moment = Moment(NOW.0 - 299_999);
+const JUST_UNDER: Duration = Duration::from_millis(299_999);
+
+const EMPTY: Disk = Disk::Empty;
+const OLD: Disk = Disk::Written(Moment(1_000_000));
+const NEW: Disk = Disk::Written(Moment(1_000_001));
+
+/// What a pod is seen to be.
+type Seen = (Object, Heard<Role>);
+
+fn pod(ordinal: u32) -> PodName {
+    format!("redis-{ordinal}").parse().unwrap()
+}
+
+fn address(ordinal: u32) -> Endpoint {
+    Endpoint::parse(&format!("redis-{ordinal}.redis-headless"), 6379).unwrap()
+}
+
+fn published(disk: Disk, started: bool) -> Object {
+    Object::Present { uid: "uid".into(), word: Some(Word { run: "now".into(), disk, group: None, started }) }
+}
+
+fn absent() -> Seen {
+    (Object::Absent, Heard::Failed(Failure::NoSuchHost))
+}
+
+fn untold() -> Seen {
+    (Object::Present { uid: "uid".into(), word: None }, Heard::Failed(Failure::Refused))
+}
+
+/// It has told, and waits to start.
+fn waits(disk: Disk) -> Seen {
+    (published(disk, false), Heard::Failed(Failure::Refused))
+}
+
+/// It has told and started, and does not answer.
+fn gone(disk: Disk) -> Seen {
+    (published(disk, true), Heard::Failed(Failure::TimedOut))
+}
+
+fn runs(disk: Disk, link: Link, priority: u32) -> Seen {
+    follows(0, disk, link, priority)
+}
+
+fn follows(master: u32, disk: Disk, link: Link, priority: u32) -> Seen {
+    let replica = Replica { of: address(master), link, priority, offset: 1 };
+    (published(disk, true), Heard::Answer(Role::Replica(replica)))
+}
+
+fn has_read(offset: u64) -> Seen {
+    let replica = Replica { of: address(0), link: Link::Lost, priority: 0, offset };
+    (published(OLD, true), Heard::Answer(Role::Replica(replica)))
+}
+
+fn master() -> Seen {
+    (published(OLD, true), Heard::Answer(Role::Master))
+}
+
+/// The record names redis-0; its mark is old.
+fn record() -> Record {
+    Record {
+        uid: "u".into(),
+        version: "1".into(),
+        transitions: 5,
+        claim: Claim { master: pod(0), epoch: 5 },
+        address: address(0),
+        group_id: "g".into(),
+        mark: Some(Mark { by: instance("earlier"), at: LONG_AGO }),
+        is_given_up: false,
+        assumed: None,
+    }
+}
+
+fn given_up() -> Record {
+    Record { is_given_up: true, ..record() }
+}
+
+fn instance(run: &str) -> Instance {
+    Instance { pod: pod(0), uid: "uid".into(), run: run.into() }
+}
+
+/// What reconcile sees of the three pods.
+fn group(record: Record, pods: [Seen; 3]) -> Evidence {
+    let peer = |(ordinal, (object, heard))| Peer { pod: pod(ordinal), ips: Vec::new(), object, heard };
+    Evidence {
+        me: None,
+        own: Own { disk: EMPTY, group_id: None, marked_run: None, instance: None, trying: Duration::ZERO },
+        my_ip: None,
+        first: pod(0),
+        domain: "redis-headless".into(),
+        sentinel_count: 3,
+        down_after: Duration::from_secs(5),
+        grace: GRACE,
+        waited: Duration::ZERO,
+        now: NOW,
+        sentinels: Vec::new(),
+        discovery: None,
+        listing: None,
+        record: RecordSeen::Present(record),
+        peers: (0..).zip(pods).map(peer).collect(),
+        kept: None,
+    }
+}
+
+/// The same, where a Sentinel names a master at an epoch past the record's.
+fn while_a_newer_claim_names(master: u32, evidence: Evidence) -> Evidence {
+    let watch = Watch {
+        master: address(master),
+        config_epoch: 6,
+        finds_master_down: true,
+        failover_in_progress: false,
+        last_ok_ping: GRACE,
+        other_sentinels: 2,
+    };
+    let at = Endpoint::parse("sentinel-0", 26379).unwrap();
+    Evidence { sentinels: vec![Sentinel { at, heard: Heard::Answer(SentinelAnswer::Watching(watch)) }], ..evidence }
+}
+
+// A replica that is in sync.
+
+#[test]
+fn a_replica_in_sync_with_the_living_master_becomes_electable() {
+    let evidence = group(record(), [master(), runs(OLD, Link::Up, 0), runs(EMPTY, Link::Up, 0)]);
+    assert_eq!(repairs(&evidence, Duration::ZERO), [MakeElectable(pod(1)), MakeElectable(pod(2))]);
+    assert_eq!(repairs(&Evidence { record: RecordSeen::Absent, ..evidence }, GRACE).len(), 2, "whatever the record says");
+}
+
+#[rstest]
+#[case::is_electable_already(runs(OLD, Link::Up, 100))]
+#[case::has_lost_its_link(runs(NEW, Link::Lost, 0))]
+#[case::never_had_a_link(runs(NEW, Link::Never, 0))]
+#[case::follows_another(follows(2, NEW, Link::Up, 0))]
+#[case::follows_a_stranger(follows(7, NEW, Link::Up, 0))]
+#[case::has_not_started(waits(NEW))]
+#[case::is_gone(gone(NEW))]
+fn a_replica_stays_as_it_is_where_it(#[case] replica: Seen) {
+    assert_eq!(repairs(&group(record(), [master(), replica.clone(), absent()]), GRACE), []);
+    assert_eq!(repairs(&group(given_up(), [master(), replica, absent()]), GRACE), []);
+}
+
+#[test]
+fn beside_two_living_masters_nothing_is_repaired() {
+    assert_eq!(repairs(&group(given_up(), [master(), master(), runs(NEW, Link::Up, 0)]), GRACE), []);
+}
+
+// A holder that does not come back.
+
+#[test]
+fn a_holder_that_is_away_for_the_grace_is_given_up() {
+    for holder in [absent(), untold(), gone(NEW), waits(EMPTY), waits(OLD), runs(NEW, Link::Lost, 0)] {
+        let evidence = group(record(), [holder, waits(NEW), runs(OLD, Link::Never, 0)]);
+        assert_eq!(repairs(&evidence, JUST_UNDER), []);
+        assert_eq!(repairs(&evidence, GRACE), [GiveUpHolder]);
+    }
+}
+
+#[test]
+fn a_mark_begins_the_grace_anew() {
+    let marked = |at| Record { mark: Some(Mark { by: instance("earlier"), at }), ..record() };
+    let others = || [absent(), waits(NEW), waits(OLD)];
+    assert_eq!(repairs(&group(marked(LATELY), others()), GRACE), []);
+    assert_eq!(repairs(&group(marked(LONG_AGO), others()), GRACE), [GiveUpHolder]);
+    assert_eq!(repairs(&group(Record { mark: None, ..record() }, others()), GRACE), [GiveUpHolder]);
+}
+
+#[rstest]
+#[case::newer_than_all(waits(NEW), [waits(OLD), untold()])]
+#[case::as_new_as_any(waits(NEW), [waits(NEW), absent()])]
+#[case::all_that_is_known(waits(OLD), [gone(NEW), runs(OLD, Link::Never, 0)])]
+fn a_holder_is_not_given_up_whose_disk_is(#[case] holder: Seen, #[case] [one, other]: [Seen; 2]) {
+    assert_eq!(repairs(&group(record(), [holder, one, other]), 2 * GRACE), []);
+}
+
+#[test]
+fn a_holder_that_has_marked_does_not_answer_for_its_disk_any_more() {
+    let marked = Record { mark: Some(Mark { by: instance("now"), at: LONG_AGO }), ..record() };
+    assert_eq!(repairs(&group(marked, [waits(NEW), waits(OLD), absent()]), GRACE), [GiveUpHolder]);
+}
+
+#[test]
+fn a_holder_that_was_given_up_is_taken_back_when_its_disk_is_the_newest() {
+    assert_eq!(repairs(&group(given_up(), [waits(NEW), waits(OLD), waits(NEW)]), Duration::ZERO), [TakeHolderBack]);
+    assert_eq!(repairs(&group(given_up(), [waits(OLD), waits(NEW), absent()]), GRACE), []);
+    assert_eq!(repairs(&group(given_up(), [waits(EMPTY), waits(EMPTY), absent()]), GRACE), []);
+    assert_eq!(repairs(&group(given_up(), [gone(NEW), waits(OLD), absent()]), GRACE), []);
+}
+
+#[test]
+fn without_a_record_nothing_is_repaired_while_no_master_lives() {
+    let evidence = group(given_up(), [absent(), runs(NEW, Link::Never, 0), waits(OLD)]);
+    for seen in [RecordSeen::Absent, RecordSeen::Unknown(Failure::TimedOut), RecordSeen::Pending, RecordSeen::NotKept] {
+        assert_eq!(repairs(&Evidence { record: seen, ..evidence.clone() }, GRACE), []);
+    }
+}
+
+// Who is elected instead.
+
+#[rstest]
+#[case::the_newest_disk([absent(), runs(OLD, Link::Never, 0), runs(NEW, Link::Never, 0)], 2)]
+#[case::the_lowest_ordinal_of_equal_ones([absent(), runs(NEW, Link::Never, 0), runs(NEW, Link::Never, 0)], 1)]
+#[case::the_one_that_runs_of_equal_ones([waits(NEW), runs(NEW, Link::Never, 0), waits(NEW)], 1)]
+#[case::what_was_copied_before_what_a_disk_held([absent(), runs(NEW, Link::Never, 0), runs(EMPTY, Link::Lost, 0)], 2)]
+#[case::who_has_read_the_most([absent(), has_read(8), has_read(9)], 2)]
+#[case::the_only_one([gone(NEW), untold(), runs(OLD, Link::Never, 0)], 2)]
+#[case::the_newest_beside_an_electable_older_one([absent(), runs(OLD, Link::Never, 100), runs(NEW, Link::Never, 0)], 2)]
+fn instead_of_a_holder_that_was_given_up(#[case] pods: [Seen; 3], #[case] elected: u32) {
+    let holder_first = pods[0] == waits(NEW);
+    let expected = if holder_first { TakeHolderBack } else { ElectInstead(pod(elected)) };
+    assert_eq!(repairs(&group(given_up(), pods), Duration::ZERO), [expected]);
+}
+
+#[rstest]
+#[case::a_newer_disk_does_not_run([absent(), runs(OLD, Link::Never, 0), waits(NEW)])]
+#[case::it_is_electable_already([absent(), runs(OLD, Link::Never, 0), runs(NEW, Link::Never, 100)])]
+#[case::nobody_runs([absent(), waits(NEW), gone(OLD)])]
+#[case::the_holder_alone_runs([runs(OLD, Link::Lost, 0), absent(), waits(OLD)])]
+#[case::the_holder_runs_with_a_newer_disk([runs(NEW, Link::Never, 0), runs(OLD, Link::Never, 0), untold()])]
+#[case::nobody_knows_what_it_holds([absent(), (untold().0, runs(OLD, Link::Never, 0).1), absent()])]
+fn nobody_is_elected_where(#[case] pods: [Seen; 3]) {
+    assert_eq!(repairs(&group(given_up(), pods), GRACE), []);
+}
+
+#[test]
+fn who_the_newest_claim_names_is_not_elected_for_sentinel_never_promotes_it() {
+    let pods = || [absent(), runs(NEW, Link::Never, 0), runs(NEW, Link::Never, 0)];
+    assert_eq!(repairs(&group(given_up(), pods()), GRACE), [ElectInstead(pod(1))]);
+    assert_eq!(repairs(&while_a_newer_claim_names(1, group(given_up(), pods())), GRACE), [ElectInstead(pod(2))]);
+}
+
+// A holder that runs as a replica.
+
+#[test]
+fn a_holder_that_runs_as_a_replica_with_the_newest_disk_starts_anew() {
+    for record in [record(), given_up()] {
+        for others in [[waits(OLD), absent()], [waits(NEW), runs(OLD, Link::Never, 0)]] {
+            let [one, other] = others;
+            let evidence = group(record.clone(), [follows(1, NEW, Link::Never, 0), one, other]);
+            assert_eq!(repairs(&evidence, Duration::ZERO), [Restart(pod(0))]);
+        }
+    }
+}
+
+#[rstest]
+#[case::holds_less_than_another([follows(1, OLD, Link::Never, 0), waits(NEW), absent()])]
+#[case::holds_nothing([follows(1, EMPTY, Link::Never, 0), waits(EMPTY), absent()])]
+#[case::has_copied_a_master([follows(1, NEW, Link::Lost, 0), waits(OLD), absent()])]
+#[case::is_not_known_to_hold_the_most([follows(1, NEW, Link::Never, 0), untold(), absent()])]
+#[case::follows_a_living_master([follows(1, NEW, Link::Never, 0), master(), absent()])]
+fn a_holder_is_not_restarted_where_it(#[case] pods: [Seen; 3]) {
+    assert_eq!(repairs(&group(record(), pods), Duration::ZERO), []);
+}
+
+#[test]
+fn a_holder_that_a_newer_claim_does_not_name_is_not_restarted() {
+    let pods = [follows(1, NEW, Link::Never, 0), runs(OLD, Link::Never, 0), waits(OLD)];
+    let evidence = while_a_newer_claim_names(1, group(record(), pods));
+    assert_eq!(repairs(&evidence, Duration::ZERO), [], "it would follow redis-1 again, and be restarted again");
+}
+
+// Everything that three pods can show.
+
+fn each_pod(ordinal: u32) -> Vec<Seen> {
+    let of = if ordinal == 0 { 1 } else { 0 };
+    let mut seen = vec![absent(), untold(), (Object::Unknown, Heard::Failed(Failure::TimedOut)), master(), gone(OLD)];
+    seen.extend([EMPTY, OLD, NEW].map(waits));
+    for priority in [0, 100] {
+        seen.extend([EMPTY, OLD, NEW].map(|disk| follows(of, disk, Link::Never, priority)));
+        seen.extend([Link::Lost, Link::Up].map(|link| follows(of, OLD, link, priority)));
+    }
+    seen
+}
+
+fn each_record() -> Vec<RecordSeen> {
+    let marks = [None, Some(("earlier", LONG_AGO)), Some(("earlier", LATELY)), Some(("now", LONG_AGO)), Some(("now", LATELY))];
+    let marks = marks.map(|mark| mark.map(|(run, at)| Mark { by: instance(run), at }));
+    let records = marks.into_iter().flat_map(|mark| [record(), given_up()].map(|record| Record { mark: mark.clone(), ..record }));
+    [RecordSeen::Absent, RecordSeen::NotKept].into_iter().chain(records.map(RecordSeen::Present)).collect()
+}
+
+/// Every three pods x records x how long no master was seen.
+fn for_everything(mut visit: impl FnMut(&Evidence, Duration)) {
+    let [holders, ones, others] = [0, 1, 2].map(each_pod);
+    let mut evidence = group(record(), [absent(), absent(), absent()]);
+    let show = |peer: &mut Peer, (object, heard): &Seen| {
+        peer.object.clone_from(object);
+        peer.heard.clone_from(heard);
+    };
+    for record in each_record() {
+        evidence.record = record;
+        for holder in &holders {
+            show(&mut evidence.peers[0], holder);
+            for (one, other) in ones.iter().flat_map(|one| others.iter().map(move |other| (one, other))) {
+                show(&mut evidence.peers[1], one);
+                show(&mut evidence.peers[2], other);
+                [JUST_UNDER, GRACE].into_iter().for_each(|masterless| visit(&evidence, masterless));
+            }
+        }
+    }
+}
+
+/// What a pod's disk is sure to hold.
+fn sure(evidence: &Evidence, pod: &PodName) -> Option<Disk> {
+    let peer = evidence.peer(pod)?;
+    let (instance, word) = peer.word()?;
+    let has_marked = evidence.recorded().is_some_and(|record| record.mark.as_ref().is_some_and(|mark| mark.by == instance));
+    let may_have_copied = match &peer.heard {
+        Heard::Answer(Role::Replica(replica)) => replica.link != Link::Never,
+        Heard::Answer(Role::Master) => true,
+        _ => word.started,
+    };
+    (!has_marked && !may_have_copied).then_some(word.disk)
+}
+
+fn newest(evidence: &Evidence) -> Option<Disk> {
+    evidence.peers.iter().filter_map(|peer| sure(evidence, &peer.pod)).max()
+}
+
+type Invariant = fn(&Evidence, Duration, &[Repair]) -> Result<(), String>;
+
+fn holds(condition: bool, evidence: &Evidence, repairs: &[Repair], what: &str) -> Result<(), String> {
+    if condition { Ok(()) } else { Err(format!("{what}\n{evidence}{repairs:?}")) }
+}
+
+/// In sync with the one living master, or the most advanced after the holder was given up.
+fn only_who_holds_the_most_becomes_electable(evidence: &Evidence, _: Duration, repairs: &[Repair]) -> Result<(), String> {
+    let living = evidence.living_masters();
+    let is_fit = |repair: &Repair| match repair {
+        MakeElectable(pod) => {
+            let replica = evidence.peer(pod).and_then(Peer::replica).expect("it is a replica");
+            matches!(living[..], [master] if evidence.member_at(&replica.of.host) == Some(master)) && replica.link == Link::Up
+        }
+        ElectInstead(pod) => {
+            let record = evidence.recorded().expect("there is a record");
+            let replica = evidence.peer(pod).and_then(Peer::replica).expect("it is a replica");
+            let is_most_advanced = replica.link != Link::Never || sure(evidence, pod) == newest(evidence);
+            living.is_empty() && record.is_given_up && record.claim.master != *pod && is_most_advanced
+        }
+        _ => true,
+    };
+    holds(repairs.iter().all(is_fit), evidence, repairs, "makes electable who may hold less than another")
+}
+
+fn only_a_holder_that_is_away_and_not_the_newest_is_given_up(
+    evidence: &Evidence,
+    masterless: Duration,
+    repairs: &[Repair],
+) -> Result<(), String> {
+    if !repairs.contains(&GiveUpHolder) {
+        return Ok(());
+    }
+    let record = evidence.recorded().expect("there is a record");
+    let disk = sure(evidence, &record.claim.master).filter(|disk| disk.holds_data());
+    let is_newest = disk.is_some() && disk == newest(evidence);
+    let is_marked_lately = record.mark.as_ref().is_some_and(|mark| mark.at > LONG_AGO);
+    let is_right = !is_newest && !is_marked_lately && masterless >= GRACE && !record.is_given_up;
+    holds(is_right, evidence, repairs, "gives up a holder that may come back")
+}
+
+fn only_a_holder_with_the_newest_disk_is_taken_back_or_restarted(
+    evidence: &Evidence,
+    _: Duration,
+    repairs: &[Repair],
+) -> Result<(), String> {
+    let is_right = |repair: &Repair| {
+        let record = evidence.recorded();
+        let disk = record.and_then(|record| sure(evidence, &record.claim.master)).filter(|disk| disk.holds_data());
+        let is_newest = disk.is_some() && disk == newest(evidence);
+        match repair {
+            TakeHolderBack => is_newest && record.is_some_and(|record| record.is_given_up),
+            Restart(pod) => is_newest && record.is_some_and(|record| record.claim.master == *pod),
+            _ => true,
+        }
+    };
+    holds(repairs.iter().all(is_right), evidence, repairs, "helps a holder that may hold less than another")
+}
+
+fn without_a_master_at_most_one_thing_is_done_and_with_one_no_holder_is_touched(
+    evidence: &Evidence,
+    _: Duration,
+    repairs: &[Repair],
+) -> Result<(), String> {
+    let makes_electable = |repair: &Repair| matches!(repair, MakeElectable(_));
+    let is_right = match evidence.living_masters().len() {
+        0 => repairs.len() <= 1 && !repairs.iter().any(makes_electable),
+        1 => repairs.iter().all(makes_electable),
+        _ => repairs.is_empty(),
+    };
+    holds(is_right, evidence, repairs, "does too much")
+}
+
+const INVARIANTS: [Invariant; 4] = [
+    only_who_holds_the_most_becomes_electable,
+    only_a_holder_that_is_away_and_not_the_newest_is_given_up,
+    only_a_holder_with_the_newest_disk_is_taken_back_or_restarted,
+    without_a_master_at_most_one_thing_is_done_and_with_one_no_holder_is_touched,
+];
+
+#[test]
+fn no_three_pods_make_a_repair_do_harm() {
+    let [mut cases, mut done] = [0, [0; 5]];
+    for_everything(|evidence, masterless| {
+        let repairs = repairs(evidence, masterless);
+        for invariant in INVARIANTS {
+            if let Err(broken) = invariant(evidence, masterless, &repairs) {
+                panic!("{broken}");
+            }
+        }
+        cases += 1;
+        for repair in repairs {
+            let kind = match repair {
+                MakeElectable(_) => 0,
+                GiveUpHolder => 1,
+                TakeHolderBack => 2,
+                ElectInstead(_) => 3,
+                Restart(_) => 4,
+            };
+            done[kind] += 1;
+        }
+    });
+    println!("{cases} cases: made electable, given up, taken back, elected instead, restarted: {done:?}");
+    assert!(done.iter().all(|times| *times > 0));
+}
+
+#[rstest]
+#[case(Rule::NewestIsNotGivenUp, only_a_holder_that_is_away_and_not_the_newest_is_given_up)]
+#[case(Rule::NewestIsElected, only_who_holds_the_most_becomes_electable)]
+#[case(Rule::WordEndsWithLink, only_a_holder_with_the_newest_disk_is_taken_back_or_restarted)]
+#[case(Rule::WordEndsWithMark, only_a_holder_with_the_newest_disk_is_taken_back_or_restarted)]
+fn repairs_need(#[case] rule: Rule, #[case] invariant: Invariant) {
+    let mut found = None;
+    for_everything(|evidence, masterless| {
+        if found.is_none() {
+            let by_fewer = repairs_by(Rules::ALL.without(rule), evidence, masterless);
+            found = invariant(evidence, masterless, &by_fewer).err();
+        }
+    });
+    println!("without {rule:?}: {}", found.expect("nothing breaks without it"));
+}
