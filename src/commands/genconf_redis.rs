@@ -53,7 +53,6 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
     };
     let logins = Logins::read(&secrets)?;
     let text = Source::read(&text, "redis.conf.tera", TEMPLATE)?;
-    let own = own_disk(&data_dir, run.dry_run)?;
     let mut draft = if run.dry_run { None } else { Some(Draft::begin(&output).or_wrong()?) };
     let world = World::open(&run, &pod).await?;
     let subject = Subject::new(&world, group, Some(me.clone()), &pod, &members, &labels)?;
@@ -78,7 +77,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
     file(Some(&announce), false)?;
 
     let mut observer = Observer::new(&world, &subject, &council, &logins);
-    observer.own = own;
+    observer.own = own_disk(&data_dir, run.dry_run)?;
     let mut backoff = Backoff::new();
     loop {
         if let (Some(cluster), false) = (world.cluster(), run.dry_run) {

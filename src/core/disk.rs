@@ -63,7 +63,7 @@ impl<'de> Deserialize<'de> for Moment {
 
 /// What a data directory holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
 pub enum Disk {
     /// Nothing: files of a server that never held a key are nothing.
     Empty,

@@ -13,6 +13,7 @@ use super::rules::{Rule, Rules};
 
 /// Why a source gave no answer. Kept as what it was, for they prove different things.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Failure {
     /// The name has no address: nothing of that name runs.
     NoSuchHost,
@@ -52,6 +53,7 @@ impl std::error::Error for Failure {}
 
 /// What has come back from a source so far.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Heard<T> {
     /// Nothing yet.
     Pending,
@@ -82,6 +84,7 @@ impl<T> From<Result<T, Failure>> for Heard<T> {
 
 /// What a Sentinel says of the group (`SENTINEL MASTER`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SentinelAnswer {
     /// It does not know the group.
     Unaware,
@@ -109,6 +112,7 @@ pub struct Watch {
 
 /// What a Redis says it is (`ROLE` and `INFO replication`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Role {
     /// A master.
     Master,
@@ -131,6 +135,7 @@ pub struct Replica {
 
 /// A replica's link to its master.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Link {
     /// There was none since this server started (`master_link_down_since_seconds:-1`): what it holds
     /// is what its disk held.
@@ -185,6 +190,7 @@ impl Peer {
 
 /// A pod as the API server has it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Object {
     /// Nobody could say.
     Unknown,
@@ -226,6 +232,7 @@ pub struct Own {
 
 /// What is known of the record.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RecordSeen {
     /// It exists.
     Present(Record),
@@ -388,9 +395,9 @@ impl fmt::Display for Role {
     }
 }
 
-/// A span of time in a report: seconds, with a fraction.
+/// A span of time in a report: seconds, with three decimals.
 fn seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(span.as_secs_f64())
+    serializer.serialize_f64(Duration::from_millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)).as_secs_f64())
 }
 
 impl fmt::Display for Evidence {

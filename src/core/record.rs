@@ -51,6 +51,7 @@ pub struct Mark {
 
 /// How far a person's word has come. It holds for one start.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Assumed {
     /// Nobody has started on it.
     Open,

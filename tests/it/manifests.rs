@@ -32,10 +32,11 @@ fn the_images_are_set_by_kustomize() {
         .filter(|object| object["kind"] == "StatefulSet")
         .flat_map(|set| {
             let spec = &set["spec"]["template"]["spec"];
-            [&spec["initContainers"], &spec["containers"]].map(|list| list[0]["image"].as_str().unwrap().to_owned())
+            let containers = ["initContainers", "containers"].map(|list| spec[list].as_array().unwrap());
+            containers.into_iter().flatten().map(|container| container["image"].as_str().unwrap().to_owned())
         })
         .collect();
-    assert_eq!(images, ["ordain:0.1.0", "redis:7.4", "ordain:0.1.0", "redis:7.4"]);
+    assert_eq!(images, ["ordain:0.1.0", "redis:7.4", "ordain:0.1.0", "redis:7.4", "ordain:0.1.0"]);
 }
 
 #[test]
@@ -48,7 +49,7 @@ fn the_role_allows_what_ordain_does_and_nothing_else() {
         // kubectl exits with 1 for a no.
         namespace.plane.kubectl(&["auth", "can-i", verb, resource, "-n", &namespace.name, "--as", &user], "").is_ok()
     };
-    let allowed = [("leases", &["get", "list", "watch", "create", "update"][..]), ("pods", &["list", "patch"])];
+    let allowed = [("leases", &["get", "list", "watch", "create", "update"][..]), ("pods", &["get", "list", "watch", "patch"])];
     for resource in ["leases", "pods", "secrets", "configmaps", "services", "statefulsets.apps"] {
         for verb in ["get", "list", "watch", "create", "update", "patch", "delete"] {
             let wanted = allowed.iter().any(|(name, verbs)| *name == resource && verbs.contains(&verb));

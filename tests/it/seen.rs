@@ -9,6 +9,9 @@ use rstest::rstest;
 
 use crate::ordain;
 
+/// What a report says of the time of its run.
+const NOW: &str = "\"now\":\"";
+
 #[rstest]
 fn a_run_is_seen_as_it_was(#[files("tests/it/seen/*/args")] args: PathBuf) {
     let (seen, _) = run(&args);
@@ -39,7 +42,13 @@ fn run(args: &Path) -> (String, String) {
         .output()
         .unwrap();
     let hook = ordain().with_file_name("on-failover");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&*hook.to_string_lossy(), "/opt/ordain/on-failover");
+    let text = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes).replace(&*hook.to_string_lossy(), "/opt/ordain/on-failover");
+        match text.split_once(NOW) {
+            Some((before, after)) => format!("{before}{NOW}{}", &after[after.find('"').unwrap()..]),
+            None => text,
+        }
+    };
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
     (format!("exit code: {}\n--- stdout\n{stdout}--- stderr\n{stderr}", output.status.code().unwrap()), stderr)
 }

@@ -44,6 +44,7 @@ pub struct Decision {
 
 /// What a pod shall be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Part {
     /// The master.
     Lead(Claim),

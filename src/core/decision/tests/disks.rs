@@ -25,29 +25,31 @@ fn an_empty_disk_leads_a_group_that_nobody_has_ever_led() {
 }
 
 #[test]
-fn an_empty_disk_does_not_lead_where_another_pod_has_led() {
+fn an_empty_disk_without_a_stamp_does_not_lead_where_anybody_has_led() {
     let evidence = redis(0).record(never_marked(0, 5)).tells(1, EMPTY).tells(2, EMPTY);
     for by in [instance(1), ended_instance(1), ended_instance(0)] {
-        let evidence = evidence.clone().record_but(|record| record.mark = mark(by));
+        let evidence = evidence.clone().record_but(|record| record.mark = Some(mark(by)));
         assert_eq!(evidence.past_any_failover().past_the_grace().decide(), (Undecided, None));
     }
 }
 
 #[rstest]
-#[case::with_which_that_run_marked(1, Some("earlier"), Lead(claim(1, 5)))]
-#[case::of_another_pod_that_marked(0, Some("earlier"), Undecided)]
-#[case::with_which_no_run_marked(1, None, Undecided)]
-#[case::with_which_another_run_marked(1, Some("long ago"), Undecided)]
-fn an_empty_disk_leads_again_where_it_is_the_one(#[case] by: u32, #[case] noted: Option<&str>, #[case] part: Part) {
-    let evidence = redis(1).record(present(1, 5)).record_but(|record| record.mark = mark(ended_instance(by)));
-    let evidence = evidence.tells(0, EMPTY).but(|evidence| evidence.own(own(EMPTY, Some("g"), noted)));
-    assert_eq!(evidence.past_any_failover().part(), part);
+#[case::with_the_groups_stamp(Some("g"), Lead(claim(1, 5)))]
+#[case::with_no_stamp(None, Undecided)]
+#[case::with_another_groups_stamp(Some("other"), Undecided)]
+fn of_a_group_that_has_had_a_master_an_empty_disk(#[case] stamp: Option<&str>, #[case] part: Part) {
+    for by in [ended_instance(1), ended_instance(0), instance(1)] {
+        let evidence = redis(1).stamped(stamp).record(present(1, 5)).record_but(|record| record.mark = Some(mark(by)));
+        assert_eq!(evidence.tells(0, EMPTY).past_any_failover().part(), part);
+    }
 }
 
 #[test]
-fn who_leads_a_new_group_leads_still_once_it_has_marked_the_record() {
-    let evidence = redis(0).record(never_marked(0, 0)).record_but(|record| record.mark = mark(instance(0)));
-    assert_eq!(evidence.decide(), (Lead(claim(0, 0)), None), "it is this very run");
+fn an_empty_disk_with_the_groups_stamp_does_not_lead_beside_data() {
+    let evidence = redis(1).stamped(Some("g")).record(present(1, 5)).past_any_failover();
+    assert_eq!(evidence.clone().tells(0, EMPTY).tells(2, OLD).part(), Undecided);
+    assert_eq!(evidence.clone().tells(0, EMPTY).beside(2, replica_of(1)).part(), Undecided);
+    assert_eq!(evidence.tells(0, EMPTY).untold(2, refused()).part(), Undecided);
 }
 
 #[rstest]
@@ -61,10 +63,10 @@ fn an_empty_disk_does_not_lead_where(#[case] evidence: Evidence) {
 
 #[rstest]
 #[case::in_the_record(power_cut().record_but(|record| record.group_id = "other".into()))]
-#[case::on_its_disk(power_cut().but(|evidence| evidence.own.group_id = Some("other".into())))]
+#[case::on_its_disk(power_cut().stamped(Some("other")))]
 #[case::though_the_record_names_another(power_cut().record(present(0, 6)).record_but(|record| record.group_id = "other".into()))]
 #[case::though_a_majority_names_the_living_master(
-    power_cut().sentinels([calm(0, 5), calm(0, 5), calm(0, 5)]).beside(0, MASTER).but(|evidence| evidence.own.group_id = Some("other".into()))
+    power_cut().sentinels([calm(0, 5), calm(0, 5), calm(0, 5)]).beside(0, MASTER).stamped(Some("other"))
 )]
 fn data_of_another_group_has_no_part_in_this_one(#[case] evidence: Evidence) {
     assert_eq!(evidence.past_any_failover().past_the_grace().decide(), (Undecided, None));
@@ -72,9 +74,9 @@ fn data_of_another_group_has_no_part_in_this_one(#[case] evidence: Evidence) {
 
 #[test]
 fn an_empty_directory_of_another_group_and_data_of_none_follow() {
-    let evidence = power_cut().record(present(0, 6)).but(|evidence| evidence.own.group_id = Some("other".into()));
+    let evidence = power_cut().record(present(0, 6)).stamped(Some("other"));
     assert_eq!(evidence.clone().but(|evidence| evidence.own.disk = EMPTY).part(), Follow(claim(0, 6)));
-    assert_eq!(evidence.but(|evidence| evidence.own.group_id = None).part(), Follow(claim(0, 6)));
+    assert_eq!(evidence.stamped(None).part(), Follow(claim(0, 6)));
 }
 
 // The disks of others.
@@ -121,7 +123,7 @@ fn of_pods_that_do_not_exist_only_those_of_a_lower_ordinal_are_waited_for() {
 
 #[test]
 fn a_word_ends_when_its_instance_marks_the_record() {
-    let marked_by = |by| power_cut().record_but(|record| record.mark = mark(by)).past_any_failover();
+    let marked_by = |by| power_cut().record_but(|record| record.mark = Some(mark(by))).past_any_failover();
     assert_eq!(marked_by(instance(2)).decide(), (Undecided, None), "it may be starting as a master");
     assert_eq!(marked_by(ended_instance(2)).part(), Lead(claim(1, 5)), "another run has told since");
     assert_eq!(marked_by(instance(1)).part(), Lead(claim(1, 5)), "this one checks again");
@@ -131,7 +133,7 @@ fn a_word_ends_when_its_instance_marks_the_record() {
 fn who_has_just_marked_the_record_is_waited_for_though_this_pod_has_waited_past_the_grace() {
     let evidence = power_cut().tells(2, NEW).past_any_failover().past_the_grace();
     assert_eq!(evidence.decide(), (Undecided, None), "its disk is newer");
-    let marked = evidence.record_but(|record| record.mark = mark(instance(2)));
+    let marked = evidence.record_but(|record| record.mark = Some(mark(instance(2))));
     assert_eq!(marked.decide(), (Undecided, None), "and now it starts with it");
 }
 
@@ -139,7 +141,11 @@ fn who_has_just_marked_the_record_is_waited_for_though_this_pod_has_waited_past_
 fn a_word_ends_when_its_redis_was_started_and_is_gone() {
     assert_eq!(power_cut().started(2, OLD, waits_for(1)).past_any_failover().part(), Lead(claim(1, 5)), "it still runs");
     for gone in [refused(), silent(), missing()] {
-        assert_eq!(power_cut().started(2, OLD, gone).past_any_failover().decide(), (Undecided, None), "it may have copied a master");
+        assert_eq!(
+            power_cut().started(2, OLD, gone).past_any_failover().decide(),
+            (Undecided, None),
+            "it may have copied a master"
+        );
     }
 }
 
@@ -168,7 +174,8 @@ fn who_follows_a_holder_that_was_given_up_follows_all_the_same() {
 #[case::on_which_another_pod_has_started(Some(Assumed::By(instance(2))), Undecided)]
 #[case::that_nobody_has_given(None, Undecided)]
 fn a_persons_word(#[case] assumed: Option<Assumed>, #[case] part: Part) {
-    let obstacles = [power_cut().tells(2, NEW), power_cut().holding(EMPTY), power_cut().untold(2, refused()), power_cut().absent(0)];
+    let obstacles =
+        [power_cut().tells(2, NEW), power_cut().holding(EMPTY), power_cut().untold(2, refused()), power_cut().absent(0)];
     for evidence in obstacles {
         let evidence = evidence.record_but(|record| record.assumed.clone_from(&assumed)).past_any_failover();
         assert_eq!(evidence.part(), part);
@@ -231,7 +238,7 @@ fn who_holds_more_than_the_holder_and_no_less_than_anybody_starts_electable() {
 #[case::the_holders_disk_is_hardly_older(newest_of_all().holding(BARELY_NEWER).tells(0, OLD).tells(2, OLD))]
 #[case::anothers_disk_is_newer(newest_of_all().holding(BARELY_NEWER).tells(0, EMPTY).tells(2, NEW))]
 #[case::the_holder_has_not_told(newest_of_all().untold(0, refused()))]
-#[case::the_holder_has_marked(newest_of_all().record_but(|record| record.mark = mark(instance(0))))]
+#[case::the_holder_has_marked(newest_of_all().record_but(|record| record.mark = Some(mark(instance(0)))))]
 #[case::the_holder_does_not_exist(newest_of_all().absent(0))]
 #[case::another_has_not_told(newest_of_all().untold(2, refused()))]
 #[case::another_does_not_exist(newest_of_all().absent(2))]
@@ -267,9 +274,9 @@ fn at_a_first_boot_another_pod_has_told(#[case] evidence: Evidence, #[case] part
 fn adoption(me: u32) -> Evidence {
     let [lower, newest, higher] = [OLD, NEW, EMPTY];
     let disks = [lower, newest, higher];
-    (0..3).filter(|ordinal| *ordinal != me).fold(redis(me).holding(disks[me as usize]), |evidence, ordinal| {
-        evidence.tells(ordinal, disks[ordinal as usize])
-    })
+    (0..3)
+        .filter(|ordinal| *ordinal != me)
+        .fold(redis(me).holding(disks[me as usize]), |evidence, ordinal| evidence.tells(ordinal, disks[ordinal as usize]))
 }
 
 #[test]
@@ -319,7 +326,7 @@ fn who_is_adopted_does_not_lead_while_a_replica_could_be_elected() {
 
 /// A Sentinel starts while redis-1 has marked the record and does not answer yet.
 fn pod_is_starting() -> Evidence {
-    sentinel().record(present(1, 5)).record_but(|record| record.mark = mark(instance(1))).tells(1, OLD)
+    sentinel().record(present(1, 5)).record_but(|record| record.mark = Some(mark(instance(1)))).tells(1, OLD)
 }
 
 #[test]
@@ -332,7 +339,7 @@ fn a_sentinel_waits_for_a_pod_that_has_marked_the_record() {
 #[rstest]
 #[case::when_it_answers_as_a_replica(pod_is_starting().started(1, OLD, waits_for(0)))]
 #[case::when_it_answers_as_a_master(pod_is_starting().started(1, OLD, MASTER))]
-#[case::when_its_instance_has_ended(pod_is_starting().record_but(|record| record.mark = mark(ended_instance(1))))]
+#[case::when_its_instance_has_ended(pod_is_starting().record_but(|record| record.mark = Some(mark(ended_instance(1)))))]
 #[case::when_its_pod_was_made_again(
     pod_is_starting().peer_is(1, Object::Present { uid: "another".into(), word: Some(word(OLD)) }, refused())
 )]
@@ -393,14 +400,14 @@ fn without_kubernetes_an_empty_disk_does_not_lead_beside_a_peer_that_is_only_sil
 #[test]
 fn who_does_not_lead_says_what_keeps_it() {
     let cases = [
-        (power_cut().tells(2, NEW), "its disk is older (last written 1970-01-01T00:16:40.000Z) than that of redis-2 (last written 1970-01-01T00:16:45.001Z)"),
+        (
+            power_cut().tells(2, NEW),
+            "its disk is older (last written 1970-01-01T00:16:40.000Z) than that of redis-2 (last written 1970-01-01T00:16:45.001Z)",
+        ),
         (power_cut().holding(EMPTY), "its disk is empty, and the group has had a master: its volume was lost"),
         (power_cut().untold(2, refused()), "redis-2 has not told what its disk holds"),
     ];
     for (evidence, what) in cases {
-        assert_eq!(
-            evidence.decision().why,
-            format!("does not lead, though the record and 3 of 3 Sentinels names it: {what}"),
-        );
+        assert_eq!(evidence.decision().why, format!("does not lead, though the record and 3 of 3 Sentinels names it: {what}"));
     }
 }

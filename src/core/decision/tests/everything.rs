@@ -41,24 +41,18 @@ pub fn each_peer(ordinal: u32) -> Vec<Seen> {
     seen
 }
 
-/// The pod's own disk, what is stamped into it, and which run has marked the record with it.
-pub fn each_own_disk() -> [(Disk, Option<String>, Option<String>); 7] {
-    [
-        own(EMPTY, None, None),
-        own(EMPTY, Some("g"), Some("earlier")),
-        own(EMPTY, Some("g"), Some("long ago")),
-        own(OLD, None, None),
-        own(OLD, Some("g"), Some("earlier")),
-        own(OLD, Some("other"), None),
-        own(NEW, Some("g"), None),
-    ]
+/// The pod's own disk, and what is stamped into it.
+pub fn each_own_disk() -> [(Disk, Option<String>); 6] {
+    let [ours, other] = ["g", "other"].map(|id| Some(id.to_owned()));
+    [(EMPTY, None), (EMPTY, ours.clone()), (OLD, None), (OLD, ours.clone()), (OLD, other), (NEW, ours)]
 }
 
 /// Who has marked the record: nobody, an ended run of the holder or of another, the current run of
 /// each pod; a holder that was given up; and one that a person has named.
 fn each_marking(record: &Record) -> Vec<Record> {
-    let marks = [None, mark(ended_instance(0)), mark(ended_instance(1)), mark(instance(0)), mark(instance(1)), mark(instance(2))];
-    let mut markings: Vec<_> = marks.into_iter().map(|mark| Record { mark, ..record.clone() }).collect();
+    let marks = [ended_instance(0), ended_instance(1), instance(0), instance(1), instance(2)].map(mark);
+    let mut markings: Vec<_> = marks.into_iter().map(|mark| Record { mark: Some(mark), ..record.clone() }).collect();
+    markings.push(Record { mark: None, ..record.clone() });
     markings.push(Record { is_given_up: true, ..record.clone() });
     markings.push(Record { assumed: Some(Assumed::Open), ..record.clone() });
     markings
@@ -181,8 +175,8 @@ fn no_disks_and_records_break_a_rule(#[case] me: u32, #[values(false, true)] tri
         let known = usize::from(matches!(record, RecordSeen::Present(_)));
         for council in &councils[known..] {
             sit(&mut evidence.sentinels, council);
-            for disk in each_own_disk() {
-                evidence.own(disk);
+            for (disk, stamp) in each_own_disk() {
+                (evidence.own.disk, evidence.own.group_id) = (disk, stamp);
                 for first in &first_peers {
                     show(&mut evidence, 0, first);
                     for second in &second_peers {
@@ -276,7 +270,9 @@ fn no_evidence_makes_a_sentinel_break_a_rule() {
                 if let Some((master, epoch)) = kept {
                     evidence = evidence.kept(master, epoch);
                 }
-                for (record, council) in each_plain_record().iter().flat_map(|record| each_council().into_iter().map(move |one| (record, one))) {
+                for (record, council) in
+                    each_plain_record().iter().flat_map(|record| each_council().into_iter().map(move |one| (record, one)))
+                {
                     evidence.record.clone_from(record);
                     sit(&mut evidence.sentinels, &council);
                     check(&evidence, &mut parts);
@@ -328,7 +324,8 @@ fn silence_makes_nobody_lead_who_would_not_have_led() {
     let mut records = vec![RecordSeen::Absent, present(0, EPOCH)];
     let own = each_marking(&recorded(1, EPOCH)).into_iter().filter(|record| record.assumed.is_none());
     records.extend(own.map(RecordSeen::Present));
-    let waits = [(Duration::ZERO, [calm(1, EPOCH), calm(1, EPOCH), UNAWARE]), (DOWN_AFTER + FAILOVER, [UNAWARE, UNAWARE, UNAWARE])];
+    let waits =
+        [(Duration::ZERO, [calm(1, EPOCH), calm(1, EPOCH), UNAWARE]), (DOWN_AFTER + FAILOVER, [UNAWARE, UNAWARE, UNAWARE])];
     let mut looks = 0;
     for (waited, council) in &waits {
         evidence.waited = *waited;
@@ -337,7 +334,8 @@ fn silence_makes_nobody_lead_who_would_not_have_led() {
             evidence.record.clone_from(record);
             for disk in [EMPTY, OLD, NEW] {
                 evidence = evidence.holding(disk);
-                for (first, second) in first_peers.iter().flat_map(|first| second_peers.iter().map(move |second| (first, second))) {
+                for (first, second) in first_peers.iter().flat_map(|first| second_peers.iter().map(move |second| (first, second)))
+                {
                     show(&mut evidence, 0, first);
                     show(&mut evidence, 1, second);
                     let decision = evidence.decision();
@@ -348,7 +346,12 @@ fn silence_makes_nobody_lead_who_would_not_have_led() {
                         looks += 1;
                         let by_silence = fewer.decision();
                         let leads = matches!(by_silence.part, Lead(_));
-                        assert!(!leads, "{}{}", told(&evidence, &decision, "not with all"), told(&fewer, &by_silence, "\nand with less"));
+                        assert!(
+                            !leads,
+                            "{}{}",
+                            told(&evidence, &decision, "not with all"),
+                            told(&fewer, &by_silence, "\nand with less")
+                        );
                     }
                 }
             }
@@ -366,15 +369,14 @@ struct World {
 impl World {
     /// The pods that are about to start have all published their disks; `third` is what a pod is that
     /// does not look.
-    fn new(starting: &[(u32, Disk)], third: Option<(u32, &Seen)>, noted: Option<&str>) -> Self {
+    fn new(starting: &[(u32, Disk)], third: Option<(u32, &Seen)>, stamp: Option<&str>) -> Self {
         let view = |(me, disk): &(u32, Disk)| {
             let others = starting.iter().filter(|(ordinal, _)| ordinal != me);
             let mut view = others.fold(redis(*me).holding(*disk), |view, (ordinal, disk)| view.tells(*ordinal, *disk));
             if let Some((ordinal, (object, heard))) = third {
                 view = view.peer_is(ordinal, object.clone(), heard.clone());
             }
-            view.own.marked_run = noted.map(Into::into);
-            view.past_any_failover()
+            view.stamped(stamp).past_any_failover()
         };
         Self { views: starting.iter().map(view).collect() }
     }
@@ -415,14 +417,17 @@ impl World {
         assert!(led == 0 || electable == 0, "{}", report("\none leads, and another may be elected"));
         let record = self.views[0].record.clone();
         let starting = decisions.iter().enumerate().filter(|(_, one)| one.electable);
-        let marked: Vec<_> = starting.map(|(place, one)| (place, RecordSeen::Present(self.record_marked_by(place, one)))).collect();
+        let marked: Vec<_> =
+            starting.map(|(place, one)| (place, RecordSeen::Present(self.record_marked_by(place, one)))).collect();
         for (place, marked) in &marked {
             self.record(marked);
+            let stamp = self.views[*place].own.group_id.replace("g".into());
             for (other, again) in self.decisions().iter().enumerate() {
                 let starts = again.electable;
                 let what = if other == *place { "does not start after its mark" } else { "starts after another's mark" };
                 assert!(starts == (other == *place), "{}", told(&self.views[other], again, what));
             }
+            self.views[*place].own.group_id = stamp;
         }
         self.record(&record);
         u32::try_from(marked.len()).unwrap()
@@ -457,14 +462,14 @@ fn check_worlds(worlds: impl IntoIterator<Item = World>, by_a_persons_word: bool
 
 const DISKS: [Disk; 4] = [EMPTY, OLD, BARELY_NEWER, NEW];
 
-/// All three wait to start: every three disks x what they note of a mark x records x few councils.
+/// All three wait to start: every three disks x stamps x records x few councils.
 #[rstest]
 fn of_three_pods_that_wait_to_start_only_one_does(
     #[values(false, true)] by_a_persons_word: bool,
     #[values(false, true)] tried_for_long: bool,
 ) {
     let disks = DISKS.into_iter().flat_map(|a| DISKS.into_iter().flat_map(move |b| DISKS.map(|c| [a, b, c])));
-    let worlds = disks.flat_map(|[a, b, c]| [None, Some("earlier")].map(|noted| World::new(&[(0, a), (1, b), (2, c)], None, noted)));
+    let worlds = disks.flat_map(|[a, b, c]| [None, Some("g")].map(|stamp| World::new(&[(0, a), (1, b), (2, c)], None, stamp)));
     check_worlds(worlds, by_a_persons_word, tried_for_long);
 }
 
@@ -478,6 +483,6 @@ fn of_two_pods_that_wait_to_start_only_one_does_whatever_the_third_is(
     let waiting: Vec<u32> = (0..3).filter(|ordinal| *ordinal != third).collect();
     let disks: Vec<_> = DISKS.into_iter().flat_map(|a| DISKS.map(|b| [(waiting[0], a), (waiting[1], b)])).collect();
     let thirds = each_peer(third);
-    let worlds = thirds.iter().flat_map(|seen| disks.iter().map(move |disks| World::new(disks, Some((third, seen)), None)));
+    let worlds = thirds.iter().flat_map(|seen| disks.iter().map(move |disks| World::new(disks, Some((third, seen)), Some("g"))));
     check_worlds(worlds, by_a_persons_word, tried_for_long);
 }

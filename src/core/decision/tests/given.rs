@@ -49,8 +49,9 @@ fn run_of(ordinal: u32, run: &str) -> Instance {
     Instance { pod: pod(ordinal), uid: format!("uid-{ordinal}"), run: run.into() }
 }
 
-pub fn mark(by: Instance) -> Option<Mark> {
-    Some(Mark { by, at: Moment(NOW.0 - 1_000) })
+/// A second ago.
+pub fn mark(by: Instance) -> Mark {
+    Mark { by, at: Moment(NOW.0 - 1_000) }
 }
 
 pub fn silent<T>() -> Heard<T> {
@@ -129,11 +130,6 @@ pub fn word(disk: Disk) -> Word {
     Word { run: "now".into(), disk, group: None, started: false }
 }
 
-/// What a pod's disk holds, of which group, and which run has marked the record with it.
-pub fn own(disk: Disk, group_id: Option<&str>, marked_run: Option<&str>) -> (Disk, Option<String>, Option<String>) {
-    (disk, group_id.map(Into::into), marked_run.map(Into::into))
-}
-
 /// A pod that exists and has published this word, or nothing.
 pub fn object(ordinal: u32, word: Option<Word>) -> Object {
     Object::Present { uid: instance(ordinal).uid, word }
@@ -145,7 +141,7 @@ pub fn nothing_yet(me: Option<u32>) -> Evidence {
     let absent = |ordinal| Peer { pod: pod(ordinal), ips: Vec::new(), object: Object::Absent, heard: missing() };
     Evidence {
         me: me.map(pod),
-        own: Own { disk: EMPTY, group_id: None, marked_run: None, instance: me.map(instance), trying: Duration::ZERO },
+        own: Own { disk: EMPTY, group_id: None, instance: me.map(instance), trying: Duration::ZERO },
         my_ip: None,
         first: pod(0),
         domain: "redis-headless".into(),
@@ -207,15 +203,17 @@ impl Evidence {
         Self { sentinels: sentinels.collect(), ..self }
     }
 
-    /// This pod's disk, stamped with the group's id where it holds data, with which no run has marked.
+    /// This pod's disk, stamped with the group's id where it holds data.
     pub fn holding(mut self, disk: Disk) -> Self {
         self.own.disk = disk;
         self.own.group_id = disk.holds_data().then(|| "g".into());
         self
     }
 
-    pub fn own(&mut self, (disk, group_id, marked_run): (Disk, Option<String>, Option<String>)) {
-        self.own = Own { disk, group_id, marked_run, ..self.own.clone() };
+    /// The group's id in this pod's data directory.
+    pub fn stamped(mut self, group_id: Option<&str>) -> Self {
+        self.own.group_id = group_id.map(Into::into);
+        self
     }
 
     pub fn peer_mut(&mut self, ordinal: u32) -> &mut Peer {

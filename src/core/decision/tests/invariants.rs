@@ -163,10 +163,7 @@ pub fn an_empty_disk_leads_only_a_new_group(evidence: &Evidence, decision: &Deci
     let is_new = match &evidence.record {
         RecordSeen::Absent => claims(evidence).is_empty(),
         RecordSeen::Present(Record { mark: None, .. }) => true,
-        RecordSeen::Present(Record { mark: Some(mark), .. }) => {
-            let is_noted = Some(&mark.by.pod) == evidence.me.as_ref() && evidence.own.marked_run.as_ref() == Some(&mark.by.run);
-            is_noted || Some(&mark.by) == evidence.own.instance.as_ref()
-        }
+        RecordSeen::Present(record) => evidence.own.group_id.as_ref() == Some(&record.group_id),
         _ => false,
     };
     holds(is_new, evidence, decision, "leads a group that has had a master with an empty disk")
@@ -182,9 +179,8 @@ pub fn nobody_leads_before_all_that_exist_have_told(evidence: &Evidence, decisio
 }
 
 pub fn nobody_leads_before_the_lower_ordinals_have_told(evidence: &Evidence, decision: &Decision) -> Held {
-    let is_coming = |peer: &Peer| {
-        peer.object == Object::Absent && Some(&peer.pod) < evidence.me.as_ref() && is_awaited(evidence, peer)
-    };
+    let is_coming =
+        |peer: &Peer| peer.object == Object::Absent && Some(&peer.pod) < evidence.me.as_ref() && is_awaited(evidence, peer);
     let leads = leads_by_its_disk(evidence, decision);
     holds(!leads || !evidence.peers.iter().any(is_coming), evidence, decision, "leads before a lower ordinal has told")
 }
@@ -192,7 +188,12 @@ pub fn nobody_leads_before_the_lower_ordinals_have_told(evidence: &Evidence, dec
 pub fn nobody_leads_while_another_that_marked_the_record_may_be_starting(evidence: &Evidence, decision: &Decision) -> Held {
     let is_starting = |peer: &Peer| has_marked(evidence, peer) && !has_copied(peer) && is_awaited(evidence, peer);
     let leads = leads_by_its_disk(evidence, decision);
-    holds(!leads || !evidence.peers.iter().any(is_starting), evidence, decision, "leads while one that has marked may be starting")
+    holds(
+        !leads || !evidence.peers.iter().any(is_starting),
+        evidence,
+        decision,
+        "leads while one that has marked may be starting",
+    )
 }
 
 pub fn nobody_leads_while_another_may_have_copied_a_master_unseen(evidence: &Evidence, decision: &Decision) -> Held {
@@ -307,7 +308,8 @@ pub fn what_is_settled_is_followed(evidence: &Evidence, decision: &Decision) -> 
     if !is_settled(evidence) || is_foreign(evidence) {
         return Ok(());
     }
-    let is_followed = matches!((&decision.part, &evidence.living_masters()[..]), (Follow(claim), [master]) if claim.master == **master);
+    let is_followed =
+        matches!((&decision.part, &evidence.living_masters()[..]), (Follow(claim), [master]) if claim.master == **master);
     holds(is_followed, evidence, decision, "settled, and another is followed")
 }
 

@@ -179,7 +179,11 @@ fn who_is_named_does_not_lead_while_the_record_cannot_be_read() {
     for seen in [UNKNOWN, RecordSeen::Pending] {
         let evidence = redis(0).record(seen).sentinels([calm(0, 5), calm(0, 5), calm(0, 5)]).past_any_failover();
         assert_eq!(evidence.clone().decide(), (Undecided, None));
-        assert_eq!(evidence.beside(1, MASTER).decide(), (Undecided, None), "nor does it yield to one that the record may not name");
+        assert_eq!(
+            evidence.beside(1, MASTER).decide(),
+            (Undecided, None),
+            "nor does it yield to one that the record may not name"
+        );
     }
 }
 

@@ -21,9 +21,10 @@ fn search(me: Option<u32>, mut visit: impl FnMut(&Evidence) -> ControlFlow<()>) 
         evidence.record = record;
         for council in few_councils() {
             sit(&mut evidence.sentinels, &council);
-            for disk in each_own_disk() {
-                evidence.own(disk);
-                for (first, second) in first_peers.iter().flat_map(|first| second_peers.iter().map(move |second| (first, second))) {
+            for (disk, stamp) in each_own_disk() {
+                (evidence.own.disk, evidence.own.group_id) = (disk, stamp);
+                for (first, second) in first_peers.iter().flat_map(|first| second_peers.iter().map(move |second| (first, second)))
+                {
                     show(&mut evidence, 0, first);
                     show(&mut evidence, 1, second);
                     visit(&evidence)?;
