@@ -39,7 +39,7 @@ pub fn own_disk(data_dir: &Path, dry_run: bool) -> Result<Own> {
 pub async fn publish(cluster: &Cluster, me: &PodName, own: &Own) -> Result<Option<Instance>> {
     let run = random_id();
     let word = Word { run: run.clone(), disk: own.disk, group: own.group_id.clone(), started: false };
-    let published = in_time(async { Ok(cluster.publish(me, &word).await) }).await;
+    let published = in_time(async { Ok(cluster.publish(me, &word, None).await) }).await;
     match published.unwrap_or_else(|failure| Err(Refusal::Failed(failure))) {
         Ok(uid) => Ok(Some(Instance { pod: me.clone(), uid, run })),
         Err(refusal @ Refusal::Failed(Failure::NotAllowed(_))) => Err(refused("this pod's annotations", refusal)),
@@ -70,7 +70,8 @@ pub async fn begin(observer: &Observer<'_>, settled: &Settled, started: Instant,
         started: true,
     };
     if !settled.electable {
-        let say = async || cluster.publish(&instance.pod, &has_started).await.map_err(|refusal| refused("its word", refusal));
+        let say =
+            async || cluster.publish(&instance.pod, &has_started, None).await.map_err(|refusal| refused("its word", refusal));
         let until = deadline.min(Instant::now() + SAYING_SO);
         match persist(until, || "it is not published that this pod has started".to_owned(), say).await {
             Err(error) if error.is::<Wrong>() => return Err(error),
@@ -90,7 +91,7 @@ pub async fn begin(observer: &Observer<'_>, settled: &Settled, started: Instant,
         Err(refusal) => return Ok(Begun::LookAgain(format!("the record was not marked, {refusal}"))),
     }
     // Side by side: if the check fails, the pod has not started, and publishes a new word.
-    let say = in_time(async { Ok(cluster.publish(&instance.pod, &has_started).await) });
+    let say = in_time(async { Ok(cluster.publish(&instance.pod, &has_started, None).await) });
     let (checked, said) = tokio::join!(check(observer, settled, started, deadline), say);
     match said {
         Ok(Ok(_)) => checked,

@@ -72,7 +72,13 @@ pub async fn within_deadline(command: Command) -> Result<Then> {
         Command::GenconfSentinel(args) => args.deadline,
         Command::OnFailover(args) => args.deadline.min(on_failover::LIMIT),
         // Each pass has a deadline of its own.
-        Command::Reconcile(args) => if args.watch { FOR_EVER } else { args.deadline },
+        Command::Reconcile(args) => {
+            if args.watch {
+                FOR_EVER
+            } else {
+                args.deadline
+            }
+        }
         Command::Install(_) => Duration::from_secs(60),
     };
     let deadline = Instant::now() + limit;

@@ -12,9 +12,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::setting::{ANSWER, Council, Ground, Logins, Subject, World};
 use crate::core::decision::is_settled;
 use crate::core::disk::{Disk, Moment};
-use crate::core::evidence::{
-    Evidence, Failure, Heard, Object, Own, Peer, RecordSeen, Role, Sentinel, SentinelAnswer,
-};
+use crate::core::evidence::{Evidence, Failure, Heard, Object, Own, Peer, RecordSeen, Role, Sentinel, SentinelAnswer};
 use crate::core::identity::{Endpoint, PodName};
 use crate::core::labels::Pod;
 use crate::edge::kubernetes::{Cluster, Refusal};
@@ -141,7 +139,8 @@ impl<'a> Observer<'a> {
                     pods_to_come -= 1;
                     match listed {
                         Ok(pods) => {
-                            let is_new = |pod: &Pod| Some(&pod.name) != evidence.me.as_ref() && evidence.peer(&pod.name).is_none();
+                            let is_new =
+                                |pod: &Pod| Some(&pod.name) != evidence.me.as_ref() && evidence.peer(&pod.name).is_none();
                             let new: Vec<_> = pods.into_iter().filter(is_new).collect();
                             new.into_iter().for_each(|pod| self.see(pod, &mut seen, &mut evidence, &asked));
                         }
@@ -216,7 +215,8 @@ impl<'a> Observer<'a> {
     /// was seen, its Redis is asked at the same time. Returns how many were asked for.
     fn ask_for_pods(&self, cluster: &'a Cluster, evidence: &mut Evidence, asked: &Asked<'a>) -> usize {
         let seen = self.seen();
-        let mut names: Vec<_> = self.numbered_peers().chain(self.subject.me.clone()).chain(seen.iter().map(|pod| pod.name.clone())).collect();
+        let mut names: Vec<_> =
+            self.numbered_peers().chain(self.subject.me.clone()).chain(seen.iter().map(|pod| pod.name.clone())).collect();
         names.sort();
         names.dedup();
         for name in names.clone() {

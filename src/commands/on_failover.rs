@@ -14,8 +14,8 @@ use super::Then;
 use super::labelling::{label, label_others};
 use super::observe::{Observer, in_time};
 use super::patience::{blame, persist, refused};
-use super::settle::random_id;
 use super::setting::{ANSWER, Council, Ground, Logins, Subject, World, own_pod};
+use super::settle::random_id;
 use crate::cli::{OnFailover, PodArgs};
 use crate::core::decision;
 use crate::core::disk::published_group_id;
@@ -176,7 +176,7 @@ impl Hook {
             Err(Refusal::Missing) => {
                 let words = pods.iter().filter_map(|pod| Some((&pod.name, pod.word.as_ref()?)));
                 let id = published_group_id(&claim.master, words).unwrap_or_else(random_id);
-                cluster.create_record(group, &Record::first(claim, watch.master.clone(), id)).await
+                cluster.create_record(group, &Record::first(claim, watch.master.clone(), id, false)).await
             }
             Err(refusal) => Err(refusal),
             Ok(record) => match record.against(&claim) {

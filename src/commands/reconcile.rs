@@ -18,6 +18,7 @@ use super::setting::{Council, Logins, Subject, World};
 use super::settle::{Settled, act, random_id, wait_for_news};
 use crate::cli::Reconcile;
 use crate::core::decision;
+use crate::core::disk::Word;
 use crate::core::evidence::{Evidence, RecordSeen};
 use crate::core::identity::PodName;
 use crate::core::labels::{Plan, plan};
@@ -37,10 +38,8 @@ pub async fn run(args: Reconcile, deadline: Instant) -> Result<Then> {
     let world = World::open(&run, &pod).await?;
     let council = Council::new(&world, &sentinels)?;
     let groups = groups_to_watch(groups, &world, &members, &labels, deadline).await?;
-    let subjects: Vec<Subject> = groups
-        .into_iter()
-        .map(|group| Subject::new(&world, group, None, &pod, &members, &labels))
-        .collect::<Result<_>>()?;
+    let subjects: Vec<Subject> =
+        groups.into_iter().map(|group| Subject::new(&world, group, None, &pod, &members, &labels)).collect::<Result<_>>()?;
     let observers: Vec<_> = subjects.iter().map(|subject| Observer::new(&world, subject, &council, &logins)).collect();
     if let Some(pod) = assume_master {
         let [observer] = &observers[..] else {
@@ -135,13 +134,32 @@ async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Reco
             in_time(redis::set_priority(&target(pod), &logins.redis, ELECTABLE)).await
         }
         Repair::Restart(pod) => in_time(redis::shut_down(&target(pod), &logins.redis)).await,
-        Repair::GiveUpHolder | Repair::TakeHolderBack => {
-            let (Some(cluster), Some(record)) = (world.cluster(), record) else { return Ok(()) };
-            let changed = record.with_holder_given_up(*repair == Repair::GiveUpHolder);
-            return cluster.update_record(&subject.group, &changed).await.map(drop).map_err(|refusal| refused("the record", refusal));
+        Repair::GiveUp(claim) => {
+            let address = subject.announced(&claim.master, &target(&claim.master).ips);
+            let address = address.or_else(|| record.map(|record| record.address.clone()));
+            let given_up = |record: &Record| match address {
+                Some(address) if record.claim != *claim => record.moved_to(claim, &address).with_holder_given_up(true),
+                _ => record.with_holder_given_up(true),
+            };
+            return update(observer, record.map(given_up)).await;
+        }
+        Repair::TakeHolderBack => return update(observer, record.map(|record| record.with_holder_given_up(false))).await,
+        Repair::EndWord(pod) => {
+            let Some(cluster) = world.cluster() else { return Ok(()) };
+            let seen = observer.seen().into_iter().find(|seen| seen.name == *pod);
+            let Some((word, version)) = seen.and_then(|seen| Some((seen.word?, seen.version))) else { return Ok(()) };
+            let ended = Word { started: true, ..word };
+            let done = cluster.publish(pod, &ended, Some(&version)).await;
+            return done.map(drop).map_err(|refusal| refused(&format!("the word of {pod}"), refusal));
         }
     };
     done.map_err(|failure| anyhow!("{repair}: {failure}"))
+}
+
+async fn update(observer: &Observer<'_>, record: Option<Record>) -> Result<()> {
+    let (Some(cluster), Some(record)) = (observer.world.cluster(), record) else { return Ok(()) };
+    let updated = cluster.update_record(&observer.subject.group, &record).await;
+    updated.map(drop).map_err(|refusal| refused("the record", refusal))
 }
 
 /// A person's word moves the record, once.
@@ -163,7 +181,7 @@ async fn assume(observer: &Observer<'_>, pod: &PodName, dry_run: bool, deadline:
         RecordSeen::Present(record) => cluster.update_record(group, &record.assumed_for(&claim, &address)).await,
         RecordSeen::Absent => {
             let published = evidence.published_group_id(pod).unwrap_or_else(random_id);
-            let first = Record::first(claim.clone(), address.clone(), published);
+            let first = Record::first(claim.clone(), address.clone(), published, false);
             cluster.create_record(group, &first.assumed_for(&claim, &address)).await
         }
         RecordSeen::Unknown(failure) => return Err(anyhow!("the record of `{group}` cannot be read: {failure}")),

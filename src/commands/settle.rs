@@ -11,7 +11,7 @@ use super::patience::{Backoff, blame, refused};
 use super::setting::Subject;
 use crate::core::decision::{Decision, Part};
 use crate::core::evidence::{Evidence, Failure, RecordSeen};
-use crate::core::identity::{Endpoint, PodName};
+use crate::core::identity::{Endpoint, Group, PodName};
 use crate::core::record::{Claim, Record};
 use crate::edge::kubernetes::{Cluster, Refusal};
 
@@ -21,6 +21,7 @@ pub struct Settled {
     pub leads: bool,
     /// Whether Sentinel may promote this pod as soon as it runs.
     pub electable: bool,
+    pub is_first_boot: bool,
     /// This pod itself is claimed and may not lead: it follows a pod that does not exist yet.
     pub is_last_resort: bool,
     pub why: String,
@@ -34,14 +35,14 @@ pub struct Settled {
 impl Settled {
     /// A decision that can be acted upon; none where there is none.
     pub fn from(decision: Decision, evidence: Evidence) -> Result<Self, (String, Evidence)> {
-        let Decision { part, record: recorded, electable, why, .. } = decision;
+        let Decision { part, record: recorded, is_first_boot, electable, why, .. } = decision;
         let (claim, leads) = match part {
             Part::Lead(claim) => (claim, true),
             Part::Follow(claim) => (claim, false),
             Part::Undecided => return Err((why, evidence)),
         };
         let record = evidence.recorded().cloned();
-        Ok(Self { claim, leads, electable, is_last_resort: false, why, evidence, recorded, record })
+        Ok(Self { claim, leads, electable, is_first_boot, is_last_resort: false, why, evidence, recorded, record })
     }
 
     /// The same part, of the same claim, as before?
@@ -130,7 +131,17 @@ fn behind_nobody(master: PodName, why: &str, evidence: Evidence) -> Settled {
     let why = format!("{why}; runs as a replica of {master}, which does not exist yet, so that it can be created");
     let record = evidence.recorded().cloned();
     let claim = Claim { master, epoch };
-    Settled { claim, leads: false, electable: false, is_last_resort: true, why, evidence, recorded: None, record }
+    Settled {
+        claim,
+        leads: false,
+        electable: false,
+        is_first_boot: false,
+        is_last_resort: true,
+        why,
+        evidence,
+        recorded: None,
+        record,
+    }
 }
 
 /// Makes the record say what the decision needs it to say; returns what is in the way.
@@ -139,7 +150,7 @@ pub async fn act(observer: &Observer<'_>, settled: &mut Settled, deadline: Insta
     let Some(address) = settled.endpoint(observer.subject, &claim.master) else {
         return Ok(Some(format!("waits: the address of {} is not known yet", claim.master)));
     };
-    let written = timeout_at(deadline, write(cluster, observer, &settled.evidence, claim, &address)).await;
+    let written = timeout_at(deadline, write(cluster, &observer.subject.group, settled, claim, &address)).await;
     match written.unwrap_or(Err(Refusal::Failed(Failure::TimedOut))) {
         Ok(record) => {
             settled.record = Some(record);
@@ -174,17 +185,18 @@ fn name(observer: &Observer<'_>) -> String {
 
 async fn write(
     cluster: &Cluster,
-    observer: &Observer<'_>,
-    seen: &Evidence,
+    group: &Group,
+    settled: &Settled,
     claim: &Claim,
     address: &Endpoint,
 ) -> Result<Record, Refusal> {
-    let group = &observer.subject.group;
+    let seen = &settled.evidence;
     if let Some(record) = seen.recorded() {
         return cluster.update_record(group, &record.moved_to(claim, address)).await;
     }
-    let published = seen.published_group_id(&claim.master);
-    cluster.create_record(group, &Record::first(claim.clone(), address.clone(), published.unwrap_or_else(random_id))).await
+    let group_id = seen.published_group_id(&claim.master).unwrap_or_else(random_id);
+    let record = Record::first(claim.clone(), address.clone(), group_id, settled.is_first_boot);
+    cluster.create_record(group, &record).await
 }
 
 /// An id that nobody else has.

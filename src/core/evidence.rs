@@ -326,7 +326,9 @@ impl Evidence {
         if has_marked && rules.has(Rule::WordEndsWithMark) || may_have_copied && rules.has(Rule::WordEndsWithLink) {
             return Known::Nothing;
         }
-        Known::Told(word.disk)
+        // What another group left there is none of this group's data.
+        let is_foreign = self.recorded().is_some_and(|record| word.group.as_ref().is_some_and(|id| *id != record.group_id));
+        Known::Told(if is_foreign && rules.has(Rule::OwnGroup) { Disk::Empty } else { word.disk })
     }
 
     /// The id that a record which is made for `master` takes, where the disks have one.
@@ -445,7 +447,8 @@ impl fmt::Display for Evidence {
             line(f, pod, heard, ToString::to_string)?;
             match &peer.object {
                 Object::Present { word: Some(word), .. } => {
-                    let holds = if self.disk_of(peer, Rules::ALL) == Known::Told(word.disk) { "" } else { ", which holds no more" };
+                    let holds =
+                        if self.disk_of(peer, Rules::ALL) == Known::Told(word.disk) { "" } else { ", which holds no more" };
                     let state = if word.started { "started" } else { "starting" };
                     writeln!(f, "disk of {pod}: {}, told by run {} ({state}){holds}", word.disk, word.run)?;
                 }

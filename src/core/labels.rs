@@ -142,6 +142,7 @@ mod tests {
             claim: Claim { master: master.parse().unwrap(), epoch: transitions },
             address: Endpoint::parse(master, 6379).unwrap(),
             group_id: "g".into(),
+            is_new: false,
             mark: None,
             is_given_up: false,
             assumed: None,

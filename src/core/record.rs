@@ -32,6 +32,8 @@ pub struct Record {
     pub address: Endpoint,
     /// A random id of the group, which is stamped into every data directory, too.
     pub group_id: String,
+    /// No master has started yet since a first boot made this record: nothing can have been lost.
+    pub is_new: bool,
     /// Who was last to start as a master, or as a replica that Sentinel may promote.
     pub mark: Option<Mark>,
     /// The holder was away for too long: it may not lead any more.
@@ -60,10 +62,11 @@ pub enum Assumed {
 }
 
 impl Record {
-    /// A record that is to be created.
-    pub fn first(claim: Claim, address: Endpoint, group_id: String) -> Self {
+    /// A record that is to be created: for a group that boots for the first time, or for one that has
+    /// had a master.
+    pub fn first(claim: Claim, address: Endpoint, group_id: String, is_new: bool) -> Self {
         let (uid, version) = (String::new(), String::new());
-        Self { uid, version, transitions: 0, claim, address, group_id, mark: None, is_given_up: false, assumed: None }
+        Self { uid, version, transitions: 0, claim, address, group_id, is_new, mark: None, is_given_up: false, assumed: None }
     }
 
     /// What a run that knows `claim` must do with this record.
@@ -77,15 +80,17 @@ impl Record {
         }
     }
 
-    /// The record with another claim. A new epoch of the same master is no change of master. Whoever
-    /// marked it last has marked it still: the next holder is not the group's first.
+    /// The record with another claim. A new epoch of the same master is no change of master: what was
+    /// said of the holder holds.
     pub fn moved_to(&self, claim: &Claim, address: &Endpoint) -> Self {
+        let is_other = claim.master != self.claim.master;
         Self {
-            transitions: self.transitions + u64::from(claim.master != self.claim.master),
+            transitions: self.transitions + u64::from(is_other),
             claim: claim.clone(),
             address: address.clone(),
-            is_given_up: false,
-            assumed: None,
+            is_new: false,
+            is_given_up: self.is_given_up && !is_other,
+            assumed: self.assumed.clone().filter(|_| !is_other),
             ..self.clone()
         }
     }
@@ -97,7 +102,7 @@ impl Record {
             Some(Assumed::By(earlier)) if earlier == by => self.assumed.clone(),
             _ => None,
         };
-        Self { mark: Some(Mark { by: by.clone(), at }), assumed, ..self.clone() }
+        Self { mark: Some(Mark { by: by.clone(), at }), is_new: false, assumed, ..self.clone() }
     }
 
     /// The record with its holder given up, or taken back.
@@ -107,7 +112,7 @@ impl Record {
 
     /// The record by a person's word.
     pub fn assumed_for(&self, claim: &Claim, address: &Endpoint) -> Self {
-        Self { assumed: Some(Assumed::Open), ..self.moved_to(claim, address) }
+        Self { assumed: Some(Assumed::Open), is_given_up: false, ..self.moved_to(claim, address) }
     }
 
     /// Whether the last mark is this instance's.
@@ -131,11 +136,14 @@ pub enum Step {
 
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { claim, address, transitions, group_id, mark, is_given_up, assumed, .. } = self;
+        let Self { claim, address, transitions, group_id, is_new, mark, is_given_up, assumed, .. } = self;
         write!(f, "{} at {address}, epoch {}, transition {transitions}, group {group_id}", claim.master, claim.epoch)?;
         match mark {
             Some(Mark { by, at }) => write!(f, ", marked by {by} at {at}")?,
             None => f.write_str(", never marked")?,
+        }
+        if *is_new {
+            f.write_str(", new")?;
         }
         if *is_given_up {
             f.write_str(", given up")?;
@@ -164,6 +172,7 @@ mod tests {
             claim: claim(master, epoch),
             address: Endpoint::parse(master, 6379).unwrap(),
             group_id: "g".into(),
+            is_new: false,
             mark: None,
             is_given_up: false,
             assumed: None,
@@ -193,7 +202,8 @@ mod tests {
     fn a_move_ends_what_was_said_of_the_holder_and_keeps_the_mark() {
         let by = instance("redis-0/u/1");
         let address = Endpoint::parse("redis-1", 6379).unwrap();
-        let assumed = record("redis-0", 2).marked(&by, Moment(1)).with_holder_given_up(true).assumed_for(&claim("redis-1", 3), &address);
+        let assumed =
+            record("redis-0", 2).marked(&by, Moment(1)).with_holder_given_up(true).assumed_for(&claim("redis-1", 3), &address);
         assert!(!assumed.is_given_up && assumed.is_marked_by(&by) && assumed.assumed == Some(Assumed::Open));
         assert_eq!(assumed.moved_to(&claim("redis-2", 4), &address).assumed, None);
     }

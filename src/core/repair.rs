@@ -1,13 +1,15 @@
 //! What reconcile puts right: which replicas may be promoted, and what happens to a holder that does
 //! not come back.
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::time::Duration;
 
+use super::decision::newest_claim;
 use super::disk::Disk;
 use super::evidence::{Evidence, Known, Link, Object, Peer};
 use super::identity::PodName;
-use super::record::Record;
+use super::record::{Assumed, Claim, Record};
 use super::rules::{Case, Rule, Rules};
 
 /// What is to be done.
@@ -15,26 +17,30 @@ use super::rules::{Case, Rule, Rules};
 pub enum Repair {
     /// This replica is in sync: Sentinel may promote it.
     MakeElectable(PodName),
-    /// The holder has been away for too long: the record says that it may not lead any more.
-    GiveUpHolder,
-    /// The holder that was given up is back with the newest disk: the word is taken back.
+    /// The claimed master has been away for too long: the record says that it may not lead any more.
+    GiveUp(Claim),
+    /// The holder that was given up lives as master, or is back with the newest disk: the word is
+    /// taken back.
     TakeHolderBack,
     /// The holder was given up: this replica holds the most of what is left, and Sentinel shall
     /// promote it.
     ElectInstead(PodName),
-    /// This Redis runs as a replica though the record names it and its disk is the newest: it must
+    /// This Redis runs as a replica though it is claimed as master and its disk is the newest: it must
     /// start anew, so that it decides anew.
     Restart(PodName),
+    /// This pod's Redis runs, though its word of its disk says that it has not started: the word ends.
+    EndWord(PodName),
 }
 
 impl fmt::Display for Repair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MakeElectable(pod) => write!(f, "{pod} is in sync: Sentinel may promote it"),
-            Self::GiveUpHolder => f.write_str("the master has been away for too long: it is given up"),
-            Self::TakeHolderBack => f.write_str("the master that was given up is back with the newest disk: it may lead again"),
+            Self::GiveUp(claim) => write!(f, "{} has been away for too long: it is given up as master", claim.master),
+            Self::TakeHolderBack => f.write_str("the master that was given up is back: it may lead again"),
             Self::ElectInstead(pod) => write!(f, "{pod} holds the most of what is left: Sentinel may promote it"),
             Self::Restart(pod) => write!(f, "{pod} runs as a replica, though it shall lead: it starts anew"),
+            Self::EndWord(pod) => write!(f, "{pod} runs: what it told of its disk before holds no more"),
         }
     }
 }
@@ -47,43 +53,52 @@ pub fn repairs(evidence: &Evidence, masterless: Duration) -> Vec<Repair> {
 /// The same by fewer rules, to show what they are for.
 pub fn repairs_by(rules: Rules, evidence: &Evidence, masterless: Duration) -> Vec<Repair> {
     let case = Case::new(evidence, rules);
-    let living = evidence.living_masters();
-    if let [master] = living[..] {
-        let is_in_sync = |peer: &&Peer| {
-            let replica = peer.replica();
-            replica.is_some_and(|one| one.link == Link::Up && one.priority == 0 && evidence.member_at(&one.of.host) == Some(master))
-        };
-        return evidence.peers.iter().filter(is_in_sync).map(|peer| Repair::MakeElectable(peer.pod.clone())).collect();
+    let has_started = |peer: &&Peer| peer.heard.answer().is_some() && peer.word().is_some_and(|(_, word)| !word.started);
+    let mut repairs: Vec<_> = evidence.peers.iter().filter(has_started).map(|peer| Repair::EndWord(peer.pod.clone())).collect();
+    match (&evidence.living_masters()[..], evidence.recorded()) {
+        ([master], record) => {
+            let is_in_sync = |peer: &&Peer| {
+                peer.replica().is_some_and(|replica| {
+                    let follows = evidence.member_at(&replica.of.host) == Some(master);
+                    replica.link == Link::Up && replica.priority == 0 && follows
+                })
+            };
+            repairs.extend(evidence.peers.iter().filter(is_in_sync).map(|peer| Repair::MakeElectable(peer.pod.clone())));
+            let is_back = record.is_some_and(|record| record.is_given_up && record.claim.master == **master);
+            repairs.extend(is_back.then_some(Repair::TakeHolderBack));
+        }
+        ([], Some(record)) => repairs.extend(without_master(case, record, masterless)),
+        _ => {}
     }
-    let (Some(record), []) = (evidence.recorded(), &living[..]) else { return Vec::new() };
-    without_master(case, record, masterless).into_iter().collect()
+    repairs
 }
 
 fn without_master(case: Case<'_>, record: &Record, masterless: Duration) -> Option<Repair> {
-    let holder = &record.claim.master;
-    let disk = case.peer(holder).map(|peer| case.disk_of(peer));
+    let claim = newest_claim(case.evidence())?;
+    let named = &claim.master;
+    let disk = case.peer(named).map(|peer| case.disk_of(peer));
     let is_newest = match disk {
         Some(Known::Told(disk)) => disk.holds_data() && !is_surpassed(case, disk),
         _ => false,
     };
-    let runs_as_replica = case.peer(holder).is_some_and(|peer| peer.replica().is_some());
+    let runs_as_replica = case.peer(named).is_some_and(|peer| peer.replica().is_some());
     if runs_as_replica && is_newest && everyone_has_told(case) {
-        return Some(Repair::Restart(holder.clone()));
+        return Some(Repair::Restart(named.clone()));
     }
-    if record.is_given_up {
+    if record.is_given_up && record.claim.master == *named {
         let comes_back = is_newest && !runs_as_replica && case.obeys(Rule::NewestIsNotGivenUp);
-        return if comes_back { Some(Repair::TakeHolderBack) } else { elect_instead(case, holder) };
+        return if comes_back { Some(Repair::TakeHolderBack) } else { elect_instead(case, named) };
     }
     let is_marked_lately = record.mark.as_ref().is_some_and(|mark| case.now.since(mark.at) < case.grace);
-    let is_over = masterless >= case.grace && !is_marked_lately;
+    let is_over = masterless >= case.grace && !is_marked_lately && record.assumed != Some(Assumed::Open);
     let gives_up = is_over && !(is_newest && case.obeys(Rule::NewestIsNotGivenUp));
-    gives_up.then_some(Repair::GiveUpHolder)
+    gives_up.then_some(Repair::GiveUp(claim))
 }
 
 /// The replica that holds the most of what is left, unless somebody holds more and does not run, or
 /// it is electable already.
-fn elect_instead(case: Case<'_>, holder: &PodName) -> Option<Repair> {
-    let replicas = case.evidence().peers.iter().filter(|peer| peer.pod != *holder);
+fn elect_instead(case: Case<'_>, named: &PodName) -> Option<Repair> {
+    let replicas = case.evidence().peers.iter().filter(|peer| peer.pod != *named);
     let worth = |peer: &Peer| {
         let replica = peer.replica()?;
         match case.disk_of(peer) {
@@ -93,8 +108,8 @@ fn elect_instead(case: Case<'_>, holder: &PodName) -> Option<Repair> {
             Known::Nothing => None,
         }
     };
-    let best = replicas.filter_map(|peer| Some((worth(peer)?, peer))).max_by(|(a, one), (b, other)| a.cmp(b).then(other.pod.cmp(&one.pod)));
-    let ((has_copied, disk, _), best) = best?;
+    let ranked = replicas.filter_map(|peer| Some((worth(peer)?, Reverse(&peer.pod), peer)));
+    let ((has_copied, disk, _), _, best) = ranked.max_by(|one, other| (&one.0, &one.1).cmp(&(&other.0, &other.1)))?;
     let is_surpassed = !has_copied && is_surpassed(case, disk) && case.obeys(Rule::NewestIsElected);
     let is_electable = best.replica().is_some_and(|replica| replica.priority > 0);
     (!is_surpassed && !is_electable).then(|| Repair::ElectInstead(best.pod.clone()))

@@ -439,10 +439,10 @@ fn no_three_pods_make_a_repair_do_harm() {
 }
 
 #[rstest]
-#[case(Rule::NewestIsNotGivenUp, only_a_holder_that_is_away_and_not_the_newest_is_given_up)]
-#[case(Rule::NewestIsElected, only_who_holds_the_most_becomes_electable)]
-#[case(Rule::WordEndsWithLink, only_a_holder_with_the_newest_disk_is_taken_back_or_restarted)]
-#[case(Rule::WordEndsWithMark, only_a_holder_with_the_newest_disk_is_taken_back_or_restarted)]
+#[case::newest_is_not_given_up(Rule::NewestIsNotGivenUp, only_a_holder_that_is_away_and_not_the_newest_is_given_up)]
+#[case::newest_is_elected(Rule::NewestIsElected, only_who_holds_the_most_becomes_electable)]
+#[case::word_ends_with_link(Rule::WordEndsWithLink, only_a_holder_with_the_newest_disk_is_taken_back_or_restarted)]
+#[case::word_ends_with_mark(Rule::WordEndsWithMark, only_a_holder_with_the_newest_disk_is_taken_back_or_restarted)]
 fn repairs_need(#[case] rule: Rule, #[case] invariant: Invariant) {
     let mut found = None;
     for_everything(|evidence, masterless| {

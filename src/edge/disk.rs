@@ -38,7 +38,9 @@ impl Found {
 /// # Errors
 /// The directory is missing or cannot be read.
 pub fn read(folder: &Path) -> Result<Found> {
-    let describe = || format!("cannot read the data directory `{}`: mount the volume there, or name another by --data-dir", folder.display());
+    let describe = || {
+        format!("cannot read the data directory `{}`: mount the volume there, or name another by --data-dir", folder.display())
+    };
     let files = data_files(folder).with_context(describe)?;
     let has_appended = files.iter().any(|file| file.is_append_only);
     let mut written: Option<SystemTime> = None;
@@ -71,7 +73,8 @@ pub fn stamp(folder: &Path, group_id: &str) -> Result<()> {
 /// The directory cannot be written to, or is full.
 pub fn take_snapshot_over(folder: &Path) -> Result<bool> {
     let snapshot = folder.join(SNAPSHOT);
-    let describe = || format!("cannot copy `{}` to `{APPENDED}` beside it, without which the servers would not load it", snapshot.display());
+    let describe =
+        || format!("cannot copy `{}` to `{APPENDED}` beside it, without which the servers would not load it", snapshot.display());
     let files = data_files(folder).with_context(describe)?;
     if files.iter().any(|file| file.is_append_only) || !files.iter().any(|file| file.path == snapshot) {
         return Ok(false);
@@ -175,12 +178,13 @@ fn skip_string(bytes: &[u8], at: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
     use proptest::prelude::*;
+    use std::time::Duration;
 
     /// What Redis 7.0.15 writes for no keys.
     fn empty_snapshot() -> Vec<u8> {
-        let mut bytes = b"REDIS0010\xfa\x09redis-ver\x067.0.15\xfa\x0aredis-bits\xc0\x40\xfa\x05ctime\xc2\x01\x02\x03\x04".to_vec();
+        let mut bytes =
+            b"REDIS0010\xfa\x09redis-ver\x067.0.15\xfa\x0aredis-bits\xc0\x40\xfa\x05ctime\xc2\x01\x02\x03\x04".to_vec();
         bytes.extend(b"\xfa\x08used-mem\xc2\x00\x10\x0e\x00\xfa\x08aof-base\xc0\x01\xff\x01\x02\x03\x04\x05\x06\x07\x08");
         bytes
     }
@@ -213,7 +217,14 @@ mod tests {
     fn the_files_of_a_server_that_never_held_a_key_are_nothing() {
         assert_eq!(disk_of(&[]), Disk::Empty);
         let base = ("appendonlydir/appendonly.aof.1.base.rdb", &empty_snapshot()[..], 9);
-        assert_eq!(disk_of(&[base, ("appendonlydir/appendonly.aof.1.incr.aof", b"", 9), ("appendonlydir/appendonly.aof.manifest", b"file", 9)]), Disk::Empty);
+        assert_eq!(
+            disk_of(&[
+                base,
+                ("appendonlydir/appendonly.aof.1.incr.aof", b"", 9),
+                ("appendonlydir/appendonly.aof.manifest", b"file", 9)
+            ]),
+            Disk::Empty
+        );
         assert_eq!(disk_of(&[("appendonly.aof", b"", 9)]), Disk::Empty);
         assert_eq!(disk_of(&[("dump.rdb", &empty_snapshot(), 9)]), Disk::Empty);
     }
@@ -223,7 +234,11 @@ mod tests {
         let base = ("appendonlydir/appendonly.aof.2.base.rdb", &snapshot_with_a_key()[..], 5);
         assert_eq!(disk_of(&[base, ("appendonlydir/appendonly.aof.2.incr.aof", b"", 9)]), at(5), "an empty file was not written");
         assert_eq!(disk_of(&[base, ("appendonlydir/appendonly.aof.2.incr.aof", b"*1", 9)]), at(9));
-        assert_eq!(disk_of(&[("appendonly.aof", &[&empty_snapshot()[..], b"*2"].concat(), 7)]), at(7), "commands after a snapshot");
+        assert_eq!(
+            disk_of(&[("appendonly.aof", &[&empty_snapshot()[..], b"*2"].concat(), 7)]),
+            at(7),
+            "commands after a snapshot"
+        );
         assert_eq!(disk_of(&[("dump.rdb", &snapshot_with_a_key(), 3)]), at(3));
     }
 

@@ -31,6 +31,8 @@ const GROUP_ID: &str = "ordain.dev/group-id";
 /// The instance that marked the record last.
 const MARK: &str = "ordain.dev/mark";
 const MARKED_AT: &str = "ordain.dev/marked-at";
+/// Set while no master has started since the first boot.
+const NEW: &str = "ordain.dev/new";
 /// The holder that was given up.
 const GIVEN_UP: &str = "ordain.dev/given-up";
 /// A person's word: `open`, or the instance that started on it.
@@ -274,16 +276,17 @@ impl Cluster {
         std::future::pending::<()>().await;
     }
 
-    /// Publishes what a pod has to say of its disk, and returns the pod's uid.
+    /// Publishes what a pod has to say of its disk, and returns the pod's uid; if `version` is given,
+    /// only while the pod is still as it was read then.
     ///
     /// # Errors
-    /// [`Refusal::Missing`] where the pod is gone.
-    pub async fn publish(&self, pod: &PodName, word: &Word) -> Result<String, Refusal> {
+    /// [`Refusal::Missing`] where the pod is gone, [`Refusal::Conflict`] where it has changed.
+    pub async fn publish(&self, pod: &PodName, word: &Word, version: Option<&str>) -> Result<String, Refusal> {
         let mut notes = json!({ WORD: word.to_string() });
         if word.started {
             notes[TRYING] = serde_json::Value::Null;
         }
-        self.annotate(pod, notes).await
+        self.annotate(pod, notes, version).await
     }
 
     /// Notes since when a pod has been trying to start.
@@ -291,11 +294,14 @@ impl Cluster {
     /// # Errors
     /// [`Refusal::Missing`] where the pod is gone.
     pub async fn note_trying(&self, pod: &PodName, since: Moment) -> Result<(), Refusal> {
-        self.annotate(pod, json!({ TRYING: since.to_string() })).await.map(drop)
+        self.annotate(pod, json!({ TRYING: since.to_string() }), None).await.map(drop)
     }
 
-    async fn annotate(&self, pod: &PodName, notes: serde_json::Value) -> Result<String, Refusal> {
-        let body = json!({ "metadata": { "annotations": notes } });
+    async fn annotate(&self, pod: &PodName, notes: serde_json::Value, version: Option<&str>) -> Result<String, Refusal> {
+        let mut body = json!({ "metadata": { "annotations": notes } });
+        if let Some(version) = version {
+            body["metadata"]["resourceVersion"] = version.into();
+        }
         let patched = self.pods.patch_metadata(&pod.to_string(), &PatchParams::default(), &Body::Merge(body)).await;
         let patched = patched.map_err(|error| refusal(&error, "patch pods"))?;
         patched.metadata.uid.ok_or_else(|| Refusal::Failed(Failure::Nonsense(format!("the pod {pod} has no uid"))))
@@ -319,7 +325,7 @@ impl Cluster {
 }
 
 fn write_record(group: &Group, record: &Record, over: Option<&Record>) -> Lease {
-    let Record { transitions, claim, address, group_id, mark, is_given_up, assumed, .. } = record;
+    let Record { transitions, claim, address, group_id, is_new, mark, is_given_up, assumed, .. } = record;
     let mut notes = BTreeMap::from([
         (EPOCH.to_owned(), claim.epoch.to_string()),
         (ADDRESS.to_owned(), address.to_string()),
@@ -327,6 +333,9 @@ fn write_record(group: &Group, record: &Record, over: Option<&Record>) -> Lease 
     ]);
     if let Some(Mark { by, at }) = mark {
         notes.extend([(MARK.to_owned(), by.to_string()), (MARKED_AT.to_owned(), at.to_string())]);
+    }
+    if *is_new {
+        notes.insert(NEW.to_owned(), "true".to_owned());
     }
     if *is_given_up {
         notes.insert(GIVEN_UP.to_owned(), claim.master.to_string());
@@ -369,10 +378,7 @@ fn read_record(lease: &Lease) -> Result<Record, Failure> {
     let master: PodName =
         spec.holder_identity.as_ref().and_then(|pod| pod.parse().ok()).ok_or_else(|| nonsense("holderIdentity"))?;
     let mark = match noted(MARK) {
-        Some(by) => Some(Mark {
-            by: instance(MARK, by)?,
-            at: note(MARKED_AT)?.parse().map_err(|_| nonsense(MARKED_AT))?,
-        }),
+        Some(by) => Some(Mark { by: instance(MARK, by)?, at: note(MARKED_AT)?.parse().map_err(|_| nonsense(MARKED_AT))? }),
         None => None,
     };
     let assumed = match noted(ASSUMED) {
@@ -386,6 +392,7 @@ fn read_record(lease: &Lease) -> Result<Record, Failure> {
         transitions: spec.lease_transitions.and_then(|n| u64::try_from(n).ok()).ok_or_else(|| nonsense("leaseTransitions"))?,
         address: Endpoint::parse(note(ADDRESS)?, 6379).map_err(|_| nonsense(ADDRESS))?,
         group_id: note(GROUP_ID)?.clone(),
+        is_new: noted(NEW).is_some(),
         is_given_up: noted(GIVEN_UP).is_some_and(|holder| *holder == master.to_string()),
         claim: Claim { master, epoch: note(EPOCH)?.parse().map_err(|_| nonsense(EPOCH))? },
         mark,

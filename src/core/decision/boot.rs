@@ -50,7 +50,7 @@ pub(super) fn without_claim(case: Case<'_>) -> Decision {
         } else {
             "leads: a first boot, for nobody claims a master or lives as one, and it is the first pod"
         };
-        return Decision::lead(claim.clone(), is_kept.then_some(claim), why);
+        return Decision { is_first_boot: is_kept, ..Decision::lead(claim.clone(), is_kept.then_some(claim), why) };
     }
     if is_kept {
         return Decision::undecided(format!("waits for {}, the first pod, to create the record", case.first));

@@ -31,13 +31,15 @@ pub(super) fn lead_or_yield(case: Case<'_>, claim: &Claim, by: &str) -> Decision
             ));
         }
     };
-    if let Some(why) = disk_obstacle(case) {
+    let is_given_up = case.recorded().is_some_and(|record| record.is_given_up && record.claim.master == claim.master);
+    let obstacle = disk_obstacle(case).or_else(|| {
+        let waits =
+            "it was given up while it was away, and waits until Sentinel elects, or until its disk is seen to be the newest";
+        (is_given_up && case.obeys(Rule::NotGivenUp)).then(|| waits.to_owned())
+    });
+    if let Some(why) = obstacle {
         let at_last = if case.own.disk.holds_data() { None } else { first_absent(case) };
         return Decision { at_last, ..Decision::undecided(format!("does not lead, though {by} names it: {why}")) };
-    }
-    let is_given_up = case.recorded().is_some_and(|record| record.is_given_up && record.claim.master == claim.master);
-    if is_given_up && case.obeys(Rule::NotGivenUp) {
-        return Decision::undecided("does not lead, for it was given up while it was away: waits until Sentinel elects, or until its disk is seen to be the newest");
     }
     match failover_risk(case) {
         None => Decision::lead(
@@ -58,8 +60,12 @@ pub(super) fn lead_or_yield(case: Case<'_>, claim: &Claim, by: &str) -> Decision
 fn disk_obstacle(case: Case<'_>) -> Option<String> {
     let own = case.own.disk;
     if case.record == RecordSeen::NotKept {
-        // Nobody publishes anything: what a replica runs with may be the data.
-        let other = case.peers.iter().find(|peer| peer.replica().is_some())?;
+        // Nobody publishes anything: what another runs with may be the data.
+        let may_run = |peer: &&Peer| match &peer.heard {
+            Heard::Failed(failure) => !failure.proves_nothing_runs(),
+            Heard::Answer(_) | Heard::Pending => true,
+        };
+        let other = case.peers.iter().find(may_run)?;
         let fears = !own.holds_data() && case.obeys(Rule::HoldsData);
         return fears.then(|| format!("its disk is empty, and {} may hold the data", other.pod));
     }
@@ -94,7 +100,12 @@ pub(super) fn untold(case: Case<'_>, peer: &Peer) -> Option<String> {
         Object::Absent => case.me.as_ref().is_some_and(|me| peer.pod < *me) && case.obeys(Rule::LowerOrdinalsHaveTold),
         Object::Present { .. } | Object::Unknown => true,
     };
-    let is_awaited = answers || case.own.trying < case.grace;
+    // Who has marked the record has ended its word, and is about to answer.
+    let has_just_marked = case
+        .recorded()
+        .and_then(|record| record.mark.as_ref())
+        .is_some_and(|mark| peer.word().is_some_and(|(instance, _)| instance == mark.by) && case.now.since(mark.at) < case.grace);
+    let is_awaited = answers || has_just_marked || case.own.trying < case.grace;
     (is_needed && is_awaited && case.obeys(Rule::EveryoneHasTold))
         .then(|| format!("{} has not told what its disk holds", peer.pod))
 }
@@ -102,7 +113,7 @@ pub(super) fn untold(case: Case<'_>, peer: &Peer) -> Option<String> {
 /// Whether an empty disk here is no loss: the group has never had a master, or this is the volume that
 /// was stamped for it, so that what was written since would be there.
 fn is_no_loss(case: Case<'_>) -> bool {
-    let is_no_loss = |record: &Record| record.mark.is_none() || case.own.group_id.as_ref() == Some(&record.group_id);
+    let is_no_loss = |record: &Record| record.is_new || case.own.group_id.as_ref() == Some(&record.group_id);
     case.recorded().is_some_and(is_no_loss)
 }
 
@@ -117,8 +128,11 @@ fn is_assumed(case: Case<'_>) -> bool {
         }
 }
 
-/// The first pod that does not exist yet.
+/// The first pod that does not exist yet, once all that exist have told.
 fn first_absent(case: Case<'_>) -> Option<PodName> {
+    if case.peers.iter().any(|peer| peer.object != Object::Absent && case.disk_of(peer) == Known::Nothing) {
+        return None;
+    }
     case.peers.iter().filter(|peer| peer.object == Object::Absent).map(|peer| &peer.pod).min().cloned()
 }
 
@@ -134,6 +148,10 @@ fn failover_risk(case: Case<'_>) -> Option<Risk> {
     if !case.obeys(Rule::NoFailover) {
         return None;
     }
+    // A replica that it has chosen may be down for a moment, and is promoted when it is back.
+    if let Some((at, _)) = case.evidence().watches().find(|(_, watch)| watch.failover_in_progress) {
+        return Some(Risk { why: format!("Sentinel {at} is failing over"), is_under_way: true });
+    }
     // Whatever is not known to be down may be a replica that Sentinel can elect.
     let electable = |peer: &&Peer| match &peer.heard {
         Heard::Answer(Role::Replica(replica)) => replica.priority > 0,
@@ -144,9 +162,6 @@ fn failover_risk(case: Case<'_>) -> Option<Risk> {
     let candidate = case.evidence().peers.iter().find(electable)?;
     if case.sentinel_count == 0 && case.sentinels.is_empty() {
         return None;
-    }
-    if let Some((at, _)) = case.evidence().watches().find(|(_, watch)| watch.failover_in_progress) {
-        return Some(Risk { why: format!("Sentinel {at} is failing over"), is_under_way: true });
     }
     let may_pass = |why| Some(Risk { why, is_under_way: false });
     let room = (case.down_after / 5).min(Duration::from_secs(1));

@@ -32,6 +32,8 @@ pub struct Decision {
     pub part: Part,
     /// What the record must say before that is acted upon: created where it is absent, else moved.
     pub record: Option<Claim>,
+    /// Whether this is the group's first boot: the record that is created says so until a master starts.
+    pub is_first_boot: bool,
     /// Whether Sentinel may promote this pod as soon as it runs. A replica that may be is marked in
     /// the record and checked again, as a master is.
     pub electable: bool,
@@ -56,15 +58,15 @@ pub enum Part {
 
 impl Decision {
     fn lead(claim: Claim, record: Option<Claim>, why: impl Into<String>) -> Self {
-        Self { part: Part::Lead(claim), record, electable: true, at_last: None, why: why.into() }
+        Self { part: Part::Lead(claim), record, is_first_boot: false, electable: true, at_last: None, why: why.into() }
     }
 
     fn follow(claim: Claim, record: Option<Claim>, why: impl Into<String>) -> Self {
-        Self { part: Part::Follow(claim), record, electable: false, at_last: None, why: why.into() }
+        Self { part: Part::Follow(claim), record, is_first_boot: false, electable: false, at_last: None, why: why.into() }
     }
 
     fn undecided(why: impl Into<String>) -> Self {
-        Self { part: Part::Undecided, record: None, electable: false, at_last: None, why: why.into() }
+        Self { part: Part::Undecided, record: None, is_first_boot: false, electable: false, at_last: None, why: why.into() }
     }
 }
 
@@ -150,6 +152,14 @@ pub fn for_sentinel_by(rules: Rules, evidence: &Evidence) -> Decision {
     }
 }
 
+/// The claim that is followed, where there is one.
+pub fn newest_claim(evidence: &Evidence) -> Option<Claim> {
+    match newest(evidence) {
+        Newest::Claim(claim, _) => Some(claim),
+        Newest::None | Newest::Undecided(_) => None,
+    }
+}
+
 /// The claim by which a person makes a pod the master: newer than all that were heard of.
 ///
 /// # Errors
@@ -209,7 +219,8 @@ fn of_another_group(case: Case<'_>) -> Option<String> {
 /// than the holder's, nobody's is newer, and all are known.
 fn is_most_advanced(case: Case<'_>, claim: &Claim) -> bool {
     let own = case.own.disk;
-    let is_recorded = case.recorded().is_some_and(|record| record.claim == *claim);
+    // While a person's word is open, whom it names starts whatever the disks hold.
+    let is_recorded = case.recorded().is_some_and(|record| record.claim == *claim && record.assumed.is_none());
     let is_behind = |peer: &Peer| match case.disk_of(peer) {
         Known::Told(disk) if peer.pod == claim.master => own.is_newer_than(disk, case.down_after),
         Known::Told(disk) => !disk.is_newer_than(own, Duration::ZERO),

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use testbed::black_hole::BlackHole;
-use testbed::group::{Bed, REDIS};
-use testbed::{repository, runtime, server_binary};
+use testbed::group::{Bed, REDIS, SENTINELS};
+use testbed::{repository, runtime, server_binary, wait_for};
 use wait4::Wait4;
 
 const UP: Duration = Duration::from_secs(60);
@@ -58,6 +58,29 @@ fn main() {
     one_gone.print("a replica's decision, one Sentinel black-holed");
     drop(hole);
 
+    bed.start("sentinel-2");
+    bed.wait_for_sentinels(UP);
+    let scratch = |name: &str| folder.path().join(name).display().to_string();
+    let start = |bed: &Bed, pod: &str, data: &str| {
+        let (output, data) = (scratch("redis.conf"), scratch(data));
+        std::fs::create_dir_all(&data).expect("a data directory");
+        vec![bed.bare(
+            pod,
+            &kubeconfig,
+            &["genconf-redis", "--sentinel-service", "sentinel", "--data-dir", &data, "--output", &output],
+        )]
+    };
+    let replica = measure(40, || (), || start(&bed, "redis-2", "replica"));
+    replica.print("a replica's start: told, decided, written, labelled");
+    bed.kill("redis-0");
+    std::fs::create_dir_all(scratch("master")).expect("a data directory");
+    std::fs::write(folder.path().join("master/appendonly.aof"), "*1").expect("some data");
+    let master = measure(40, || (), || start(&bed, "redis-0", "master"));
+    master.print("a master's start: the same, marked and checked again");
+    bed.start("redis-0");
+    bed.wait_for_master("redis-0", UP);
+    bed.wait_for_electable(UP);
+
     bed.fail_over("sentinel-0", UP);
     bed.kill("sentinel-1");
     let promoted = bed.wait_for_failover("redis-0", UP);
@@ -86,10 +109,64 @@ fn main() {
     );
     kubectl.print("the two `kubectl label` calls of a hook in shell");
 
+    drop(bed);
+    whole_groups(&ordain);
+
     println!();
     println!("{:<58} {:>5.2}", "decision: one black-holed / all up", one_gone.wall / all_up.wall);
     println!("{:<58} {:>5.2}", "two kubectl label / on-failover, wall", kubectl.wall / hook.wall);
     println!("{:<58} {:>5.2}", "two kubectl label / on-failover, cpu", kubectl.cpu / hook.cpu);
+}
+
+/// Times from the start of the pods' processes until a group serves.
+fn whole_groups(ordain: &Path) {
+    const RUNS: usize = 5;
+    let (mut writable, mut in_sync, mut back) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        let mut bed = Bed::on_kubernetes(ordain).with_env("ORDAIN_DOWN_AFTER", "20s");
+        for pod in REDIS.iter().chain(&SENTINELS) {
+            bed.make(pod);
+        }
+        let started = Instant::now();
+        for pod in REDIS.iter().chain(&SENTINELS) {
+            bed.start(pod);
+        }
+        wait_for("the first write", UP, || bed.ask("redis-0", &["SET", "key", "value"]).ok());
+        writable.push(started.elapsed().as_secs_f64() * 1e3);
+        bed.wait_for_master("redis-0", UP);
+        in_sync.push(started.elapsed().as_secs_f64() * 1e3);
+
+        bed.wait_for_sentinels(UP);
+        bed.wait_for_electable(UP);
+        wait_for("redis-2 as the master", UP, || {
+            bed.fail_over("sentinel-0", UP);
+            let promoted = bed.wait_for_failover(bed.named_by("sentinel-0")?, UP);
+            bed.wait_for_master(promoted, UP);
+            bed.wait_for_electable(UP);
+            (promoted == "redis-2").then_some(())
+        });
+        bed.wait_for_labels("redis-2", UP);
+        bed.ask("redis-2", &["SET", "key", "another"]).expect("a write");
+        for pod in REDIS {
+            bed.kill(pod);
+        }
+        let started = Instant::now();
+        for pod in REDIS {
+            bed.start(pod);
+        }
+        wait_for("a write after the power cut", UP, || bed.ask("redis-2", &["SET", "key", "a third"]).ok());
+        back.push(started.elapsed().as_secs_f64() * 1e3);
+    }
+    println!();
+    println!("{:<58} {:>5} {:>9} {:>9}", "a whole group, from the start of its processes", "runs", "median ms", "max ms");
+    for (what, figures) in [
+        ("first boot, three pods at once: the first write", writable),
+        ("first boot, three pods at once: all in sync", in_sync),
+        ("power cut, master on ordinal 2: the next write", back),
+    ] {
+        let longest = figures.iter().copied().fold(0.0, f64::max);
+        println!("{what:<58} {RUNS:>5} {:>9.1} {longest:>9.1}", median(figures));
+    }
 }
 
 /// Medians, in milliseconds and MiB.

@@ -52,6 +52,12 @@ fn an_empty_disk_with_the_groups_stamp_does_not_lead_beside_data() {
     assert_eq!(evidence.tells(0, EMPTY).untold(2, refused()).part(), Undecided);
 }
 
+#[test]
+fn an_empty_disk_does_not_lead_a_group_that_has_failed_over_though_its_record_was_made_again() {
+    let evidence = redis(0).record(never_marked(0, 5)).sentinels([calm(0, 5), calm(0, 5), calm(0, 5)]);
+    assert_eq!(evidence.decide(), (Undecided, None), "under OrderedReady nobody can say yet that there is data");
+}
+
 #[rstest]
 #[case::another_has_told_of_data(redis(0).record(never_marked(0, 0)).tells(1, OLD))]
 #[case::another_runs_with_data(redis(0).record(never_marked(0, 0)).started(1, OLD, waits_for(0)))]

@@ -55,22 +55,22 @@ fn breaks(rule: Rule, invariant: Invariant, decide: Decide, me: &[Option<u32>]) 
 }
 
 #[rstest]
-#[case(Rule::NoOtherMaster, nobody_leads_beside_a_living_master)]
-#[case(Rule::HoldsData, an_empty_disk_leads_only_a_new_group)]
-#[case(Rule::NoNewerDisk, nobody_leads_while_another_is_known_to_hold_more)]
-#[case(Rule::EveryoneHasTold, nobody_leads_before_all_that_exist_have_told)]
-#[case(Rule::LowerOrdinalsHaveTold, nobody_leads_before_the_lower_ordinals_have_told)]
-#[case(Rule::NoFailover, nobody_leads_while_a_failover_may_be_under_way)]
-#[case(Rule::NotGivenUp, nobody_leads_after_being_given_up)]
-#[case(Rule::OwnGroup, data_of_another_group_has_no_part)]
-#[case(Rule::FirstBootIsEmpty, nobody_leads_while_another_is_known_to_hold_more)]
-#[case(Rule::AllToldBeforeAdoption, what_is_adopted_is_the_most_advanced_of_all)]
-#[case(Rule::WordEndsWithMark, nobody_leads_while_another_that_marked_the_record_may_be_starting)]
-#[case(Rule::WordEndsWithMark, only_the_most_advanced_starts_electable)]
-#[case(Rule::WordEndsWithLink, nobody_leads_while_another_may_have_copied_a_master_unseen)]
-#[case(Rule::WordEndsWithLink, only_the_most_advanced_starts_electable)]
-#[case(Rule::StartsUnelectable, only_the_most_advanced_starts_electable)]
-#[case(Rule::MajorityOutvotesTheRecord, a_majority_that_names_the_only_living_master_is_believed)]
+#[case::no_other_master(Rule::NoOtherMaster, nobody_leads_beside_a_living_master)]
+#[case::holds_data(Rule::HoldsData, an_empty_disk_leads_only_a_new_group)]
+#[case::no_newer_disk(Rule::NoNewerDisk, nobody_leads_while_another_is_known_to_hold_more)]
+#[case::everyone_has_told(Rule::EveryoneHasTold, nobody_leads_before_all_that_exist_have_told)]
+#[case::lower_ordinals_have_told(Rule::LowerOrdinalsHaveTold, nobody_leads_before_the_lower_ordinals_have_told)]
+#[case::no_failover(Rule::NoFailover, nobody_leads_while_a_failover_may_be_under_way)]
+#[case::not_given_up(Rule::NotGivenUp, nobody_leads_after_being_given_up)]
+#[case::own_group(Rule::OwnGroup, data_of_another_group_has_no_part)]
+#[case::first_boot_is_empty(Rule::FirstBootIsEmpty, nobody_leads_while_another_is_known_to_hold_more)]
+#[case::all_told_before_adoption(Rule::AllToldBeforeAdoption, what_is_adopted_is_the_most_advanced_of_all)]
+#[case::word_ends_with_mark(Rule::WordEndsWithMark, nobody_leads_while_another_that_marked_the_record_may_be_starting)]
+#[case::word_ends_with_mark_when_electable(Rule::WordEndsWithMark, only_the_most_advanced_starts_electable)]
+#[case::word_ends_with_link(Rule::WordEndsWithLink, nobody_leads_while_another_may_have_copied_a_master_unseen)]
+#[case::word_ends_with_link_when_electable(Rule::WordEndsWithLink, only_the_most_advanced_starts_electable)]
+#[case::starts_unelectable(Rule::StartsUnelectable, only_the_most_advanced_starts_electable)]
+#[case::majority_outvotes_the_record(Rule::MajorityOutvotesTheRecord, a_majority_that_names_the_only_living_master_is_believed)]
 fn a_redis_needs(#[case] rule: Rule, #[case] invariant: Invariant) {
     let found = breaks(rule, invariant, for_redis_by, &[Some(1), Some(0)]);
     let found = found.unwrap_or_else(|| panic!("nothing breaks without {rule:?}"));
@@ -78,9 +78,9 @@ fn a_redis_needs(#[case] rule: Rule, #[case] invariant: Invariant) {
 }
 
 #[rstest]
-#[case(Rule::SentinelWatchesTheLiving, a_sentinel_watches_the_only_living_master)]
-#[case(Rule::SentinelWaitsForTheMarked, a_sentinel_waits_for_who_is_starting)]
-#[case(Rule::AllToldBeforeAdoption, what_is_adopted_is_the_most_advanced_of_all)]
+#[case::sentinel_watches_the_living(Rule::SentinelWatchesTheLiving, a_sentinel_watches_the_only_living_master)]
+#[case::sentinel_waits_for_the_marked(Rule::SentinelWaitsForTheMarked, a_sentinel_waits_for_who_is_starting)]
+#[case::all_told_before_adoption(Rule::AllToldBeforeAdoption, what_is_adopted_is_the_most_advanced_of_all)]
 fn a_sentinel_needs(#[case] rule: Rule, #[case] invariant: Invariant) {
     let found = breaks(rule, invariant, for_sentinel_by, &[None]);
     let found = found.unwrap_or_else(|| panic!("nothing breaks without {rule:?}"));
