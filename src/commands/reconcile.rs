@@ -19,7 +19,7 @@ use super::settle::{Settled, act, random_id, wait_for_news};
 use crate::cli::Reconcile;
 use crate::core::decision;
 use crate::core::disk::Word;
-use crate::core::evidence::{Evidence, RecordSeen};
+use crate::core::evidence::{Evidence, Link, RecordSeen, Role};
 use crate::core::identity::PodName;
 use crate::core::labels::{Plan, plan};
 use crate::core::record::Record;
@@ -130,10 +130,18 @@ async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Reco
         Target { name: subject.certified(pod, &ips), ips, port: subject.port }
     };
     let done = match repair {
-        Repair::MakeElectable(pod) | Repair::ElectInstead(pod) => {
-            in_time(redis::set_priority(&target(pod), &logins.redis, ELECTABLE)).await
+        Repair::MakeElectable(pod) => {
+            let is_in_sync = |role: &Role| matches!(role, Role::Replica(replica) if replica.link == Link::Up);
+            in_time(redis::set_priority(&target(pod), &logins.redis, ELECTABLE, is_in_sync)).await
         }
-        Repair::Restart(pod) => in_time(redis::shut_down(&target(pod), &logins.redis)).await,
+        Repair::ElectInstead(pod) => {
+            let is_replica = |role: &Role| matches!(role, Role::Replica(_));
+            in_time(redis::set_priority(&target(pod), &logins.redis, ELECTABLE, is_replica)).await
+        }
+        Repair::Restart(pod) => {
+            let is_unlinked = |role: &Role| matches!(role, Role::Replica(replica) if replica.link == Link::Never);
+            in_time(redis::shut_down(&target(pod), &logins.redis, is_unlinked)).await
+        }
         Repair::GiveUp(claim) => {
             let address = subject.announced(&claim.master, &target(&claim.master).ips);
             let address = address.or_else(|| record.map(|record| record.address.clone()));
@@ -153,7 +161,11 @@ async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Reco
             return done.map(drop).map_err(|refusal| refused(&format!("the word of {pod}"), refusal));
         }
     };
-    done.map_err(|failure| anyhow!("{repair}: {failure}"))
+    let was_fit = done.map_err(|failure| anyhow!("{repair}: {failure}"))?;
+    if !was_fit {
+        info!("{}: it has changed since, and is left alone: {repair}", subject.group);
+    }
+    Ok(())
 }
 
 async fn update(observer: &Observer<'_>, record: Option<Record>) -> Result<()> {

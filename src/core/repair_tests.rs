@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rstest::rstest;
 
-use super::Repair::{ElectInstead, GiveUpHolder, MakeElectable, Restart, TakeHolderBack};
+use super::Repair::{ElectInstead, EndWord, GiveUp, MakeElectable, Restart, TakeHolderBack};
 use super::*;
 use crate::core::disk::{Instance, Moment, Word};
 use crate::core::evidence::{Failure, Heard, Own, RecordSeen, Replica, Role, Sentinel, SentinelAnswer, Watch};
@@ -81,6 +81,7 @@ fn record() -> Record {
         claim: Claim { master: pod(0), epoch: 5 },
         address: address(0),
         group_id: "g".into(),
+        is_new: false,
         mark: Some(Mark { by: instance("earlier"), at: LONG_AGO }),
         is_given_up: false,
         assumed: None,
@@ -89,6 +90,10 @@ fn record() -> Record {
 
 fn given_up() -> Record {
     Record { is_given_up: true, ..record() }
+}
+
+fn gives_up() -> Repair {
+    GiveUp(record().claim)
 }
 
 fn instance(run: &str) -> Instance {
@@ -166,7 +171,7 @@ fn a_holder_that_is_away_for_the_grace_is_given_up() {
     for holder in [absent(), untold(), gone(NEW), waits(EMPTY), waits(OLD), runs(NEW, Link::Lost, 0)] {
         let evidence = group(record(), [holder, waits(NEW), runs(OLD, Link::Never, 0)]);
         assert_eq!(repairs(&evidence, JUST_UNDER), []);
-        assert_eq!(repairs(&evidence, GRACE), [GiveUpHolder]);
+        assert_eq!(repairs(&evidence, GRACE), [gives_up()]);
     }
 }
 
@@ -175,8 +180,8 @@ fn a_mark_begins_the_grace_anew() {
     let marked = |at| Record { mark: Some(Mark { by: instance("earlier"), at }), ..record() };
     let others = || [absent(), waits(NEW), waits(OLD)];
     assert_eq!(repairs(&group(marked(LATELY), others()), GRACE), []);
-    assert_eq!(repairs(&group(marked(LONG_AGO), others()), GRACE), [GiveUpHolder]);
-    assert_eq!(repairs(&group(Record { mark: None, ..record() }, others()), GRACE), [GiveUpHolder]);
+    assert_eq!(repairs(&group(marked(LONG_AGO), others()), GRACE), [gives_up()]);
+    assert_eq!(repairs(&group(Record { mark: None, ..record() }, others()), GRACE), [gives_up()]);
 }
 
 #[rstest]
@@ -191,7 +196,7 @@ fn a_holder_is_not_given_up_whose_disk_is(#[case] holder: Seen, #[case] others: 
 #[test]
 fn a_holder_that_has_marked_does_not_answer_for_its_disk_any_more() {
     let marked = Record { mark: Some(Mark { by: instance("now"), at: LONG_AGO }), ..record() };
-    assert_eq!(repairs(&group(marked, [waits(NEW), waits(OLD), absent()]), GRACE), [GiveUpHolder]);
+    assert_eq!(repairs(&group(marked, [waits(NEW), waits(OLD), absent()]), GRACE), [gives_up()]);
 }
 
 #[test]
@@ -362,7 +367,7 @@ fn only_a_holder_that_is_away_and_not_the_newest_is_given_up(
     masterless: Duration,
     repairs: &[Repair],
 ) -> Result<(), String> {
-    if !repairs.contains(&GiveUpHolder) {
+    if !repairs.contains(&gives_up()) {
         return Ok(());
     }
     let record = evidence.recorded().expect("there is a record");
@@ -414,7 +419,7 @@ const INVARIANTS: [Invariant; 4] = [
 
 #[test]
 fn no_three_pods_make_a_repair_do_harm() {
-    let (mut cases, mut done) = (0, [0; 5]);
+    let (mut cases, mut done) = (0, [0; 6]);
     for_everything(|evidence, masterless| {
         let repairs = repairs(evidence, masterless);
         for invariant in INVARIANTS {
@@ -426,10 +431,11 @@ fn no_three_pods_make_a_repair_do_harm() {
         for repair in repairs {
             let kind = match repair {
                 MakeElectable(_) => 0,
-                GiveUpHolder => 1,
+                GiveUp(_) => 1,
                 TakeHolderBack => 2,
                 ElectInstead(_) => 3,
                 Restart(_) => 4,
+                EndWord(_) => 5,
             };
             done[kind] += 1;
         }

@@ -70,6 +70,7 @@ impl std::error::Error for Refusal {}
 /// How the API server is reached.
 pub struct Access {
     config: Config,
+    is_in_cluster: bool,
 }
 
 impl Access {
@@ -79,7 +80,8 @@ impl Access {
     /// One of them is there and cannot be used.
     pub async fn find() -> Result<Option<Self>> {
         let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let config = if is_set("KUBERNETES_SERVICE_HOST") {
+        let is_in_cluster = is_set("KUBERNETES_SERVICE_HOST");
+        let config = if is_in_cluster {
             Config::incluster().context("cannot use the pod's service account: is its token mounted?")?
         } else if is_set("KUBECONFIG") {
             let current = kube::config::KubeConfigOptions::default();
@@ -87,7 +89,7 @@ impl Access {
         } else {
             return Ok(None);
         };
-        Ok(Some(Self { config }))
+        Ok(Some(Self { config, is_in_cluster }))
     }
 
     /// The host name that must be looked up before the API server can be reached.
@@ -123,14 +125,14 @@ impl Access {
     /// # Errors
     /// The credentials cannot be used.
     pub fn connect(self, namespace: &str) -> Result<Cluster> {
-        let client = client(&self.config).context("cannot use the Kubernetes credentials")?;
+        let client = client(&self.config, self.is_in_cluster).context("cannot use the Kubernetes credentials")?;
         Ok(Cluster { leases: Api::namespaced(client.clone(), namespace), pods: Api::namespaced(client, namespace) })
     }
 }
 
 /// Requests side by side on one connection where the server speaks HTTP/2, and no waiting for
 /// delayed ACKs.
-fn client(config: &Config) -> Result<Client> {
+fn client(config: &Config, is_in_cluster: bool) -> Result<Client> {
     anyhow::ensure!(config.proxy_url.is_none(), "a proxy to the API server is not supported: unset proxy-url and HTTPS_PROXY");
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
@@ -141,10 +143,16 @@ fn client(config: &Config) -> Result<Client> {
         Some(name) => tls.with_server_name_resolver(FixedServerNameResolver::new(name.clone().try_into()?)),
         None => tls,
     };
-    // HTTP/2 where the server offers it; a proxy in front may not.
-    let connector = tls.enable_http1().enable_http2().wrap_connector(tcp);
+    // From a pod it is the API server itself, and the first requests share one connection at once. From
+    // elsewhere there may be a proxy in front that does not speak HTTP/2.
+    let connector = if is_in_cluster {
+        tls.enable_http2().wrap_connector(tcp)
+    } else {
+        tls.enable_http1().enable_http2().wrap_connector(tcp)
+    };
     let http = hyper_util::client::legacy::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
+        .http2_only(is_in_cluster)
         .http2_keep_alive_interval(KEEP_ALIVE)
         .http2_keep_alive_timeout(KEEP_ALIVE)
         .build(connector);

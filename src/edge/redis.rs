@@ -2,7 +2,7 @@
 
 use redis::{Cmd, Value, from_redis_value};
 
-use super::wire::{Login, Target, answered, ask};
+use super::wire::{Conversation, Login, Target, answered};
 use crate::core::evidence::{Failure, Link, Replica, Role};
 use crate::core::identity::Endpoint;
 
@@ -11,40 +11,58 @@ use crate::core::identity::Endpoint;
 /// # Errors
 /// Why it gave no answer.
 pub async fn role(target: &Target, login: &Login) -> Result<Role, Failure> {
+    Ok(begin(target, login).await?.1)
+}
+
+/// Lets Sentinel promote a replica: `CONFIG SET replica-priority`. The file keeps what it said, so
+/// that a restart is unelectable again. Done only while that very process `is_fit`: between a look and
+/// this the Redis may have started anew. Returns whether it was.
+///
+/// # Errors
+/// It did not answer, or did not do so.
+pub async fn set_priority(
+    target: &Target,
+    login: &Login,
+    priority: u32,
+    is_fit: impl Fn(&Role) -> bool,
+) -> Result<bool, Failure> {
+    let (mut conversation, role) = begin(target, login).await?;
+    if !is_fit(&role) {
+        return Ok(false);
+    }
+    let mut command = Cmd::new();
+    command.arg("CONFIG").arg("SET").arg("replica-priority").arg(priority);
+    answered(conversation.go_on(&command).await?).map(|_| true)
+}
+
+/// Has a Redis end itself, so that its container starts anew; only while that very process `is_fit`.
+/// Returns whether it was.
+///
+/// # Errors
+/// It did not answer, or did not do so.
+pub async fn shut_down(target: &Target, login: &Login, is_fit: impl Fn(&Role) -> bool) -> Result<bool, Failure> {
+    let (mut conversation, role) = begin(target, login).await?;
+    if !is_fit(&role) {
+        return Ok(false);
+    }
+    let mut command = Cmd::new();
+    command.arg("SHUTDOWN");
+    match conversation.go_on(&command).await {
+        // Its only answer is that it goes.
+        Err(Failure::Unreachable(_)) => Ok(true),
+        Err(failure) => Err(failure),
+        Ok(reply) => answered(reply).map(|_| true),
+    }
+}
+
+async fn begin(target: &Target, login: &Login) -> Result<(Conversation, Role), Failure> {
     let mut role = Cmd::new();
     role.arg("ROLE");
     let mut info = Cmd::new();
     info.arg("INFO").arg("replication");
-    let mut replies = ask(target, login, &[role, info]).await?;
+    let (conversation, mut replies) = Conversation::begin(target, login, &[role, info]).await?;
     let (info, role) = (replies.pop().unwrap_or(Value::Nil), replies.pop().unwrap_or(Value::Nil));
-    read(answered(role)?, info)
-}
-
-/// Lets Sentinel promote a replica: `CONFIG SET replica-priority`. The file keeps what it said, so
-/// that a restart is unelectable again.
-///
-/// # Errors
-/// It did not do so.
-pub async fn set_priority(target: &Target, login: &Login, priority: u32) -> Result<(), Failure> {
-    let mut command = Cmd::new();
-    command.arg("CONFIG").arg("SET").arg("replica-priority").arg(priority);
-    let reply = ask(target, login, &[command]).await?.pop().unwrap_or(Value::Nil);
-    answered(reply).map(drop)
-}
-
-/// Has a Redis end itself, so that its container starts anew.
-///
-/// # Errors
-/// It did not do so.
-pub async fn shut_down(target: &Target, login: &Login) -> Result<(), Failure> {
-    let mut command = Cmd::new();
-    command.arg("SHUTDOWN");
-    match ask(target, login, &[command]).await {
-        // Its only answer is that it goes.
-        Err(Failure::Unreachable(_)) => Ok(()),
-        Err(failure) => Err(failure),
-        Ok(mut replies) => answered(replies.pop().unwrap_or(Value::Nil)).map(drop),
-    }
+    Ok((conversation, read(answered(role)?, info)?))
 }
 
 /// Reads the answers to `ROLE` (`roleCommand` in Redis `src/replication.c`) and `INFO replication`

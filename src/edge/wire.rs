@@ -10,6 +10,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisConnectionInfo, Value};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -68,56 +69,95 @@ pub fn tls(ca: &Path, cert: &Path, key: &Path) -> Result<TlsConnector> {
 /// # Errors
 /// Why there are no answers. An error among the answers is an answer: see [`answered`].
 pub async fn ask(target: &Target, login: &Login, commands: &[Cmd]) -> Result<Vec<Value>, Failure> {
-    let Target { name, ips, port } = target;
-    if ips.is_empty() {
-        return Err(Failure::NoSuchHost);
-    }
-    let attempts = ips.iter().map(|ip| Box::pin(TcpStream::connect(SocketAddr::new(*ip, *port))));
-    let (stream, _) = select_ok(attempts).await.map_err(|error| io_failure(&error))?;
-    let Some(tls) = &login.tls else { return converse(stream, login, commands).await };
-    let name = match name {
-        Host::Ip(ip) => ServerName::IpAddress((*ip).into()),
-        Host::Name(name) => ServerName::try_from(name.clone()).map_err(|error| Failure::Nonsense(error.to_string()))?,
-    };
-    let stream = tls.connect(name, stream).await.map_err(|error| Failure::Unreachable(format!("TLS: {error}")))?;
-    converse(stream, login, commands).await
+    Ok(Conversation::begin(target, login, commands).await?.1)
 }
 
-async fn converse<S>(stream: S, login: &Login, commands: &[Cmd]) -> Result<Vec<Value>, Failure>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    // The crate would send a password only as UTF-8: a password is bytes, so we log in ourselves.
-    let quiet = RedisConnectionInfo::default().set_skip_set_lib_name();
-    let unlimited = AsyncConnectionConfig::new().set_response_timeout(None);
-    let (mut connection, driver) =
-        MultiplexedConnection::new_with_config(&quiet, stream, unlimited).await.map_err(|error| failure(&error))?;
-    let driver = tokio::spawn(driver);
+/// A connection to one process, for as long as that lives.
+pub struct Conversation {
+    connection: MultiplexedConnection,
+    driver: JoinHandle<()>,
+}
 
-    let mut pipeline = Pipeline::new();
-    if let Some(password) = &login.password {
-        let mut auth = Cmd::new();
-        auth.arg("AUTH");
-        if let Some(user) = &login.user {
-            auth.arg(user.as_slice());
+impl Conversation {
+    /// Begins with some commands, as [`ask`] does.
+    ///
+    /// # Errors
+    /// Why there are no answers.
+    pub async fn begin(target: &Target, login: &Login, commands: &[Cmd]) -> Result<(Self, Vec<Value>), Failure> {
+        let Target { name, ips, port } = target;
+        if ips.is_empty() {
+            return Err(Failure::NoSuchHost);
         }
-        pipeline.add_command(auth.arg(password.as_slice()).clone());
+        let attempts = ips.iter().map(|ip| Box::pin(TcpStream::connect(SocketAddr::new(*ip, *port))));
+        let (stream, _) = select_ok(attempts).await.map_err(|error| io_failure(&error))?;
+        let mut conversation = match &login.tls {
+            None => Self::over(stream).await?,
+            Some(tls) => {
+                let name = match name {
+                    Host::Ip(ip) => ServerName::IpAddress((*ip).into()),
+                    Host::Name(name) => {
+                        ServerName::try_from(name.clone()).map_err(|error| Failure::Nonsense(error.to_string()))?
+                    }
+                };
+                let stream = tls.connect(name, stream).await;
+                Self::over(stream.map_err(|error| Failure::Unreachable(format!("TLS: {error}")))?).await?
+            }
+        };
+        let answers = conversation.log_in_and_ask(login, commands).await?;
+        Ok((conversation, answers))
     }
-    let greetings = pipeline.len();
-    for command in commands {
-        pipeline.add_command(command.clone());
+
+    async fn over<S>(stream: S) -> Result<Self, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let quiet = RedisConnectionInfo::default().set_skip_set_lib_name();
+        let unlimited = AsyncConnectionConfig::new().set_response_timeout(None);
+        let (connection, driver) =
+            MultiplexedConnection::new_with_config(&quiet, stream, unlimited).await.map_err(|error| failure(&error))?;
+        Ok(Self { connection, driver: tokio::spawn(driver) })
     }
-    let replies = connection.send_packed_commands(&pipeline, 0, pipeline.len()).await;
-    driver.abort();
-    let mut replies = replies.map_err(|error| failure(&error))?;
-    let answers = replies.split_off(greetings);
-    // A server without a password refuses the login and answers all the same. One that refuses
-    // both is better explained by the first refusal.
-    match (replies.pop(), &answers[..]) {
-        (Some(Value::ServerError(refusal)), [Value::ServerError(first), ..]) if first.code() == "NOAUTH" => {
-            Err(Failure::NotAllowed(describe(&refusal)))
+
+    /// Sends one more command to the same process.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn go_on(&mut self, command: &Cmd) -> Result<Value, Failure> {
+        self.connection.send_packed_command(command).await.map_err(|error| failure(&error))
+    }
+
+    /// The crate would send a password only as UTF-8: a password is bytes, so we log in ourselves.
+    async fn log_in_and_ask(&mut self, login: &Login, commands: &[Cmd]) -> Result<Vec<Value>, Failure> {
+        let mut pipeline = Pipeline::new();
+        if let Some(password) = &login.password {
+            let mut auth = Cmd::new();
+            auth.arg("AUTH");
+            if let Some(user) = &login.user {
+                auth.arg(user.as_slice());
+            }
+            pipeline.add_command(auth.arg(password.as_slice()).clone());
         }
-        _ => Ok(answers),
+        let greetings = pipeline.len();
+        for command in commands {
+            pipeline.add_command(command.clone());
+        }
+        let replies = self.connection.send_packed_commands(&pipeline, 0, pipeline.len()).await;
+        let mut replies = replies.map_err(|error| failure(&error))?;
+        let answers = replies.split_off(greetings);
+        // A server without a password refuses the login and answers all the same. One that refuses
+        // both is better explained by the first refusal.
+        match (replies.pop(), &answers[..]) {
+            (Some(Value::ServerError(refusal)), [Value::ServerError(first), ..]) if first.code() == "NOAUTH" => {
+                Err(Failure::NotAllowed(describe(&refusal)))
+            }
+            _ => Ok(answers),
+        }
+    }
+}
+
+impl Drop for Conversation {
+    fn drop(&mut self) {
+        self.driver.abort();
     }
 }
 

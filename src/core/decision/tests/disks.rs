@@ -19,14 +19,14 @@ fn who_is_named_leads_with_its_data_where_all_have_told_the_same() {
 
 #[test]
 fn an_empty_disk_leads_a_group_that_nobody_has_ever_led() {
-    let evidence = redis(0).record(never_marked(0, 0));
+    let evidence = redis(0).record(new(0));
     assert_eq!(evidence.decide(), (Lead(claim(0, 0)), None));
     assert_eq!(evidence.tells(1, EMPTY).beside(2, waits_for(0)).decide(), (Lead(claim(0, 0)), None));
 }
 
 #[test]
 fn an_empty_disk_without_a_stamp_does_not_lead_where_anybody_has_led() {
-    let evidence = redis(0).record(never_marked(0, 5)).tells(1, EMPTY).tells(2, EMPTY);
+    let evidence = redis(0).record(made_again(0, 5)).tells(1, EMPTY).tells(2, EMPTY);
     for by in [instance(1), ended_instance(1), ended_instance(0)] {
         let evidence = evidence.clone().record_but(|record| record.mark = Some(mark(by)));
         assert_eq!(evidence.past_any_failover().past_the_grace().decide(), (Undecided, None));
@@ -54,15 +54,15 @@ fn an_empty_disk_with_the_groups_stamp_does_not_lead_beside_data() {
 
 #[test]
 fn an_empty_disk_does_not_lead_a_group_that_has_failed_over_though_its_record_was_made_again() {
-    let evidence = redis(0).record(never_marked(0, 5)).sentinels([calm(0, 5), calm(0, 5), calm(0, 5)]);
+    let evidence = redis(0).record(made_again(0, 5)).sentinels([calm(0, 5), calm(0, 5), calm(0, 5)]);
     assert_eq!(evidence.decide(), (Undecided, None), "under OrderedReady nobody can say yet that there is data");
 }
 
 #[rstest]
-#[case::another_has_told_of_data(redis(0).record(never_marked(0, 0)).tells(1, OLD))]
-#[case::another_runs_with_data(redis(0).record(never_marked(0, 0)).started(1, OLD, waits_for(0)))]
-#[case::another_has_copied_a_master(redis(0).record(never_marked(0, 0)).beside(1, replica_of(0)))]
-#[case::another_has_not_told(redis(0).record(never_marked(0, 0)).untold(1, refused()))]
+#[case::another_has_told_of_data(redis(0).record(new(0)).tells(1, OLD))]
+#[case::another_runs_with_data(redis(0).record(new(0)).started(1, OLD, waits_for(0)))]
+#[case::another_has_copied_a_master(redis(0).record(new(0)).beside(1, replica_of(0)))]
+#[case::another_has_not_told(redis(0).record(new(0)).untold(1, refused()))]
 fn an_empty_disk_does_not_lead_where(#[case] evidence: Evidence) {
     assert_eq!(evidence.past_any_failover().decide(), (Undecided, None));
 }
@@ -218,7 +218,7 @@ fn an_empty_pod_that_may_not_lead_runs_at_last_behind_the_first_pod_that_does_no
 
 #[test]
 fn an_empty_holder_of_a_new_group_that_was_given_up_runs_at_last_as_well() {
-    let evidence = redis(0).record(never_marked(0, 0)).record_but(|record| record.is_given_up = true).past_any_failover();
+    let evidence = redis(0).record(new(0)).record_but(|record| record.is_given_up = true).past_any_failover();
     assert_eq!(evidence.decide(), (Undecided, None));
     assert_eq!(evidence.decision().at_last, Some(pod(1)), "no other pod is created before it runs");
 }

@@ -111,6 +111,7 @@ pub fn recorded(master: u32, epoch: u64) -> Record {
         claim: claim(master, epoch),
         address: address(master),
         group_id: "g".into(),
+        is_new: false,
         mark: Some(Mark { by: ended_instance(master), at: Moment(0) }),
         is_given_up: false,
         assumed: None,
@@ -121,8 +122,13 @@ pub fn present(master: u32, epoch: u64) -> RecordSeen {
     RecordSeen::Present(recorded(master, epoch))
 }
 
-/// A record of which nobody has ever started a master.
-pub fn never_marked(master: u32, epoch: u64) -> RecordSeen {
+/// A record that a first boot has created, and of which no master has started yet.
+pub fn new(master: u32) -> RecordSeen {
+    RecordSeen::Present(Record { is_new: true, mark: None, ..recorded(master, 0) })
+}
+
+/// A record that was made again, or by adoption: nobody has marked it, and the group has had a master.
+pub fn made_again(master: u32, epoch: u64) -> RecordSeen {
     RecordSeen::Present(Record { mark: None, ..recorded(master, epoch) })
 }
 
