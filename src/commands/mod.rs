@@ -71,16 +71,12 @@ pub async fn within_deadline(command: Command) -> Result<Then> {
         Command::GenconfRedis(args) => args.deadline,
         Command::GenconfSentinel(args) => args.deadline,
         Command::OnFailover(args) => args.deadline.min(on_failover::LIMIT),
-        // Each pass has a deadline of its own.
-        Command::Reconcile(args) => {
-            if args.watch {
-                FOR_EVER
-            } else {
-                args.deadline
-            }
-        }
+        // Each pass has a deadline of its own, and its end is SIGTERM.
+        Command::Reconcile(args) if args.watch => FOR_EVER,
+        Command::Reconcile(args) => args.deadline,
         Command::Install(_) => Duration::from_secs(60),
     };
+    let ends_by_signal = limit == FOR_EVER;
     let deadline = Instant::now() + limit;
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
@@ -90,9 +86,16 @@ pub async fn within_deadline(command: Command) -> Result<Then> {
         // A step did not notice that its time was over.
         () = tokio::time::sleep_until(deadline + BACKSTOP) => bail!("not done within {limit:?}: something that was asked neither answered nor failed"),
         // The container is being stopped.
-        _ = terminate.recv() => bail!("stopped by SIGTERM: every file is whole, or as it was"),
-        _ = interrupt.recv() => bail!("stopped by SIGINT: every file is whole, or as it was"),
+        _ = terminate.recv() => stopped("SIGTERM", ends_by_signal),
+        _ = interrupt.recv() => stopped("SIGINT", ends_by_signal),
     }
+}
+
+fn stopped(by: &str, is_its_end: bool) -> Result<Then> {
+    if is_its_end {
+        return Ok(Then::Exit);
+    }
+    bail!("stopped by {by}: every file is whole, or as it was")
 }
 
 async fn tell(command: Command, deadline: Instant) -> Result<Then> {
