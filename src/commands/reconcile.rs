@@ -139,17 +139,19 @@ async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Reco
             in_time(redis::set_priority(&target(pod), &logins.redis, ELECTABLE, is_replica)).await
         }
         Repair::Restart(pod) => {
-            let is_unlinked = |role: &Role| matches!(role, Role::Replica(replica) if replica.link == Link::Never);
-            in_time(redis::shut_down(&target(pod), &logins.redis, is_unlinked)).await
+            let is_alone = |role: &Role| matches!(role, Role::Replica(replica) if replica.link != Link::Up);
+            in_time(redis::shut_down(&target(pod), &logins.redis, is_alone)).await
         }
         Repair::GiveUp(claim) => {
-            let address = subject.announced(&claim.master, &target(&claim.master).ips);
-            let address = address.or_else(|| record.map(|record| record.address.clone()));
-            let given_up = |record: &Record| match address {
-                Some(address) if record.claim != *claim => record.moved_to(claim, &address).with_holder_given_up(true),
-                _ => record.with_holder_given_up(true),
+            let told = || evidence.watches().find(|(_, watch)| evidence.member_at(&watch.master.host) == Some(&claim.master));
+            let announced = subject.announced(&claim.master, &target(&claim.master).ips);
+            let address = announced.or_else(|| told().map(|(_, watch)| watch.master.clone()));
+            let named = match (record, address) {
+                (Some(record), _) if record.claim == *claim => Some(record.clone()),
+                (Some(record), Some(address)) => Some(record.moved_to(claim, &address)),
+                _ => None,
             };
-            return update(observer, record.map(given_up)).await;
+            return update(observer, named.map(|record| record.with_holder_given_up(true))).await;
         }
         Repair::TakeHolderBack => return update(observer, record.map(|record| record.with_holder_given_up(false))).await,
         Repair::EndWord(pod) => {

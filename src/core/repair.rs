@@ -25,8 +25,8 @@ pub enum Repair {
     /// The holder was given up: this replica holds the most of what is left, and Sentinel shall
     /// promote it.
     ElectInstead(PodName),
-    /// This Redis runs as a replica though it is claimed as master and its disk is the newest: it must
-    /// start anew, so that it decides anew.
+    /// This Redis runs as a replica though it is claimed as master, and its disk is the newest or a
+    /// person wants it so: it must start anew, so that it decides anew.
     Restart(PodName),
     /// This pod's Redis runs, though its word of its disk says that it has not started: the word ends.
     EndWord(PodName),
@@ -82,7 +82,8 @@ fn without_master(case: Case<'_>, record: &Record, masterless: Duration) -> Opti
         _ => false,
     };
     let runs_as_replica = case.peer(named).is_some_and(|peer| peer.replica().is_some());
-    if runs_as_replica && is_newest && everyone_has_told(case) {
+    let is_wanted = record.assumed == Some(Assumed::Open) && record.claim.master == *named;
+    if runs_as_replica && (is_wanted || is_newest && everyone_has_told(case)) {
         return Some(Repair::Restart(named.clone()));
     }
     if record.is_given_up && record.claim.master == *named {

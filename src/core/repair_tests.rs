@@ -36,6 +36,17 @@ fn published(disk: Disk, started: bool) -> Object {
     Object::Present { uid: "uid".into(), word: Some(Word { run: "now".into(), disk, group: None, started }) }
 }
 
+/// Told by a pod whose volume is another group's.
+fn of_another_group(disk: Disk) -> Seen {
+    let word = Word { run: "now".into(), disk, group: Some("other".into()), started: false };
+    (Object::Present { uid: "uid".into(), word: Some(word) }, Heard::Failed(Failure::Refused))
+}
+
+/// It runs, and the word that it has not started still stands.
+fn with_its_word((_, heard): Seen) -> Seen {
+    (published(OLD, false), heard)
+}
+
 fn absent() -> Seen {
     (Object::Absent, Heard::Failed(Failure::NoSuchHost))
 }
@@ -92,12 +103,20 @@ fn given_up() -> Record {
     Record { is_given_up: true, ..record() }
 }
 
+fn by_a_persons_word(assumed: Assumed) -> Record {
+    Record { assumed: Some(assumed), ..record() }
+}
+
 fn gives_up() -> Repair {
     GiveUp(record().claim)
 }
 
 fn instance(run: &str) -> Instance {
-    Instance { pod: pod(0), uid: "uid".into(), run: run.into() }
+    run_of(0, run)
+}
+
+fn run_of(ordinal: u32, run: &str) -> Instance {
+    Instance { pod: pod(ordinal), uid: "uid".into(), run: run.into() }
 }
 
 /// What reconcile sees of the three pods.
@@ -125,16 +144,20 @@ fn group(record: Record, pods: [Seen; 3]) -> Evidence {
 
 /// The same, where a Sentinel names a master at an epoch past the record's.
 fn while_a_newer_claim_names(master: u32, evidence: Evidence) -> Evidence {
+    Evidence { sentinels: vec![names(master, 6)], ..evidence }
+}
+
+fn names(master: u32, config_epoch: u64) -> Sentinel {
     let watch = Watch {
         master: address(master),
-        config_epoch: 6,
+        config_epoch,
         finds_master_down: true,
         failover_in_progress: false,
         last_ok_ping: GRACE,
         other_sentinels: 2,
     };
     let at = Endpoint::parse("sentinel-0", 26379).unwrap();
-    Evidence { sentinels: vec![Sentinel { at, heard: Heard::Answer(SentinelAnswer::Watching(watch)) }], ..evidence }
+    Sentinel { at, heard: Heard::Answer(SentinelAnswer::Watching(watch)) }
 }
 
 // A replica that is in sync.
@@ -156,7 +179,7 @@ fn a_replica_in_sync_with_the_living_master_becomes_electable() {
 #[case::is_gone(gone(NEW))]
 fn a_replica_stays_as_it_is_where_it(#[case] replica: Seen) {
     assert_eq!(repairs(&group(record(), [master(), replica.clone(), absent()]), GRACE), []);
-    assert_eq!(repairs(&group(given_up(), [master(), replica, absent()]), GRACE), []);
+    assert_eq!(repairs(&group(given_up(), [master(), replica, absent()]), GRACE), [TakeHolderBack]);
 }
 
 #[test]
@@ -208,6 +231,112 @@ fn a_holder_that_was_given_up_is_taken_back_when_its_disk_is_the_newest() {
 }
 
 #[test]
+fn a_holder_that_was_given_up_and_lives_as_the_one_master_is_taken_back() {
+    let evidence = group(given_up(), [master(), waits(NEW), absent()]);
+    assert_eq!(repairs(&evidence, Duration::ZERO), [TakeHolderBack], "whatever another disk holds");
+    let in_sync = group(given_up(), [master(), runs(OLD, Link::Up, 0), absent()]);
+    assert_eq!(repairs(&in_sync, GRACE), [MakeElectable(pod(1)), TakeHolderBack]);
+    assert_eq!(repairs(&group(record(), [master(), waits(NEW), absent()]), GRACE), [], "it was not given up");
+    assert_eq!(repairs(&group(given_up(), [waits(NEW), master(), absent()]), GRACE), [], "another lives");
+    assert_eq!(repairs(&group(given_up(), [master(), waits(NEW), master()]), GRACE), [], "another lives as well");
+}
+
+#[test]
+fn while_a_persons_word_is_open_the_holder_is_not_given_up() {
+    let pods = || [absent(), waits(NEW), runs(OLD, Link::Never, 0)];
+    assert_eq!(repairs(&group(by_a_persons_word(Assumed::Open), pods()), 2 * GRACE), []);
+    let started = by_a_persons_word(Assumed::By(instance("earlier")));
+    assert_eq!(repairs(&group(started, pods()), GRACE), [gives_up()]);
+}
+
+#[test]
+fn whom_a_person_wants_starts_anew_whatever_the_disks_hold() {
+    let open = || by_a_persons_word(Assumed::Open);
+    for link in [Link::Never, Link::Lost] {
+        let evidence = group(open(), [runs(OLD, link, 0), waits(NEW), absent()]);
+        assert_eq!(repairs(&evidence, Duration::ZERO), [Restart(pod(0))]);
+    }
+    let started = by_a_persons_word(Assumed::By(instance("earlier")));
+    assert_eq!(repairs(&group(started, [runs(OLD, Link::Never, 0), waits(NEW), absent()]), Duration::ZERO), []);
+}
+
+// A claim that is newer than the record.
+
+#[test]
+fn whom_the_newest_claim_names_is_given_up_though_the_record_names_another() {
+    let newest = GiveUp(Claim { master: pod(1), epoch: 6 });
+    for record in [record(), given_up()] {
+        let evidence = while_a_newer_claim_names(1, group(record.clone(), [waits(NEW), absent(), runs(OLD, Link::Never, 0)]));
+        assert_eq!(repairs(&evidence, JUST_UNDER), []);
+        assert_eq!(repairs(&evidence, GRACE), std::slice::from_ref(&newest));
+        let is_newest = while_a_newer_claim_names(1, group(record, [waits(OLD), waits(NEW), runs(OLD, Link::Never, 0)]));
+        assert_eq!(repairs(&is_newest, GRACE), [], "it may lead");
+    }
+}
+
+#[test]
+fn whom_the_newest_claim_names_starts_anew_though_the_record_names_another() {
+    let pods = [waits(OLD), runs(NEW, Link::Never, 0), runs(OLD, Link::Never, 0)];
+    let evidence = while_a_newer_claim_names(1, group(given_up(), pods));
+    assert_eq!(repairs(&evidence, Duration::ZERO), [Restart(pod(1))]);
+}
+
+#[test]
+fn where_no_claim_is_the_newest_nobody_is_given_up_elected_taken_back_or_restarted() {
+    let groups = [
+        (record(), [absent(), waits(NEW), runs(OLD, Link::Never, 0)], gives_up()),
+        (given_up(), [waits(NEW), runs(OLD, Link::Never, 0), absent()], TakeHolderBack),
+        (given_up(), [absent(), runs(NEW, Link::Never, 0), waits(OLD)], ElectInstead(pod(1))),
+        (record(), [runs(NEW, Link::Never, 0), waits(OLD), absent()], Restart(pod(0))),
+    ];
+    for (record, pods, repair) in groups {
+        let evidence = group(record, pods);
+        assert_eq!(repairs(&evidence, GRACE), [repair]);
+        for disputed in [names(1, 5), names(7, 6)] {
+            assert_eq!(repairs(&Evidence { sentinels: vec![disputed], ..evidence.clone() }, GRACE), []);
+        }
+    }
+}
+
+// A word that has ended.
+
+#[rstest]
+#[case::a_master(with_its_word(master()))]
+#[case::a_replica_that_had_no_link(with_its_word(runs(OLD, Link::Never, 0)))]
+#[case::a_replica_that_has_copied(with_its_word(runs(OLD, Link::Lost, 100)))]
+fn the_word_that_it_has_not_started_ends_for(#[case] running: Seen) {
+    for first in [absent(), master(), waits(OLD)] {
+        for record in [RecordSeen::Present(record()), RecordSeen::Absent, RecordSeen::NotKept] {
+            let evidence = Evidence { record, ..group(given_up(), [first.clone(), running.clone(), absent()]) };
+            assert_eq!(repairs(&evidence, Duration::ZERO).first(), Some(&EndWord(pod(1))));
+        }
+    }
+}
+
+#[test]
+fn a_word_ends_before_anything_else_is_repaired_and_keeps_nothing_from_it() {
+    let beside_a_master = [master(), runs(OLD, Link::Up, 0), with_its_word(runs(OLD, Link::Up, 0))];
+    let expected = [EndWord(pod(2)), MakeElectable(pod(1)), MakeElectable(pod(2)), TakeHolderBack];
+    assert_eq!(repairs(&group(given_up(), beside_a_master), GRACE), expected);
+    let without_one = || [absent(), with_its_word(runs(OLD, Link::Never, 0)), with_its_word(runs(OLD, Link::Never, 0))];
+    let ended = [EndWord(pod(1)), EndWord(pod(2))];
+    assert_eq!(repairs(&group(record(), without_one()), GRACE), [&ended[..], &[gives_up()]].concat());
+    assert_eq!(repairs(&group(given_up(), without_one()), GRACE), [&ended[..], &[ElectInstead(pod(1))]].concat());
+    let several = [with_its_word(master()), master(), absent()];
+    assert_eq!(repairs(&group(record(), several), GRACE), [EndWord(pod(0))]);
+}
+
+#[rstest]
+#[case::has_said_that_it_started(runs(OLD, Link::Never, 0))]
+#[case::waits_to_start(waits(OLD))]
+#[case::is_silent((published(OLD, false), Heard::Failed(Failure::TimedOut)))]
+#[case::has_told_nothing((untold().0, runs(OLD, Link::Never, 0).1))]
+fn a_word_stays_where_a_pod(#[case] seen: Seen) {
+    let ended = |repair: &Repair| matches!(repair, EndWord(_));
+    assert!(!repairs(&group(record(), [absent(), seen.clone(), seen]), GRACE).iter().any(ended));
+}
+
+#[test]
 fn without_a_record_nothing_is_repaired_while_no_master_lives() {
     let evidence = group(given_up(), [absent(), runs(NEW, Link::Never, 0), waits(OLD)]);
     for seen in [RecordSeen::Absent, RecordSeen::Unknown(Failure::TimedOut), RecordSeen::Pending, RecordSeen::NotKept] {
@@ -242,9 +371,20 @@ fn nobody_is_elected_where(#[case] pods: [Seen; 3]) {
 
 #[test]
 fn who_the_newest_claim_names_is_not_elected_for_sentinel_never_promotes_it() {
-    let pods = || [absent(), runs(NEW, Link::Never, 0), runs(NEW, Link::Never, 0)];
+    let pods = || [untold(), runs(NEW, Link::Never, 0), runs(NEW, Link::Never, 0)];
     assert_eq!(repairs(&group(given_up(), pods()), GRACE), [ElectInstead(pod(1))]);
-    assert_eq!(repairs(&while_a_newer_claim_names(1, group(given_up(), pods())), GRACE), [ElectInstead(pod(2))]);
+    let named = while_a_newer_claim_names(1, group(given_up(), pods()));
+    assert_eq!(repairs(&named, GRACE), [], "it is not given up itself, and shall lead");
+    let lost = [untold(), runs(NEW, Link::Lost, 0), runs(NEW, Link::Never, 0)];
+    let given_up = |master| Record { claim: Claim { master: pod(master), epoch: 6 }, ..given_up() };
+    assert_eq!(repairs(&while_a_newer_claim_names(1, group(given_up(1), lost)), GRACE), [ElectInstead(pod(2))]);
+}
+
+#[test]
+fn what_another_group_left_with_a_pod_keeps_nobody_from_being_elected_and_is_not_taken_back() {
+    let pods = [absent(), runs(OLD, Link::Never, 0), of_another_group(NEW)];
+    assert_eq!(repairs(&group(given_up(), pods), GRACE), [ElectInstead(pod(1))]);
+    assert_eq!(repairs(&group(given_up(), [of_another_group(NEW), waits(OLD), absent()]), GRACE), []);
 }
 
 // A holder that runs as a replica.
@@ -283,6 +423,7 @@ fn each_pod(ordinal: u32) -> Vec<Seen> {
     let of = u32::from(ordinal == 0);
     let mut seen = vec![absent(), untold(), (Object::Unknown, Heard::Failed(Failure::TimedOut)), master(), gone(OLD)];
     seen.extend([EMPTY, OLD, NEW].map(waits));
+    seen.extend([of_another_group(NEW), with_its_word(master()), with_its_word(follows(of, OLD, Link::Never, 0))]);
     for priority in [0, 100] {
         seen.extend([EMPTY, OLD, NEW].map(|disk| follows(of, disk, Link::Never, priority)));
         seen.extend([Link::Lost, Link::Up].map(|link| follows(of, OLD, link, priority)));
@@ -291,13 +432,21 @@ fn each_pod(ordinal: u32) -> Vec<Seen> {
 }
 
 fn each_record() -> Vec<RecordSeen> {
-    let marks = [None, Some(("earlier", LONG_AGO)), Some(("earlier", LATELY)), Some(("now", LONG_AGO)), Some(("now", LATELY))];
-    let marks = marks.map(|mark| mark.map(|(run, at)| Mark { by: instance(run), at }));
-    let records = marks.into_iter().flat_map(|mark| [record(), given_up()].map(|record| Record { mark: mark.clone(), ..record }));
+    let marks = [(instance("earlier"), LATELY), (instance("now"), LONG_AGO), (run_of(1, "now"), LATELY)];
+    let marks = marks.into_iter().map(|(by, at)| Some(Mark { by, at }));
+    let marks = [None, record().mark].into_iter().chain(marks);
+    let records = marks.flat_map(|mark| [record(), given_up()].map(|record| Record { mark: mark.clone(), ..record }));
+    let assumed = [Assumed::Open, Assumed::By(instance("now"))].map(by_a_persons_word);
+    let records = records.chain([Record { is_new: true, mark: None, ..record() }]).chain(assumed);
     [RecordSeen::Absent, RecordSeen::NotKept].into_iter().chain(records.map(RecordSeen::Present)).collect()
 }
 
-/// Every three pods x records x how long no master was seen.
+/// What Sentinels say past the record: nothing, that another is the master, or as much as it does.
+fn each_council() -> [Vec<Sentinel>; 3] {
+    [vec![], vec![names(1, 6)], vec![names(1, 5)]]
+}
+
+/// Every three pods x records x councils x how long no master was seen.
 fn for_everything(mut visit: impl FnMut(&Evidence, Duration)) {
     let [holders, ones, others] = [0, 1, 2].map(each_pod);
     let mut evidence = group(record(), [absent(), absent(), absent()]);
@@ -305,8 +454,9 @@ fn for_everything(mut visit: impl FnMut(&Evidence, Duration)) {
         peer.object.clone_from(object);
         peer.heard.clone_from(heard);
     };
-    for record in each_record() {
-        evidence.record = record;
+    for (record, council) in each_record().into_iter().flat_map(|record| each_council().map(|council| (record.clone(), council)))
+    {
+        (evidence.record, evidence.sentinels) = (record, council);
         for holder in &holders {
             show(&mut evidence.peers[0], holder);
             for (one, other) in ones.iter().flat_map(|one| others.iter().map(move |other| (one, other))) {
@@ -320,7 +470,17 @@ fn for_everything(mut visit: impl FnMut(&Evidence, Duration)) {
     }
 }
 
-/// What a pod's disk is sure to hold.
+/// Whom the newest claim names; nobody where two are named at one epoch.
+fn named(evidence: &Evidence) -> Option<Claim> {
+    let recorded = evidence.recorded().map(|record| record.claim.clone());
+    let told = evidence.watches().map(|(_, watch)| Claim { master: pod(1), epoch: watch.config_epoch });
+    let claims: Vec<_> = recorded.into_iter().chain(told).collect();
+    let newest = claims.iter().max_by_key(|claim| claim.epoch)?;
+    let is_disputed = claims.iter().any(|claim| claim.epoch == newest.epoch && claim.master != newest.master);
+    (!is_disputed).then(|| newest.clone())
+}
+
+/// What of this group's data a pod's disk is sure to hold.
 fn sure(evidence: &Evidence, pod: &PodName) -> Option<Disk> {
     let peer = evidence.peer(pod)?;
     let (instance, word) = peer.word()?;
@@ -330,7 +490,8 @@ fn sure(evidence: &Evidence, pod: &PodName) -> Option<Disk> {
         Heard::Answer(Role::Master) => true,
         _ => word.started,
     };
-    (!has_marked && !may_have_copied).then_some(word.disk)
+    let is_foreign = word.group.as_ref().is_some_and(|stamp| evidence.recorded().is_some_and(|record| *stamp != record.group_id));
+    (!has_marked && !may_have_copied).then_some(if is_foreign { EMPTY } else { word.disk })
 }
 
 fn newest(evidence: &Evidence) -> Option<Disk> {
@@ -355,7 +516,8 @@ fn only_who_holds_the_most_becomes_electable(evidence: &Evidence, _: Duration, r
             let record = evidence.recorded().expect("there is a record");
             let replica = evidence.peer(pod).and_then(Peer::replica).expect("it is a replica");
             let is_most_advanced = replica.link != Link::Never || sure(evidence, pod) == newest(evidence);
-            living.is_empty() && record.is_given_up && record.claim.master != *pod && is_most_advanced
+            let is_the_named = named(evidence).is_some_and(|claim| claim.master == record.claim.master);
+            living.is_empty() && record.is_given_up && is_the_named && record.claim.master != *pod && is_most_advanced
         }
         _ => true,
     };
@@ -367,14 +529,15 @@ fn only_a_holder_that_is_away_and_not_the_newest_is_given_up(
     masterless: Duration,
     repairs: &[Repair],
 ) -> Result<(), String> {
-    if !repairs.contains(&gives_up()) {
-        return Ok(());
-    }
+    let given_up = repairs.iter().find_map(|repair| if let GiveUp(claim) = repair { Some(claim) } else { None });
+    let Some(claim) = given_up else { return Ok(()) };
     let record = evidence.recorded().expect("there is a record");
-    let disk = sure(evidence, &record.claim.master).filter(|disk| disk.holds_data());
+    let disk = sure(evidence, &claim.master).filter(|disk| disk.holds_data());
     let is_newest = disk.is_some() && disk == newest(evidence);
     let is_marked_lately = record.mark.as_ref().is_some_and(|mark| mark.at > LONG_AGO);
-    let is_right = !is_newest && !is_marked_lately && masterless >= GRACE && !record.is_given_up;
+    let is_again = record.is_given_up && record.claim.master == claim.master;
+    let is_due = masterless >= GRACE && !is_marked_lately && record.assumed != Some(Assumed::Open);
+    let is_right = is_due && !is_newest && !is_again && named(evidence).as_ref() == Some(claim);
     holds(is_right, evidence, repairs, "gives up a holder that may come back")
 }
 
@@ -385,36 +548,57 @@ fn only_a_holder_with_the_newest_disk_is_taken_back_or_restarted(
 ) -> Result<(), String> {
     let is_right = |repair: &Repair| {
         let record = evidence.recorded();
-        let disk = record.and_then(|record| sure(evidence, &record.claim.master)).filter(|disk| disk.holds_data());
-        let is_newest = disk.is_some() && disk == newest(evidence);
+        let is_newest = |pod: &PodName| {
+            let disk = sure(evidence, pod).filter(|disk| disk.holds_data());
+            disk.is_some() && disk == newest(evidence) && named(evidence).is_some_and(|claim| claim.master == *pod)
+        };
         match repair {
-            TakeHolderBack => is_newest && record.is_some_and(|record| record.is_given_up),
-            Restart(pod) => is_newest && record.is_some_and(|record| record.claim.master == *pod),
+            TakeHolderBack => record.is_some_and(|record| {
+                let holder = &record.claim.master;
+                let lives_alone = evidence.living_masters() == [holder];
+                record.is_given_up && (lives_alone || evidence.living_masters().is_empty() && is_newest(holder))
+            }),
+            Restart(pod) => {
+                let is_wanted = |record: &Record| record.assumed == Some(Assumed::Open) && record.claim.master == *pod;
+                is_newest(pod) || record.is_some_and(is_wanted)
+            }
             _ => true,
         }
     };
     holds(repairs.iter().all(is_right), evidence, repairs, "helps a holder that may hold less than another")
 }
 
-fn without_a_master_at_most_one_thing_is_done_and_with_one_no_holder_is_touched(
+fn without_a_master_at_most_one_thing_is_done_and_with_one_its_holder_is_at_most_taken_back(
     evidence: &Evidence,
     _: Duration,
     repairs: &[Repair],
 ) -> Result<(), String> {
-    let makes_electable = |repair: &Repair| matches!(repair, MakeElectable(_));
+    let (_, others): (Vec<_>, Vec<_>) = repairs.iter().partition(|repair| matches!(repair, EndWord(_)));
     let is_right = match evidence.living_masters().len() {
-        0 => repairs.len() <= 1 && !repairs.iter().any(makes_electable),
-        1 => repairs.iter().all(makes_electable),
-        _ => repairs.is_empty(),
+        0 => others.len() <= 1 && !others.iter().any(|repair| matches!(repair, MakeElectable(_))),
+        1 => others.iter().all(|repair| matches!(repair, MakeElectable(_) | TakeHolderBack)),
+        _ => others.is_empty(),
     };
     holds(is_right, evidence, repairs, "does too much")
 }
 
-const INVARIANTS: [Invariant; 4] = [
+/// Each, once, before all else; and no other's.
+fn the_words_of_all_that_run_end_first(evidence: &Evidence, _: Duration, repairs: &[Repair]) -> Result<(), String> {
+    let stands = |peer: &&Peer| {
+        peer.heard.answer().is_some() && matches!(&peer.object, Object::Present { word: Some(word), .. } if !word.started)
+    };
+    let ended: Vec<_> = evidence.peers.iter().filter(stands).map(|peer| EndWord(peer.pod.clone())).collect();
+    let others = repairs.strip_prefix(&ended[..]);
+    let is_right = others.is_some_and(|others| !others.iter().any(|repair| matches!(repair, EndWord(_))));
+    holds(is_right, evidence, repairs, "ends another word, or too late")
+}
+
+const INVARIANTS: [Invariant; 5] = [
     only_who_holds_the_most_becomes_electable,
     only_a_holder_that_is_away_and_not_the_newest_is_given_up,
     only_a_holder_with_the_newest_disk_is_taken_back_or_restarted,
-    without_a_master_at_most_one_thing_is_done_and_with_one_no_holder_is_touched,
+    without_a_master_at_most_one_thing_is_done_and_with_one_its_holder_is_at_most_taken_back,
+    the_words_of_all_that_run_end_first,
 ];
 
 #[test]
@@ -440,13 +624,15 @@ fn no_three_pods_make_a_repair_do_harm() {
             done[kind] += 1;
         }
     });
-    println!("{cases} cases: made electable, given up, taken back, elected instead, restarted: {done:?}");
+    println!("{cases} cases: made electable, given up, taken back, elected instead, restarted, words ended: {done:?}");
     assert!(done.iter().all(|times| *times > 0));
 }
 
 #[rstest]
 #[case::newest_is_not_given_up(Rule::NewestIsNotGivenUp, only_a_holder_that_is_away_and_not_the_newest_is_given_up)]
 #[case::newest_is_elected(Rule::NewestIsElected, only_who_holds_the_most_becomes_electable)]
+#[case::own_group(Rule::OwnGroup, only_a_holder_with_the_newest_disk_is_taken_back_or_restarted)]
+#[case::own_group_of_who_is_given_up(Rule::OwnGroup, only_a_holder_that_is_away_and_not_the_newest_is_given_up)]
 #[case::word_ends_with_link(Rule::WordEndsWithLink, only_a_holder_with_the_newest_disk_is_taken_back_or_restarted)]
 #[case::word_ends_with_mark(Rule::WordEndsWithMark, only_a_holder_with_the_newest_disk_is_taken_back_or_restarted)]
 fn repairs_need(#[case] rule: Rule, #[case] invariant: Invariant) {

@@ -130,7 +130,11 @@ fn is_assumed(case: Case<'_>) -> bool {
 
 /// The first pod that does not exist yet, once all that exist have told.
 fn first_absent(case: Case<'_>) -> Option<PodName> {
-    if case.peers.iter().any(|peer| peer.object != Object::Absent && case.disk_of(peer) == Known::Nothing) {
+    let is_awaited = |peer: &Peer| {
+        let exists = peer.object != Object::Absent;
+        exists && case.disk_of(peer) == Known::Nothing && untold(case, peer).is_some()
+    };
+    if case.peers.iter().any(is_awaited) {
         return None;
     }
     case.peers.iter().filter(|peer| peer.object == Object::Absent).map(|peer| &peer.pod).min().cloned()

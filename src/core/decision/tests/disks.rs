@@ -18,7 +18,7 @@ fn who_is_named_leads_with_its_data_where_all_have_told_the_same() {
 }
 
 #[test]
-fn an_empty_disk_leads_a_group_that_nobody_has_ever_led() {
+fn an_empty_disk_leads_a_group_that_has_just_booted_for_the_first_time() {
     let evidence = redis(0).record(new(0));
     assert_eq!(evidence.decide(), (Lead(claim(0, 0)), None));
     assert_eq!(evidence.tells(1, EMPTY).beside(2, waits_for(0)).decide(), (Lead(claim(0, 0)), None));
@@ -26,11 +26,18 @@ fn an_empty_disk_leads_a_group_that_nobody_has_ever_led() {
 
 #[test]
 fn an_empty_disk_without_a_stamp_does_not_lead_where_anybody_has_led() {
-    let evidence = redis(0).record(made_again(0, 5)).tells(1, EMPTY).tells(2, EMPTY);
-    for by in [instance(1), ended_instance(1), ended_instance(0)] {
-        let evidence = evidence.clone().record_but(|record| record.mark = Some(mark(by)));
+    for by in [None, Some(instance(1)), Some(ended_instance(1)), Some(ended_instance(0))] {
+        let evidence = redis(0).record(made_again(0, 5)).tells(1, EMPTY).tells(2, EMPTY);
+        let evidence = evidence.record_but(|record| record.mark = by.map(mark));
         assert_eq!(evidence.past_any_failover().past_the_grace().decide(), (Undecided, None));
     }
+}
+
+#[test]
+fn a_new_group_is_led_after_the_mark_by_the_stamp_alone() {
+    let marked = redis(0).record(new(0)).tells(1, EMPTY).record_but(|record| *record = record.marked(&instance(0), NOW));
+    assert_eq!(marked.clone().stamped(Some("g")).part(), Lead(claim(0, 0)), "it checks again, or starts again without a write");
+    assert_eq!(marked.past_any_failover().decide(), (Undecided, None), "its volume is another");
 }
 
 #[rstest]
@@ -83,6 +90,15 @@ fn an_empty_directory_of_another_group_and_data_of_none_follow() {
     let evidence = power_cut().record(present(0, 6)).stamped(Some("other"));
     assert_eq!(evidence.clone().but(|evidence| evidence.own.disk = EMPTY).part(), Follow(claim(0, 6)));
     assert_eq!(evidence.stamped(None).part(), Follow(claim(0, 6)));
+}
+
+#[test]
+fn what_another_group_left_with_a_peer_is_none_of_this_groups_data() {
+    assert_eq!(power_cut().tells_of_another_group(2, NEW).part(), Lead(claim(1, 5)));
+    assert_eq!(redis(0).record(new(0)).tells_of_another_group(1, OLD).part(), Lead(claim(0, 0)));
+    assert!(newest_of_all().holding(OLD).tells_of_another_group(0, NEW).tells(2, OLD).decision().electable);
+    let adopted = adoption(0).tells_of_another_group(1, NEW);
+    assert_eq!(adopted.part(), Follow(claim(1, 0)), "without a record nobody knows whose it is");
 }
 
 // The disks of others.
@@ -139,8 +155,12 @@ fn a_word_ends_when_its_instance_marks_the_record() {
 fn who_has_just_marked_the_record_is_waited_for_though_this_pod_has_waited_past_the_grace() {
     let evidence = power_cut().tells(2, NEW).past_any_failover().past_the_grace();
     assert_eq!(evidence.decide(), (Undecided, None), "its disk is newer");
-    let marked = evidence.record_but(|record| record.mark = Some(mark(instance(2))));
-    assert_eq!(marked.decide(), (Undecided, None), "and now it starts with it");
+    let marked = |mark| evidence.clone().record_but(|record| record.mark = Some(mark));
+    assert_eq!(marked(mark(instance(2))).decide(), (Undecided, None), "and now it starts with it");
+    let just_under = Mark { by: instance(2), at: Moment(NOW.0 - 299_999) };
+    assert_eq!(marked(just_under).decide(), (Undecided, None));
+    assert_eq!(marked(old_mark(instance(2))).part(), Lead(claim(1, 5)), "it has not come");
+    assert_eq!(marked(mark(ended_instance(2))).decide(), (Undecided, None), "another run has told of the newer disk since");
 }
 
 #[test]
@@ -196,9 +216,14 @@ fn a_persons_word_is_for_the_pod_that_it_names() {
     assert_eq!(evidence.past_any_failover().part(), Undecided);
 }
 
-#[test]
-fn while_a_persons_word_is_open_nobody_else_starts_electable() {
-    let evidence = newest_of_all().record_but(|record| record.assumed = Some(Assumed::Open));
+#[rstest]
+#[case::on_which_nobody_has_started(Assumed::Open)]
+#[case::on_which_it_starts(Assumed::By(instance(0)))]
+#[case::on_which_it_has_started(Assumed::By(ended_instance(0)))]
+fn under_a_persons_word_for_another_nobody_starts_electable(#[case] assumed: Assumed) {
+    assert!(newest_of_all().decision().electable);
+    let evidence = newest_of_all().record_but(|record| record.assumed = Some(assumed));
+    assert_eq!(evidence.part(), Follow(claim(0, 5)));
     assert!(!evidence.decision().electable, "its mark would undo the word");
 }
 
@@ -212,6 +237,14 @@ fn an_empty_pod_that_may_not_lead_runs_at_last_behind_the_first_pod_that_does_no
     assert_eq!(at_last(lost().past_the_grace()), Some(pod(1)));
     assert_eq!(at_last(lost().record_but(|record| record.is_given_up = true)), Some(pod(1)));
     assert_eq!(at_last(lost().tells(1, OLD)), Some(pod(2)));
+    assert_eq!(at_last(lost().started(1, OLD, replica(0, Link::Lost, 0))), Some(pod(2)));
+    for not_known in
+        [lost().untold(1, refused()), lost().peer_is(1, Object::Unknown, silent()), lost().started(1, OLD, refused())]
+    {
+        assert_eq!(at_last(not_known.clone()), None, "it may hold the data");
+        assert_eq!(at_last(not_known.clone().record_but(|record| record.is_given_up = true)), None);
+        assert_eq!(at_last(not_known.past_the_grace()), Some(pod(2)), "nobody waits for ever for a pod that is away");
+    }
     assert_eq!(at_last(lost().tells(1, OLD).tells(2, OLD)), None, "all exist: one of them will be elected");
     assert_eq!(at_last(lost().holding(OLD).tells(1, NEW)), None, "its data must not be erased");
 }
@@ -221,6 +254,7 @@ fn an_empty_holder_of_a_new_group_that_was_given_up_runs_at_last_as_well() {
     let evidence = redis(0).record(new(0)).record_but(|record| record.is_given_up = true).past_any_failover();
     assert_eq!(evidence.decide(), (Undecided, None));
     assert_eq!(evidence.decision().at_last, Some(pod(1)), "no other pod is created before it runs");
+    assert_eq!(evidence.tells(1, EMPTY).decision().at_last, Some(pod(2)));
 }
 
 // Electable as it starts.
@@ -270,8 +304,30 @@ fn whoever_follows_starts_unelectable_where(#[case] evidence: Evidence) {
 #[case::nothing_and_is_not_known_to_exist(redis(0).peer_is(1, Object::Unknown, missing()), Undecided)]
 #[case::that_its_disk_holds_data(redis(0).tells(1, OLD), Undecided)]
 #[case::nothing_past_the_grace(redis(0).untold(1, silent()).past_the_grace(), Lead(claim(0, 0)))]
+#[case::nothing_and_runs_past_the_grace(redis(0).untold(1, MASTER).past_the_grace(), Follow(claim(1, 0)))]
 fn at_a_first_boot_another_pod_has_told(#[case] evidence: Evidence, #[case] part: Part) {
-    assert_eq!(evidence.past_any_failover().part(), part);
+    assert_eq!(evidence.clone().past_any_failover().part(), part);
+    assert_eq!(evidence.decision().is_first_boot, matches!(part, Lead(_)));
+}
+
+#[test]
+fn only_the_first_pod_waits_at_a_first_boot_for_what_others_have_to_tell() {
+    let first = redis(0).tells(1, EMPTY).untold(2, refused());
+    assert_eq!(first.decision().why, "is undecided: redis-2 has not told what its disk holds");
+    for evidence in [redis(1), redis(1).tells(0, EMPTY).tells(2, EMPTY), redis(1).untold(0, refused()).untold(2, silent())] {
+        assert_eq!(evidence.decision().why, "waits for redis-0, the first pod, to create the record");
+    }
+}
+
+#[test]
+fn only_a_first_boot_makes_a_new_record_and_neither_adoption_nor_a_claim_does() {
+    assert!(redis(0).decision().is_first_boot);
+    let missing_record = restart(calm(0, 5)).record(RecordSeen::Absent);
+    let without_record = redis(0).record(RecordSeen::NotKept);
+    for evidence in [adoption(1), missing_record, without_record, redis(0).record(new(0)), power_cut()] {
+        assert!(matches!(evidence.part(), Lead(_)));
+        assert!(!evidence.decision().is_first_boot);
+    }
 }
 
 // Adoption.
@@ -351,7 +407,7 @@ fn a_sentinel_waits_for_a_pod_that_has_marked_the_record() {
 )]
 #[case::when_its_pod_is_gone(pod_is_starting().absent(1))]
 #[case::when_the_mark_is_older_than_the_grace(
-    pod_is_starting().record_but(|record| record.mark = Some(Mark { by: instance(1), at: Moment(NOW.0 - 300_000) }))
+    pod_is_starting().record_but(|record| record.mark = Some(old_mark(instance(1))))
 )]
 fn a_sentinel_waits_no_longer(#[case] evidence: Evidence) {
     assert_eq!(evidence.decide(), (Follow(claim(1, 5)), None));
@@ -395,7 +451,7 @@ fn without_kubernetes_an_empty_disk_leads_where_nobody_else_runs() {
 #[test]
 fn without_kubernetes_an_empty_disk_does_not_lead_beside_a_peer_that_is_only_silent() {
     let silences = [Failure::TimedOut, Failure::Unreachable("no route".into()), Failure::NotAllowed("NOAUTH".into())];
-    for heard in silences.map(Heard::Failed) {
+    for heard in silences.map(Heard::Failed).into_iter().chain([Heard::Pending]) {
         let evidence = without_kubernetes().peer_is(1, Object::Unknown, heard);
         assert_eq!(evidence.past_any_failover().decide(), (Undecided, None), "it may hold the data all the same");
     }

@@ -35,6 +35,7 @@ pub fn each_peer(ordinal: u32) -> Vec<Seen> {
         started(NEW, replica(of, Link::Lost, 100)),
     ];
     seen.extend([EMPTY, OLD, BARELY_NEWER, NEW].map(|disk| told(disk, refused())));
+    seen.push((object(ordinal, Some(foreign(NEW))), refused()));
     for disk in [EMPTY, OLD, NEW] {
         seen.extend([0, 100].map(|priority| started(disk, replica(of, Link::Never, priority))));
     }
@@ -47,22 +48,36 @@ pub fn each_own_disk() -> [(Disk, Option<String>); 6] {
     [(EMPTY, None), (EMPTY, ours.clone()), (OLD, None), (OLD, ours.clone()), (OLD, other), (NEW, ours)]
 }
 
-/// Who has marked the record: nobody, an ended run of the holder or of another, the current run of
-/// each pod; a holder that was given up; and one that a person has named.
+/// Marked by a run that has ended, and what a first boot has just created.
+fn each_age(record: &Record) -> [Record; 2] {
+    [record.clone(), Record { is_new: true, mark: None, ..record.clone() }]
+}
+
+/// The same; marked by the current run of each pod, lately and long ago; with a holder that was given up;
+/// and with one that a person has named, before and after its mark.
 fn each_marking(record: &Record) -> Vec<Record> {
-    let marks = [ended_instance(0), ended_instance(1), instance(0), instance(1), instance(2)].map(mark);
-    let mut markings: Vec<_> = marks.into_iter().map(|mark| Record { mark: Some(mark), ..record.clone() }).collect();
-    markings.push(Record { mark: None, ..record.clone() });
+    let marks = [mark(instance(0)), mark(instance(1)), mark(instance(2)), old_mark(instance(2))];
+    let by_a_persons_word = Record { assumed: Some(Assumed::Open), ..record.clone() };
+    let mut markings = each_age(record).to_vec();
+    markings.extend(marks.map(|mark| Record { mark: Some(mark), ..record.clone() }));
     markings.push(Record { is_given_up: true, ..record.clone() });
-    markings.push(Record { assumed: Some(Assumed::Open), ..record.clone() });
+    markings.push(by_a_persons_word.marked(&instance(ordinal_of(&record.claim.master)), NOW));
+    markings.push(by_a_persons_word);
     markings
 }
 
-/// Absent, unknown, not kept, and each holder before, at and past the Sentinels' epoch with each marking.
+fn ordinal_of(master: &PodName) -> u32 {
+    (0..3).find(|ordinal| pod(*ordinal) == *master).unwrap()
+}
+
+/// Absent, unknown, not kept, and each holder: at and past the Sentinels' epoch with each marking, before
+/// it with each age.
 pub fn each_record() -> Vec<RecordSeen> {
     let mut seen = vec![RecordSeen::Absent, UNKNOWN, RecordSeen::NotKept];
-    for (epoch, master) in [EPOCH - 1, EPOCH, EPOCH + 1].into_iter().flat_map(|epoch| (0..3).map(move |master| (epoch, master))) {
-        seen.extend(each_marking(&recorded(master, epoch)).into_iter().map(RecordSeen::Present));
+    for master in 0..3 {
+        seen.extend(each_age(&recorded(master, EPOCH - 1)).map(RecordSeen::Present));
+        let marked = [EPOCH, EPOCH + 1].map(|epoch| each_marking(&recorded(master, epoch)));
+        seen.extend(marked.into_iter().flatten().map(RecordSeen::Present));
     }
     seen
 }
@@ -80,7 +95,8 @@ fn each_answer() -> Vec<Answer> {
     let claims = [(0, 1), (1, 1), (2, 1), (0, EPOCH), (1, EPOCH), (2, EPOCH)];
     let mut answers = vec![UNAWARE, refused(), silent()];
     answers.extend(claims.map(|(master, epoch)| calm(master, epoch)));
-    answers.extend(claims.map(|(master, epoch)| down(master, epoch)));
+    answers.extend(claims[..2].iter().chain(&claims[3..]).map(|(master, epoch)| down(*master, *epoch)));
+    answers.extend([failing_over(0, 1), failing_over(1, EPOCH)]);
     answers
 }
 
@@ -400,7 +416,7 @@ impl World {
         let record = match (view.recorded(), &decision.record) {
             (Some(record), Some(claim)) => record.moved_to(claim, &record.address),
             (Some(record), None) => record.clone(),
-            (None, Some(claim)) => Record { claim: claim.clone(), mark: None, ..recorded(0, 0) },
+            (None, Some(claim)) => Record { claim: claim.clone(), is_new: decision.is_first_boot, mark: None, ..recorded(0, 0) },
             (None, None) => panic!("{}", told(view, decision, "starts without a record")),
         };
         record.marked(view.own.instance.as_ref().unwrap(), NOW)
@@ -436,8 +452,10 @@ impl World {
 
 /// Records x few councils for what a world holds.
 fn check_worlds(worlds: impl IntoIterator<Item = World>, by_a_persons_word: bool, tried_for_long: bool) {
+    // A run that has marked the record has started, or is another run, long before the grace is over.
+    let is_over = |record: &Record| record.mark == Some(old_mark(instance(2)));
     let is_so = |record: &RecordSeen| match record {
-        RecordSeen::Present(record) => record.assumed.is_some() == by_a_persons_word,
+        RecordSeen::Present(record) => record.assumed.is_some() == by_a_persons_word && !is_over(record),
         RecordSeen::Absent => !by_a_persons_word,
         _ => false,
     };

@@ -54,6 +54,11 @@ pub fn mark(by: Instance) -> Mark {
     Mark { by, at: Moment(NOW.0 - 1_000) }
 }
 
+/// As long ago as the grace.
+pub fn old_mark(by: Instance) -> Mark {
+    Mark { by, at: Moment(NOW.0 - 300_000) }
+}
+
 pub fn silent<T>() -> Heard<T> {
     Heard::Failed(Failure::TimedOut)
 }
@@ -102,6 +107,10 @@ pub fn down(master: u32, epoch: u64) -> Heard<SentinelAnswer> {
     watching(&format!("redis-{master}.redis-headless"), epoch, |watch| watch.finds_master_down = true)
 }
 
+pub fn failing_over(master: u32, epoch: u64) -> Heard<SentinelAnswer> {
+    watching(&format!("redis-{master}.redis-headless"), epoch, |watch| watch.failover_in_progress = true)
+}
+
 /// A record that an earlier run of its master has marked long ago.
 pub fn recorded(master: u32, epoch: u64) -> Record {
     Record {
@@ -134,6 +143,11 @@ pub fn made_again(master: u32, epoch: u64) -> RecordSeen {
 
 pub fn word(disk: Disk) -> Word {
     Word { run: "now".into(), disk, group: None, started: false }
+}
+
+/// What the volume of another group held.
+pub fn foreign(disk: Disk) -> Word {
+    Word { group: Some("other".into()), ..word(disk) }
 }
 
 /// A pod that exists and has published this word, or nothing.
@@ -237,6 +251,11 @@ impl Evidence {
     /// A peer that has published its disk, and whose Redis has not been started.
     pub fn tells(self, ordinal: u32, disk: Disk) -> Self {
         self.peer_is(ordinal, object(ordinal, Some(word(disk))), refused())
+    }
+
+    /// The same with a volume of another group.
+    pub fn tells_of_another_group(self, ordinal: u32, disk: Disk) -> Self {
+        self.peer_is(ordinal, object(ordinal, Some(foreign(disk))), refused())
     }
 
     /// A peer that exists, and has published nothing.

@@ -12,11 +12,12 @@ pub type Held = Result<(), String>;
 pub type Invariant = fn(&Evidence, &Decision) -> Held;
 
 /// What holds of every decision for a Redis.
-pub const OF_REDIS: [Invariant; 20] = [
+pub const OF_REDIS: [Invariant; 22] = [
     who_leads_is_named_by_the_newest_claim_or_nobody_is,
     nobody_leads_beside_a_living_master,
     nobody_leads_while_another_is_known_to_hold_more,
-    an_empty_disk_leads_only_a_new_group,
+    an_empty_disk_leads_only_where_nothing_can_have_been_lost,
+    without_kubernetes_an_empty_disk_leads_only_alone,
     nobody_leads_before_all_that_exist_have_told,
     nobody_leads_before_the_lower_ordinals_have_told,
     nobody_leads_while_another_that_marked_the_record_may_be_starting,
@@ -25,6 +26,7 @@ pub const OF_REDIS: [Invariant; 20] = [
     nobody_leads_after_being_given_up,
     data_of_another_group_has_no_part,
     without_claims_and_data_only_the_first_pod_leads,
+    only_a_first_boot_makes_a_new_record,
     what_is_adopted_is_the_most_advanced_of_all,
     only_the_most_advanced_starts_electable,
     who_is_followed_is_known_as_master,
@@ -66,6 +68,10 @@ fn claims(evidence: &Evidence) -> Vec<(Option<&PodName>, u64)> {
     let kept = evidence.kept.iter().map(|kept| (evidence.member_at(&kept.master.host), kept.config_epoch));
     let recorded = evidence.recorded().map(|record| (Some(&record.claim.master), record.claim.epoch));
     told.chain(kept).chain(recorded).collect()
+}
+
+fn is_unclaimed(evidence: &Evidence) -> bool {
+    evidence.watches().next().is_none() && evidence.kept.is_none() && evidence.recorded().is_none()
 }
 
 /// Whether all of the claims with the highest epoch name `pod`.
@@ -113,10 +119,24 @@ fn may_have_copied_unseen(peer: &Peer) -> bool {
     peer.heard.answer() == Some(&Role::Master) || has_started && peer.replica().is_none()
 }
 
-/// What a peer's disk is sure to hold.
+/// What of this group's data a peer's disk is sure to hold.
 fn sure(evidence: &Evidence, peer: &Peer) -> Option<Disk> {
     let is_sure = !has_copied(peer) && !has_marked(evidence, peer) && !may_have_copied_unseen(peer);
-    peer.word().filter(|_| is_sure).map(|(_, word)| word.disk)
+    let (_, word) = peer.word().filter(|_| is_sure)?;
+    let is_ours = match (&word.group, evidence.recorded()) {
+        (Some(stamp), Some(record)) => *stamp == record.group_id,
+        _ => true,
+    };
+    Some(if is_ours { word.disk } else { Disk::Empty })
+}
+
+/// Whether it is known that this peer holds data.
+fn holds_data(evidence: &Evidence, peer: &Peer) -> bool {
+    has_copied(peer) || sure(evidence, peer).is_some_and(Disk::holds_data)
+}
+
+fn proves_nothing_runs<T>(heard: &Heard<T>) -> bool {
+    matches!(heard, Heard::Failed(failure) if failure.proves_nothing_runs())
 }
 
 /// This pod leads, the disks are published and nobody has said that they do not count.
@@ -124,8 +144,11 @@ fn leads_by_its_disk(evidence: &Evidence, decision: &Decision) -> bool {
     matches!(decision.part, Lead(_)) && is_kept(evidence) && !is_assumed(evidence)
 }
 
+/// It runs, or is about to, or has not been waited for long enough.
 fn is_awaited(evidence: &Evidence, peer: &Peer) -> bool {
-    evidence.own.trying < evidence.grace || peer.heard.answer().is_some()
+    let mark = evidence.recorded().and_then(|record| record.mark.as_ref());
+    let is_lately = mark.is_some_and(|mark| evidence.now.since(mark.at) < evidence.grace);
+    evidence.own.trying < evidence.grace || peer.heard.answer().is_some() || is_lately && has_marked(evidence, peer)
 }
 
 pub fn who_leads_is_named_by_the_newest_claim_or_nobody_is(evidence: &Evidence, decision: &Decision) -> Held {
@@ -134,14 +157,13 @@ pub fn who_leads_is_named_by_the_newest_claim_or_nobody_is(evidence: &Evidence, 
     let is_proven = match &evidence.record {
         RecordSeen::Absent => true,
         RecordSeen::NotKept => {
-            let unheard = |failure: &crate::core::evidence::Failure| !failure.proves_nothing_runs();
-            let silent = |heard: &Heard<Role>| matches!(heard, Heard::Failed(failure) if unheard(failure));
-            let none = |heard: &Heard<_>| matches!(heard, Heard::Failed(failure) if unheard(failure));
-            !evidence.peers.iter().any(|peer| silent(&peer.heard)) && !evidence.sentinels.iter().any(|one| none(&one.heard))
+            let peers = evidence.peers.iter().all(|peer| peer.heard.answer().is_some() || proves_nothing_runs(&peer.heard));
+            let sentinels = || evidence.sentinels.iter().map(|one| &one.heard);
+            peers && sentinels().all(|heard| heard.answer().is_some() || proves_nothing_runs(heard))
         }
         _ => false,
     };
-    let is_right = claim.master == *me && (is_named(evidence, me) || claims(evidence).is_empty() && is_proven);
+    let is_right = claim.master == *me && (is_named(evidence, me) || is_unclaimed(evidence) && is_proven);
     holds(is_right, evidence, decision, "leads without proof")
 }
 
@@ -156,17 +178,28 @@ pub fn nobody_leads_while_another_is_known_to_hold_more(evidence: &Evidence, dec
     holds(!loses, evidence, decision, "leads though another holds more")
 }
 
-pub fn an_empty_disk_leads_only_a_new_group(evidence: &Evidence, decision: &Decision) -> Held {
+pub fn an_empty_disk_leads_only_where_nothing_can_have_been_lost(evidence: &Evidence, decision: &Decision) -> Held {
     if !leads_by_its_disk(evidence, decision) || evidence.own.disk.holds_data() {
         return Ok(());
     }
-    let is_new = match &evidence.record {
-        RecordSeen::Absent => claims(evidence).is_empty(),
-        RecordSeen::Present(Record { mark: None, .. }) => true,
-        RecordSeen::Present(record) => evidence.own.group_id.as_ref() == Some(&record.group_id),
+    let is_no_loss = match &evidence.record {
+        RecordSeen::Absent => is_unclaimed(evidence),
+        RecordSeen::Present(record) => record.is_new || evidence.own.group_id.as_ref() == Some(&record.group_id),
         _ => false,
     };
-    holds(is_new, evidence, decision, "leads a group that has had a master with an empty disk")
+    let is_right = is_no_loss && !evidence.peers.iter().any(|peer| holds_data(evidence, peer));
+    holds(is_right, evidence, decision, "leads a group that has had a master with an empty disk")
+}
+
+/// Nobody publishes anything there: beside any other that may run only a first boot is led, by the pod
+/// for which the others wait.
+pub fn without_kubernetes_an_empty_disk_leads_only_alone(evidence: &Evidence, decision: &Decision) -> Held {
+    if !matches!(decision.part, Lead(_)) || is_kept(evidence) || evidence.own.disk.holds_data() {
+        return Ok(());
+    }
+    let waits = |peer: &Peer| peer.replica().is_some() && !has_copied(peer) && is_unclaimed(evidence);
+    let is_harmless = |peer: &Peer| proves_nothing_runs(&peer.heard) || waits(peer);
+    holds(evidence.peers.iter().all(is_harmless), evidence, decision, "leads with an empty disk beside what may hold the data")
 }
 
 pub fn nobody_leads_before_all_that_exist_have_told(evidence: &Evidence, decision: &Decision) -> Held {
@@ -207,17 +240,17 @@ pub fn nobody_leads_while_a_failover_may_be_under_way(evidence: &Evidence, decis
     let may_be_elected = |peer: &Peer| match &peer.heard {
         Heard::Answer(Role::Replica(replica)) => replica.priority > 0,
         Heard::Answer(Role::Master) => false,
-        Heard::Pending => true,
-        Heard::Failed(failure) => !failure.proves_nothing_runs(),
+        Heard::Pending | Heard::Failed(_) => !proves_nothing_runs(&peer.heard),
     };
+    let is_under_way = evidence.watches().any(|(_, watch)| watch.failover_in_progress);
     let is_calm = |watch: &crate::core::evidence::Watch| {
-        evidence.member_at(&watch.master.host) == Some(&claim.master) && !watch.finds_master_down && !watch.failover_in_progress
+        evidence.member_at(&watch.master.host) == Some(&claim.master) && !watch.finds_master_down
     };
     let has_waited = evidence.waited >= evidence.down_after + FAILOVER;
     let is_calm = evidence.watches().all(|(_, watch)| is_calm(watch)) && evidence.watches().count() >= evidence.majority();
     // At a first boot no Sentinel knows whom to replace.
-    let is_possible = !claims(evidence).is_empty() && evidence.peers.iter().any(may_be_elected);
-    holds(!is_possible || has_waited || is_calm, evidence, decision, "leads while a failover may be under way")
+    let is_possible = !is_unclaimed(evidence) && evidence.peers.iter().any(may_be_elected);
+    holds(!is_under_way && (!is_possible || has_waited || is_calm), evidence, decision, "leads while a failover may be under way")
 }
 
 pub fn nobody_leads_after_being_given_up(evidence: &Evidence, decision: &Decision) -> Held {
@@ -230,18 +263,25 @@ pub fn data_of_another_group_has_no_part(evidence: &Evidence, decision: &Decisio
 }
 
 pub fn without_claims_and_data_only_the_first_pod_leads(evidence: &Evidence, decision: &Decision) -> Held {
-    let is_boot = claims(evidence).is_empty() && !evidence.own.disk.holds_data();
+    let is_boot = is_unclaimed(evidence) && !evidence.own.disk.holds_data();
     let is_right = !is_boot || !matches!(decision.part, Lead(_)) || evidence.me.as_ref() == Some(&evidence.first);
     holds(is_right, evidence, decision, "leads a first boot and is not the first pod")
 }
 
+pub fn only_a_first_boot_makes_a_new_record(evidence: &Evidence, decision: &Decision) -> Held {
+    let is_untouched = evidence.record == RecordSeen::Absent && is_unclaimed(evidence) && evidence.living_masters().is_empty();
+    let is_empty = !evidence.own.disk.holds_data() && !evidence.peers.iter().any(|peer| holds_data(evidence, peer));
+    let creates = matches!(decision.part, Lead(_)) && decision.record.is_some();
+    let is_right = decision.is_first_boot == (creates && is_untouched && is_empty);
+    holds(is_right, evidence, decision, "takes for a first boot what is none, or the other way round")
+}
+
 pub fn what_is_adopted_is_the_most_advanced_of_all(evidence: &Evidence, decision: &Decision) -> Held {
     let (Lead(claim) | Follow(claim)) = &decision.part else { return Ok(()) };
-    let holds_data = |peer: &Peer| has_copied(peer) || sure(evidence, peer).is_some_and(Disk::holds_data);
     let is_adoption = evidence.record == RecordSeen::Absent
-        && claims(evidence).is_empty()
+        && is_unclaimed(evidence)
         && evidence.living_masters().is_empty()
-        && (evidence.own.disk.holds_data() || evidence.peers.iter().any(holds_data));
+        && (evidence.own.disk.holds_data() || evidence.peers.iter().any(|peer| holds_data(evidence, peer)));
     if !is_adoption {
         return Ok(());
     }
@@ -264,16 +304,16 @@ pub fn only_the_most_advanced_starts_electable(evidence: &Evidence, decision: &D
         })
     };
     let is_fit = own.holds_data() && evidence.peers.iter().all(is_behind);
-    let is_recorded = evidence.recorded().is_some_and(|record| record.claim == *claim);
+    let is_recorded = evidence.recorded().is_some_and(|record| record.claim == *claim && record.assumed.is_none());
     holds(is_fit && is_recorded, evidence, decision, "starts electable though another may hold more")
 }
 
 pub fn who_is_followed_is_known_as_master(evidence: &Evidence, decision: &Decision) -> Held {
     let Follow(claim) = &decision.part else { return Ok(()) };
-    let is_first_boot = claims(evidence).is_empty() && !is_kept(evidence) && claim.master == evidence.first;
-    let is_adoption = claims(evidence).is_empty() && evidence.record == RecordSeen::Absent;
+    let is_first_boot = is_unclaimed(evidence) && !is_kept(evidence) && claim.master == evidence.first;
+    let is_adoption = is_unclaimed(evidence) && evidence.record == RecordSeen::Absent;
     let lives = evidence.living_masters().contains(&&claim.master);
-    let is_known = is_named(evidence, &claim.master) || lives || is_first_boot || is_adoption;
+    let is_known = lives || is_first_boot || is_adoption || is_named(evidence, &claim.master);
     holds(is_known && evidence.me.as_ref() != Some(&claim.master), evidence, decision, "follows whom nobody knows as master")
 }
 
@@ -315,9 +355,12 @@ pub fn what_is_settled_is_followed(evidence: &Evidence, decision: &Decision) -> 
 
 pub fn only_an_empty_pod_runs_at_last(evidence: &Evidence, decision: &Decision) -> Held {
     let Some(of) = &decision.at_last else { return Ok(()) };
-    let is_absent = evidence.peer(of).is_some_and(|peer| peer.object == Object::Absent);
-    let is_right = decision.part == Undecided && !evidence.own.disk.holds_data() && is_absent;
-    holds(is_right, evidence, decision, "would run at last and erase data")
+    let (absent, existing): (Vec<_>, Vec<_>) = evidence.peers.iter().partition(|peer| peer.object == Object::Absent);
+    let is_first = absent.iter().map(|peer| &peer.pod).min() == Some(of);
+    let is_given_up_on = |peer: &Peer| peer.heard.answer().is_none() && evidence.own.trying >= evidence.grace;
+    let is_told = existing.iter().all(|peer| has_copied(peer) || sure(evidence, peer).is_some() || is_given_up_on(peer));
+    let is_right = decision.part == Undecided && !evidence.own.disk.holds_data() && is_first && is_told;
+    holds(is_right, evidence, decision, "would run at last, though another may still tell that it holds the data")
 }
 
 pub fn a_sentinel_watches_the_only_living_master(evidence: &Evidence, decision: &Decision) -> Held {

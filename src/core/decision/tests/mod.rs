@@ -189,9 +189,12 @@ fn who_is_named_does_not_lead_while_the_record_cannot_be_read() {
 
 #[test]
 fn while_a_sentinel_says_that_it_is_failing_over_no_time_is_long_enough() {
-    let evidence = restart(watching("redis-0", 5, |watch| watch.failover_in_progress = true));
-    assert_eq!(evidence.clone().decide(), (Undecided, None));
-    assert_eq!(evidence.past_any_failover().decide(), (Undecided, None));
+    let evidence = restart(failing_over(0, 5));
+    let chosen_is_down = evidence.clone().beside(1, refused()).absent(2);
+    for evidence in [evidence.clone(), evidence.clone().sentinels([failing_over(2, 4), silent(), silent()]), chosen_is_down] {
+        assert_eq!(evidence.clone().decide(), (Undecided, None));
+        assert_eq!(evidence.past_any_failover().past_the_grace().decide(), (Undecided, None));
+    }
 }
 
 #[test]
