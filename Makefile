@@ -11,7 +11,7 @@ THREADS ?= 5
 # The tests run what is shipped, and write nothing into the source tree.
 TESTED := env ORDAIN=bin/ordain INSTA_UPDATE=no
 
-.PHONY: help build demo test lint bench control-plane servers image clean
+.PHONY: help build demo test chaos lint model bench control-plane servers image clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -31,9 +31,16 @@ test: build servers control-plane image ## Get all that is needed, and run every
 	hack/stage "tests on Redis 6.2" $(TESTED) REDIS_SERVER=$(SERVERS)/redis-6.2 hack/isolated cargo test --offline --test it -- --test-threads $(THREADS) main_job sentinels lossless
 	hack/stage "tests on Valkey 9" $(TESTED) REDIS_SERVER=$(SERVERS)/valkey-9 hack/isolated cargo test --offline --test it -- --test-threads $(THREADS) main_job sentinels lossless
 
+chaos: build servers control-plane ## Many seeded rounds of kill -9, SIGSTOP, lost disks and power cuts (CHAOS_ROUNDS, CHAOS_SEED)
+	@cargo build --quiet --locked --package testbed
+	@hack/isolated target/debug/chaos
+
 lint: ## Check the format and what clippy has to say
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- --deny warnings
+
+model: ## Explore the protocol with large bounds, and print how many states
+	@cargo run --quiet --locked --package model
 
 bench: build servers control-plane ## Measure, and print a table
 	@cargo build --quiet --release --locked --package testbed

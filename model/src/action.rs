@@ -5,14 +5,17 @@ use crate::pod;
 use crate::reconcile;
 use crate::sentinel;
 use crate::setting::{Faults, Setting};
-use crate::state::{Data, Link, Phase, Pod, Server, State, Watching, pods, sentinels};
+use crate::state::{Data, Link, Phase, Pod, Server, State, Volume, Watching, pods, sentinels};
 use crate::time;
+use crate::verdict;
 
 /// A step of somebody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
     /// A pod's container starts and publishes.
     Publish(Pod),
+    /// A pod reads all its sources at once, and acts.
+    Look(Pod),
     /// A pod reads its next source, and acts after the last.
     Read(Pod),
     /// A pod marks the record.
@@ -21,6 +24,8 @@ pub enum Action {
     Deadline(Pod),
     /// A pod is created.
     Create(Pod),
+    /// A starting Sentinel reads all its sources at once, and acts.
+    SentinelLooks(usize),
     /// A starting Sentinel reads its next source, and acts after the last.
     SentinelReads(usize),
     /// A Sentinel is elected, and selects a replica.
@@ -37,6 +42,8 @@ pub enum Action {
     Sync(Pod),
     /// A pod's probe finds it in sync.
     Ready(Pod),
+    /// Reconcile reads all its sources at once, and acts.
+    ReconcilePasses,
     /// Reconcile reads its next source.
     ReconcileReads,
     /// Reconcile acts.
@@ -92,19 +99,30 @@ pub fn enabled(setting: &Setting, state: &State, actions: &mut Vec<Action>) {
         of_sentinel(setting, state, one, actions);
     }
     if setting.protocol.reconciles {
-        if state.reconcile.look.is_complete(setting.others) {
+        let look = state.reconcile.look;
+        if look.is_complete(setting.others) {
             actions.push(Action::ReconcileActs);
         } else if reconcile::is_needed(setting, state) {
-            actions.push(Action::ReconcileReads);
+            reads(setting, state, setting.torn.reconcile, look.heard, [Action::ReconcilePasses, Action::ReconcileReads], actions);
         }
     }
     if time::some_master_is_down(state) {
         actions.push(Action::DownAfter);
     }
-    if time::can_pass_grace(state) {
+    if setting.has_grace && time::can_pass_grace(state) {
         actions.push(Action::Grace);
     }
     faults(state, actions);
+}
+
+/// To go on with a look, or to begin one: at once, or torn where this process may and not too many are.
+fn reads(setting: &Setting, state: &State, may_tear: bool, heard: u8, [at_once, next]: [Action; 2], actions: &mut Vec<Action>) {
+    if heard == 0 {
+        actions.push(at_once);
+    }
+    if heard > 0 || may_tear && state.torn_looks() < setting.torn.at_once {
+        actions.push(next);
+    }
 }
 
 fn of_pod(setting: &Setting, state: &State, pod: Pod, actions: &mut Vec<Action>) {
@@ -116,8 +134,8 @@ fn of_pod(setting: &Setting, state: &State, pod: Pod, actions: &mut Vec<Action>)
         }
         Phase::Lost => {}
         Phase::Down => actions.push(Action::Publish(pod)),
-        Phase::Looking { at_last, .. } => {
-            actions.push(Action::Read(pod));
+        Phase::Looking { look, at_last, .. } => {
+            reads(setting, state, setting.torn.pods, look.heard, [Action::Look(pod), Action::Read(pod)], actions);
             if at_last.is_some() && !sentinel::may_fail_over(state) {
                 actions.push(Action::Deadline(pod));
             }
@@ -126,7 +144,9 @@ fn of_pod(setting: &Setting, state: &State, pod: Pod, actions: &mut Vec<Action>)
             }
         }
         Phase::Recorded { .. } => actions.push(Action::Mark(pod)),
-        Phase::Checking { .. } => actions.push(Action::Read(pod)),
+        Phase::Checking { look, .. } => {
+            reads(setting, state, setting.torn.pods, look.heard, [Action::Look(pod), Action::Read(pod)], actions);
+        }
         Phase::Running(server) => {
             if copied(state, pod, server).is_some() {
                 actions.push(Action::Sync(pod));
@@ -140,8 +160,15 @@ fn of_pod(setting: &Setting, state: &State, pod: Pod, actions: &mut Vec<Action>)
 
 fn of_sentinel(setting: &Setting, state: &State, one: usize, actions: &mut Vec<Action>) {
     let this = &state.sentinels[one];
-    if matches!(this.watching, Watching::Starting(_)) {
-        actions.push(Action::SentinelReads(one));
+    if let Watching::Starting(look) = this.watching {
+        reads(
+            setting,
+            state,
+            setting.torn.sentinels,
+            look.heard,
+            [Action::SentinelLooks(one), Action::SentinelReads(one)],
+            actions,
+        );
         return;
     }
     actions.extend(sentinel::candidates(state, one).into_iter().map(|pod| Action::Elect(one, pod)));
@@ -202,18 +229,19 @@ fn faults(state: &State, actions: &mut Vec<Action>) {
     }
 }
 
-/// What a replica would hold after its next copy, where that changes anything.
-fn copied(state: &State, pod: Pod, server: Server) -> Option<Option<Data>> {
+/// The volume of a replica after its next copy, where that changes anything.
+fn copied(state: &State, pod: Pod, server: Server) -> Option<Volume> {
     let Server::Replica { of, link, .. } = server else { return None };
     let data = state.pod(of).volume.data;
     let is_news = link != Link::Up || data != state.pod(pod).volume.data;
-    (state.pod(of).is_master() && is_news).then_some(data)
+    (state.pod(of).is_master() && is_news).then_some(Volume { data, ..state.pod(pod).volume })
 }
 
 /// Does it.
 pub fn perform(setting: &Setting, state: &mut State, action: Action) {
     match action {
         Action::Publish(pod) => pod::publish(state, pod),
+        Action::Look(pod) => setting.order.iter().for_each(|_| pod::read(setting, state, pod)),
         Action::Read(pod) => pod::read(setting, state, pod),
         Action::Mark(pod) => {
             if let Phase::Recorded { intent, has_waited, is_current } = state.pod(pod).phase {
@@ -226,21 +254,29 @@ pub fn perform(setting: &Setting, state: &mut State, action: Action) {
             }
         }
         Action::Create(pod) => state.become_(pod, Phase::Down),
+        Action::SentinelLooks(one) => setting.others.iter().for_each(|_| sentinel::read(setting, state, one)),
         Action::SentinelReads(one) => sentinel::read(setting, state, one),
         Action::Elect(one, pod) => sentinel::elect(state, one, pod),
         Action::Promote(one) => sentinel::promote(state, one),
         Action::Hello(from, to) => sentinel::hello(state, from, to),
         Action::PutRight(one, pod) => sentinel::put_right(state, one, pod),
         Action::Hook(one) => {
-            let claim = reconcile::hook(setting, state, one);
-            pod::put_record(state, claim, true);
+            if let (Some(claim), Some(lease)) = (reconcile::hook(setting, state, one), state.record) {
+                state.write_record(Some(verdict::moved(lease, claim)));
+            }
         }
         Action::Sync(pod) => sync(state, pod),
         Action::Ready(pod) => reconcile::make_electable(state, pod),
+        Action::ReconcilePasses => {
+            setting.others.iter().for_each(|_| reconcile::read(setting, state));
+            if state.reconcile.look.is_complete(setting.others) {
+                reconcile::act(setting, state);
+            }
+        }
         Action::ReconcileReads => reconcile::read(setting, state),
         Action::ReconcileActs => reconcile::act(setting, state),
-        Action::DownAfter => time::pass_down_after(state),
-        Action::Wait(pod) => time::wait(state, pod),
+        Action::DownAfter => time::pass_down_after(setting, state),
+        Action::Wait(pod) => time::wait(setting, state, pod),
         Action::Grace => time::pass_grace(setting, state),
         Action::Write(pod) => write(state, pod),
         Action::Crash(pod) => {
@@ -277,9 +313,9 @@ pub fn perform(setting: &Setting, state: &mut State, action: Action) {
 }
 
 fn sync(state: &mut State, pod: Pod) {
-    let Some(data) = state.pod(pod).server().and_then(|server| copied(state, pod, server)) else { return };
+    let Some(volume) = state.pod(pod).server().and_then(|server| copied(state, pod, server)) else { return };
     let this = state.pod_mut(pod);
-    this.volume.data = data;
+    this.volume = volume;
     if let Phase::Running(Server::Replica { link, .. }) = &mut this.phase {
         *link = Link::Up;
     }

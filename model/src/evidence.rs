@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use ordain::core::disk::{Disk, Instance, Moment, Word};
 use ordain::core::evidence::{
-    Evidence, Failure, Heard, Kept, Link as RealLink, Object, Own, Peer, RecordSeen, Replica, Role, Sentinel, SentinelAnswer, Watch,
+    Evidence, Failure, Heard, Kept, Link as RealLink, Object, Own, Peer, RecordSeen, Replica, Role, Sentinel, SentinelAnswer,
+    Watch,
 };
 use ordain::core::identity::{Endpoint, PodName};
 use ordain::core::record::{self, Record};
@@ -26,7 +27,7 @@ const NOW: Moment = Moment(1_000_000_000);
 const FIRST_WRITE: u64 = 1_000_000;
 
 /// The group's id.
-const GROUP: &str = "g";
+pub const GROUP: &str = "g";
 
 /// Every pod's uid: a run is random, and tells a pod that was made again apart without it.
 const UID: &str = "u";
@@ -91,6 +92,7 @@ pub fn real_record(lease: Lease) -> Record {
         claim: real_claim(lease.claim),
         address: address(lease.claim.master).clone(),
         group_id: GROUP.into(),
+        is_new: lease.is_new,
         mark,
         is_given_up: lease.is_given_up,
         assumed: None,
@@ -104,7 +106,7 @@ pub fn lease(real: &Record) -> Lease {
         run: mark.by.run.parse().expect("a run of the model"),
         is_old: mark.at != NOW,
     });
-    Lease { claim: claim(&real.claim), mark, is_given_up: real.is_given_up }
+    Lease { claim: claim(&real.claim), is_new: real.is_new, mark, is_given_up: real.is_given_up }
 }
 
 /// A disk that was last written then.
@@ -114,12 +116,7 @@ pub fn disk(time: Option<u8>, write_step: u64) -> Disk {
 
 /// A word, as the program has it.
 pub fn real_word(told: Told, write_step: u64) -> Word {
-    Word {
-        run: told.run.to_string(),
-        disk: disk(told.disk, write_step),
-        group: None,
-        started: told.has_started,
-    }
+    Word { run: told.run.to_string(), disk: disk(told.disk, write_step), group: None, started: told.has_started }
 }
 
 /// The word of a run that begins, over the one that it finds: a run that never started its Redis was

@@ -44,6 +44,7 @@ impl Model for Protocol {
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
         let mut next = last.clone();
         action::perform(&self.0, &mut next, action);
+        next.forget_names();
         (next != *last).then_some(next)
     }
 
@@ -84,6 +85,8 @@ pub struct Found {
     pub states: usize,
     /// The length of the longest of the shortest ways.
     pub depth: usize,
+    /// Whether all states were seen, or as many as were allowed.
+    pub is_complete: bool,
     /// How long it took.
     pub took: Duration,
     /// What is wrong, with the shortest way to it.
@@ -98,29 +101,38 @@ impl Found {
 }
 
 /// Checks what must hold in every state.
-pub fn check_safety(setting: &Setting, stops_early: bool) -> Found {
+pub fn check_safety(setting: &Setting, limit: usize) -> Found {
     let begun = Instant::now();
-    let finish = if stops_early { HasDiscoveries::Any } else { HasDiscoveries::All };
-    let checker = Protocol(setting.clone()).checker().threads(2).finish_when(finish).spawn_bfs().join();
+    let checker = Protocol(setting.clone()).checker().threads(2);
+    let checker = checker.finish_when(HasDiscoveries::Any).target_state_count(limit).spawn_bfs().join();
     let story = |(wrong, path): (&'static str, Path<State, Action>)| Story { wrong, steps: path.into_vec() };
     Found {
         states: checker.unique_state_count(),
         depth: checker.max_depth(),
+        is_complete: checker.state_count() < limit,
         took: begun.elapsed(),
         wrong: checker.discoveries().into_iter().map(story).collect(),
     }
 }
 
 /// Checks that every state can get well without any further fault, hook or write.
-pub fn check_recovery(setting: &Setting) -> Found {
+pub fn check_recovery(setting: &Setting, limit: usize) -> Found {
     let begun = Instant::now();
-    let graph = Graph::explore(&Protocol(setting.clone()));
-    let stuck = graph.stuck();
+    let graph = Graph::explore(&Protocol(setting.clone()), limit);
+    // What was not explored may have been the way out.
+    let stuck = if graph.is_complete { graph.stuck() } else { None };
     let wrong = stuck.map(|state| Story { wrong: GETS_WELL, steps: graph.way_to(&Protocol(setting.clone()), state) });
-    Found { states: graph.parents.len(), depth: graph.depth, took: begun.elapsed(), wrong: wrong.into_iter().collect() }
+    Found {
+        states: graph.parents.len(),
+        depth: graph.depth,
+        is_complete: graph.is_complete,
+        took: begun.elapsed(),
+        wrong: wrong.into_iter().collect(),
+    }
 }
 
 /// All states, by number: the states themselves are forgotten.
+#[derive(Default)]
 struct Graph {
     /// From which state, and by which of its actions, each was reached first.
     parents: Vec<(u32, u16)>,
@@ -131,6 +143,7 @@ struct Graph {
     /// Those that follow a violation are not expected to get well.
     violations: Vec<u32>,
     depth: usize,
+    is_complete: bool,
 }
 
 fn fingerprint(state: &State) -> u64 {
@@ -140,8 +153,8 @@ fn fingerprint(state: &State) -> u64 {
 }
 
 impl Graph {
-    fn explore(model: &Protocol) -> Self {
-        let mut graph = Self { parents: Vec::new(), steps: Vec::new(), healthy: Vec::new(), violations: Vec::new(), depth: 0 };
+    fn explore(model: &Protocol, limit: usize) -> Self {
+        let mut graph = Self::default();
         let mut numbers = HashMap::new();
         let mut level: Vec<(u32, State)> = Vec::new();
         for state in model.init_states() {
@@ -150,7 +163,7 @@ impl Graph {
             level.push((0, state));
         }
         let mut actions = Vec::new();
-        while !level.is_empty() {
+        while !level.is_empty() && graph.parents.len() < limit {
             graph.depth += 1;
             let mut next_level = Vec::new();
             for (from, state) in level {
@@ -174,6 +187,7 @@ impl Graph {
             }
             level = next_level;
         }
+        graph.is_complete = level.is_empty();
         graph
     }
 

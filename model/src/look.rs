@@ -20,7 +20,7 @@ pub type Order = &'static [&'static [Source]];
 const AT_ONCE: Order = &[&[Source::Sentinels, Source::Kubernetes, Source::Redis]];
 
 /// What a Sentinel answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum SeenSentinel {
     /// Nothing.
     #[default]
@@ -37,7 +37,7 @@ pub enum SeenSentinel {
 }
 
 /// A pod's object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum SeenObject {
     /// It does not exist.
     #[default]
@@ -47,7 +47,7 @@ pub enum SeenObject {
 }
 
 /// What a Redis answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum SeenRedis {
     /// There is no such host.
     #[default]
@@ -61,7 +61,7 @@ pub enum SeenRedis {
 }
 
 /// What has been read so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Look {
     /// How many sources.
     pub heard: u8,
@@ -71,6 +71,8 @@ pub struct Look {
     pub record: Option<Lease>,
     /// The record has not been changed since it was read.
     pub is_current: bool,
+    /// It takes longer than an honest look can: the process was stopped in the middle of it.
+    pub is_overtaken: bool,
     /// The pods' objects.
     pub objects: [SeenObject; PODS],
     /// The pods' Redis.
@@ -93,6 +95,11 @@ impl Look {
         }
         self.heard += 1;
         self.is_complete(order)
+    }
+
+    /// Whether the record may be written by it.
+    pub fn may_write(&self) -> bool {
+        self.is_current && !self.is_overtaken
     }
 
     /// Whether all sources have been read.

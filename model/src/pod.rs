@@ -3,7 +3,7 @@
 use crate::evidence::{Asker, first_word};
 use crate::look::Look;
 use crate::setting::Setting;
-use crate::state::{Claim, Harm, Intent, Link, Phase, Pod, Server, State, Watching};
+use crate::state::{Harm, Intent, Link, Phase, Pod, Server, State, Watching};
 use crate::verdict::{self, Be, Verdict};
 
 /// Its container starts: it publishes what its disk holds.
@@ -24,17 +24,17 @@ pub fn read(setting: &Setting, state: &mut State, pod: Pod) {
         Phase::Looking { mut look, has_waited, .. } => {
             if look.read(setting.order, state) {
                 let verdict = decide(setting, state, pod, &look, has_waited);
-                act(setting, state, pod, verdict, look.is_current, has_waited);
+                act(setting, state, pod, verdict, look.may_write(), has_waited);
             } else {
                 state.pod_mut(pod).phase = Phase::Looking { look, has_waited, at_last: None };
             }
         }
-        Phase::Checking { mut look, has_waited, intent, is_overtaken } => {
+        Phase::Checking { mut look, has_waited, intent } => {
             if look.read(setting.order, state) {
                 let verdict = decide(setting, state, pod, &look, has_waited);
-                conclude(setting, state, pod, intent, verdict, &look, has_waited, is_overtaken);
+                conclude(setting, state, pod, intent, verdict, &look, has_waited);
             } else {
-                state.pod_mut(pod).phase = Phase::Checking { look, has_waited, intent, is_overtaken };
+                state.pod_mut(pod).phase = Phase::Checking { look, has_waited, intent };
             }
         }
         _ => unreachable!("only who looks reads"),
@@ -52,10 +52,10 @@ fn decide(setting: &Setting, state: &State, pod: Pod, look: &Look, has_waited: b
 }
 
 /// Acts upon a first look.
-fn act(setting: &Setting, state: &mut State, pod: Pod, verdict: Verdict, is_current: bool, has_waited: bool) {
+fn act(setting: &Setting, state: &mut State, pod: Pod, verdict: Verdict, may_write: bool, has_waited: bool) {
     let Some(intent) = intent(verdict) else {
         match verdict.be {
-            Be::Behind(claim) if put_record(state, verdict.record, is_current) => start_behind(state, pod, claim.master, false),
+            Be::Behind(claim) if put_record(state, &verdict, may_write) => start_behind(state, pod, claim.master, false),
             Be::Behind(_) => state.pod_mut(pod).phase = look_again(has_waited),
             Be::Undecided | Be::Master(_) => {
                 let at_last = verdict.at_last.filter(|_| setting.protocol.starts_at_last);
@@ -65,8 +65,8 @@ fn act(setting: &Setting, state: &mut State, pod: Pod, verdict: Verdict, is_curr
         return;
     };
     if verdict.record.is_none() {
-        mark(setting, state, pod, intent, is_current, has_waited);
-    } else if put_record(state, verdict.record, is_current) {
+        mark(setting, state, pod, intent, may_write, has_waited);
+    } else if put_record(state, &verdict, may_write) {
         state.pod_mut(pod).phase = Phase::Recorded { intent, has_waited, is_current: true };
     } else {
         state.pod_mut(pod).phase = look_again(has_waited);
@@ -83,21 +83,22 @@ fn intent(verdict: Verdict) -> Option<Intent> {
 }
 
 /// Creates the record, or moves it; whether nobody else has changed it since it was read.
-pub fn put_record(state: &mut State, claim: Option<Claim>, is_current: bool) -> bool {
-    let Some(claim) = claim else { return true };
-    if is_current {
-        let lease = state.record.map_or_else(|| verdict::created(claim), |lease| verdict::moved(lease, claim));
+pub fn put_record(state: &mut State, verdict: &Verdict, may_write: bool) -> bool {
+    let Some(claim) = verdict.record else { return true };
+    if may_write {
+        let lease =
+            state.record.map_or_else(|| verdict::created(claim, verdict.is_first_boot), |lease| verdict::moved(lease, claim));
         state.write_record(Some(lease));
     }
-    is_current
+    may_write
 }
 
 /// It marks the record, if nobody else has changed it since it was read.
-pub fn mark(setting: &Setting, state: &mut State, pod: Pod, intent: Intent, is_current: bool, has_waited: bool) {
+pub fn mark(setting: &Setting, state: &mut State, pod: Pod, intent: Intent, may_write: bool, has_waited: bool) {
     let run = state.pod(pod).word.expect("it has published").run;
     state.pod_mut(pod).volume.is_stamped = true;
     if setting.protocol.marks {
-        let Some(lease) = state.record.filter(|_| is_current) else {
+        let Some(lease) = state.record.filter(|_| may_write) else {
             state.pod_mut(pod).phase = look_again(has_waited);
             return;
         };
@@ -105,31 +106,21 @@ pub fn mark(setting: &Setting, state: &mut State, pod: Pod, intent: Intent, is_c
     }
     if setting.protocol.checks {
         let look = Look::default();
-        state.pod_mut(pod).phase = Phase::Checking { look, has_waited, intent, is_overtaken: false };
+        state.pod_mut(pod).phase = Phase::Checking { look, has_waited, intent };
     } else {
         start(state, pod, intent);
     }
 }
 
 /// Acts upon the look after the mark.
-#[allow(clippy::too_many_arguments)]
-fn conclude(
-    setting: &Setting,
-    state: &mut State,
-    pod: Pod,
-    wanted: Intent,
-    verdict: Verdict,
-    look: &Look,
-    has_waited: bool,
-    is_overtaken: bool,
-) {
+fn conclude(setting: &Setting, state: &mut State, pod: Pod, wanted: Intent, verdict: Verdict, look: &Look, has_waited: bool) {
     let run = state.pod(pod).word.expect("it has published").run;
     let is_fenced = setting.protocol.marks && !look.record.is_some_and(|lease| verdict::is_marked_by(lease, pod, run));
     match (verdict.be, intent(verdict)) {
-        (_, Some(intent)) if intent == wanted && verdict.record.is_none() && !is_fenced && !is_overtaken => {
+        (_, Some(intent)) if intent == wanted && verdict.record.is_none() && !is_fenced && !look.is_overtaken => {
             start(state, pod, intent);
         }
-        (Be::Behind(_), None) => act(setting, state, pod, verdict, look.is_current, has_waited),
+        (Be::Behind(_), None) => act(setting, state, pod, verdict, look.may_write(), has_waited),
         _ => {
             publish(state, pod);
             state.pod_mut(pod).phase = look_again(has_waited);

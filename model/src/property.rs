@@ -13,8 +13,11 @@ pub fn nothing_lost(state: &State) -> bool {
     state.protected & !on_any_disk(state) == 0
 }
 
-/// No two claims of one epoch name different masters.
+/// No two claims of one epoch name different masters, unless Sentinels themselves made two.
 pub fn epochs_are_unique(state: &State) -> bool {
+    if state.is_split {
+        return true;
+    }
     let told = state.sentinels.iter().filter_map(|one| one.config);
     let claims: Vec<Claim> = told.chain(state.record.map(|lease| lease.claim)).collect();
     claims.iter().all(|one| claims.iter().all(|other| one.epoch != other.epoch || one.master == other.master))
@@ -32,6 +35,8 @@ pub fn is_healthy(state: &State) -> bool {
     let (Some(master), None) = (masters.next(), masters.next()) else { return false };
     let is_recorded = state.record.is_some_and(|lease| lease.claim.master == master);
     let named = state.sentinels.iter().filter(|one| one.names().is_some_and(|claim| claim.master == master)).count();
-    let follows = |pod| pod == master || state.pod(pod).phase == Phase::Lost || state.pod(pod).follows(master) && state.pod(pod).is_electable();
+    let follows = |pod| {
+        pod == master || state.pod(pod).phase == Phase::Lost || state.pod(pod).follows(master) && state.pod(pod).is_electable()
+    };
     is_recorded && named >= 2 && pods().all(follows)
 }

@@ -2,11 +2,11 @@
 
 use ordain::core::repair::Repair;
 
-use crate::evidence::{Asker, pod as ordinal};
+use crate::evidence::{Asker, claim, pod as ordinal};
 use crate::look::Look;
 use crate::pod::put_record;
 use crate::setting::Setting;
-use crate::state::{Claim, Link, Phase, Pod, Reconcile, Server, State};
+use crate::state::{Claim, Lease, Link, Mark, Phase, Pod, Reconcile, Server, State};
 use crate::verdict;
 
 /// Whether it would find something to do now; what it finds while nothing is wrong changes nothing.
@@ -17,12 +17,20 @@ pub fn is_needed(setting: &Setting, state: &State) -> bool {
 
 fn has_work(setting: &Setting, state: &State, look: &Look) -> bool {
     verdict::decide(setting, Asker::Reconcile, look).record.is_some()
-        || verdict::repairs(setting, look, state.reconcile.is_masterless).iter().any(|repair| !is_a_probes(repair))
+        || verdict::repair(setting, look, state.reconcile.is_masterless).is_some()
 }
 
-/// What the pod's own probe does as well, in a step of its own.
-fn is_a_probes(repair: &Repair) -> bool {
-    matches!(repair, Repair::MakeElectable(_))
+/// Whether this look lets it go on counting how long there has been no master: not where it sees a
+/// holder that could lead.
+pub fn sees_nobody(setting: &Setting, look: &Look) -> bool {
+    let could_lead = || {
+        look.record.is_some_and(|lease| {
+            let would_be_old =
+                Look { record: Some(Lease { mark: lease.mark.map(|mark| Mark { is_old: true, ..mark }), ..lease }), ..*look };
+            !lease.is_given_up && !matches!(verdict::repair(setting, &would_be_old, true), Some(Repair::GiveUp(_)))
+        })
+    };
+    !(look.has_seen_a_master() || setting.protocol.counts_from_last_sight && could_lead())
 }
 
 /// It reads its next source.
@@ -31,7 +39,7 @@ pub fn read(setting: &Setting, state: &mut State) {
     let is_complete = look.read(setting.others, state);
     state.reconcile.look = look;
     if is_complete {
-        state.reconcile.is_masterless &= !look.has_seen_a_master();
+        state.reconcile.is_masterless &= sees_nobody(setting, &look);
         if !has_work(setting, state, &look) {
             state.reconcile.look = Look::default();
         }
@@ -44,19 +52,23 @@ pub fn act(setting: &Setting, state: &mut State) {
     state.reconcile.look = Look::default();
     let decided = verdict::decide(setting, Asker::Reconcile, &look);
     if decided.record.is_some() {
-        put_record(state, decided.record, look.is_current);
+        put_record(state, &decided, look.may_write());
         return;
     }
-    for repair in verdict::repairs(setting, &look, is_masterless) {
+    if let Some(repair) = verdict::repair(setting, &look, is_masterless) {
         put_right(setting, state, &look, &repair);
     }
 }
 
 fn put_right(setting: &Setting, state: &mut State, look: &Look, repair: &Repair) {
     match repair {
-        Repair::MakeElectable(_) => {}
-        Repair::GiveUpHolder => give_up(state, look, true),
-        Repair::TakeHolderBack => give_up(state, look, false),
+        Repair::MakeElectable(_) | Repair::EndWord(_) => {}
+        Repair::GiveUp(real) => {
+            let claim = claim(real);
+            let moved = |lease: Lease| if lease.claim == claim { lease } else { verdict::moved(lease, claim) };
+            update(state, look, |lease| verdict::given_up(moved(lease), true));
+        }
+        Repair::TakeHolderBack => update(state, look, |lease| verdict::given_up(lease, false)),
         Repair::ElectInstead(name) => {
             let pod = ordinal(name);
             if is_same_run(state, look, pod) {
@@ -72,9 +84,9 @@ fn put_right(setting: &Setting, state: &mut State, look: &Look, repair: &Repair)
     }
 }
 
-fn give_up(state: &mut State, look: &Look, is_given_up: bool) {
-    if let Some(lease) = state.record.filter(|_| look.is_current) {
-        state.write_record(Some(verdict::given_up(lease, is_given_up)));
+fn update(state: &mut State, look: &Look, change: impl Fn(Lease) -> Lease) {
+    if let Some(lease) = state.record.filter(|_| look.may_write()) {
+        state.write_record(Some(change(lease)));
     }
 }
 
@@ -106,6 +118,10 @@ pub fn hook(setting: &Setting, state: &State, one: usize) -> Option<Claim> {
     let claim = state.sentinels[one].names()?;
     if verdict::is_newer(claim, lease) && state.pod(claim.master).is_master() {
         return Some(claim);
+    }
+    let is_named = state.pod(lease.claim.master).is_master();
+    if is_named || state.masters().count() != 1 {
+        return None;
     }
     verdict::outvoting(setting, &Look::at_once(state))
 }

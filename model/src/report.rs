@@ -21,7 +21,8 @@ fn claim(claim: Option<Claim>) -> String {
 }
 
 fn look(look: &Look) -> String {
-    format!("read {} sources{}", look.heard, if look.is_current { ", record current" } else { "" })
+    let version = if look.is_current { ", the record as it is" } else { "" };
+    format!("read {} sources{version}{}", look.heard, if look.is_overtaken { ", too old" } else { "" })
 }
 
 impl fmt::Display for Brief<'_> {
@@ -33,8 +34,8 @@ impl fmt::Display for Brief<'_> {
                 Phase::Looking { look: seen, has_waited, at_last } => {
                     format!("looking, {}, waited {has_waited}, at last {at_last:?}", look(&seen))
                 }
-                Phase::Checking { look: seen, has_waited, intent, is_overtaken } => {
-                    format!("checking {intent:?}, {}, waited {has_waited}, overtaken {is_overtaken}", look(&seen))
+                Phase::Checking { look: seen, has_waited, intent } => {
+                    format!("checking {intent:?}, {}, waited {has_waited}", look(&seen))
                 }
                 other => format!("{other:?}"),
             };
@@ -50,7 +51,9 @@ impl fmt::Display for Brief<'_> {
         match &state.record {
             None => writeln!(f, "   no record")?,
             Some(lease) => {
-                let mark = lease.mark.map(|mark| format!("redis-{} run {}{}", mark.pod, mark.run, if mark.is_old { " old" } else { "" }));
+                let mark = lease
+                    .mark
+                    .map(|mark| format!("redis-{} run {}{}", mark.pod, mark.run, if mark.is_old { " old" } else { "" }));
                 writeln!(f, "   record {}, mark {mark:?}, given up {}", claim(Some(lease.claim)), lease.is_given_up)?;
             }
         }

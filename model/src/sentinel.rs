@@ -17,7 +17,7 @@ pub fn read(setting: &Setting, state: &mut State, one: usize) {
     state.sentinels[one].watching = Watching::Starting(Look::default());
     let verdict = verdict::decide(setting, Asker::Sentinel(state.sentinels[one].config), &look);
     if let Be::Behind(claim) = verdict.be
-        && put_record(state, verdict.record, look.is_current)
+        && put_record(state, &verdict, look.may_write())
     {
         let sentinel = &mut state.sentinels[one];
         sentinel.current = sentinel.current.max(claim.epoch);
@@ -36,11 +36,12 @@ fn adopt(state: &mut State, one: usize, claim: Claim) {
 pub fn candidates(state: &State, one: usize) -> Vec<Pod> {
     let this = &state.sentinels[one];
     let Some(claim) = this.names().filter(|_| this.finds_down()) else { return Vec::new() };
-    let agrees = |other: &&crate::state::SentinelState| {
-        other.finds_down() && other.names().is_some_and(|its| its.master == claim.master)
-    };
+    let agrees =
+        |other: &&crate::state::SentinelState| other.finds_down() && other.names().is_some_and(|its| its.master == claim.master);
     let is_free = state.sentinels.iter().all(|other| other.failover().is_none());
-    if !is_free || state.sentinels.iter().filter(agrees).count() < 2 {
+    // Who has just voted begins none of its own for twice the failover timeout: until then it has heard.
+    let has_heard = !sentinels().any(|other| is_behind(state, other));
+    if !is_free || !has_heard || state.sentinels.iter().filter(agrees).count() < 2 {
         return Vec::new();
     }
     selectable(state, claim.master)
@@ -74,17 +75,14 @@ pub fn elect(state: &mut State, one: usize, candidate: Pod) {
     }
 }
 
-/// It promotes its candidate, or finds that it cannot.
+/// It promotes its candidate.
 pub fn promote(state: &mut State, one: usize) {
     let Some(Failover { epoch, candidate, is_crossed }) = state.sentinels[one].failover() else { return };
-    if !matches!(state.pod(candidate).server(), Some(Server::Replica { .. })) {
-        if let Watching::Running { failover, .. } = &mut state.sentinels[one].watching {
-            *failover = None;
+    if state.masters().next().is_some() {
+        if is_crossed {
+            state.harm = Some(Harm::PromotedBeside(candidate));
         }
-        return;
-    }
-    if is_crossed && state.masters().next().is_some() {
-        state.harm = Some(Harm::PromotedBeside(candidate));
+        state.is_split = true;
     }
     // Whoever has copied a master and is elected has what the master could deliver.
     if !matches!(state.pod(candidate).server(), Some(Server::Replica { link: Link::Never, .. })) {

@@ -46,8 +46,34 @@ impl Faults {
     };
 }
 
-/// What the program does beyond its rules; switched off only to show what it is for.
+/// Whose looks read one source after the other, while others go on; all others read everything at one
+/// moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Torn {
+    /// How many at the same time.
+    pub at_once: usize,
+    /// Those of pods.
+    pub pods: bool,
+    /// Those of Sentinels that start.
+    pub sentinels: bool,
+    /// Those of reconcile.
+    pub reconcile: bool,
+}
+
+impl Torn {
+    /// None.
+    pub const NONE: Self = Self { at_once: 0, pods: false, sentinels: false, reconcile: false };
+    /// One at a time, of a pod.
+    pub const PODS: Self = Self { at_once: 1, pods: true, ..Self::NONE };
+    /// One at a time, of anybody.
+    pub const ANY: Self = Self { at_once: 1, pods: true, sentinels: true, reconcile: true };
+    /// Two at a time, of anybody.
+    pub const TWO: Self = Self { at_once: 2, ..Self::ANY };
+}
+
+/// What the program does beyond its rules, each step a switch; switched off only to show what it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(clippy::struct_excessive_bools)]
 pub struct Protocol {
     /// Who starts as a master, or as an electable replica, marks the record first.
     pub marks: bool,
@@ -59,11 +85,23 @@ pub struct Protocol {
     pub reconciles: bool,
     /// Reconcile restarts a holder that runs as a replica.
     pub restarts: bool,
+    /// Its grace begins anew whenever it sees a holder that could lead.
+    pub counts_from_last_sight: bool,
+    /// Whoever was stopped in the middle of a look looks again before it writes the record.
+    pub discards_old_looks: bool,
 }
 
 impl Protocol {
     /// As the program does it.
-    pub const WHOLE: Self = Self { marks: true, checks: true, starts_at_last: true, reconciles: true, restarts: true };
+    pub const WHOLE: Self = Self {
+        marks: true,
+        checks: true,
+        starts_at_last: true,
+        reconciles: true,
+        restarts: true,
+        counts_from_last_sight: true,
+        discards_old_looks: true,
+    };
 }
 
 /// A setting.
@@ -77,6 +115,10 @@ pub struct Setting {
     pub order: Order,
     /// In which order a Sentinel and reconcile do.
     pub others: Order,
+    /// Whose looks may be torn.
+    pub torn: Torn,
+    /// Whether the grace may pass.
+    pub has_grace: bool,
     /// Pods are made one after the other, each once the one before runs.
     pub is_ordered: bool,
     /// How much newer a write makes a disk, in milliseconds.

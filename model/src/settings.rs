@@ -3,7 +3,7 @@
 use ordain::core::rules::Rules;
 
 use crate::look::{Look, Order, Source};
-use crate::setting::{Faults, Protocol, Setting};
+use crate::setting::{Faults, Protocol, Setting, Torn};
 use crate::state::{
     Claim, Data, Lease, Link, Mark, Phase, Pod, PodState, Reconcile, SentinelState, Server, State, Told, Volume, Watching,
 };
@@ -38,6 +38,7 @@ fn nothing() -> State {
         clock: 0,
         protected: 0,
         elected: 0,
+        is_split: false,
         harm: None,
     }
 }
@@ -47,13 +48,16 @@ fn healthy(master: Pod) -> State {
     let mut state = nothing();
     let claim = Claim { master, epoch: 1 };
     for pod in crate::state::pods() {
-        let server = if pod == master { Server::Master } else { Server::Replica { of: master, link: Link::Up, is_electable: true } };
+        let server =
+            if pod == master { Server::Master } else { Server::Replica { of: master, link: Link::Up, is_electable: true } };
         let word = Some(Told { run: 0, disk: None, has_started: true, is_late: false });
-        *state.pod_mut(pod) = PodState { phase: Phase::Running(server), word, volume: Volume { data: data(1), is_stamped: true } };
+        *state.pod_mut(pod) =
+            PodState { phase: Phase::Running(server), word, volume: Volume { data: data(1), is_stamped: true } };
     }
     let watching = Watching::Running { finds_down: false, failover: None };
     state.sentinels = [SentinelState { watching, config: Some(claim), current: 1 }; 3];
-    state.record = Some(Lease { claim, mark: Some(Mark { pod: master, run: 0, is_old: true }), is_given_up: false });
+    state.record =
+        Some(Lease { claim, is_new: false, mark: Some(Mark { pod: master, run: 0, is_old: true }), is_given_up: false });
     (state.clock, state.protected, state.elected) = (1, 1, 1);
     state
 }
@@ -69,7 +73,12 @@ fn outage(writes: [u8; 3], record: Claim, files: [Option<Claim>; 3]) -> State {
         one.config = config;
         one.current = config.map_or(0, |claim| claim.epoch);
     }
-    state.record = Some(Lease { claim: record, mark: Some(Mark { pod: record.master, run: 0, is_old: true }), is_given_up: false });
+    state.record = Some(Lease {
+        claim: record,
+        is_new: false,
+        mark: Some(Mark { pod: record.master, run: 0, is_old: true }),
+        is_given_up: false,
+    });
     state.clock = writes.into_iter().max().unwrap_or(0);
     state.protected = crate::fault::on_any_disk(&state);
     state.elected = files.into_iter().flatten().map(|claim| claim.epoch).fold(record.epoch, u8::max);
@@ -84,12 +93,15 @@ fn with_pods_gone(mut state: State) -> State {
     state
 }
 
-fn setting(name: &'static str, start: State, faults: Faults) -> Setting {
+fn setting(name: &'static str, mut start: State, faults: Faults) -> Setting {
+    start.faults = faults;
     Setting {
         name,
-        start: State { faults, ..start },
+        start,
         order: FORWARD,
         others: IN_TWO,
+        torn: Torn::NONE,
+        has_grace: false,
         is_ordered: false,
         write_step: APART,
         rules: Rules::ALL,
@@ -101,37 +113,144 @@ const fn claim(master: Pod, epoch: u8) -> Claim {
     Claim { master, epoch }
 }
 
-/// A first boot.
-pub fn first_boot(faults: Faults) -> Setting {
-    setting("first boot", nothing(), faults)
-}
-
-/// A first boot with pods made one after the other.
-pub fn first_boot_in_order(faults: Faults) -> Setting {
-    Setting { is_ordered: true, ..setting("first boot in order", nothing(), faults) }
-}
-
-/// A healthy group.
-pub fn running(master: Pod, faults: Faults) -> Setting {
-    setting("a healthy group", healthy(master), faults)
-}
+/// What the Sentinels' files say after an outage.
+const LOST: [Option<Claim>; 3] = [None; 3];
+const KEPT: [Option<Claim>; 3] = [Some(claim(2, 1)); 3];
+/// Only the Sentinel that led the last failover knows of it.
+const OLD_MAJORITY: [Option<Claim>; 3] = [Some(claim(0, 2)), Some(claim(2, 1)), Some(claim(2, 1))];
 
 /// After a power cut; the master was redis-2, and only it has the last write.
-pub fn power_cut(files: [Option<Claim>; 3], faults: Faults) -> Setting {
-    setting("after a power cut", outage([1, 1, 2], claim(2, 1), files), faults)
+fn cut(files: [Option<Claim>; 3]) -> State {
+    outage([1, 1, 2], claim(2, 1), files)
 }
 
-/// After a power cut; the record was not told of the last failover.
-pub fn stale_record(files: [Option<Claim>; 3], faults: Faults) -> Setting {
-    setting("a stale record", outage([2, 1, 1], claim(2, 1), files), faults)
+/// After a power cut; redis-0 had been promoted, and the record was not told.
+fn stale(files: [Option<Claim>; 3]) -> State {
+    outage([2, 1, 1], claim(2, 1), files)
 }
 
-/// With its pods gone, and made one after the other.
-pub fn in_order(setting: Setting) -> Setting {
-    Setting { is_ordered: true, start: with_pods_gone(setting.start), ..setting }
+/// The record was deleted.
+fn without_record(mut state: State) -> State {
+    state.record = None;
+    state
 }
 
-/// The same, with writes that are too close to each other to be told apart.
-pub fn close_writes(setting: Setting) -> Setting {
-    Setting { write_step: WITHIN, ..setting }
+/// The Sentinels are back before any pod, and watch whom the record names.
+fn with_sentinels_back(mut state: State) -> State {
+    let config = state.record.map(|lease| lease.claim);
+    let watching = Watching::Running { finds_down: true, failover: None };
+    state.sentinels = [SentinelState { watching, config, current: config.map_or(0, |claim| claim.epoch) }; 3];
+    state
+}
+
+/// A pod's volume was lost in the outage.
+fn with_volume_lost(mut state: State, pod: Pod) -> State {
+    state.pod_mut(pod).volume = Volume::default();
+    state.protected = crate::fault::on_any_disk(&state);
+    state
+}
+
+/// The newest disk is that of redis-0, which followed an older claim before it was named.
+fn newest_follows() -> State {
+    let mut state = with_sentinels_back(outage([2, 1, 1], claim(0, 2), LOST));
+    let word = Told { run: 1, disk: Some(2), has_started: true, is_late: false };
+    let server = Server::Replica { of: 2, link: Link::Never, is_electable: false };
+    let pod = state.pod_mut(0);
+    (pod.phase, pod.word) = (Phase::Running(server), Some(word));
+    state
+}
+
+const NONE: Faults = Faults::NONE;
+
+const CRASH: Faults = Faults { crashes: 1, ..NONE };
+const WIPE: Faults = Faults { wipes: 1, ..NONE };
+const TWO_CRASHES: Faults = Faults { crashes: 2, ..NONE };
+const CRASH_AND_SENTINEL: Faults = Faults { crashes: 1, sentinel_crashes: 1, ..NONE };
+
+fn in_order(setting: Setting) -> Setting {
+    let start = if setting.start.record.is_some() { with_pods_gone(setting.start) } else { setting.start };
+    Setting { is_ordered: true, start, ..setting }
+}
+
+fn with_grace(setting: Setting) -> Setting {
+    Setting { has_grace: true, ..setting }
+}
+
+fn torn(torn: Torn, setting: Setting) -> Setting {
+    Setting { torn, ..setting }
+}
+
+fn backward(setting: Setting) -> Setting {
+    Setting { order: BACKWARD, others: REDIS_FIRST, ..setting }
+}
+
+/// Those that are small enough for every test run.
+pub fn small() -> Vec<Setting> {
+    vec![
+        setting("a first boot", nothing(), NONE),
+        with_grace(setting("a first boot, and the grace", nothing(), NONE)),
+        with_grace(in_order(setting("a first boot in order, and the grace", nothing(), NONE))),
+        in_order(setting("a first boot in order, a crash", nothing(), CRASH)),
+        in_order(setting("a first boot in order, a lost volume", nothing(), WIPE)),
+        torn(Torn::ANY, in_order(setting("a first boot in order, torn looks", nothing(), NONE))),
+        setting("two crashes and a write", healthy(0), Faults { writes: 1, ..TWO_CRASHES }),
+        torn(Torn::PODS, setting("two crashes, torn looks", healthy(0), TWO_CRASHES)),
+        backward(torn(Torn::PODS, setting("two crashes, torn looks backward", healthy(2), TWO_CRASHES))),
+        torn(Torn::ANY, setting("a crash, anybody's looks torn", healthy(2), CRASH)),
+        setting("a crash and a lost volume", healthy(2), Faults { wipes: 1, writes: 1, ..CRASH }),
+        setting("a crash, and a Sentinel's", healthy(2), CRASH_AND_SENTINEL),
+        setting("two crashes, and a Sentinel's", healthy(2), Faults { crashes: 2, ..CRASH_AND_SENTINEL }),
+        setting("a crash, and an amnesic Sentinel", healthy(2), Faults { sentinel_wipes: 1, ..CRASH }),
+        with_grace(setting("a node lost for good", healthy(2), Faults { losses: 1, writes: 1, ..NONE })),
+        setting("a power cut", healthy(2), Faults { power_cuts: 1, ..NONE }),
+        setting("a power cut, files lost", healthy(2), Faults { blackouts: 1, ..NONE }),
+        setting("after a power cut, files lost", cut(LOST), NONE),
+        setting("after a power cut, files kept", cut(KEPT), NONE),
+        Setting { write_step: WITHIN, ..setting("after a power cut, close writes", cut(LOST), NONE) },
+        torn(Torn::PODS, setting("after a power cut, torn looks", cut(KEPT), NONE)),
+        with_grace(setting("after a power cut, Sentinels first, and the grace", with_sentinels_back(cut(KEPT)), NONE)),
+        setting("a stale record, an old majority", stale(OLD_MAJORITY), NONE),
+        setting("a stale record, files lost", stale(LOST), NONE),
+        with_grace(setting("a stale record, Sentinels first, and the grace", with_sentinels_back(stale(LOST)), NONE)),
+        with_grace(setting("the newest disk runs as a replica", newest_follows(), NONE)),
+        with_grace(in_order(setting("pods remade in order, and the grace", cut(LOST), NONE))),
+        in_order(setting("pods remade in order, a lost volume", cut(LOST), WIPE)),
+        in_order(setting(
+            "pods remade in order, the holder is empty",
+            with_volume_lost(outage([2, 1, 1], claim(0, 1), LOST), 0),
+            NONE,
+        )),
+        setting("no record, files lost", without_record(cut(LOST)), NONE),
+        setting("no record, files kept", without_record(cut(KEPT)), NONE),
+        setting("no record, files lost, redis-0 is empty", without_record(with_volume_lost(cut(LOST), 0)), NONE),
+        setting("the record deleted, and a crash", healthy(2), Faults { record_deletions: 1, ..CRASH }),
+    ]
+}
+
+/// Those that take longer.
+pub fn large() -> Vec<Setting> {
+    vec![
+        with_grace(in_order(setting("a first boot in order, a crash and the grace", nothing(), CRASH))),
+        with_grace(in_order(setting("a first boot in order, a lost volume and the grace", nothing(), WIPE))),
+        torn(Torn::PODS, setting("a first boot, torn looks", nothing(), NONE)),
+        torn(Torn::TWO, setting("a crash, two looks torn", healthy(2), CRASH)),
+        torn(
+            Torn::ANY,
+            setting("two crashes and a write, anybody's looks torn", healthy(0), Faults { writes: 1, ..TWO_CRASHES }),
+        ),
+        torn(Torn::PODS, setting("a crash, and a Sentinel's, torn looks", healthy(2), CRASH_AND_SENTINEL)),
+        setting("two crashes, two Sentinels'", healthy(2), Faults { crashes: 2, sentinel_crashes: 2, ..NONE }),
+        setting("a power cut, a crash and a write", healthy(2), Faults { power_cuts: 1, writes: 1, ..CRASH }),
+        with_grace(setting("after a power cut, files lost, and the grace", cut(LOST), NONE)),
+        with_grace(setting("a stale record, files lost, and the grace", stale(LOST), NONE)),
+        torn(Torn::ANY, setting("a stale record, an old majority, torn looks", stale(OLD_MAJORITY), NONE)),
+        with_grace(in_order(setting("pods remade in order, a lost volume, and the grace", cut(LOST), WIPE))),
+        with_grace(setting("after a power cut, Sentinels first, a crash and the grace", with_sentinels_back(cut(KEPT)), CRASH)),
+        with_grace(setting("a stale record, Sentinels first, a crash and the grace", with_sentinels_back(stale(LOST)), CRASH)),
+    ]
+}
+
+/// One of all of them.
+pub fn named(name: &str) -> Setting {
+    small().into_iter().chain(large()).find(|setting| setting.name == name).unwrap_or_else(|| panic!("no setting `{name}`"))
 }

@@ -43,7 +43,7 @@ impl Volume {
 }
 
 /// What a pod has published of its disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Told {
     /// The run that told it.
     pub run: u8,
@@ -56,7 +56,7 @@ pub struct Told {
 }
 
 /// Who is master, since which epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Claim {
     /// The master.
     pub master: Pod,
@@ -65,7 +65,7 @@ pub struct Claim {
 }
 
 /// Who marked the record last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Mark {
     /// The pod.
     pub pod: Pod,
@@ -76,10 +76,12 @@ pub struct Mark {
 }
 
 /// The record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Lease {
     /// What it says.
     pub claim: Claim,
+    /// Whether it was created for a group that boots for the first time, and nobody has marked it.
+    pub is_new: bool,
     /// Its last mark.
     pub mark: Option<Mark>,
     /// Whether the holder was given up.
@@ -87,7 +89,7 @@ pub struct Lease {
 }
 
 /// A replica's link to its master.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Link {
     /// None since it became a replica.
     Never,
@@ -98,7 +100,7 @@ pub enum Link {
 }
 
 /// A running Redis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Server {
     /// A master.
     Master,
@@ -157,8 +159,6 @@ pub enum Phase {
         has_waited: bool,
         /// What it will be.
         intent: Intent,
-        /// The look took too long to be believed.
-        is_overtaken: bool,
     },
     /// Its Redis runs.
     Running(Server),
@@ -201,7 +201,7 @@ impl PodState {
 }
 
 /// A failover that this Sentinel leads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Failover {
     /// Its epoch.
     pub epoch: u8,
@@ -212,7 +212,7 @@ pub struct Failover {
 }
 
 /// How far a Sentinel has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Watching {
     /// It starts: what it has seen so far.
     Starting(Look),
@@ -226,7 +226,7 @@ pub enum Watching {
 }
 
 /// A Sentinel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SentinelState {
     /// How far it has come.
     pub watching: Watching,
@@ -293,6 +293,8 @@ pub struct State {
     pub protected: u8,
     /// The highest epoch in which a Sentinel was elected.
     pub elected: u8,
+    /// Sentinels themselves have promoted a second master, after one of them died with its secret.
+    pub is_split: bool,
     /// What must never happen has happened.
     pub harm: Option<Harm>,
 }
@@ -329,6 +331,27 @@ impl State {
             Watching::Running { .. } => None,
         });
         of_pods.chain(of_sentinels).chain([&self.reconcile.look])
+    }
+
+    /// How many looks have begun and not ended.
+    pub fn torn_looks(&self) -> usize {
+        self.looks().filter(|look| look.heard > 0).count()
+    }
+
+    /// What differs only by the names of Sentinels is the same.
+    pub fn forget_names(&mut self) {
+        self.sentinels.sort_unstable();
+        for pod in &mut self.pods {
+            if let Phase::Looking { look, .. } | Phase::Checking { look, .. } = &mut pod.phase {
+                look.sentinels.sort_unstable();
+            }
+        }
+        for sentinel in &mut self.sentinels {
+            if let Watching::Starting(look) = &mut sentinel.watching {
+                look.sentinels.sort_unstable();
+            }
+        }
+        self.reconcile.look.sentinels.sort_unstable();
     }
 
     /// A run of a pod of which nobody remembers anything: what is random in the program.
@@ -372,6 +395,9 @@ impl State {
             }
             return;
         }
+        if self.pod(pod).server().is_none() {
+            self.abort_failovers_to(pod);
+        }
         for other in &mut self.pods {
             if let Phase::Running(Server::Replica { of, link, .. }) = &mut other.phase
                 && *of == pod
@@ -382,13 +408,32 @@ impl State {
         }
     }
 
-    /// A long time passes: whoever checks does not believe what it has seen.
-    pub fn overtake(&mut self) {
-        for pod in &mut self.pods {
-            if let Phase::Checking { is_overtaken, .. } = &mut pod.phase {
-                *is_overtaken = true;
+    /// Whom a Sentinel has selected it promotes within a tenth of a second: a server that comes after it
+    /// is not promoted in its place.
+    fn abort_failovers_to(&mut self, pod: Pod) {
+        for sentinel in &mut self.sentinels {
+            if let Watching::Running { failover, .. } = &mut sentinel.watching {
+                *failover = failover.filter(|failover| failover.candidate != pod);
             }
         }
+    }
+
+    /// More time passes than a look takes: those in progress are too old to be acted upon.
+    pub fn overtake(&mut self, all: bool) {
+        for pod in &mut self.pods {
+            match &mut pod.phase {
+                Phase::Checking { look, .. } => look.is_overtaken = true,
+                Phase::Looking { look, .. } if all => look.is_overtaken |= look.heard > 0,
+                _ => {}
+            }
+        }
+        for sentinel in &mut self.sentinels {
+            if let Watching::Starting(look) = &mut sentinel.watching {
+                look.is_overtaken |= all && look.heard > 0;
+            }
+        }
+        let look = &mut self.reconcile.look;
+        look.is_overtaken |= all && look.heard > 0;
     }
 }
 

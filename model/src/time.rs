@@ -1,6 +1,7 @@
 //! Time: it is no number here. A step stands for each span that somebody waits for.
 
 use crate::look::Look;
+use crate::reconcile;
 use crate::sentinel::may_fail_over;
 use crate::setting::Setting;
 use crate::state::{Phase, Pod, State, Watching, pods};
@@ -12,7 +13,7 @@ pub fn some_master_is_down(state: &State) -> bool {
 }
 
 /// Down-after passes: who watches a silent master finds it down.
-pub fn pass_down_after(state: &mut State) {
+pub fn pass_down_after(setting: &Setting, state: &mut State) {
     let is_down = pods().map(|pod| !state.pod(pod).is_master()).collect::<Vec<_>>();
     for one in &mut state.sentinels {
         let master = one.config.map(|claim| usize::from(claim.master));
@@ -20,7 +21,7 @@ pub fn pass_down_after(state: &mut State) {
             *finds_down |= master.is_some_and(|master| is_down[master]);
         }
     }
-    state.overtake();
+    state.overtake(setting.protocol.discards_old_looks);
 }
 
 /// Whether a pod can have waited for longer than any failover takes: none is possible now, or it
@@ -34,11 +35,11 @@ pub fn can_wait(state: &State, pod: Pod) -> bool {
 }
 
 /// It has waited for longer than any failover takes.
-pub fn wait(state: &mut State, pod: Pod) {
+pub fn wait(setting: &Setting, state: &mut State, pod: Pod) {
     if let Phase::Looking { has_waited, .. } = &mut state.pod_mut(pod).phase {
         *has_waited = true;
     }
-    state.overtake();
+    state.overtake(setting.protocol.discards_old_looks);
 }
 
 /// Whether the grace can pass: no master lives, and no failover could have come.
@@ -50,7 +51,8 @@ pub fn can_pass_grace(state: &State) -> bool {
 /// be lost.
 pub fn pass_grace(setting: &Setting, state: &mut State) {
     let seen = Look::at_once(state);
-    let known = pods().filter(|pod| verdict::is_known(setting, &seen, *pod)).fold(0, |known, pod| known | state.pod(pod).volume.writes());
+    let known =
+        pods().filter(|pod| verdict::is_known(setting, &seen, *pod)).fold(0, |known, pod| known | state.pod(pod).volume.writes());
     state.protected &= known;
     if let Some(mark) = state.record.as_mut().and_then(|lease| lease.mark.as_mut()) {
         mark.is_old = true;
@@ -61,6 +63,6 @@ pub fn pass_grace(setting: &Setting, state: &mut State) {
             word.is_late = true;
         }
     }
-    state.reconcile.is_masterless = true;
-    state.overtake();
+    state.reconcile.is_masterless = reconcile::sees_nobody(setting, &Look::at_once(state));
+    state.overtake(setting.protocol.discards_old_looks);
 }

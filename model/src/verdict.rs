@@ -6,16 +6,15 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use ordain::core::decision::{Decision, Part, for_redis_by, for_sentinel_by, outvoted};
-use ordain::core::disk::Moment;
 use ordain::core::evidence::Known;
-use ordain::core::record::{Claim as RealClaim, Step};
+use ordain::core::record::{Record, Step};
 use ordain::core::repair::{Repair, repairs_by};
 use ordain::core::rules::Rules;
 
 use crate::evidence::{self, Asker, GRACE, address, claim, evidence, instance, lease, marked_at, pod, real_claim, real_record};
 use crate::look::Look;
 use crate::setting::Setting;
-use crate::state::{Claim, Lease, Mark, Pod, pods};
+use crate::state::{Claim, Lease, Pod};
 
 /// What to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +34,8 @@ pub struct Verdict {
     pub be: Be,
     /// What the record must say first.
     pub record: Option<Claim>,
+    /// Whether that is for a group that boots for the first time.
+    pub is_first_boot: bool,
     /// Whether Sentinel may promote this pod at once.
     pub is_electable: bool,
     /// As whose replica an empty pod runs when the deadline comes.
@@ -49,19 +50,21 @@ impl From<&Decision> for Verdict {
             Part::Undecided => Be::Undecided,
         };
         let record = decision.record.as_ref().map(claim);
-        Self { be, record, is_electable: decision.electable, at_last: decision.at_last.as_ref().map(pod) }
+        let is_first_boot = decision.is_first_boot;
+        Self { be, record, is_first_boot, is_electable: decision.electable, at_last: decision.at_last.as_ref().map(pod) }
     }
 }
 
-type Key = (Asker, Look, u64, Rules);
+type Key<Who> = (Who, Look, u64, Rules);
 
 thread_local! {
-    static DECIDED: RefCell<HashMap<Key, Verdict>> = RefCell::default();
+    static DECIDED: RefCell<HashMap<Key<Asker>, Verdict>> = RefCell::default();
+    static REPAIRED: RefCell<HashMap<Key<bool>, Option<Repair>>> = RefCell::default();
 }
 
 /// What a pod or a Sentinel decides.
 pub fn decide(setting: &Setting, asker: Asker, look: &Look) -> Verdict {
-    let key = (asker, Look { is_current: true, ..*look }, setting.write_step, setting.rules);
+    let key = (asker, Look { is_current: true, is_overtaken: false, ..*look }, setting.write_step, setting.rules);
     DECIDED.with_borrow_mut(|decided| {
         *decided.entry(key).or_insert_with(|| {
             let evidence = evidence(&asker, look, setting.write_step);
@@ -78,10 +81,19 @@ pub fn why(setting: &Setting, asker: Asker, look: &Look) -> String {
     decide(setting.rules, &evidence).why
 }
 
-/// What reconcile puts right.
-pub fn repairs(setting: &Setting, look: &Look, is_masterless: bool) -> Vec<Repair> {
-    let evidence = evidence(&Asker::Reconcile, look, setting.write_step);
-    repairs_by(setting.rules, &evidence, if is_masterless { GRACE } else { Duration::ZERO })
+/// What reconcile puts right first, beyond what the pods' own probes do.
+pub fn repair(setting: &Setting, look: &Look, is_masterless: bool) -> Option<Repair> {
+    let key = (is_masterless, Look { is_current: true, is_overtaken: false, ..*look }, setting.write_step, setting.rules);
+    REPAIRED.with_borrow_mut(|repaired| {
+        let repair = repaired.entry(key).or_insert_with(|| {
+            let evidence = evidence(&Asker::Reconcile, look, setting.write_step);
+            let masterless = if is_masterless { GRACE } else { Duration::ZERO };
+            // A probe has a step of its own, and the model's pods end their own words.
+            let is_a_pods = |repair: &Repair| matches!(repair, Repair::MakeElectable(_) | Repair::EndWord(_));
+            repairs_by(setting.rules, &evidence, masterless).into_iter().find(|repair| !is_a_pods(repair))
+        });
+        repair.clone()
+    })
 }
 
 /// What a majority says against the record.
@@ -105,14 +117,12 @@ pub fn is_newer(claim: Claim, than: Lease) -> bool {
 
 /// The record with another claim.
 pub fn moved(from: Lease, to: Claim) -> Lease {
-    let real: RealClaim = real_claim(to);
-    lease(&real_record(from).moved_to(&real, address(to.master)))
+    lease(&real_record(from).moved_to(&real_claim(to), address(to.master)))
 }
 
 /// The record with a mark.
 pub fn marked(from: Lease, by: Pod, run: u8) -> Lease {
-    let now: Moment = marked_at(false);
-    lease(&real_record(from).marked(&instance(by, run), now))
+    lease(&real_record(from).marked(&instance(by, run), marked_at(false)))
 }
 
 /// Whether its last mark is that of this run.
@@ -126,11 +136,6 @@ pub fn given_up(from: Lease, is_given_up: bool) -> Lease {
 }
 
 /// A record that is made anew.
-pub fn created(claim: Claim) -> Lease {
-    Lease { claim, mark: None::<Mark>, is_given_up: false }
-}
-
-/// The pods of whose disks nobody can know anything.
-pub fn unknown_disks(setting: &Setting, look: &Look) -> impl Iterator<Item = Pod> {
-    pods().filter(move |pod| !is_known(setting, look, *pod))
+pub fn created(claim: Claim, is_new: bool) -> Lease {
+    lease(&Record::first(real_claim(claim), address(claim.master).clone(), evidence::GROUP.into(), is_new))
 }

@@ -81,6 +81,9 @@ pub struct Report {
     pub longest_gap: Duration,
 }
 
+/// Where the master is; none while nobody knows.
+pub type Master = Box<dyn Fn() -> Option<IpAddr> + Send>;
+
 /// Writes numbered keys, one after the other, until it is stopped.
 pub struct Writer {
     stop: Arc<AtomicBool>,
@@ -89,8 +92,22 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts writing to whatever address `master` gives, asked anew after each error.
-    pub fn start(master: impl Fn() -> Option<IpAddr> + Send + 'static) -> Self {
+    /// Starts writing to whatever address `master` gives, asked anew after each error. A write counts
+    /// when a replica has it, too: what a master alone had when it died is lost by asynchronous
+    /// replication, not by whoever is promoted.
+    pub fn start(master: Master) -> Self {
+        Self::start_by(master, |connection, number| {
+            let has_replica = |reply| matches!(reply, Ok(Value::Int(replicas)) if replicas > 0);
+            set(connection, number) && has_replica(ask(connection, &["WAIT", "1", "500"]))
+        })
+    }
+
+    /// The same, and every acknowledged write counts: where the masters' own disks outlive them.
+    pub fn start_plainly(master: Master) -> Self {
+        Self::start_by(master, set)
+    }
+
+    fn start_by(master: Master, write: fn(&mut Connection, u64) -> bool) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let count = Arc::new(AtomicUsize::new(0));
@@ -132,12 +149,8 @@ impl Writer {
     }
 }
 
-/// A write counts when a replica has it, too: what a master alone had when it died is lost by
-/// asynchronous replication, not by whoever is promoted.
-fn write(connection: &mut Connection, number: u64) -> bool {
-    let key = format!("key-{number}");
-    let is_set = ask(connection, &["SET", &key, "x"]).is_ok();
-    is_set && matches!(ask(connection, &["WAIT", "1", "500"]), Ok(Value::Int(replicas)) if replicas > 0)
+fn set(connection: &mut Connection, number: u64) -> bool {
+    ask(connection, &["SET", &format!("key-{number}"), "x"]).is_ok()
 }
 
 /// The acknowledged numbers that a server does not have.

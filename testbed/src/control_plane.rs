@@ -155,7 +155,7 @@ impl ControlPlane {
         });
         made.expect("a namespace");
         let namespace = Namespace { plane: self, name };
-        namespace.apply(&manifests().iter().filter(|object| is_access(object)).cloned().collect::<Vec<_>>());
+        namespace.allow();
         namespace
     }
 }
@@ -264,6 +264,48 @@ impl Namespace {
     /// The record of a group.
     pub fn record(&self, group: &str) -> Option<Lease> {
         runtime().block_on(self.leases().get_opt(group)).expect("the API server answers")
+    }
+
+    /// What a group's record says under one of ordain's annotations, such as `group-id`.
+    pub fn noted(&self, group: &str, key: &str) -> Option<String> {
+        self.record(group)?.metadata.annotations?.remove(&format!("ordain.dev/{key}"))
+    }
+
+    /// Changes a group's record by hand.
+    pub fn edit_record(&self, group: &str, change: &Value) {
+        let edited = runtime().block_on(self.leases().patch(group, &PatchParams::default(), &Patch::Merge(change)));
+        edited.expect("the record is edited");
+    }
+
+    /// Deletes a group's record.
+    pub fn delete_record(&self, group: &str) {
+        runtime().block_on(self.leases().delete(group, &DeleteParams::default())).expect("the record is deleted");
+    }
+
+    /// What a pod has noted under one of ordain's annotations, such as `disk`.
+    pub fn told(&self, pod: &str, key: &str) -> Option<String> {
+        let pod = runtime().block_on(self.pods().get_opt(pod)).expect("the API server answers")?;
+        pod.metadata.annotations?.remove(&format!("ordain.dev/{key}"))
+    }
+
+    /// Takes everything from a pod that ordain has noted on it.
+    pub fn forget(&self, pod: &str) {
+        let nothing = json!({"metadata": {
+            "labels": {"role": null},
+            "annotations": {"ordain.dev/disk": null, "ordain.dev/trying-since": null, "ordain.dev/transition": null},
+        }});
+        let forgotten = runtime().block_on(self.pods().patch(pod, &PatchParams::default(), &Patch::Merge(nothing)));
+        forgotten.expect("the pod is changed");
+    }
+
+    /// Takes all that ordain may do from its service accounts.
+    pub fn forbid(&self) {
+        self.plane.kubectl(&["delete", "rolebinding", "ordain", "-n", &self.name], "").expect("the binding is deleted");
+    }
+
+    /// Gives it back.
+    pub fn allow(&self) {
+        self.apply(&manifests().iter().filter(|object| is_access(object)).cloned().collect::<Vec<_>>());
     }
 
     /// The pod that a group's record names.

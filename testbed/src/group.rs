@@ -1,7 +1,7 @@
 //! Three Redis pods and three Sentinels, run as `manifests/shared-sentinel` says, each in a sandbox.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -10,9 +10,10 @@ use redis::{Connection, RedisError, Value};
 use serde_json::Value as Json;
 
 use crate::authority::{Authority, Issued};
-use crate::client::{Writer, ask, connect, connect_by_tls, master_by_sentinel, text};
+use crate::client::{Master, Writer, ask, connect, connect_by_tls, master_by_sentinel, text};
 use crate::control_plane::{ControlPlane, Namespace, PORT};
 use crate::dns::{Answer, NameServer};
+use crate::gate::Gate;
 use crate::process::Process;
 use crate::sandbox::{Container, EXTRA_CONFIG, Sandbox};
 use crate::subnet::Subnet;
@@ -31,6 +32,9 @@ pub struct Bed {
     password: Option<String>,
     authority: Option<Authority>,
     reconciles: bool,
+    has_gates: bool,
+    /// Between each pod and the API server.
+    pub(crate) gates: BTreeMap<String, Gate>,
     sandboxes: BTreeMap<String, Sandbox>,
     subnet: Subnet,
 }
@@ -66,6 +70,8 @@ impl Bed {
             password: None,
             authority: None,
             reconciles: true,
+            has_gates: false,
+            gates: BTreeMap::new(),
             sandboxes: BTreeMap::new(),
             servers: BTreeMap::new(),
             subnet,
@@ -86,6 +92,17 @@ impl Bed {
     /// Starts no reconcile beside the Sentinels: for tests that play its part.
     pub fn without_reconcile(mut self) -> Self {
         self.reconciles = false;
+        self
+    }
+
+    /// Starts a reconcile beside each Sentinel that is started from now on.
+    pub fn reconcile_from_now_on(&mut self) {
+        self.reconciles = true;
+    }
+
+    /// Puts a gate between each pod and the API server.
+    pub fn with_gates(mut self) -> Self {
+        self.has_gates = true;
         self
     }
 
@@ -119,6 +136,11 @@ impl Bed {
         self.subnet.host(if base == "redis" { 10 } else { 20 } + ordinal).into()
     }
 
+    /// An address of this bed's that is no pod's.
+    pub fn strange_ip(&self) -> IpAddr {
+        self.subnet.host(30).into()
+    }
+
     /// A pod's host name.
     pub fn host_name(&self, pod: &str) -> String {
         format!("{pod}.{}", self.service(pod))
@@ -150,10 +172,7 @@ impl Bed {
     pub fn make(&mut self, pod: &str) {
         let template = template(pod);
         let ip = self.ip(pod);
-        if let Some(namespace) = &self.namespace {
-            namespace.make_pod(pod, &template, ip);
-        }
-        self.dns.zone.address(&self.host_name(pod), ip);
+        self.make_object(pod);
         let mut sandbox = Sandbox::new(pod, ip, &self.dns.resolv_conf(self.namespace_name()));
         sandbox.put_program(&self.ordain, "ordain");
         if pod.starts_with("sentinel") {
@@ -186,10 +205,18 @@ impl Bed {
             sandbox.write(&format!("{folder}/token"), &namespace.token(account));
             sandbox.write(&format!("{folder}/ca.crt"), &namespace.ca());
             sandbox.write(&format!("{folder}/namespace"), &namespace.name);
-            given.insert("KUBERNETES_SERVICE_HOST".into(), namespace.plane.address.to_string());
-            given.insert("KUBERNETES_SERVICE_PORT".into(), PORT.to_string());
+            let server = SocketAddr::new(namespace.plane.address.into(), PORT);
+            let (host, port) = if self.has_gates {
+                self.gates.entry(pod.to_owned()).or_insert_with(|| Gate::before(server)).told()
+            } else {
+                (server.ip(), server.port())
+            };
+            given.insert("KUBERNETES_SERVICE_HOST".into(), host.to_string());
+            given.insert("KUBERNETES_SERVICE_PORT".into(), port.to_string());
         }
-        containers.iter_mut().for_each(|container| container.env.extend(given.clone()));
+        for container in &mut containers {
+            container.env.extend(given.clone());
+        }
         sandbox.set_containers(containers);
         for container in list(&spec["initContainers"]) {
             // The image of ordain has the program at its root, and starts it.
@@ -200,6 +227,15 @@ impl Bed {
         }
         self.sandboxes.insert(pod.to_owned(), sandbox);
         self.publish_services();
+    }
+
+    /// Makes a pod's object and its name.
+    pub(crate) fn make_object(&self, pod: &str) {
+        let ip = self.ip(pod);
+        if let Some(namespace) = &self.namespace {
+            namespace.make_pod(pod, &template(pod), ip);
+        }
+        self.dns.zone.address(&self.host_name(pod), ip);
     }
 
     /// What a headless Service's names answer: the pods that exist.
@@ -238,20 +274,41 @@ impl Bed {
         Run::of(&self.sandboxes[pod].run(&command))
     }
 
-    /// Runs ordain as a pod does, and without a sandbox around it: to be measured. `kubeconfig` is
-    /// a file with its service account's token.
-    pub fn bare(&self, pod: &str, kubeconfig: &Path, arguments: &[&str]) -> Command {
-        let resolv_conf = kubeconfig.with_extension("resolv.conf");
+    /// Runs ordain as a pod does, and without a sandbox around it: to be measured. `folder` is for its
+    /// resolv.conf; see [`Bed::put_account_here`] for its service account.
+    pub fn bare(&self, pod: &str, folder: &Path, arguments: &[&str]) -> Command {
+        let namespace = self.namespace.as_ref().expect("a cluster");
+        let resolv_conf = folder.join("resolv.conf");
         std::fs::write(&resolv_conf, self.dns.resolv_conf(self.namespace_name())).expect("a resolv.conf");
         let mut command = Command::new(&self.ordain);
-        command.env_clear().args(arguments).env("KUBECONFIG", kubeconfig).env("ORDAIN_RESOLV_CONF", resolv_conf);
+        command.env_clear().args(arguments).env("ORDAIN_RESOLV_CONF", resolv_conf);
+        command
+            .env("KUBERNETES_SERVICE_HOST", namespace.plane.address.to_string())
+            .env("KUBERNETES_SERVICE_PORT", PORT.to_string());
         command.env("POD_NAME", pod).env("POD_IP", self.ip(pod).to_string()).env("POD_NAMESPACE", self.namespace_name());
         command
     }
 
+    /// Puts a service account where pods have theirs, over what this program's own mount namespace has
+    /// there (hack/isolated makes one).
+    pub fn put_account_here(&self, account: &str) {
+        let namespace = self.namespace.as_ref().expect("a cluster");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "tmpfs", "/var/run"]).status();
+        assert!(mounted.is_ok_and(|status| status.success()), "no mount namespace: start this by hack/isolated");
+        let folder = Path::new("/var/run/secrets/kubernetes.io/serviceaccount");
+        std::fs::create_dir_all(folder).expect("a folder");
+        for (file, text) in
+            [("token", namespace.token(account)), ("ca.crt", namespace.ca()), ("namespace", namespace.name.clone())]
+        {
+            std::fs::write(folder.join(file), text).expect("a file");
+        }
+    }
+
     /// Ends a pod's containers as a power cut would.
     pub fn kill(&mut self, pod: &str) {
-        self.servers.remove(pod).expect("a running pod").kill();
+        if let Some(mut main) = self.servers.remove(pod) {
+            main.kill();
+        }
         if let Some(mut beside) = self.servers.remove(&process_of(pod, "reconcile")) {
             beside.kill();
         }
@@ -316,14 +373,18 @@ impl Bed {
         }
     }
 
-    /// A client that writes to whomever the Sentinels name.
+    /// A client that writes to whomever the Sentinels name, and counts what a replica has, too.
     pub fn writer(&self) -> Writer {
+        self.writer_that(Writer::start)
+    }
+
+    pub(crate) fn writer_that(&self, start: fn(Master) -> Writer) -> Writer {
         let pods = REDIS.map(|pod| (self.announced(pod), self.ip(pod)));
         let sentinels = SENTINELS.map(|pod| self.ip(pod));
-        Writer::start(move || {
+        start(Box::new(move || {
             let named = sentinels.iter().find_map(|ip| master_by_sentinel(*ip, "redis"))?;
             pods.iter().find(|(host, _)| *host == named).map(|(_, ip)| *ip)
-        })
+        }))
     }
 
     /// Waits until one pod is the master and the others are its replicas with their links up.

@@ -6,7 +6,10 @@
 //! - [`process`]: a process that ends with its owner and shows its log where a test fails.
 //! - [`sandbox`]: a pod without a node: its own root, name and address.
 //! - [`control_plane`]: etcd and kube-apiserver, one for all tests of a run.
+//! - [`gate`]: a gate before the API server, a pod's own, that can be shut.
 //! - [`group`]: three Redis pods and three Sentinels, as the manifests say.
+//! - [`faults`]: what goes wrong in a group.
+//! - [`chaos`]: rounds of it, drawn by a seed.
 //! - [`authority`]: whoever issues the certificates of a test.
 //! - [`black_hole`]: an address that neither answers nor refuses.
 //! - [`client`]: a client that writes numbered keys and remembers what was acknowledged.
@@ -14,9 +17,12 @@
 
 pub mod authority;
 pub mod black_hole;
+pub mod chaos;
 pub mod client;
 pub mod control_plane;
 pub mod dns;
+pub mod faults;
+pub mod gate;
 pub mod group;
 pub mod label_watch;
 pub mod process;

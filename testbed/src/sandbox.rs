@@ -17,6 +17,8 @@ use crate::{copy_program, server_binary};
 /// What the testbed adds to every server's file.
 pub const EXTRA_CONFIG: &str = "/etc/ordain-extra.conf";
 
+/// The log of the main container.
+const LOG: &str = "log";
 /// Where the server under test lies in a sandbox: under the name that the manifests use.
 const SERVERS: &str = "opt/servers";
 
@@ -147,6 +149,17 @@ impl Sandbox {
         std::fs::read_to_string(self.path(inside)).unwrap_or_else(|error| panic!("{inside} of {}: {error}", self.name))
     }
 
+    /// What the main container has printed, over all its runs.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.folder.path().join(LOG)).unwrap_or_default()).into_owned()
+    }
+
+    /// The same of another container.
+    pub fn log_of(&self, container: &str) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.folder.path().join(format!("{LOG}-{container}"))).unwrap_or_default())
+            .into_owned()
+    }
+
     /// Empties a volume, as if it were lost.
     pub fn empty(&self, inside: &str) {
         for entry in std::fs::read_dir(self.path(inside)).expect("a folder") {
@@ -174,9 +187,9 @@ impl Sandbox {
     pub fn start(&self, container: &Container, words: &[&str]) -> Process {
         let is_main = self.containers.first().is_some_and(|main| main.name == container.name);
         let (name, log) = if is_main {
-            (self.name.clone(), "log".to_owned())
+            (self.name.clone(), LOG.to_owned())
         } else {
-            (format!("{} ({})", self.name, container.name), format!("log-{}", container.name))
+            (format!("{} ({})", self.name, container.name), format!("{LOG}-{}", container.name))
         };
         Process::start(&name, &self.folder.path().join(log), &self.command(container, words))
     }

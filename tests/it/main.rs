@@ -1,16 +1,36 @@
 //! ordain on real parts: real servers in sandboxes, a real API server, real DNS.
 
+mod adhoc;
+mod api_faults;
+mod chaos;
+mod container;
+mod cut_short;
+mod disputes;
+mod first_boot;
+mod forgetful;
+mod given_up;
 mod image;
+mod late_hook;
 mod lossless;
 mod main_job;
 mod manifests;
+mod persons_word;
+mod power_cut;
+mod promotion;
+mod readme;
 mod seen;
 mod sentinels;
+mod taking_over;
 mod tls;
+mod yielding;
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
+
+use testbed::client::{Report, missing};
+use testbed::group::{Bed, REDIS};
+use testbed::wait_for;
 
 /// The program under test: what `ORDAIN` names, such as the release build, else what cargo built.
 fn ordain() -> &'static Path {
@@ -25,3 +45,52 @@ fn ordain() -> &'static Path {
 const UP: Duration = Duration::from_secs(30);
 /// How long a failover may take there: down-after is 2 s.
 const FAILED_OVER: Duration = Duration::from_secs(30);
+/// How long it may take where somebody must be given up first: the grace is 6 s there.
+const GIVEN_UP: Duration = Duration::from_secs(60);
+
+/// A group that is up, labelled, and known to every Sentinel, each replica fit to be promoted.
+fn started(mut bed: Bed) -> Bed {
+    bed.start_all();
+    bed.wait_for_master("redis-0", UP);
+    bed.wait_for_sentinels(UP);
+    bed.wait_for_electable(UP);
+    if bed.namespace.is_some() {
+        bed.wait_for_labels("redis-0", UP);
+    }
+    bed
+}
+
+/// A group whose record will lag: no hook does anything, and nothing reconciles.
+fn started_without_hooks(bed: Bed) -> Bed {
+    let mut bed = bed.without_reconcile();
+    bed.start_all();
+    bed.wait_for_master("redis-0", UP);
+    bed.wait_for_sentinels(UP);
+    bed.wait_for_labels("redis-0", UP);
+    bed.lose_hooks();
+    bed.allow_election();
+    bed
+}
+
+/// Kills the master, and returns who took over; redis-0 is still what the record says.
+fn fail_over_unheard(bed: &mut Bed) -> &'static str {
+    bed.kill("redis-0");
+    let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
+    assert_eq!(bed.namespace.as_ref().unwrap().holder("redis").as_deref(), Some("redis-0"));
+    promoted
+}
+
+/// Waits until no pod lacks a write that a client counts on.
+fn assert_nothing_is_lost(bed: &Bed, report: &Report) {
+    assert!(!report.acknowledged.is_empty(), "there was nothing to lose");
+    for pod in REDIS.iter().filter(|pod| bed.is_started(pod)) {
+        let mut lost = Vec::new();
+        let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            wait_for(&format!("every write in {pod}"), UP, || {
+                lost = missing(&mut bed.connect(pod).ok()?, report).ok()?;
+                lost.is_empty().then_some(())
+            });
+        }));
+        assert!(found.is_ok(), "{pod} lacks {} of {} writes, {lost:?}", lost.len(), report.acknowledged.len());
+    }
+}

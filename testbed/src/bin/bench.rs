@@ -37,7 +37,6 @@ fn main() {
     dry.print("genconf-redis --dry-run, no network");
 
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let kubeconfig = folder.path().join("kubeconfig");
     // Long, so that nothing fails over while the measuring keeps both cores busy.
     let mut bed = Bed::on_kubernetes(&ordain).with_env("ORDAIN_DOWN_AFTER", "60s");
     bed.start_all();
@@ -45,11 +44,11 @@ fn main() {
     bed.wait_for_sentinels(UP);
     bed.wait_for_electable(UP);
     bed.wait_for_labels("redis-0", UP);
-    let namespace = bed.namespace.as_ref().expect("a cluster");
-    namespace.kubeconfig("redis", &kubeconfig);
+    bed.ask("redis-0", &["SET", "key", "value"]).expect("a write");
+    bed.put_account_here("redis");
 
     let decide =
-        |bed: &Bed| vec![bed.bare("redis-2", &kubeconfig, &["genconf-redis", "--dry-run", "--sentinel-service", "sentinel"])];
+        |bed: &Bed| vec![bed.bare("redis-2", folder.path(), &["genconf-redis", "--dry-run", "--sentinel-service", "sentinel"])];
     let all_up = measure(40, || (), || decide(&bed));
     all_up.print("a replica's decision, three Sentinels up");
     bed.kill("sentinel-2");
@@ -90,7 +89,7 @@ fn main() {
         || set_back(&bed, promoted),
         || {
             let arguments = ["on-failover", "redis", "leader", "start", "redis-0", "6379", promoted, "6379"];
-            vec![bed.bare("sentinel-0", &kubeconfig, &arguments)]
+            vec![bed.bare("sentinel-0", folder.path(), &arguments)]
         },
     );
     bed.wait_for_labels(promoted, UP);

@@ -1,0 +1,237 @@
+//! What goes wrong in a group: outages, lost volumes, lost memories, lost hooks, and strangers.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use tempfile::TempDir;
+
+use crate::client::Writer;
+use crate::gate::Gate;
+use crate::group::{Bed, REDIS, SENTINELS};
+use crate::process::Process;
+use crate::{server_binary, wait_for};
+
+/// Where a Redis keeps its data.
+pub const DATA: &str = "/data";
+/// Where a server keeps its file.
+const FILES: &str = "/etc/redis";
+
+/// A volume's files as they were, with their times.
+pub struct Copied(TempDir);
+
+impl Bed {
+    /// Ends all these pods at once, as a power cut does. Their volumes stay.
+    pub fn cut_power(&mut self, pods: &[&str]) {
+        for pod in pods {
+            self.server(pod).signal("KILL");
+        }
+        for pod in pods {
+            self.kill(pod);
+        }
+    }
+
+    /// Ends all these pods at once and deletes them, their objects and their names. Their volumes stay.
+    pub fn delete_at_once(&mut self, pods: &[&str]) {
+        for pod in pods {
+            if self.is_started(pod) {
+                self.server(pod).signal("KILL");
+            }
+        }
+        for pod in pods {
+            self.delete(pod);
+        }
+    }
+
+    /// Starts these pods at once, as a StatefulSet with `Parallel` does.
+    pub fn start_each(&mut self, pods: &[&str]) {
+        for pod in pods {
+            self.start(pod);
+        }
+    }
+
+    /// Makes a deleted pod again: another object, its old volume, and nothing of what its containers
+    /// had written elsewhere.
+    pub fn make_again(&self, pod: &str) {
+        self.make_object(pod);
+        if pod.starts_with("redis") {
+            self.sandbox(pod).empty(FILES);
+        }
+    }
+
+    /// Takes a Sentinel's file away.
+    pub fn lose_memory(&self, sentinel: &str) {
+        self.sandbox(sentinel).empty(FILES);
+    }
+
+    /// Takes every Sentinel's file away.
+    pub fn lose_all_memory(&self) {
+        for sentinel in SENTINELS {
+            self.lose_memory(sentinel);
+        }
+    }
+
+    /// Takes a Redis's data away, the group's stamp included.
+    pub fn lose_volume(&self, redis: &str) {
+        self.sandbox(redis).empty(DATA);
+    }
+
+    /// Copies what a volume holds.
+    pub fn copy_volume(&self, pod: &str) -> Copied {
+        let kept = tempfile::tempdir().expect("a temporary folder");
+        copy_files(&self.sandbox(pod).path(volume(pod)), kept.path());
+        Copied(kept)
+    }
+
+    /// Puts what was copied in the place of what a volume holds.
+    pub fn put_back(&self, pod: &str, copied: &Copied) {
+        self.sandbox(pod).empty(volume(pod));
+        copy_files(copied.0.path(), &self.sandbox(pod).path(volume(pod)));
+    }
+
+    /// Has every hook do nothing from now on.
+    pub fn lose_hooks(&self) {
+        for sentinel in SENTINELS {
+            self.sandbox(sentinel).write("opt/ordain/on-failover", "#!/bin/sh\n");
+        }
+    }
+
+    /// Plays reconcile's part: Sentinel may promote whoever follows.
+    pub fn allow_election(&self) {
+        for pod in REDIS.iter().filter(|pod| self.is_started(pod)) {
+            self.ask(pod, &["CONFIG", "SET", "replica-priority", "100"]).expect("a running Redis");
+        }
+    }
+
+    /// Has Sentinel hand over to one pod, and waits until all follow it.
+    pub fn hand_over_to(&mut self, pod: &str, deadline: Duration) {
+        let master = *REDIS.iter().find(|pod| self.role(pod) == "master").expect("a master");
+        let third = *REDIS.iter().find(|other| **other != master && **other != pod).expect("a third pod");
+        // Then there is but one to promote.
+        self.kill(third);
+        self.fail_over("sentinel-0", deadline);
+        assert_eq!(self.wait_for_failover(master, deadline), pod);
+        self.start(third);
+        self.wait_for_master(pod, deadline);
+        self.wait_for_electable(deadline);
+        if self.namespace.is_some() {
+            self.wait_for_labels(pod, deadline);
+        }
+        self.wait_for_sentinels(deadline);
+    }
+
+    /// Writes keys of a name, numbered from 1, to whatever role a pod has been given.
+    pub fn put_keys(&self, pod: &str, name: &str, count: u64) {
+        let mut connection = self.connect(pod).expect("a running Redis");
+        for number in 1..=count {
+            crate::client::ask(&mut connection, &["SET", &format!("{name}-{number}"), "x"]).expect("a write");
+        }
+    }
+
+    /// How many keys a pod holds; none while it does not answer.
+    pub fn keys(&self, pod: &str) -> Option<u64> {
+        self.text(pod, &["DBSIZE"]).parse().ok()
+    }
+
+    /// Waits until a pod holds so many keys.
+    pub fn wait_for_keys(&self, pod: &str, count: u64, deadline: Duration) {
+        wait_for(&format!("{count} keys in {pod}"), deadline, || (self.keys(pod) == Some(count)).then_some(()));
+    }
+
+    /// The same for every pod that runs.
+    pub fn wait_for_keys_everywhere(&self, count: u64, deadline: Duration) {
+        for pod in REDIS.iter().filter(|pod| self.is_started(pod)) {
+            self.wait_for_keys(pod, count, deadline);
+        }
+    }
+
+    /// What a pod has logged, over all its runs.
+    pub fn log(&self, pod: &str) -> String {
+        self.sandbox(pod).log()
+    }
+
+    /// What another container of a pod has printed.
+    pub fn log_of(&self, pod: &str, container: &str) -> String {
+        self.sandbox(pod).log_of(container)
+    }
+
+    /// Waits until a pod has logged some words once more than `before`, which is an earlier log of it.
+    pub fn wait_for_log(&self, pod: &str, words: &str, before: &str, deadline: Duration) -> String {
+        let seen = before.len();
+        wait_for(&format!("`{words}` in the log of {pod}"), deadline, || {
+            let log = self.log(pod);
+            log.get(seen..).filter(|news| news.contains(words)).map(str::to_owned)
+        })
+    }
+
+    /// Whether Sentinel has ever promoted a pod: by what its Redis has logged.
+    pub fn was_promoted(&self, pod: &str) -> bool {
+        self.log(pod).contains("MASTER MODE enabled")
+    }
+
+    /// Puts a snapshot with so many keys, made by a real server, into a pod's volume, as if it had
+    /// been written so long ago.
+    pub fn put_snapshot(&self, pod: &str, count: u64, ago: Duration) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut stranger = self.stranger(folder.path(), &["--appendonly", "no", "--save", ""]);
+        let mut connection = wait_for("the other tool's server", Duration::from_secs(10), || {
+            assert!(stranger.ended().is_none(), "it ended: {}", stranger.log());
+            crate::client::connect(self.strange_ip(), 6379, None).ok()
+        });
+        for number in 1..=count {
+            crate::client::ask(&mut connection, &["SET", &format!("taken-{number}"), "x"]).expect("a write");
+        }
+        crate::client::ask(&mut connection, &["SAVE"]).expect("a snapshot");
+        stranger.kill();
+        let file = self.sandbox(pod).path(&format!("{DATA}/dump.rdb"));
+        std::fs::copy(folder.path().join("dump.rdb"), &file).expect("a snapshot");
+        age(&file, ago);
+    }
+
+    /// Puts an append-only file, as servers before 7 write it, with one key into a pod's volume.
+    pub fn put_append_only_file(&self, pod: &str, ago: Duration) {
+        let file = self.sandbox(pod).path(&format!("{DATA}/appendonly.aof"));
+        std::fs::write(&file, "*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$1\r\nx\r\n").expect("a file");
+        age(&file, ago);
+    }
+
+    /// Makes a pod's data look as if it had been written so long ago.
+    pub fn age_volume(&self, pod: &str, ago: Duration) {
+        let seconds = format!("{} seconds ago", ago.as_secs());
+        let data = self.sandbox(pod).path(DATA);
+        let aged = Command::new("find").arg(data).args(["-type", "f", "-exec", "touch", "-d", &seconds, "{}", "+"]).status();
+        assert!(aged.is_ok_and(|status| status.success()), "cannot age the files of {pod}");
+    }
+
+    /// A Redis that is no pod of this group, at [`Bed::strange_ip`].
+    pub fn stranger(&self, folder: &Path, arguments: &[&str]) -> Process {
+        let mut server = Command::new(server_binary());
+        server.args(["--bind", &self.strange_ip().to_string(), "--protected-mode", "no", "--dir"]).arg(folder).args(arguments);
+        Process::start("a stranger", &folder.join("log"), &server)
+    }
+
+    /// A client that counts every write that is acknowledged, whether a replica has it or not.
+    pub fn plain_writer(&self) -> Writer {
+        self.writer_that(Writer::start_plainly)
+    }
+
+    /// The gate between a pod and the API server, where there are gates.
+    pub fn gate(&self, pod: &str) -> &Gate {
+        self.gates.get(pod).expect("a bed with gates, and the pod made")
+    }
+}
+
+fn age(file: &Path, ago: Duration) {
+    let opened = File::options().append(true).open(file).expect("the file");
+    opened.set_modified(SystemTime::now() - ago).expect("its time");
+}
+
+fn volume(pod: &str) -> &'static str {
+    if pod.starts_with("redis") { DATA } else { FILES }
+}
+
+fn copy_files(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status();
+    assert!(copied.is_ok_and(|status| status.success()), "cannot copy {} to {}", from.display(), to.display());
+}
