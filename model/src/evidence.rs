@@ -220,6 +220,11 @@ fn peer(pod: Pod, look: &Look, write_step: u64) -> Peer {
             },
             priority: if is_electable { 100 } else { 0 },
             offset: offset.into(),
+            // Whoever starts has published; that it cannot is not modelled.
+            run: match look.objects[usize::from(pod)] {
+                SeenObject::Present(Some(told)) => Some(told.run.to_string()),
+                SeenObject::Present(None) | SeenObject::Absent => None,
+            },
         })),
     };
     Peer { pod: name(pod).clone(), ips: Vec::new(), object, heard }

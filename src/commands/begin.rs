@@ -11,7 +11,6 @@ use tracing::{info, warn};
 
 use super::observe::{Observer, in_time};
 use super::patience::{persist, refused};
-use super::setting::ANSWER;
 use super::settle::{Settled, random_id};
 use crate::core::decision;
 use crate::core::disk::{Instance, Word};
@@ -105,26 +104,19 @@ async fn check(observer: &Observer<'_>, settled: &Settled, started: Instant, dea
     if !settled.electable {
         return Ok(Begun::Go);
     }
-    loop {
-        let asked = Instant::now();
-        let evidence = observer.observe(started.elapsed(), deadline).await;
-        // Answers that are older than any source may take were overtaken by a stop of this process.
-        if asked.elapsed() >= 2 * ANSWER && Instant::now() < deadline {
-            continue;
-        }
-        let is_marked = match (&observer.own.instance, evidence.recorded()) {
-            (Some(instance), Some(record)) => record.is_marked_by(instance),
-            // Where no record is kept, none is marked.
-            (None, None) => true,
-            _ => false,
-        };
-        return Ok(match Settled::from(decision::for_redis(&evidence), evidence) {
-            _ if !is_marked => Begun::LookAgain("another has marked the record since".to_owned()),
-            Ok(now) if now.is_same_as(settled) => Begun::Go,
-            Ok(now) => Begun::LookAgain(now.why),
-            Err((why, _)) => Begun::LookAgain(why),
-        });
-    }
+    let evidence = observer.observe(started.elapsed(), deadline).await;
+    let is_marked = match (&observer.own.instance, evidence.recorded()) {
+        (Some(instance), Some(record)) => record.is_marked_by(instance),
+        // Where no record is kept, none is marked.
+        (None, None) => true,
+        _ => false,
+    };
+    Ok(match Settled::from(decision::for_redis(&evidence), evidence) {
+        _ if !is_marked => Begun::LookAgain("another has marked the record since".to_owned()),
+        Ok(now) if now.is_same_as(settled) => Begun::Go,
+        Ok(now) => Begun::LookAgain(now.why),
+        Err((why, _)) => Begun::LookAgain(why),
+    })
 }
 
 /// Makes the data directory this group's: its stamp, and the data in the form that the server loads.

@@ -60,13 +60,14 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
 
     let announce = subject.announced(&me, &[]);
     let announce = announce.ok_or_else(|| Wrong("--announce ip needs this pod's address: set --pod-ip or POD_IP".to_owned()))?;
-    let file = |master: Option<&Endpoint>, is_electable: bool| -> Result<Vec<u8>> {
+    let file = |master: Option<&Endpoint>, is_electable: bool, run: Option<&str>| -> Result<Vec<u8>> {
         let conf = RedisConf {
             port: subject.port,
             dir: files::bytes(&data_dir),
             announce: &announce,
             master,
             priority: if is_electable || electable == Electable::AtStart { ELECTABLE } else { 0 },
+            run,
             user: logins.redis.user.as_deref(),
             password: logins.redis.password.as_deref(),
             tls: secrets.tls.files(),
@@ -74,7 +75,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
         text.render(&conf.values().or_wrong()?)
     };
     // Whatever cannot be written is found out before anything is recorded.
-    file(Some(&announce), false)?;
+    file(Some(&announce), false, None)?;
 
     let mut observer = Observer::new(&world, &subject, &council, &logins);
     observer.own = own_disk(&data_dir, run.dry_run)?;
@@ -84,12 +85,13 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
             let (published, ()) = tokio::join!(publish(cluster, &me, &observer.own), observer.prepare());
             observer.own.instance = published?;
         }
-        let settled = match settle(&observer, decision::for_redis, deadline, run.dry_run).await {
+        let settled = match settle(&mut observer, decision::for_redis, deadline, run.dry_run).await {
             Ok(settled) => settled,
             Err(error) => return Err(report::tell_undecided(&report, &subject.group, error)),
         };
         info!("{me} {}", settled.why);
-        let file = file(master_of(&subject, &settled)?.as_ref(), settled.electable)?;
+        let run_id = observer.own.instance.as_ref().map(|instance| instance.run.as_str());
+        let file = file(master_of(&subject, &settled)?.as_ref(), settled.electable, run_id)?;
         report::tell(&report, &subject.group, &settled, run.dry_run.then_some(&file))?;
         if run.dry_run {
             tell_dry_run(&world, &subject, &settled, &output.display().to_string());

@@ -96,8 +96,8 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
     file(subjects.iter().map(|subject| site.watched(subject, site.announce.clone(), 0)).collect())?;
 
     let decide = async |subject: &Subject| {
-        let observer = Observer::new(&world, subject, &council, &logins);
-        let settled = settle(&observer, decision::for_sentinel, deadline, run.dry_run).await;
+        let mut observer = Observer::new(&world, subject, &council, &logins);
+        let settled = settle(&mut observer, decision::for_sentinel, deadline, run.dry_run).await;
         settled.map_err(|error| report::tell_undecided(&report, &subject.group, error))
     };
     let decided = try_join_all(subjects.iter().map(decide)).await?;

@@ -33,6 +33,9 @@ enum News {
     Peer(PodName, Vec<IpAddr>, Result<Role, Failure>),
 }
 
+/// A list, a name, and an answer, one after the other, and some time to compute.
+const LONGEST_LOOK: Duration = ANSWER.saturating_mul(4);
+
 type Asked<'a> = FuturesUnordered<LocalBoxFuture<'a, News>>;
 
 /// Asks everyone about one group.
@@ -71,6 +74,17 @@ impl<'a> Observer<'a> {
     /// Asks all sources and returns when each has answered or failed, when what was heard settles it
     /// already, or at the deadline. `waited` is how long this run has been looking.
     pub async fn observe(&self, waited: Duration, deadline: Instant) -> Evidence {
+        loop {
+            let asked = Instant::now();
+            let evidence = self.look(waited, deadline).await;
+            // A look that took longer than its sources may was overtaken by a stop of this process.
+            if asked.elapsed() < LONGEST_LOOK || Instant::now() >= deadline {
+                return evidence;
+            }
+        }
+    }
+
+    async fn look(&self, waited: Duration, deadline: Instant) -> Evidence {
         let Self { subject, council, .. } = self;
         let mut evidence = Evidence {
             me: subject.me.clone(),
@@ -120,6 +134,7 @@ impl<'a> Observer<'a> {
         }
         let mut is_council_known = council.service.is_none();
         let mut seen = Vec::new();
+        let mut told_at = Vec::new();
         while let Ok(Some(news)) = timeout_at(deadline, asked.next()).await {
             match news {
                 News::Council(found) => {
@@ -132,6 +147,7 @@ impl<'a> Observer<'a> {
                 News::Sentinel(at, answer) => {
                     if let Some(sentinel) = evidence.sentinels.iter_mut().find(|sentinel| sentinel.at == at) {
                         sentinel.heard = answer.into();
+                        told_at.push((at, Instant::now()));
                     }
                 }
                 News::Record(seen) => evidence.record = seen,
@@ -177,6 +193,13 @@ impl<'a> Observer<'a> {
             }
         }
         *self.seen.borrow_mut() = seen;
+        // What a Sentinel told while others were still waited for has aged since.
+        for (at, when) in told_at {
+            let sentinel = evidence.sentinels.iter_mut().find(|sentinel| sentinel.at == at);
+            if let Some(Heard::Answer(SentinelAnswer::Watching(watch))) = sentinel.map(|sentinel| &mut sentinel.heard) {
+                watch.last_ok_ping += when.elapsed();
+            }
+        }
         evidence
     }
 

@@ -19,12 +19,12 @@ use super::settle::{Settled, act, random_id, wait_for_news};
 use crate::cli::Reconcile;
 use crate::core::decision;
 use crate::core::disk::Word;
-use crate::core::evidence::{Evidence, Link, RecordSeen, Role};
+use crate::core::evidence::{Evidence, Peer, RecordSeen, Role};
 use crate::core::identity::PodName;
 use crate::core::labels::{Plan, plan};
 use crate::core::record::Record;
 use crate::core::redis_conf::ELECTABLE;
-use crate::core::repair::{Repair, repairs};
+use crate::core::repair::{Repair, may_yet_lead, repairs};
 use crate::edge::redis;
 use crate::edge::wire::Target;
 use crate::exit::Wrong;
@@ -81,7 +81,8 @@ async fn go_on(observer: &Observer<'_>) {
             }
         };
         let since = if seen_for.is_some() { masterless.map(|(since, _)| since) } else { None };
-        masterless = evidence.living_masters().is_empty().then_some((since.unwrap_or(now), Instant::now()));
+        let is_without = evidence.living_masters().is_empty() && !may_yet_lead(&evidence);
+        masterless = is_without.then_some((since.unwrap_or(now), Instant::now()));
         wait_for_news(observer, &evidence, backoff.next(), Instant::now() + PASS).await;
     }
 }
@@ -129,19 +130,16 @@ async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Reco
         let ips = evidence.peer(pod).map(|peer| peer.ips.clone()).unwrap_or_default();
         Target { name: subject.certified(pod, &ips), ips, port: subject.port }
     };
+    // The same server, with the same link, as was seen.
+    let is_as_seen = |pod: &PodName| {
+        let seen = evidence.peer(pod).and_then(Peer::replica).map(|replica| (replica.run.clone(), replica.link));
+        move |role: &Role| matches!(role, Role::Replica(now) if seen.as_ref().is_some_and(|seen| *seen == (now.run.clone(), now.link)))
+    };
     let done = match repair {
-        Repair::MakeElectable(pod) => {
-            let is_in_sync = |role: &Role| matches!(role, Role::Replica(replica) if replica.link == Link::Up);
-            in_time(redis::set_priority(&target(pod), &logins.redis, ELECTABLE, is_in_sync)).await
+        Repair::MakeElectable(pod) | Repair::ElectInstead(pod) => {
+            in_time(redis::set_priority(&target(pod), &logins.redis, ELECTABLE, is_as_seen(pod))).await
         }
-        Repair::ElectInstead(pod) => {
-            let is_replica = |role: &Role| matches!(role, Role::Replica(_));
-            in_time(redis::set_priority(&target(pod), &logins.redis, ELECTABLE, is_replica)).await
-        }
-        Repair::Restart(pod) => {
-            let is_alone = |role: &Role| matches!(role, Role::Replica(replica) if replica.link != Link::Up);
-            in_time(redis::shut_down(&target(pod), &logins.redis, is_alone)).await
-        }
+        Repair::Restart(pod) => in_time(redis::shut_down(&target(pod), &logins.redis, is_as_seen(pod))).await,
         Repair::GiveUp(claim) => {
             let told = || evidence.watches().find(|(_, watch)| evidence.member_at(&watch.master.host) == Some(&claim.master));
             let announced = subject.announced(&claim.master, &target(&claim.master).ips);

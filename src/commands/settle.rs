@@ -6,6 +6,7 @@ use anyhow::Result;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tracing::info;
 
+use super::begin::publish;
 use super::observe::{Observer, in_time};
 use super::patience::{Backoff, blame, refused};
 use super::setting::Subject;
@@ -64,7 +65,7 @@ impl Settled {
 /// Looks and decides until there is a decision. The record is created or moved first where the
 /// decision says so; whoever loses that race looks again.
 pub async fn settle(
-    observer: &Observer<'_>,
+    observer: &mut Observer<'_>,
     decide: fn(&Evidence) -> Decision,
     deadline: Instant,
     dry_run: bool,
@@ -75,6 +76,12 @@ pub async fn settle(
     let mut backoff = Backoff::new();
     let mut last: Option<(String, Evidence)> = None;
     loop {
+        if let (Some(cluster), Some(me), None, false) =
+            (observer.world.cluster(), &observer.subject.me, &observer.own.instance, dry_run || last.is_none())
+        {
+            // It did not work before.
+            observer.own.instance = publish(cluster, me, &observer.own).await?;
+        }
         let evidence = observer.observe(started.elapsed(), deadline).await;
         give_up_if_not_allowed(observer, &evidence)?;
         // Nothing is concluded from asking that was cut short.

@@ -131,6 +131,8 @@ pub struct Replica {
     pub priority: u32,
     /// `slave_repl_offset`: how far it has read.
     pub offset: u64,
+    /// Which run of ordain wrote the file that it was started with.
+    pub run: Option<String>,
 }
 
 /// A replica's link to its master.
@@ -321,9 +323,14 @@ impl Evidence {
         }
         let Some((instance, word)) = peer.word() else { return Known::Nothing };
         let has_marked = self.recorded().is_some_and(|record| record.is_marked_by(&instance));
-        // A server that was started empty writes files, too: only its own answer tells.
-        let may_have_copied = word.started && peer.replica().is_none() || peer.heard.answer() == Some(&Role::Master);
-        if has_marked && rules.has(Rule::WordEndsWithMark) || may_have_copied && rules.has(Rule::WordEndsWithLink) {
+        // Before its server starts the pod itself answers for its disk, afterwards only that server does,
+        // and not another that was started since.
+        let is_over = match peer.heard.answer() {
+            Some(Role::Master) => true,
+            Some(Role::Replica(replica)) => replica.run.as_ref() != Some(&word.run),
+            None => word.started,
+        };
+        if has_marked && rules.has(Rule::WordEndsWithMark) || is_over && rules.has(Rule::WordEndsWithLink) {
             return Known::Nothing;
         }
         // What another group left there is none of this group's data.
@@ -387,7 +394,7 @@ pub fn is_name_of(name: &str, pod: &PodName, domain: &str) -> bool {
 
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Replica(Replica { of, link, priority, offset }) = self else { return f.write_str("master") };
+        let Self::Replica(Replica { of, link, priority, offset, .. }) = self else { return f.write_str("master") };
         let link = match link {
             Link::Never => "no link since it started",
             Link::Lost => "link lost",

@@ -8,6 +8,9 @@ use super::identity::Endpoint;
 /// The priority of a Redis that Sentinel may promote: the servers' own default.
 pub const ELECTABLE: u32 = 100;
 
+/// What stands before the run in `syslog-ident`.
+pub const IDENT: &str = "ordain-";
+
 /// The built-in template.
 pub const TEMPLATE: &str = include_str!("../../templates/redis.conf.tera");
 
@@ -24,6 +27,8 @@ pub struct RedisConf<'a> {
     pub master: Option<&'a Endpoint>,
     /// `replica-priority`: 0 where Sentinel must not promote it.
     pub priority: u32,
+    /// Which run of ordain writes this; none where it has published nothing of its disk.
+    pub run: Option<&'a str>,
     /// The ACL user under which a replica speaks to its master.
     pub user: Option<&'a [u8]>,
     /// The password of this Redis and of its master.
@@ -40,6 +45,7 @@ pub struct Values {
     announce: Address,
     master: Option<Address>,
     priority: u32,
+    ident: Option<String>,
     user: Option<String>,
     password: Option<String>,
     tls: Option<TlsValues>,
@@ -70,6 +76,7 @@ impl RedisConf<'_> {
             announce: self.announce.into(),
             master: self.master.map(Address::from),
             priority: self.priority,
+            ident: self.run.map(|run| format!("{IDENT}{run}")),
             user: self.user.map(|user| quote("the user", user)).transpose()?,
             password: self.password.map(|password| quote("the password", password)).transpose()?,
             tls: self.tls.map(|files| files.values()).transpose()?,

@@ -73,14 +73,25 @@ pub fn repairs_by(rules: Rules, evidence: &Evidence, masterless: Duration) -> Ve
     repairs
 }
 
+/// Whether the claimed master has told that its disk is the newest, so that it can be expected to lead:
+/// only what comes after that counts as time without a master.
+pub fn may_yet_lead(evidence: &Evidence) -> bool {
+    let case = Case::new(evidence, Rules::ALL);
+    newest_claim(evidence).is_some_and(|claim| has_the_newest_disk(case, &claim.master))
+}
+
+fn has_the_newest_disk(case: Case<'_>, pod: &PodName) -> bool {
+    match case.peer(pod).map(|peer| case.disk_of(peer)) {
+        Some(Known::Told(disk)) => disk.holds_data() && !is_surpassed(case, disk, case.down_after),
+        _ => false,
+    }
+}
+
 fn without_master(case: Case<'_>, record: &Record, masterless: Duration) -> Option<Repair> {
     let claim = newest_claim(case.evidence())?;
     let named = &claim.master;
     let disk = case.peer(named).map(|peer| case.disk_of(peer));
-    let is_newest = match disk {
-        Some(Known::Told(disk)) => disk.holds_data() && !is_surpassed(case, disk),
-        _ => false,
-    };
+    let is_newest = has_the_newest_disk(case, named);
     let runs_as_replica = case.peer(named).is_some_and(|peer| peer.replica().is_some());
     let is_wanted = record.assumed == Some(Assumed::Open) && record.claim.master == *named;
     if runs_as_replica && (is_wanted || is_newest && everyone_has_told(case)) {
@@ -91,9 +102,12 @@ fn without_master(case: Case<'_>, record: &Record, masterless: Duration) -> Opti
         return if comes_back { Some(Repair::TakeHolderBack) } else { elect_instead(case, named) };
     }
     let is_marked_lately = record.mark.as_ref().is_some_and(|mark| case.now.since(mark.at) < case.grace);
-    let is_over = masterless >= case.grace && !is_marked_lately && record.assumed != Some(Assumed::Open);
-    let gives_up = is_over && !(is_newest && case.obeys(Rule::NewestIsNotGivenUp));
-    gives_up.then_some(Repair::GiveUp(claim))
+    let is_over = masterless >= case.grace && !is_marked_lately;
+    // All have told, and it may not lead for its disk: nothing is gained by waiting for it.
+    let cannot_lead = matches!(disk, Some(Known::Told(disk)) if is_surpassed(case, disk, case.down_after));
+    let is_hopeless = cannot_lead && everyone_has_told(case);
+    let gives_up = (is_over || is_hopeless) && !(is_newest && case.obeys(Rule::NewestIsNotGivenUp));
+    (gives_up && record.assumed != Some(Assumed::Open)).then_some(Repair::GiveUp(claim))
 }
 
 /// The replica that holds the most of what is left, unless somebody holds more and does not run, or
@@ -111,14 +125,19 @@ fn elect_instead(case: Case<'_>, named: &PodName) -> Option<Repair> {
     };
     let ranked = replicas.filter_map(|peer| Some((worth(peer)?, Reverse(&peer.pod), peer)));
     let ((has_copied, disk, _), _, best) = ranked.max_by(|one, other| (&one.0, &one.1).cmp(&(&other.0, &other.1)))?;
-    let is_surpassed = !has_copied && is_surpassed(case, disk) && case.obeys(Rule::NewestIsElected);
+    // Nothing is more than what others have not told of only once all have told, who does not exist yet, too.
+    let is_known = |peer: &Peer| matches!(case.disk_of(peer), Known::Told(_));
+    if !has_copied && !disk.holds_data() && !case.peers.iter().all(is_known) {
+        return None;
+    }
+    let is_surpassed = !has_copied && is_surpassed(case, disk, Duration::ZERO) && case.obeys(Rule::NewestIsElected);
     let is_electable = best.replica().is_some_and(|replica| replica.priority > 0);
     (!is_surpassed && !is_electable).then(|| Repair::ElectInstead(best.pod.clone()))
 }
 
-/// Whether somebody has told of a newer disk.
-fn is_surpassed(case: Case<'_>, than: Disk) -> bool {
-    let is_newer = |peer: &Peer| matches!(case.disk_of(peer), Known::Told(disk) if disk.is_newer_than(than, Duration::ZERO));
+/// Whether somebody has told of a disk that is newer by more than `margin`.
+fn is_surpassed(case: Case<'_>, than: Disk, margin: Duration) -> bool {
+    let is_newer = |peer: &Peer| matches!(case.disk_of(peer), Known::Told(disk) if disk.is_newer_than(than, margin));
     case.peers.iter().any(is_newer)
 }
 

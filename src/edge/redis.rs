@@ -5,8 +5,10 @@ use redis::{Cmd, Value, from_redis_value};
 use super::wire::{Conversation, Login, Target, answered};
 use crate::core::evidence::{Failure, Link, Replica, Role};
 use crate::core::identity::Endpoint;
+use crate::core::redis_conf::IDENT;
 
-/// Asks a Redis what it is: `ROLE` and `INFO replication`, in one round trip.
+/// Asks a Redis what it is: `ROLE`, `INFO replication`, and by which run of ordain it was started
+/// (`syslog-ident`, a word that servers keep and do not use), in one round trip.
 ///
 /// # Errors
 /// Why it gave no answer.
@@ -60,14 +62,18 @@ async fn begin(target: &Target, login: &Login) -> Result<(Conversation, Role), F
     role.arg("ROLE");
     let mut info = Cmd::new();
     info.arg("INFO").arg("replication");
-    let (conversation, mut replies) = Conversation::begin(target, login, &[role, info]).await?;
-    let (info, role) = (replies.pop().unwrap_or(Value::Nil), replies.pop().unwrap_or(Value::Nil));
-    Ok((conversation, read(answered(role)?, info)?))
+    let mut ident = Cmd::new();
+    ident.arg("CONFIG").arg("GET").arg("syslog-ident");
+    let (conversation, replies) = Conversation::begin(target, login, &[role, info, ident]).await?;
+    let mut replies = replies.into_iter();
+    let mut next = || replies.next().unwrap_or(Value::Nil);
+    let (role, info, ident) = (next(), next(), next());
+    Ok((conversation, read(answered(role)?, info, &ident)?))
 }
 
 /// Reads the answers to `ROLE` (`roleCommand` in Redis `src/replication.c`) and `INFO replication`
 /// (`genRedisInfoString` in `src/server.c`).
-fn read(role: Value, info: Value) -> Result<Role, Failure> {
+fn read(role: Value, info: Value, ident: &Value) -> Result<Role, Failure> {
     let nonsense = |what: &str| Failure::Nonsense(format!("{what} was not answered as a Redis answers it"));
     let Value::Array(fields) = role else { return Err(nonsense("ROLE")) };
     let text = |index: usize| {
@@ -88,10 +94,17 @@ fn read(role: Value, info: Value) -> Result<Role, Failure> {
                 _ => return Err(nonsense("INFO")),
             };
             let priority = u32::try_from(number("slave_priority")?).unwrap_or(u32::MAX);
-            Ok(Role::Replica(Replica { of: Endpoint { host, port }, link, priority, offset: number("slave_repl_offset")? }))
+            let run = run_of(ident);
+            Ok(Role::Replica(Replica { of: Endpoint { host, port }, link, priority, offset: number("slave_repl_offset")?, run }))
         }
         other => Err(Failure::Nonsense(format!("this is no Redis but a `{other}`"))),
     }
+}
+
+/// The run that the file of a server names; none where it names none, or may not be asked.
+fn run_of(ident: &Value) -> Option<String> {
+    let [_, ident]: [String; 2] = from_redis_value::<Vec<String>>(ident.clone()).ok()?.try_into().ok()?;
+    ident.strip_prefix(IDENT).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -104,6 +117,10 @@ mod tests {
         Value::BulkString(text.into())
     }
 
+    fn ident(word: &str) -> Value {
+        Value::Array(vec![bulk("syslog-ident"), bulk(word)])
+    }
+
     fn slave() -> Value {
         Value::Array(vec![bulk("slave"), bulk("redis-0.redis"), Value::Int(6379), bulk("connect"), Value::Int(-1)])
     }
@@ -111,8 +128,9 @@ mod tests {
     #[test]
     fn a_role_reads_as_the_servers_write_it() {
         let master = Value::Array(vec![bulk("master"), Value::Int(9), Value::Array(vec![])]);
-        assert_eq!(read(master, bulk("role:master")), Ok(Role::Master));
-        let Ok(Role::Replica(replica)) = read(slave(), bulk(INFO)) else { panic!("a replica") };
+        assert_eq!(read(master, bulk("role:master"), &Value::Nil), Ok(Role::Master));
+        let Ok(Role::Replica(replica)) = read(slave(), bulk(INFO), &ident("ordain-a1")) else { panic!("a replica") };
+        assert_eq!(replica.run.as_deref(), Some("a1"));
         assert_eq!(replica.of.to_string(), "redis-0.redis:6379");
         assert_eq!((replica.link, replica.priority, replica.offset), (Link::Up, 100, 42));
     }
@@ -121,8 +139,8 @@ mod tests {
     fn a_link_that_is_down_tells_whether_there_ever_was_one() {
         for (since, link) in [("-1", Link::Never), ("7", Link::Lost)] {
             let info = INFO.replace(":up", &format!(":down\r\nmaster_link_down_since_seconds:{since}"));
-            let Ok(Role::Replica(replica)) = read(slave(), bulk(&info)) else { panic!("a replica") };
-            assert_eq!(replica.link, link);
+            let Ok(Role::Replica(replica)) = read(slave(), bulk(&info), &ident("redis")) else { panic!("a replica") };
+            assert_eq!((replica.link, replica.run), (link, None));
         }
     }
 
@@ -136,10 +154,10 @@ mod tests {
             Value::Array(vec![bulk("slave")]),
             Value::Array(vec![bulk("slave"), bulk("a b"), bulk("x")]),
         ] {
-            assert!(matches!(read(reply, bulk(INFO)), Err(Failure::Nonsense(_))));
+            assert!(matches!(read(reply, bulk(INFO), &Value::Nil), Err(Failure::Nonsense(_))));
         }
         for info in [Value::Nil, bulk(""), bulk("master_link_status:up\r\nslave_priority:x\r\nslave_repl_offset:1")] {
-            assert!(matches!(read(slave(), info), Err(Failure::Nonsense(_))));
+            assert!(matches!(read(slave(), info, &Value::Nil), Err(Failure::Nonsense(_))));
         }
     }
 }

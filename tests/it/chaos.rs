@@ -1,4 +1,4 @@
-//! A few seeded rounds of chaos; `make chaos` runs many.
+//! A few seeded rounds of chaos, of faults that a seed draws; `make chaos` runs many.
 
 use rstest::rstest;
 

@@ -108,6 +108,10 @@ pub fn for_redis_by(rules: Rules, evidence: &Evidence) -> Decision {
     }
     match newest(evidence) {
         Newest::Claim(claim, by) if claim.master == *me => lead::lead_or_yield(case, &claim, &by),
+        Newest::Claim(claim, by) if is_worth_another_look(case) => Decision::undecided(format!(
+            "asks for the record again: {by} names {}, and the record, which may name another, could not be read",
+            claim.master
+        )),
         Newest::Claim(claim, by) => {
             let electable = is_most_advanced(case, &claim) || !case.obeys(Rule::StartsUnelectable);
             let fit = if electable { ", whose disk is older than this pod's" } else { "" };
@@ -117,6 +121,12 @@ pub fn for_redis_by(rules: Rules, evidence: &Evidence) -> Decision {
         Newest::Undecided(why) => Decision::undecided(why),
         Newest::None => boot::without_claim(case),
     }
+}
+
+/// Whoever follows an older master erases what it had: where there is something to lose, a record that
+/// could not be read is asked for again for a while, before the Sentinels alone are believed.
+fn is_worth_another_look(case: Case<'_>) -> bool {
+    matches!(case.record, RecordSeen::Unknown(_)) && case.own.disk.holds_data() && case.waited < FAILOVER
 }
 
 /// Which master a Sentinel shall watch.

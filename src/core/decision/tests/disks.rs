@@ -164,6 +164,29 @@ fn who_has_just_marked_the_record_is_waited_for_though_this_pod_has_waited_past_
 }
 
 #[test]
+fn a_word_holds_for_the_server_that_its_own_run_started_and_for_no_other() {
+    let restarted = |run: Option<&str>| {
+        power_cut().started(2, OLD, waits_for(1)).but(|evidence| {
+            let peer = evidence.peers.iter_mut().find(|peer| peer.pod == pod(2)).unwrap();
+            let Heard::Answer(Role::Replica(replica)) = &mut peer.heard else { panic!("a replica") };
+            replica.run = run.map(str::to_owned);
+        })
+    };
+    assert_eq!(restarted(Some("now")).part(), Lead(claim(1, 5)));
+    for run in [None, Some("later")] {
+        assert_eq!(restarted(run).past_any_failover().past_the_grace().part(), Undecided);
+    }
+}
+
+#[test]
+fn while_the_record_cannot_be_read_a_pod_with_data_asks_for_it_again_before_it_believes_the_sentinels() {
+    let evidence = redis(0).record(UNKNOWN).sentinels([calm(1, 5), calm(1, 5), calm(1, 5)]);
+    assert_eq!(evidence.clone().part(), Follow(claim(1, 5)), "it has nothing to lose");
+    assert_eq!(evidence.clone().holding(OLD).part(), Undecided);
+    assert_eq!(evidence.holding(OLD).past_any_failover().part(), Follow(claim(1, 5)));
+}
+
+#[test]
 fn a_word_ends_when_its_redis_was_started_and_is_gone() {
     assert_eq!(power_cut().started(2, OLD, waits_for(1)).past_any_failover().part(), Lead(claim(1, 5)), "it still runs");
     for gone in [refused(), silent(), missing()] {
