@@ -1,6 +1,5 @@
 //! ordain on real parts: real servers in sandboxes, a real API server, real DNS.
 
-mod adhoc;
 mod api_faults;
 mod chaos;
 mod container;
