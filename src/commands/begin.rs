@@ -33,19 +33,18 @@ pub fn own_disk(data_dir: &Path, dry_run: bool) -> Result<Own> {
     Ok(Own { disk: found.disk, group_id: found.group_id, instance: None, trying: Duration::ZERO })
 }
 
-/// Publishes what this pod's disk holds, under a new instance. Where the API server is away there is
-/// none: whoever needs it finds that out.
-pub async fn publish(cluster: &Cluster, me: &PodName, own: &Own) -> Result<Option<Instance>> {
+/// Publishes what this pod's disk holds, under a new instance.
+///
+/// # Errors
+/// [`Wrong`] where RBAC does not allow it; else the API server is away, and whoever needs this finds
+/// that out.
+pub async fn publish(cluster: &Cluster, me: &PodName, own: &Own) -> Result<Instance> {
     let run = random_id();
     let word = Word { run: run.clone(), disk: own.disk, group: own.group_id.clone(), started: false };
     let published = in_time(async { Ok(cluster.publish(me, &word, None).await) }).await;
     match published.unwrap_or_else(|failure| Err(Refusal::Failed(failure))) {
-        Ok(uid) => Ok(Some(Instance { pod: me.clone(), uid, run })),
-        Err(refusal @ Refusal::Failed(Failure::NotAllowed(_))) => Err(refused("this pod's annotations", refusal)),
-        Err(refusal) => {
-            warn!("what the disk of {me} holds is not published: {refusal}");
-            Ok(None)
-        }
+        Ok(uid) => Ok(Instance { pod: me.clone(), uid, run }),
+        Err(refusal) => Err(refused("this pod's annotations", refusal)),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::core::evidence::{Evidence, Failure, RecordSeen};
 use crate::core::identity::{Endpoint, Group, PodName};
 use crate::core::record::{Claim, Record};
 use crate::edge::kubernetes::{Cluster, Refusal};
+use crate::exit::Wrong;
 
 /// A decision, and what it rests on.
 pub struct Settled {
@@ -76,11 +77,8 @@ pub async fn settle(
     let mut backoff = Backoff::new();
     let mut last: Option<(String, Evidence)> = None;
     loop {
-        if let (Some(cluster), Some(me), None, false) =
-            (observer.world.cluster(), &observer.subject.me, &observer.own.instance, dry_run || last.is_none())
-        {
-            // It did not work before.
-            observer.own.instance = publish(cluster, me, &observer.own).await?;
+        if last.is_some() && observer.own.instance.is_none() {
+            publish_now(observer).await?;
         }
         let evidence = observer.observe(started.elapsed(), deadline).await;
         give_up_if_not_allowed(observer, &evidence)?;
@@ -114,6 +112,17 @@ pub async fn settle(
         wait_for_news(observer, &evidence, backoff.next(), until).await;
         last = Some((obstacle, evidence));
     }
+}
+
+/// Publishes what could not be published before.
+async fn publish_now(observer: &mut Observer<'_>) -> Result<()> {
+    let (Some(cluster), Some(me)) = (observer.world.cluster(), &observer.subject.me) else { return Ok(()) };
+    match publish(cluster, me, &observer.own).await {
+        Ok(instance) => observer.own.instance = Some(instance),
+        Err(error) if error.is::<Wrong>() => return Err(error),
+        Err(_) => {}
+    }
+    Ok(())
 }
 
 /// No decision within the deadline, with all that was seen.

@@ -25,8 +25,9 @@ pub enum Repair {
     /// The holder was given up: this replica holds the most of what is left, and Sentinel shall
     /// promote it.
     ElectInstead(PodName),
-    /// This Redis runs as a replica though it is claimed as master, and its disk is the newest or a
-    /// person wants it so: it must start anew, so that it decides anew.
+    /// This Redis runs as a replica that never had a master, and nobody knows what it holds; or though it
+    /// is claimed as master, and its disk is the newest or a person wants it so: it must start anew, so
+    /// that it tells and decides anew.
     Restart(PodName),
     /// This pod's Redis runs, though its word of its disk says that it has not started: the word ends.
     EndWord(PodName),
@@ -39,7 +40,9 @@ impl fmt::Display for Repair {
             Self::GiveUp(claim) => write!(f, "{} has been away for too long: it is given up as master", claim.master),
             Self::TakeHolderBack => f.write_str("the master that was given up is back: it may lead again"),
             Self::ElectInstead(pod) => write!(f, "{pod} holds the most of what is left: Sentinel may promote it"),
-            Self::Restart(pod) => write!(f, "{pod} runs as a replica, though it shall lead: it starts anew"),
+            Self::Restart(pod) => {
+                write!(f, "{pod} runs as a replica of none that lives: it starts anew, to tell what it holds and to decide")
+            }
             Self::EndWord(pod) => write!(f, "{pod} runs: what it told of its disk before holds no more"),
         }
     }
@@ -88,6 +91,10 @@ fn has_the_newest_disk(case: Case<'_>, pod: &PodName) -> bool {
 }
 
 fn without_master(case: Case<'_>, record: &Record, masterless: Duration) -> Option<Repair> {
+    // What it holds can be known only if it tells so before it starts again.
+    if let Some(peer) = case.peers.iter().find(|peer| runs_without_a_word(peer)) {
+        return Some(Repair::Restart(peer.pod.clone()));
+    }
     let claim = newest_claim(case.evidence())?;
     let named = &claim.master;
     let disk = case.peer(named).map(|peer| case.disk_of(peer));
@@ -133,6 +140,13 @@ fn elect_instead(case: Case<'_>, named: &PodName) -> Option<Repair> {
     let is_surpassed = !has_copied && is_surpassed(case, disk, Duration::ZERO) && case.obeys(Rule::NewestIsElected);
     let is_electable = best.replica().is_some_and(|replica| replica.priority > 0);
     (!is_surpassed && !is_electable).then(|| Repair::ElectInstead(best.pod.clone()))
+}
+
+/// Whether it runs with what its disk held, and its run has not told what that is: the API server was
+/// away when it started.
+fn runs_without_a_word(peer: &Peer) -> bool {
+    let run = peer.word().map(|(instance, _)| instance.run);
+    peer.replica().is_some_and(|replica| replica.link == Link::Never && (replica.run.is_none() || replica.run != run))
 }
 
 /// Whether somebody has told of a disk that is newer by more than `margin`.

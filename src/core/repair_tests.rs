@@ -283,6 +283,22 @@ fn whom_a_person_wants_starts_anew_whatever_the_disks_hold() {
     assert!(!once.contains(&Restart(pod(0))), "a person's word holds for one start");
 }
 
+#[test]
+fn a_replica_that_runs_without_having_told_starts_anew_while_no_master_lives() {
+    let started_blindly = |heard: Seen| (Object::Present { uid: "uid".into(), word: None }, heard.1);
+    let blind = || started_blindly(runs(OLD, Link::Never, 0));
+    assert_eq!(repairs(&group(record(), [waits(NEW), blind(), absent()]), Duration::ZERO), [Restart(pod(1))]);
+    assert_eq!(repairs(&group(record(), [master(), blind(), absent()]), Duration::ZERO), []);
+    let has_copied = started_blindly(runs(OLD, Link::Lost, 0));
+    assert_eq!(repairs(&group(record(), [waits(NEW), has_copied, absent()]), Duration::ZERO), []);
+    let (_, mut heard) = blind();
+    if let Heard::Answer(Role::Replica(replica)) = &mut heard {
+        replica.run = Some("earlier".into());
+    }
+    let by_another_run = (published(OLD, true), heard);
+    assert_eq!(repairs(&group(record(), [waits(NEW), by_another_run, absent()]), Duration::ZERO), [Restart(pod(1))]);
+}
+
 // A claim that is newer than the record.
 
 #[test]
@@ -389,7 +405,8 @@ fn instead_of_a_holder_that_was_given_up(#[case] pods: [Seen; 3], #[case] electe
 #[case::the_holder_runs_with_a_newer_disk([runs(NEW, Link::Never, 0), runs(OLD, Link::Never, 0), untold()])]
 #[case::nobody_knows_what_it_holds([absent(), (untold().0, runs(OLD, Link::Never, 0).1), absent()])]
 fn nobody_is_elected_where(#[case] pods: [Seen; 3]) {
-    assert_eq!(repairs(&group(given_up(), pods), GRACE), []);
+    let repairs = repairs(&group(given_up(), pods), GRACE);
+    assert!(!repairs.iter().any(|repair| matches!(repair, ElectInstead(_))), "{repairs:?}");
 }
 
 #[test]
@@ -563,7 +580,8 @@ fn only_a_holder_that_is_away_and_not_the_newest_is_given_up(
     let have_all_told = evidence.peers.iter().all(|peer| peer.object == Object::Absent || sure(evidence, &peer.pod).is_some());
     let is_hopeless = have_all_told && sure(evidence, &claim.master).is_some();
     let is_due = masterless >= GRACE && !is_marked_lately || is_hopeless;
-    let is_right = is_due && record.assumed != Some(Assumed::Open) && !is_newest && !is_again && named(evidence).as_ref() == Some(claim);
+    let is_right =
+        is_due && record.assumed != Some(Assumed::Open) && !is_newest && !is_again && named(evidence).as_ref() == Some(claim);
     holds(is_right, evidence, repairs, "gives up a holder that may come back")
 }
 
@@ -586,7 +604,8 @@ fn only_a_holder_with_the_newest_disk_is_taken_back_or_restarted(
             }),
             Restart(pod) => {
                 let is_wanted = |record: &Record| record.assumed == Some(Assumed::Open) && record.claim.master == *pod;
-                is_newest(pod) || record.is_some_and(is_wanted)
+                let has_told = evidence.peer(pod).is_some_and(|peer| peer.word().is_some());
+                !has_told || is_newest(pod) || record.is_some_and(is_wanted)
             }
             _ => true,
         }
