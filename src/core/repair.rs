@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::decision::newest_claim;
 use super::disk::Disk;
-use super::evidence::{Evidence, Known, Link, Object, Peer};
+use super::evidence::{Evidence, Known, Link, Object, Peer, Watch};
 use super::identity::PodName;
 use super::record::{Assumed, Claim, Record};
 use super::rules::{Case, Rule, Rules};
@@ -66,7 +66,10 @@ pub fn repairs_by(rules: Rules, evidence: &Evidence, masterless: Duration) -> Ve
                     replica.link == Link::Up && replica.priority == 0 && follows
                 })
             };
-            repairs.extend(evidence.peers.iter().filter(is_in_sync).map(|peer| Repair::MakeElectable(peer.pod.clone())));
+            if is_calm(evidence, master) {
+                let in_sync = evidence.peers.iter().filter(is_in_sync);
+                repairs.extend(in_sync.map(|peer| Repair::MakeElectable(peer.pod.clone())));
+            }
             let is_back = record.is_some_and(|record| record.is_given_up && record.claim.master == **master);
             repairs.extend(is_back.then_some(Repair::TakeHolderBack));
         }
@@ -88,6 +91,18 @@ fn has_the_newest_disk(case: Case<'_>, pod: &PodName) -> bool {
         Some(Known::Told(disk)) => disk.holds_data() && !is_surpassed(case, disk, case.down_after),
         _ => false,
     }
+}
+
+/// Whether a majority of the Sentinels finds nothing wrong with the master: one that has just started
+/// is not replaced by a failover that they were about to begin.
+fn is_calm(evidence: &Evidence, master: &PodName) -> bool {
+    let finds_nothing_wrong = |watch: &Watch| {
+        let names = evidence.member_at(&watch.master.host) == Some(master);
+        names && !watch.finds_master_down && !watch.failover_in_progress
+    };
+    let calm = evidence.watches().filter(|(_, watch)| finds_nothing_wrong(watch)).count();
+    let are_none = evidence.sentinel_count == 0 && evidence.sentinels.is_empty();
+    are_none || calm >= evidence.majority()
 }
 
 fn without_master(case: Case<'_>, record: &Record, masterless: Duration) -> Option<Repair> {

@@ -129,7 +129,7 @@ fn group(record: Record, pods: [Seen; 3]) -> Evidence {
         my_ip: None,
         first: pod(0),
         domain: "redis-headless".into(),
-        sentinel_count: 3,
+        sentinel_count: 0,
         down_after: Duration::from_secs(5),
         grace: GRACE,
         waited: Duration::ZERO,
@@ -168,6 +168,25 @@ fn a_replica_in_sync_with_the_living_master_becomes_electable() {
     let evidence = group(record(), [master(), runs(OLD, Link::Up, 0), runs(EMPTY, Link::Up, 0)]);
     assert_eq!(repairs(&evidence, Duration::ZERO), [MakeElectable(pod(1)), MakeElectable(pod(2))]);
     assert_eq!(repairs(&Evidence { record: RecordSeen::Absent, ..evidence }, GRACE).len(), 2, "whatever the record says");
+}
+
+#[test]
+fn nobody_becomes_electable_before_a_majority_of_the_sentinels_finds_nothing_wrong_with_the_master() {
+    let told = |down: [bool; 3]| {
+        let sentinels = down.map(|is_down| {
+            let mut sentinel = names(0, 5);
+            if let Heard::Answer(SentinelAnswer::Watching(watch)) = &mut sentinel.heard {
+                watch.finds_master_down = is_down;
+            }
+            sentinel
+        });
+        let evidence = group(record(), [master(), runs(OLD, Link::Up, 0), absent()]);
+        repairs(&Evidence { sentinel_count: 3, sentinels: sentinels.into(), ..evidence }, Duration::ZERO)
+    };
+    assert_eq!(told([false, false, true]), [MakeElectable(pod(1))]);
+    assert_eq!(told([false, true, true]), []);
+    let unheard = Evidence { sentinel_count: 3, ..group(record(), [master(), runs(OLD, Link::Up, 0), absent()]) };
+    assert_eq!(repairs(&unheard, Duration::ZERO), []);
 }
 
 #[rstest]

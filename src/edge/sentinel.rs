@@ -37,13 +37,17 @@ fn read(address: Value, master: Value) -> Result<SentinelAnswer, Failure> {
     let address: Vec<String> = from_redis_value(answered(address)?).map_err(|_| nonsense("address"))?;
     let [host, port] = &address[..] else { return Err(nonsense("address")) };
     let fields: HashMap<String, String> = from_redis_value(answered(master)?).map_err(|_| nonsense("field"))?;
+    // A failover that has promoted this very master, and still tells the replicas, replaces it no more:
+    // then `ip` and `port` are the old master's. It ends only when the new one answers.
+    let is_old = |field: &str, now: &String| fields.get(field) != Some(now);
+    let has_promoted = is_old("ip", host) || is_old("port", port);
     let number = |field: &str| fields.get(field).and_then(|text| text.parse::<u64>().ok()).ok_or_else(|| nonsense(field));
     let flags: Vec<&str> = fields.get("flags").ok_or_else(|| nonsense("flags"))?.split(',').collect();
     Ok(SentinelAnswer::Watching(Watch {
         master: Endpoint { host: host.parse().map_err(|_| nonsense("ip"))?, port: port.parse().map_err(|_| nonsense("port"))? },
         config_epoch: number("config-epoch")?,
         finds_master_down: flags.contains(&"s_down") || flags.contains(&"o_down"),
-        failover_in_progress: flags.contains(&"failover_in_progress"),
+        failover_in_progress: flags.contains(&"failover_in_progress") && !has_promoted,
         last_ok_ping: Duration::from_millis(number("last-ok-ping-reply")?),
         other_sentinels: usize::try_from(number("num-other-sentinels")?).map_err(|_| nonsense("num-other-sentinels"))?,
     }))
@@ -75,10 +79,13 @@ mod tests {
             "num-other-sentinels",
             "2",
         ]);
+        let failing_over = master.clone();
         let Ok(SentinelAnswer::Watching(watch)) = read(list(&["redis-1.redis", "6379"]), master) else { panic!("a view") };
         assert_eq!(watch.master.to_string(), "redis-1.redis:6379", "the address that clients are told");
         assert_eq!((watch.config_epoch, watch.last_ok_ping.as_millis(), watch.other_sentinels), (7, 1500, 2));
-        assert!(watch.finds_master_down && watch.failover_in_progress);
+        assert!(watch.finds_master_down && !watch.failover_in_progress, "it has promoted redis-1 already");
+        let Ok(SentinelAnswer::Watching(watch)) = read(list(&["old", "1"]), failing_over) else { panic!("a view") };
+        assert!(watch.failover_in_progress);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod kubelet;
 mod ledger;
 mod witness;
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -24,7 +25,7 @@ pub const BOUND: Duration = Duration::from_secs(90);
 /// After so long without a master the holder is given up.
 pub const GRACE: Duration = Duration::from_secs(15);
 
-/// A round that takes longer to heal shows its timeline.
+/// A round that takes longer to heal shows its timeline, and so does one that loses what it may.
 const SLOW: Duration = Duration::from_secs(20);
 /// So long the group must have been healthy: what was under way by then has shown itself.
 const CALM: Duration = Duration::from_secs(1);
@@ -55,11 +56,11 @@ struct Run {
     master: String,
 }
 
-/// Runs so many rounds, and returns the time in which the slowest healed.
+/// Runs these rounds, and returns the time in which the slowest healed.
 ///
 /// # Errors
 /// What went wrong: the seed, the round, the timeline and the ends of all logs.
-pub fn run(ordain: &Path, seed: u64, rounds: u64) -> Result<Duration, String> {
+pub fn run(ordain: &Path, seed: u64, rounds: RangeInclusive<u64>) -> Result<Duration, String> {
     let timeline = Timeline::start();
     let bed = Bed::on_kubernetes(ordain).with_quick_failover().with_env("ORDAIN_HOLDER_GRACE", &format!("{}s", GRACE.as_secs()));
     let mut kubelet = Kubelet::new(bed, seed, timeline.clone());
@@ -79,7 +80,7 @@ pub fn run(ordain: &Path, seed: u64, rounds: u64) -> Result<Duration, String> {
     };
     let mut slowest = Duration::ZERO;
     let mut last_entry = 0;
-    for round in 1..=rounds {
+    for round in rounds {
         let entry = run.timeline.len();
         let outcome = run.round(round, &fence);
         let (after, took) = outcome.map_err(|why| failure(&run.kubelet.bed, run.seed, round, &why, &run.timeline, last_entry))?;
@@ -126,8 +127,8 @@ impl Run {
             judged.permitted,
             judged.rules.join(", "),
         );
-        if took > SLOW {
-            println!("it healed slowly:\n{}", self.timeline.since(entry));
+        if took > SLOW || judged.permitted > 0 {
+            println!("what happened in it:\n{}", self.timeline.since(entry));
         }
         Ok((after, took))
     }

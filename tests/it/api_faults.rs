@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use testbed::group::{Bed, REDIS};
+use testbed::group::{Bed, REDIS, SENTINELS};
 use testbed::wait_for;
 
 use crate::first_boot::{assert_led_by, two_pods};
@@ -18,7 +18,7 @@ fn a_replica_starts_while_the_api_server_is_away_and_nobody_leads() {
     let mut bed = started(bed);
     bed.put_keys("redis-0", "key", 10);
     bed.wait_for_keys_everywhere(10, UP);
-    for pod in REDIS {
+    for pod in REDIS.iter().chain(&SENTINELS) {
         bed.gate(pod).shut();
     }
     bed.kill("redis-2");
@@ -34,8 +34,13 @@ fn a_replica_starts_while_the_api_server_is_away_and_nobody_leads() {
     }
     bed.wait_for_log("redis-0", "and the record, which may name another, cannot be read", &before, UP);
     assert_eq!(bed.role("redis-0"), "");
-    for pod in REDIS {
+    for pod in REDIS.iter().chain(&SENTINELS) {
         bed.gate(pod).open();
+    }
+    // What they hold nobody knows: reconcile has them start anew, and the kubelet does so.
+    for pod in ["redis-1", "redis-2"] {
+        wait_for(&format!("{pod} ending itself"), UP, || bed.server(pod).ended());
+        bed.start(pod);
     }
     bed.wait_for_master("redis-0", UP);
     bed.wait_for_keys_everywhere(10, UP);
@@ -160,6 +165,10 @@ fn what_a_pod_told_before_it_started_anew_without_the_api_server_counts_for_noth
     for pod in ["redis-1", "redis-2"] {
         bed.gate(pod).shut();
         bed.start(pod);
+    }
+    for pod in SENTINELS {
+        // Reconcile would have them start anew.
+        bed.gate(pod).shut();
     }
     for pod in ["redis-1", "redis-2"] {
         wait_for(&format!("{pod} running"), UP, || (bed.role(pod) == behind).then_some(()));
