@@ -7,6 +7,8 @@ ASSETS := $(or $(KUBEBUILDER_ASSETS),.cache/control-plane)
 SERVERS := .cache/servers
 # Sentinel's patience on a small machine bears this many groups at a time.
 THREADS ?= 5
+# What is run again on the other servers.
+ELSEWHERE := main_job sentinels lossless power_cut yielding given_up taking_over
 
 # The tests run what is shipped, and write nothing into the source tree.
 TESTED := env ORDAIN=bin/ordain INSTA_UPDATE=no
@@ -27,9 +29,11 @@ demo: build servers ## Kill a master before your eyes: mastership and labels mov
 
 test: build servers control-plane image ## Get all that is needed, and run every test
 	cargo test --workspace --locked --no-run
-	hack/stage "tests on $$(redis-server --version | cut -d' ' -f1-3)" $(TESTED) hack/isolated cargo test --workspace --offline -- --test-threads $(THREADS)
-	hack/stage "tests on Redis 6.2" $(TESTED) REDIS_SERVER=$(SERVERS)/redis-6.2 hack/isolated cargo test --offline --test it -- --test-threads $(THREADS) main_job sentinels lossless
-	hack/stage "tests on Valkey 9" $(TESTED) REDIS_SERVER=$(SERVERS)/valkey-9 hack/isolated cargo test --offline --test it -- --test-threads $(THREADS) main_job sentinels lossless
+	hack/stage "tests of what is decided" $(TESTED) cargo test --workspace --exclude model --offline --lib --bins
+	hack/stage "the model" cargo test --package model --offline
+	hack/stage "tests on $$(redis-server --version | cut -d' ' -f1-3)" $(TESTED) hack/isolated cargo test --offline --test it -- --test-threads $(THREADS)
+	hack/stage "tests on Redis 6.2" $(TESTED) REDIS_SERVER=$(SERVERS)/redis-6.2 hack/isolated cargo test --offline --test it -- --test-threads $(THREADS) $(ELSEWHERE)
+	hack/stage "tests on Valkey 9" $(TESTED) REDIS_SERVER=$(SERVERS)/valkey-9 hack/isolated cargo test --offline --test it -- --test-threads $(THREADS) $(ELSEWHERE)
 
 chaos: build servers control-plane ## Many seeded rounds of kill -9, SIGSTOP, lost disks and power cuts (CHAOS_ROUNDS, CHAOS_SEED)
 	@cargo build --quiet --locked --package testbed

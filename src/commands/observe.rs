@@ -158,7 +158,9 @@ impl<'a> Observer<'a> {
                             let is_new =
                                 |pod: &Pod| Some(&pod.name) != evidence.me.as_ref() && evidence.peer(&pod.name).is_none();
                             let new: Vec<_> = pods.into_iter().filter(is_new).collect();
-                            new.into_iter().for_each(|pod| self.see(pod, &mut seen, &mut evidence, &asked));
+                            for pod in new {
+                                self.see(pod, &mut seen, &mut evidence, &asked);
+                            }
                         }
                         Err(failure) => evidence.listing = Some(failure),
                     }
@@ -275,14 +277,12 @@ impl<'a> Observer<'a> {
             return;
         }
         let object = Object::Present { uid: pod.uid, word: pod.word };
-        match evidence.peers.iter_mut().find(|peer| peer.pod == pod.name && peer.ips == pod.ips && !pod.ips.is_empty()) {
-            Some(peer) => peer.object = object,
-            None => {
-                self.ask_peer(pod.name.clone(), Some(pod.ips), evidence, asked);
-                if let Some(peer) = evidence.peers.iter_mut().find(|peer| peer.pod == pod.name) {
-                    peer.object = object;
-                }
-            }
+        let is_asked_there = |peer: &Peer| peer.pod == pod.name && peer.ips == pod.ips && !pod.ips.is_empty();
+        if !evidence.peers.iter().any(is_asked_there) {
+            self.ask_peer(pod.name.clone(), Some(pod.ips), evidence, asked);
+        }
+        if let Some(peer) = evidence.peers.iter_mut().find(|peer| peer.pod == pod.name) {
+            peer.object = object;
         }
     }
 

@@ -107,7 +107,9 @@ async fn pass(observer: &Observer<'_>, masterless: Duration, dry_run: bool, dead
         && is_to_be_labelled(&plan(record, &observer.seen(), scheme))
         && let Labelled::Wrote(patches) = label(cluster, group, selector, scheme, deadline).await?
     {
-        patches.iter().for_each(|patch| println!("label {}: {}={}", patch.pod, scheme.key, patch.label));
+        for patch in &patches {
+            println!("label {}: {}={}", patch.pod, scheme.key, patch.label);
+        }
         has_changed |= !patches.is_empty();
     }
     for repair in repairs(&evidence, masterless) {

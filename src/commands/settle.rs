@@ -18,6 +18,7 @@ use crate::edge::kubernetes::{Cluster, Refusal};
 use crate::exit::Wrong;
 
 /// A decision, and what it rests on.
+#[allow(clippy::struct_excessive_bools, reason = "each says something of its own")]
 pub struct Settled {
     pub claim: Claim,
     pub leads: bool,
@@ -36,6 +37,7 @@ pub struct Settled {
 
 impl Settled {
     /// A decision that can be acted upon; none where there is none.
+    #[allow(clippy::result_large_err, reason = "it is made once for each look")]
     pub fn from(decision: Decision, evidence: Evidence) -> Result<Self, (String, Evidence)> {
         let Decision { part, record: recorded, is_first_boot, electable, why, .. } = decision;
         let (claim, leads) = match part {

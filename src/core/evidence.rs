@@ -233,6 +233,7 @@ pub struct Own {
 }
 
 /// What is known of the record.
+#[allow(clippy::large_enum_variant, reason = "there is one of them in a run")]
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RecordSeen {

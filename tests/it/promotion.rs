@@ -32,6 +32,32 @@ fn an_old_master_follows_a_promoted_one_that_its_sentinel_died_before_announcing
 }
 
 #[test]
+fn a_promoted_pod_that_dies_before_its_failover_is_over_leads_when_it_is_back() {
+    let bed = Bed::on_kubernetes(ordain()).with_quick_failover().with_env("ORDAIN_HOLDER_GRACE", "15s");
+    let mut bed = started(bed);
+    bed.put_keys("redis-0", "key", 10);
+    bed.wait_for_keys_everywhere(10, UP);
+    bed.kill("redis-0");
+    let promoted = wait_for("a promotion", FAILED_OVER, || {
+        SENTINELS.iter().find_map(|sentinel| bed.named_by(sentinel).filter(|pod| *pod != "redis-0"))
+    });
+    let third = REDIS.into_iter().find(|pod| *pod != promoted && *pod != "redis-0").unwrap();
+    // Before Sentinel has seen that the third follows: it goes on waiting for that, and for the promoted one.
+    let before = SENTINELS.map(|sentinel| bed.log(sentinel));
+    bed.cut_power(&[promoted, third]);
+    bed.start_each(&[third, "redis-0"]);
+    let finds_it_down = |(sentinel, before): (&&str, &String)| {
+        bed.log(sentinel)[before.len()..].lines().any(|line| line.contains("+sdown") && line.contains(promoted))
+    };
+    wait_for("a Sentinel finding the promoted one down", FAILED_OVER, || {
+        SENTINELS.iter().zip(&before).any(finds_it_down).then_some(())
+    });
+    bed.start(promoted);
+    bed.wait_for_master(promoted, GIVEN_UP);
+    bed.wait_for_keys_everywhere(10, UP);
+}
+
+#[test]
 fn of_two_handovers_at_once_one_master_remains_and_record_and_labels_agree() {
     let bed = started(Bed::on_kubernetes(ordain()).with_quick_failover());
     let watch = LabelWatch::start(bed.namespace.as_ref().unwrap());

@@ -65,7 +65,7 @@ fn main() {
         std::fs::create_dir_all(&data).expect("a data directory");
         vec![bed.bare(
             pod,
-            &kubeconfig,
+            folder.path(),
             &["genconf-redis", "--sentinel-service", "sentinel", "--data-dir", &data, "--output", &output],
         )]
     };
