@@ -58,11 +58,6 @@ fn a_deleted_record_and_an_empty_first_pod_look_like_a_first_boot() {
 }
 
 #[test]
-fn taken_for_a_first_boot_a_group_with_data_never_gets_well() {
-    shows("no record, files lost, redis-0 is empty", GETS_WELL, without(Rule::FirstBootIsEmpty));
-}
-
-#[test]
 fn a_majority_on_old_files_makes_an_old_disk_the_master() {
     shows("a stale record, an old majority", NOTHING_LOST, without(Rule::NoNewerDisk));
 }
