@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use super::Then;
 use super::begin::{Begun, begin, own_disk, prepare_disk, publish};
-use super::labelling::label;
+use super::labelling::{is_due, label};
 use super::observe::Observer;
 use super::patience::Backoff;
 use super::report;
@@ -111,7 +111,9 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
         let begun = draft.take().map_or_else(|| Draft::begin(&output).or_wrong(), Ok)?;
         begun.install(&file)?;
         info!("wrote `{}`", output.display());
-        label_pods(&world, &subject, deadline).await?;
+        if settled.record.as_ref().is_none_or(|record| is_due(record, &observer.seen(), &subject.scheme)) {
+            label_pods(&world, &subject, deadline).await?;
+        }
         match begin(&observer, &settled, started, deadline).await? {
             Begun::Go => return Ok(Then::from_words(command)),
             Begun::LookAgain(why) if Instant::now() >= deadline => return Err(anyhow!("{me} did not start: {why}")),

@@ -43,6 +43,11 @@ impl fmt::Display for Labelled {
     }
 }
 
+/// Whether a pod is not labelled as the record says, as far as was seen.
+pub fn is_due(record: &Record, pods: &[Pod], scheme: &Scheme) -> bool {
+    matches!(plan(record, pods, scheme), Plan::Write { others, master } if !others.is_empty() || master.is_some())
+}
+
 /// Labels the group's pods as the record says, and starts over where one has changed in between.
 ///
 /// # Errors

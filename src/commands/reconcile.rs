@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use super::Then;
 use super::groups::groups_to_watch;
-use super::labelling::{Labelled, label};
+use super::labelling::{Labelled, is_due, label};
 use super::observe::{Observer, in_time};
 use super::patience::{Backoff, refused};
 use super::setting::{Council, Logins, Subject, World};
@@ -21,7 +21,6 @@ use crate::core::decision;
 use crate::core::disk::Word;
 use crate::core::evidence::{Evidence, Peer, RecordSeen, Role};
 use crate::core::identity::PodName;
-use crate::core::labels::{Plan, plan};
 use crate::core::record::Record;
 use crate::core::redis_conf::ELECTABLE;
 use crate::core::repair::{Repair, may_yet_lead, repairs};
@@ -104,7 +103,7 @@ async fn pass(observer: &Observer<'_>, masterless: Duration, dry_run: bool, dead
         record = settled.record;
     }
     if let (Some(cluster), Some(record), false) = (observer.world.cluster(), &record, dry_run)
-        && is_to_be_labelled(&plan(record, &observer.seen(), scheme))
+        && is_due(record, &observer.seen(), scheme)
         && let Labelled::Wrote(patches) = label(cluster, group, selector, scheme, deadline).await?
     {
         for patch in &patches {
@@ -120,10 +119,6 @@ async fn pass(observer: &Observer<'_>, masterless: Duration, dry_run: bool, dead
         }
     }
     Ok((evidence, has_changed))
-}
-
-fn is_to_be_labelled(plan: &Plan) -> bool {
-    matches!(plan, Plan::Write { others, master } if !others.is_empty() || master.is_some())
 }
 
 async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Record>, repair: &Repair) -> Result<()> {
