@@ -6,7 +6,7 @@ HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 ASSETS := $(or $(KUBEBUILDER_ASSETS),.cache/control-plane)
 SERVERS := .cache/servers
 # Sentinel's patience on a small machine bears this many groups at a time.
-THREADS ?= 4
+THREADS ?= 3
 # What is run again on the other servers.
 ELSEWHERE := main_job:: sentinels:: lossless:: yielding::
 
