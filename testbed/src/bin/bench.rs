@@ -71,15 +71,6 @@ fn main() {
     };
     let replica = measure(40, || (), || start(&bed, "redis-2", "replica"));
     replica.print("a replica's restart: told, looked, decided, written");
-    bed.kill("redis-0");
-    std::fs::create_dir_all(scratch("master")).expect("a data directory");
-    std::fs::write(folder.path().join("master/appendonly.aof"), "*1").expect("some data");
-    let master = measure(40, || (), || start(&bed, "redis-0", "master"));
-    master.print("a master's restart: the same, marked, looked again");
-    bed.start("redis-0");
-    bed.wait_for_master("redis-0", UP);
-    bed.wait_for_electable(UP);
-
     bed.fail_over("sentinel-0", UP);
     bed.kill("sentinel-1");
     let promoted = bed.wait_for_failover("redis-0", UP);
