@@ -9,7 +9,7 @@ use anyhow::Result;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::observe::{Observer, in_time};
+use super::observe::{Observer, from_api};
 use super::patience::{persist, refused};
 use super::settle::{Settled, random_id};
 use crate::core::decision;
@@ -33,18 +33,17 @@ pub fn own_disk(data_dir: &Path, dry_run: bool) -> Result<Own> {
     Ok(Own { disk: found.disk, group_id: found.group_id, instance: None, trying: Duration::ZERO })
 }
 
-/// Publishes what this pod's disk holds, under a new instance.
+/// Publishes what this pod's disk holds, under a new instance. A refusal may pass: whoever needs the
+/// instance finds out that there is none.
 ///
 /// # Errors
-/// [`Wrong`] where RBAC does not allow it; else the API server is away, and whoever needs this finds
-/// that out.
-pub async fn publish(cluster: &Cluster, me: &PodName, own: &Own) -> Result<Instance> {
+/// [`Wrong`] where RBAC does not allow it.
+pub async fn publish(cluster: &Cluster, me: &PodName, own: &Own) -> Result<Result<Instance, Refusal>> {
     let run = random_id();
     let word = Word { run: run.clone(), disk: own.disk, group: own.group_id.clone(), started: false };
-    let published = in_time(async { Ok(cluster.publish(me, &word, None).await) }).await;
-    match published.unwrap_or_else(|failure| Err(Refusal::Failed(failure))) {
-        Ok(uid) => Ok(Instance { pod: me.clone(), uid, run }),
-        Err(refusal) => Err(refused("this pod's annotations", refusal)),
+    match from_api(cluster.publish(me, &word, None)).await {
+        Err(refusal @ Refusal::Failed(Failure::NotAllowed(_))) => Err(refused("this pod's annotations", refusal)),
+        published => Ok(published.map(|uid| Instance { pod: me.clone(), uid, run })),
     }
 }
 
@@ -82,19 +81,17 @@ pub async fn begin(observer: &Observer<'_>, settled: &Settled, started: Instant,
         return Ok(Begun::LookAgain("the record cannot be marked, for it is not known".to_owned()));
     };
     let marked = record.marked(instance, SystemTime::now().into());
-    let marking = in_time(async { Ok(cluster.update_record(&observer.subject.group, &marked).await) }).await;
-    match marking.unwrap_or_else(|failure| Err(Refusal::Failed(failure))) {
+    match from_api(cluster.update_record(&observer.subject.group, &marked)).await {
         Ok(_) => {}
         Err(refusal @ Refusal::Failed(Failure::NotAllowed(_))) => return Err(refused("the record", refusal)),
         Err(refusal) => return Ok(Begun::LookAgain(format!("the record was not marked, {refusal}"))),
     }
     // Side by side: if the check fails, the pod has not started, and publishes a new word.
-    let say = in_time(async { Ok(cluster.publish(&instance.pod, &has_started, None).await) });
+    let say = from_api(cluster.publish(&instance.pod, &has_started, None));
     let (checked, said) = tokio::join!(check(observer, settled, started, deadline), say);
     match said {
-        Ok(Ok(_)) => checked,
-        Ok(Err(refusal)) => Ok(Begun::LookAgain(format!("it was not published that this pod starts, {refusal}"))),
-        Err(failure) => Ok(Begun::LookAgain(format!("it was not published that this pod starts, {failure}"))),
+        Ok(_) => checked,
+        Err(refusal) => Ok(Begun::LookAgain(format!("it was not published that this pod starts, {refusal}"))),
     }
 }
 

@@ -83,14 +83,8 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
     loop {
         if let (Some(cluster), false) = (world.cluster(), run.dry_run) {
             let (published, ()) = tokio::join!(publish(cluster, &me, &observer.own), observer.prepare());
-            observer.own.instance = match published {
-                Ok(instance) => Some(instance),
-                Err(error) if error.is::<Wrong>() => return Err(error),
-                Err(error) => {
-                    warn!("what the disk of {me} holds is not published yet: {error:#}");
-                    None
-                }
-            };
+            observer.own.instance =
+                published?.inspect_err(|refusal| warn!("what the disk of {me} holds is not published yet: {refusal}")).ok();
         }
         let settled = match settle(&mut observer, decision::for_redis, deadline, run.dry_run).await {
             Ok(settled) => settled,

@@ -220,14 +220,11 @@ impl<'a> Observer<'a> {
     }
 
     async fn ask_record(&self, cluster: &Cluster) -> News {
-        let read = async { Ok(cluster.record(&self.subject.group).await) };
-        News::Record(match in_time(read).await {
-            Ok(Ok(record)) => RecordSeen::Present(record),
-            Ok(Err(Refusal::Missing)) => RecordSeen::Absent,
-            Ok(Err(Refusal::Conflict)) => {
-                RecordSeen::Unknown(Failure::Nonsense("a conflict where nothing was written".to_owned()))
-            }
-            Ok(Err(Refusal::Failed(failure))) | Err(failure) => RecordSeen::Unknown(failure),
+        News::Record(match from_api(cluster.record(&self.subject.group)).await {
+            Ok(record) => RecordSeen::Present(record),
+            Err(Refusal::Missing) => RecordSeen::Absent,
+            Err(Refusal::Conflict) => RecordSeen::Unknown(Failure::Nonsense("a conflict where nothing was written".to_owned())),
+            Err(Refusal::Failed(failure)) => RecordSeen::Unknown(failure),
         })
     }
 
@@ -253,12 +250,10 @@ impl<'a> Observer<'a> {
             }
             let scheme = &self.subject.scheme;
             let ask = async move {
-                let read = async { Ok(cluster.pod(&name, scheme).await) };
-                let answer = match in_time(read).await {
-                    Ok(Ok(pod)) => Ok(Some(Box::new(pod))),
-                    Ok(Err(Refusal::Missing)) => Ok(None),
-                    Ok(Err(refusal)) => Err(failure_of(refusal)),
-                    Err(failure) => Err(failure),
+                let answer = match from_api(cluster.pod(&name, scheme)).await {
+                    Ok(pod) => Ok(Some(Box::new(pod))),
+                    Err(Refusal::Missing) => Ok(None),
+                    Err(refusal) => Err(failure_of(refusal)),
                 };
                 News::Pod(name, answer)
             };
@@ -338,4 +333,9 @@ fn failure_of(refusal: Refusal) -> Failure {
 /// An answer, a failure, or silence.
 pub async fn in_time<T>(ask: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     timeout(ANSWER, ask).await.unwrap_or(Err(Failure::TimedOut))
+}
+
+/// The same for the API server, whose silence is a refusal like others.
+pub async fn from_api<T>(ask: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
+    timeout(ANSWER, ask).await.unwrap_or(Err(Refusal::Failed(Failure::TimedOut)))
 }

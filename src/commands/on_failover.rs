@@ -12,7 +12,7 @@ use tracing::info;
 
 use super::Then;
 use super::labelling::{label, label_others};
-use super::observe::{Observer, in_time};
+use super::observe::{Observer, from_api, in_time};
 use super::patience::{blame, persist, refused};
 use super::setting::{ANSWER, Council, Ground, Logins, Subject, World, own_pod};
 use super::settle::random_id;
@@ -66,14 +66,12 @@ pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
     // has them, for whatever is done with them is done under the version that was listed.
     let early = async {
         // One after the other: side by side each would make a connection of its own.
-        let record = in_time(async { Ok(cluster.record(group).await) }).await;
-        let pods = in_time(async { Ok(cluster.pods_lately(&hook.subject.selector, &hook.subject.scheme).await) }).await;
-        (record, pods)
+        let record = from_api(cluster.record(group)).await;
+        (record, from_api(cluster.pods_lately(&hook.subject.selector, &hook.subject.scheme)).await)
     };
     let (watch, (record, pods)) = tokio::join!(verify, early);
     let watch = watch?;
-    let record = record.unwrap_or_else(|failure| Err(Refusal::Failed(failure)));
-    let pods = pods.ok().and_then(Result::ok).unwrap_or_default();
+    let pods = pods.unwrap_or_default();
     let verified = started.elapsed();
     if run.dry_run {
         let master = hook.pod_at(cluster, &watch.master.host, &pods).await?;

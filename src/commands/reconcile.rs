@@ -52,7 +52,8 @@ pub async fn run(args: Reconcile, deadline: Instant) -> Result<Then> {
         return Ok(Then::Exit);
     }
     for observer in &observers {
-        let (evidence, _) = pass(observer, Duration::ZERO, run.dry_run, deadline).await?;
+        let evidence = observer.observe(Duration::ZERO, deadline).await;
+        put_right(observer, &evidence, Duration::ZERO, run.dry_run, deadline).await?;
         if let RecordSeen::Unknown(failure) = &evidence.record {
             bail!("the record of `{}` cannot be read: {failure}", observer.subject.group);
         }
@@ -67,18 +68,12 @@ async fn go_on(observer: &Observer<'_>) {
     loop {
         let now = Instant::now();
         let seen_for = masterless.filter(|(_, last)| now - *last < PASS).map(|(since, _)| now - since);
-        let evidence = match pass(observer, seen_for.unwrap_or_default(), false, now + PASS).await {
-            Ok((evidence, has_changed)) => {
-                if has_changed {
-                    backoff = Backoff::slow();
-                }
-                evidence
-            }
-            Err(error) => {
-                warn!("{}: {error:#}", observer.subject.group);
-                observer.observe(Duration::ZERO, now + PASS).await
-            }
-        };
+        let evidence = observer.observe(Duration::ZERO, now + PASS).await;
+        match put_right(observer, &evidence, seen_for.unwrap_or_default(), false, now + PASS).await {
+            Ok(true) => backoff = Backoff::slow(),
+            Ok(false) => {}
+            Err(error) => warn!("{}: {error:#}", observer.subject.group),
+        }
         let since = if seen_for.is_some() { masterless.map(|(since, _)| since) } else { None };
         let is_without = evidence.living_masters().is_empty() && !may_yet_lead(&evidence);
         masterless = is_without.then_some((since.unwrap_or(now), Instant::now()));
@@ -86,13 +81,18 @@ async fn go_on(observer: &Observer<'_>) {
     }
 }
 
-/// One pass over a group; returns what it saw, and whether it changed anything.
-async fn pass(observer: &Observer<'_>, masterless: Duration, dry_run: bool, deadline: Instant) -> Result<(Evidence, bool)> {
+/// Puts right what was seen to differ in a group; returns whether there was anything.
+async fn put_right(
+    observer: &Observer<'_>,
+    evidence: &Evidence,
+    masterless: Duration,
+    dry_run: bool,
+    deadline: Instant,
+) -> Result<bool> {
     let Subject { group, selector, scheme, .. } = observer.subject;
-    let evidence = observer.observe(Duration::ZERO, deadline).await;
     let mut record = evidence.recorded().cloned();
     let mut has_changed = false;
-    if let Ok(mut settled) = Settled::from(decision::for_sentinel(&evidence), evidence.clone())
+    if let Ok(mut settled) = Settled::from(decision::for_sentinel(evidence), evidence.clone())
         && let Some(claim) = settled.recorded.clone()
     {
         println!("record {group}: {} at epoch {}", claim.master, claim.epoch);
@@ -111,20 +111,20 @@ async fn pass(observer: &Observer<'_>, masterless: Duration, dry_run: bool, dead
         }
         has_changed |= !patches.is_empty();
     }
-    for repair in repairs(&evidence, masterless) {
+    for repair in repairs(evidence, masterless) {
         println!("{group}: {repair}");
         has_changed = true;
         if !dry_run {
-            mend(observer, &evidence, record.as_ref(), &repair).await?;
+            mend(observer, evidence, record.as_ref(), &repair).await?;
         }
     }
-    Ok((evidence, has_changed))
+    Ok(has_changed)
 }
 
 async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Record>, repair: &Repair) -> Result<()> {
     let Observer { world, subject, logins, .. } = observer;
     let target = |pod: &PodName| {
-        let ips = evidence.peer(pod).map(|peer| peer.ips.clone()).unwrap_or_default();
+        let ips = evidence.ips_of(pod).to_owned();
         Target { name: subject.certified(pod, &ips), ips, port: subject.port }
     };
     // The same server, with the same link, as was seen.
@@ -139,7 +139,7 @@ async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Reco
         Repair::Restart(pod) => in_time(redis::shut_down(&target(pod), &logins.redis, is_as_seen(pod))).await,
         Repair::GiveUp(claim) => {
             let told = || evidence.watches().find(|(_, watch)| evidence.member_at(&watch.master.host) == Some(&claim.master));
-            let announced = subject.announced(&claim.master, &target(&claim.master).ips);
+            let announced = subject.announced(&claim.master, evidence.ips_of(&claim.master));
             let address = announced.or_else(|| told().map(|(_, watch)| watch.master.clone()));
             let named = match (record, address) {
                 (Some(record), _) if record.claim == *claim => Some(record.clone()),
@@ -179,8 +179,7 @@ async fn assume(observer: &Observer<'_>, pod: &PodName, dry_run: bool, deadline:
     };
     let evidence = observer.observe(Duration::ZERO, deadline).await;
     let claim = decision::by_a_persons_word(&evidence, pod).map_err(Wrong)?;
-    let ips = evidence.peer(pod).map_or(&[][..], |peer| &peer.ips);
-    let address = observer.subject.announced(pod, ips);
+    let address = observer.subject.announced(pod, evidence.ips_of(pod));
     let address = address.ok_or_else(|| anyhow!("the address of {pod} is not known yet"))?;
     println!("record {group}: {pod} at epoch {}, by a person's word", claim.epoch);
     if dry_run {

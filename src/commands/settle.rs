@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tracing::info;
 
 use super::begin::publish;
-use super::observe::{Observer, in_time};
+use super::observe::{Observer, from_api};
 use super::patience::{Backoff, blame, refused};
 use super::setting::Subject;
 use crate::core::decision::{Decision, Part};
@@ -15,7 +15,6 @@ use crate::core::evidence::{Evidence, Failure, RecordSeen};
 use crate::core::identity::{Endpoint, Group, PodName};
 use crate::core::record::{Claim, Record};
 use crate::edge::kubernetes::{Cluster, Refusal};
-use crate::exit::Wrong;
 
 /// A decision, and what it rests on.
 #[allow(clippy::struct_excessive_bools, reason = "each says something of its own")]
@@ -57,8 +56,7 @@ impl Settled {
     /// How the Redis of a pod calls itself; where that is an address that nobody knows now, as the
     /// record remembers it.
     pub fn endpoint(&self, subject: &Subject, pod: &PodName) -> Option<Endpoint> {
-        let ips = self.evidence.peer(pod).map_or(&[][..], |peer| &peer.ips);
-        subject.announced(pod, ips).or_else(|| {
+        subject.announced(pod, self.evidence.ips_of(pod)).or_else(|| {
             let record = self.evidence.recorded().filter(|record| record.claim.master == *pod);
             record.map(|record| record.address.clone())
         })
@@ -79,8 +77,11 @@ pub async fn settle(
     let mut backoff = Backoff::new();
     let mut last: Option<(String, Evidence)> = None;
     loop {
-        if last.is_some() && observer.own.instance.is_none() {
-            publish_now(observer).await?;
+        if let (Some(_), None, Some(cluster), Some(me)) =
+            (&last, &observer.own.instance, observer.world.cluster(), &observer.subject.me)
+        {
+            // It did not work before.
+            observer.own.instance = publish(cluster, me, &observer.own).await?.ok();
         }
         let evidence = observer.observe(started.elapsed(), deadline).await;
         give_up_if_not_allowed(observer, &evidence)?;
@@ -114,17 +115,6 @@ pub async fn settle(
         wait_for_news(observer, &evidence, backoff.next(), until).await;
         last = Some((obstacle, evidence));
     }
-}
-
-/// Publishes what could not be published before.
-async fn publish_now(observer: &mut Observer<'_>) -> Result<()> {
-    let (Some(cluster), Some(me)) = (observer.world.cluster(), &observer.subject.me) else { return Ok(()) };
-    match publish(cluster, me, &observer.own).await {
-        Ok(instance) => observer.own.instance = Some(instance),
-        Err(error) if error.is::<Wrong>() => return Err(error),
-        Err(_) => {}
-    }
-    Ok(())
 }
 
 /// No decision within the deadline, with all that was seen.
@@ -228,11 +218,8 @@ async fn note_trying(observer: &Observer<'_>) {
     let Some(cluster) = observer.world.cluster() else { return };
     let Some(instance) = &observer.own.instance else { return };
     let is_noted = observer.seen().iter().any(|pod| pod.name == instance.pod && pod.trying_since.is_some());
-    if !is_noted {
-        let noted = in_time(async { Ok(cluster.note_trying(&instance.pod, SystemTime::now().into()).await) }).await;
-        if let Ok(Err(refusal)) = noted {
-            info!("cannot note since when {} has been waiting: {refusal}", instance.pod);
-        }
+    if !is_noted && let Err(refusal) = from_api(cluster.note_trying(&instance.pod, SystemTime::now().into())).await {
+        info!("cannot note since when {} has been waiting: {refusal}", instance.pod);
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::disk::{Disk, Instance, Moment, Word, published_group_id};
 use super::identity::{Endpoint, Host, PodName};
-use super::record::Record;
+use super::record::{Mark, Record};
 use super::rules::{Rule, Rules};
 
 /// Why a source gave no answer. Kept as what it was, for they prove different things.
@@ -181,6 +181,11 @@ impl Peer {
         }
     }
 
+    /// Whether this run of it is the one that published last.
+    pub fn is(&self, instance: &Instance) -> bool {
+        self.word().is_some_and(|(own, _)| own == *instance)
+    }
+
     /// Its Redis, where that answers as a replica.
     pub fn replica(&self) -> Option<&Replica> {
         match self.heard.answer() {
@@ -347,6 +352,21 @@ impl Evidence {
             return own().or_else(|| published_group_id(master, words));
         }
         published_group_id(master, words).or_else(own)
+    }
+
+    /// The mark in the record, while it is younger than the grace.
+    pub fn young_mark(&self) -> Option<&Mark> {
+        self.recorded()?.mark.as_ref().filter(|mark| self.now.since(mark.at) < self.grace)
+    }
+
+    /// Whether there are no Sentinels, by the flags and by what was found.
+    pub fn has_no_sentinels(&self) -> bool {
+        self.sentinel_count == 0 && self.sentinels.is_empty()
+    }
+
+    /// The addresses of a peer; none where it is not known.
+    pub fn ips_of(&self, pod: &PodName) -> &[IpAddr] {
+        self.peer(pod).map_or(&[], |peer| &peer.ips)
     }
 
     /// A peer, by its name.

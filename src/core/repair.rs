@@ -101,8 +101,7 @@ fn is_calm(evidence: &Evidence, master: &PodName) -> bool {
         names && !watch.finds_master_down && !watch.failover_in_progress
     };
     let calm = evidence.watches().filter(|(_, watch)| finds_nothing_wrong(watch)).count();
-    let are_none = evidence.sentinel_count == 0 && evidence.sentinels.is_empty();
-    are_none || calm >= evidence.majority()
+    evidence.has_no_sentinels() || calm >= evidence.majority()
 }
 
 fn without_master(case: Case<'_>, record: &Record, masterless: Duration) -> Option<Repair> {
@@ -123,8 +122,7 @@ fn without_master(case: Case<'_>, record: &Record, masterless: Duration) -> Opti
         let comes_back = is_newest && !runs_as_replica && case.obeys(Rule::NewestIsNotGivenUp);
         return if comes_back { Some(Repair::TakeHolderBack) } else { elect_instead(case, named) };
     }
-    let is_marked_lately = record.mark.as_ref().is_some_and(|mark| case.now.since(mark.at) < case.grace);
-    let is_over = masterless >= case.grace && !is_marked_lately;
+    let is_over = masterless >= case.grace && case.young_mark().is_none();
     // All have told, and it may not lead for its disk: nothing is gained by waiting for it.
     let cannot_lead = matches!(disk, Some(Known::Told(disk)) if is_surpassed(case, disk, case.down_after));
     let is_hopeless = cannot_lead && everyone_has_told(case);

@@ -206,18 +206,9 @@ impl Namespace {
         std::fs::read_to_string(self.plane.files.path().join("ca.crt")).expect("the CA")
     }
 
-    /// A kubeconfig with a service account's token, in a file.
-    pub fn kubeconfig(&self, account: &str, file: &Path) {
-        let kubeconfig = json!({
-            "apiVersion": "v1", "kind": "Config", "current-context": "it",
-            "clusters": [{"name": "it", "cluster": {
-                "server": format!("https://{}:{PORT}", self.plane.address),
-                "certificate-authority": self.plane.files.path().join("ca.crt"),
-            }}],
-            "users": [{"name": "it", "user": {"token": self.token(account)}}],
-            "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it", "namespace": self.name}}],
-        });
-        std::fs::write(file, kubeconfig.to_string()).expect("a kubeconfig");
+    /// The files of a service account's volume, as a kubelet mounts it.
+    pub fn account(&self, account: &str) -> [(&'static str, String); 3] {
+        [("token", self.token(account)), ("ca.crt", self.ca()), ("namespace", self.name.clone())]
     }
 
     /// The pods.

@@ -15,7 +15,7 @@ use crate::control_plane::{ControlPlane, Namespace, PORT};
 use crate::dns::{Answer, NameServer};
 use crate::gate::Gate;
 use crate::process::Process;
-use crate::sandbox::{Container, EXTRA_CONFIG, Sandbox};
+use crate::sandbox::{Container, EXTRA_CONFIG, Sandbox, list};
 use crate::subnet::Subnet;
 use crate::{repository, wait_for};
 
@@ -44,6 +44,8 @@ pub const REDIS: [&str; 3] = ["redis-0", "redis-1", "redis-2"];
 /// The Sentinels' pods.
 pub const SENTINELS: [&str; 3] = ["sentinel-0", "sentinel-1", "sentinel-2"];
 
+/// Where a kubelet mounts a pod's service account.
+const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 const PASSWORD_FILE: &str = "/run/secret/password";
 
 impl Bed {
@@ -201,10 +203,9 @@ impl Bed {
         given.insert("ORDAIN_EXTRA_CONFIG".into(), EXTRA_CONFIG.into());
         if let Some(namespace) = &self.namespace {
             let account = spec["serviceAccountName"].as_str().expect("a service account");
-            let folder = "var/run/secrets/kubernetes.io/serviceaccount";
-            sandbox.write(&format!("{folder}/token"), &namespace.token(account));
-            sandbox.write(&format!("{folder}/ca.crt"), &namespace.ca());
-            sandbox.write(&format!("{folder}/namespace"), &namespace.name);
+            for (file, text) in namespace.account(account) {
+                sandbox.write(&format!("{ACCOUNT}/{file}"), &text);
+            }
             let server = SocketAddr::new(namespace.plane.address.into(), PORT);
             let (host, port) = if self.has_gates {
                 self.gates.entry(pod.to_owned()).or_insert_with(|| Gate::before(server)).told()
@@ -295,11 +296,9 @@ impl Bed {
         let namespace = self.namespace.as_ref().expect("a cluster");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "tmpfs", "/var/run"]).status();
         assert!(mounted.is_ok_and(|status| status.success()), "no mount namespace: start this by hack/isolated");
-        let folder = Path::new("/var/run/secrets/kubernetes.io/serviceaccount");
+        let folder = Path::new(ACCOUNT);
         std::fs::create_dir_all(folder).expect("a folder");
-        for (file, text) in
-            [("token", namespace.token(account)), ("ca.crt", namespace.ca()), ("namespace", namespace.name.clone())]
-        {
+        for (file, text) in namespace.account(account) {
             std::fs::write(folder.join(file), text).expect("a file");
         }
     }
@@ -494,10 +493,6 @@ impl Run {
 /// The name of a container's process: the pod's own for the main one.
 fn process_of(pod: &str, container: &str) -> String {
     if container == "reconcile" { format!("{pod}/{container}") } else { pod.to_owned() }
-}
-
-fn list(value: &Json) -> Vec<Json> {
-    value.as_array().cloned().unwrap_or_default()
 }
 
 fn port(pod: &str) -> u16 {

@@ -45,10 +45,14 @@ pub struct Container {
     is_read_only: bool,
 }
 
+/// The items of a list in a spec; none where there is no list.
+pub(crate) fn list(value: &Json) -> Vec<Json> {
+    value.as_array().cloned().unwrap_or_default()
+}
+
 impl Container {
     /// Reads a container's spec; variables that come from fields of the pod are resolved.
     pub fn read(spec: &Json, pod_spec: &Json, fields: &BTreeMap<&str, String>) -> Self {
-        let list = |value: &Json| value.as_array().cloned().unwrap_or_default();
         let text = |value: &Json| value.as_str().map(str::to_owned);
         let mut env = BTreeMap::new();
         for variable in list(&spec["env"]) {

@@ -105,7 +105,7 @@ fn running_replica(case: Case<'_>) -> Option<String> {
 
 /// Who has not told yet that its disk is empty.
 fn still_to_tell(case: Case<'_>) -> Option<String> {
-    case.peers.iter().filter(|peer| case.disk_of(peer) == Known::Nothing).find_map(|peer| untold(case, peer))
+    case.peers.iter().find_map(|peer| untold(case, peer))
 }
 
 /// The same where no record is kept: only an answer, a refusal or an unknown name proves anything.

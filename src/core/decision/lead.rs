@@ -92,8 +92,11 @@ fn disk_obstacle(case: Case<'_>) -> Option<String> {
     })
 }
 
-/// Why it must be waited for what a peer has to tell of its disk.
+/// Why it must be waited for what a peer has to tell of its disk, where that is not known.
 pub(super) fn untold(case: Case<'_>, peer: &Peer) -> Option<String> {
+    if case.disk_of(peer) != Known::Nothing {
+        return None;
+    }
     let answers = peer.heard.answer().is_some();
     let is_needed = match &peer.object {
         // A StatefulSet makes its pods in order, or all at once: one of a lower ordinal is coming.
@@ -101,10 +104,7 @@ pub(super) fn untold(case: Case<'_>, peer: &Peer) -> Option<String> {
         Object::Present { .. } | Object::Unknown => true,
     };
     // Who has marked the record has ended its word, and is about to answer.
-    let has_just_marked = case
-        .recorded()
-        .and_then(|record| record.mark.as_ref())
-        .is_some_and(|mark| peer.word().is_some_and(|(instance, _)| instance == mark.by) && case.now.since(mark.at) < case.grace);
+    let has_just_marked = case.young_mark().is_some_and(|mark| peer.is(&mark.by));
     let is_awaited = answers || has_just_marked || case.own.trying < case.grace;
     (is_needed && is_awaited && case.obeys(Rule::EveryoneHasTold))
         .then(|| format!("{} has not told what its disk holds", peer.pod))
@@ -130,10 +130,7 @@ fn is_assumed(case: Case<'_>) -> bool {
 
 /// The first pod that does not exist yet, once all that exist have told.
 fn first_absent(case: Case<'_>) -> Option<PodName> {
-    let is_awaited = |peer: &Peer| {
-        let exists = peer.object != Object::Absent;
-        exists && case.disk_of(peer) == Known::Nothing && untold(case, peer).is_some()
-    };
+    let is_awaited = |peer: &Peer| peer.object != Object::Absent && untold(case, peer).is_some();
     if case.peers.iter().any(is_awaited) {
         return None;
     }
@@ -164,7 +161,7 @@ fn failover_risk(case: Case<'_>) -> Option<Risk> {
         Heard::Failed(failure) => !failure.proves_nothing_runs(),
     };
     let candidate = case.evidence().peers.iter().find(electable)?;
-    if case.sentinel_count == 0 && case.sentinels.is_empty() {
+    if case.has_no_sentinels() {
         return None;
     }
     let may_pass = |why| Some(Risk { why, is_under_way: false });

@@ -242,10 +242,9 @@ fn is_most_advanced(case: Case<'_>, claim: &Claim) -> bool {
 /// The pod that has marked the record and may be about to start: it has not answered yet, the same
 /// instance is still there, and the mark is young.
 fn about_to_start(case: Case<'_>) -> Option<&PodName> {
-    let mark = case.evidence().recorded()?.mark.as_ref()?;
+    let mark = case.evidence().young_mark()?;
     let peer = case.evidence().peer(&mark.by.pod)?;
-    let is_there = peer.word().is_some_and(|(instance, _)| instance == mark.by);
-    let is_starting = is_there && peer.heard.answer().is_none() && case.now.since(mark.at) < case.grace;
+    let is_starting = peer.is(&mark.by) && peer.heard.answer().is_none();
     (is_starting && case.obeys(Rule::SentinelWaitsForTheMarked)).then_some(&peer.pod)
 }
 
