@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use futures::FutureExt;
-use futures::future::LocalBoxFuture;
+use futures::future::{LocalBoxFuture, try_join_all};
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -48,22 +48,50 @@ pub struct Observer<'a> {
     pub own: Own,
     /// The pods as they were seen last.
     seen: RefCell<Vec<Pod>>,
+    /// Where every Sentinel is, and when that was looked up.
+    found: RefCell<Option<(Instant, Vec<Located>)>>,
 }
+
+/// A Sentinel, and where its name leads.
+type Located = (Endpoint, Target);
 
 impl<'a> Observer<'a> {
     /// For a pod whose disk is not asked about: a Sentinel, or one that does not start anything.
     pub fn new(world: &'a World, subject: &'a Subject, council: &'a Council, logins: &'a Logins) -> Self {
         let own = Own { disk: Disk::Empty, group_id: None, instance: None, trying: Duration::ZERO };
-        Self { world, subject, council, logins, own, seen: RefCell::default() }
+        Self { world, subject, council, logins, own, seen: RefCell::default(), found: RefCell::default() }
     }
 
-    /// Finds out where the other pods are, so that the first look can ask them at once.
+    /// Finds out where the other pods and the Sentinels are, so that the looks of the next second can
+    /// ask them at once.
     pub async fn prepare(&self) {
-        if let Ground::Cluster(cluster) = &self.world.ground
-            && let Ok(pods) = in_time(self.list_pods(cluster)).await
-        {
-            *self.seen.borrow_mut() = pods;
+        let pods = async {
+            if let Ground::Cluster(cluster) = &self.world.ground
+                && let Ok(pods) = in_time(self.list_pods(cluster)).await
+            {
+                *self.seen.borrow_mut() = pods;
+            }
+        };
+        let sentinels = async {
+            if let Ok(found) = in_time(self.locate_sentinels()).await {
+                *self.found.borrow_mut() = Some((Instant::now(), found));
+            }
+        };
+        tokio::join!(pods, sentinels);
+    }
+
+    async fn locate_sentinels(&self) -> Result<Vec<Located>, Failure> {
+        let Self { world, council, .. } = self;
+        let mut all = council.named.clone();
+        if let Some(service) = &council.service {
+            all.extend(world.servers(service, council.port).await?);
         }
+        try_join_all(all.into_iter().map(async |at| world.target(&at).await.map(|target| (at, target)))).await
+    }
+
+    /// Where the Sentinels are, if that was looked up so lately that another look would say the same.
+    fn located(&self) -> Option<Vec<Located>> {
+        self.found.borrow().as_ref().filter(|(when, _)| when.elapsed() < ANSWER).map(|(_, found)| found.clone())
     }
 
     /// The pods as the last look saw them.
@@ -126,13 +154,20 @@ impl<'a> Observer<'a> {
                 return evidence;
             }
         }
-        for at in &council.named {
-            self.ask_sentinel(at.clone(), &mut evidence, &asked);
+        let located = self.located();
+        let mut is_council_known = council.service.is_none() || located.is_some();
+        if let Some(located) = located {
+            for (at, target) in located {
+                self.ask_sentinel(at, Some(target), &mut evidence, &asked);
+            }
+        } else {
+            for at in &council.named {
+                self.ask_sentinel(at.clone(), None, &mut evidence, &asked);
+            }
+            if let Some(service) = &council.service {
+                asked.push(async { News::Council(in_time(self.world.servers(service, council.port)).await) }.boxed_local());
+            }
         }
-        if let Some(service) = &council.service {
-            asked.push(async { News::Council(in_time(self.world.servers(service, council.port)).await) }.boxed_local());
-        }
-        let mut is_council_known = council.service.is_none();
         let mut seen = Vec::new();
         let mut told_at = Vec::new();
         while let Ok(Some(news)) = timeout_at(deadline, asked.next()).await {
@@ -140,7 +175,7 @@ impl<'a> Observer<'a> {
                 News::Council(found) => {
                     is_council_known = true;
                     match found {
-                        Ok(found) => found.into_iter().for_each(|at| self.ask_sentinel(at, &mut evidence, &asked)),
+                        Ok(found) => found.into_iter().for_each(|at| self.ask_sentinel(at, None, &mut evidence, &asked)),
                         Err(failure) => evidence.discovery = Some(failure),
                     }
                 }
@@ -205,12 +240,15 @@ impl<'a> Observer<'a> {
         evidence
     }
 
-    fn ask_sentinel(&self, at: Endpoint, evidence: &mut Evidence, asked: &Asked<'a>) {
+    fn ask_sentinel(&self, at: Endpoint, target: Option<Target>, evidence: &mut Evidence, asked: &Asked<'a>) {
         evidence.sentinels.push(Sentinel { at: at.clone(), heard: Heard::Pending });
         let Self { world, subject, logins, .. } = *self;
         let ask = async move {
             let view = async {
-                let target = world.target(&at).await?;
+                let target = match target {
+                    Some(target) => target,
+                    None => world.target(&at).await?,
+                };
                 sentinel::view(&target, &logins.sentinel, &subject.group).await
             };
             let answer = in_time(view).await;

@@ -13,6 +13,8 @@ use testbed::{repository, runtime, server_binary, wait_for};
 use wait4::Wait4;
 
 const UP: Duration = Duration::from_secs(60);
+/// Long, so that nothing fails over while the measuring keeps both cores busy.
+const PATIENCE: &str = "60s";
 
 fn main() {
     let ordain = repository().join("bin/ordain");
@@ -37,8 +39,7 @@ fn main() {
     dry.print("genconf-redis --dry-run, no network");
 
     let folder = tempfile::tempdir().expect("a temporary folder");
-    // Long, so that nothing fails over while the measuring keeps both cores busy.
-    let mut bed = Bed::on_kubernetes(&ordain).with_env("ORDAIN_DOWN_AFTER", "60s");
+    let mut bed = Bed::on_kubernetes(&ordain).with_env("ORDAIN_DOWN_AFTER", PATIENCE);
     bed.start_all();
     bed.wait_for_master("redis-0", UP);
     bed.wait_for_sentinels(UP);
@@ -63,14 +64,24 @@ fn main() {
     let start = |bed: &Bed, pod: &str, data: &str| {
         let (output, data) = (scratch("redis.conf"), scratch(data));
         std::fs::create_dir_all(&data).expect("a data directory");
-        vec![bed.bare(
+        let mut command = bed.bare(
             pod,
             folder.path(),
             &["genconf-redis", "--sentinel-service", "sentinel", "--data-dir", &data, "--output", &output],
-        )]
+        );
+        command.env("ORDAIN_DOWN_AFTER", PATIENCE);
+        vec![command]
     };
     let replica = measure(40, || (), || start(&bed, "redis-2", "replica"));
     replica.print("a replica's restart: told, looked, decided, written");
+    bed.kill("redis-0");
+    std::fs::create_dir_all(scratch("master")).expect("a data directory");
+    std::fs::write(folder.path().join("master/appendonly.aof"), "*1").expect("some data");
+    let master = measure(40, || (), || start(&bed, "redis-0", "master"));
+    master.print("a master's restart: the same, marked, looked again");
+    bed.start("redis-0");
+    bed.wait_for_master("redis-0", UP);
+    bed.wait_for_electable(UP);
     bed.fail_over("sentinel-0", UP);
     bed.kill("sentinel-1");
     let promoted = bed.wait_for_failover("redis-0", UP);
