@@ -39,6 +39,20 @@ pub enum Command {
     Install(Install),
 }
 
+impl Command {
+    /// How to write the log.
+    pub fn log_format(&self) -> Form {
+        let run = match self {
+            Self::GenconfRedis(args) => &args.run,
+            Self::GenconfSentinel(args) => &args.run,
+            Self::OnFailover(args) => &args.run,
+            Self::Reconcile(args) => &args.run,
+            Self::Install(_) => return Form::Text,
+        };
+        run.log_format
+    }
+}
+
 /// `genconf-redis`.
 #[derive(Debug, Args)]
 pub struct GenconfRedis {
@@ -330,7 +344,7 @@ pub struct Report {
     pub form: Form,
 }
 
-/// How a report is written.
+/// How a report or the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Form {
     /// For people
@@ -352,6 +366,9 @@ pub struct Run {
     /// Which name servers to ask, and under which domains
     #[arg(long, env = "ORDAIN_RESOLV_CONF", default_value = "/etc/resolv.conf")]
     pub resolv_conf: PathBuf,
+    /// How to write the log on stderr
+    #[arg(long, env = "ORDAIN_LOG_FORMAT", default_value = "text")]
+    pub log_format: Form,
 }
 
 /// Longer than anybody waits, and short enough for every clock.

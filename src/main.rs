@@ -24,11 +24,11 @@ mod commands;
 mod edge;
 mod exit;
 
+use cli::Form;
 use exit::Exit;
 use ordain::core;
 
 fn main() -> ExitCode {
-    log_to_stderr();
     let cli = match cli::Cli::try_parse_from(arguments()) {
         Ok(cli) => cli,
         Err(help) if matches!(help.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
@@ -41,10 +41,15 @@ fn main() -> ExitCode {
             return Exit::WillNotHelp.into();
         }
     };
+    let format = cli.command.log_format();
+    log_to_stderr(format);
     match run(cli) {
         Ok(()) => Exit::Done.into(),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            match format {
+                Form::Text => eprintln!("error: {error:#}"),
+                Form::Json => tracing::error!("{error:#}"),
+            }
             Exit::of(&error).into()
         }
     }
@@ -78,9 +83,13 @@ fn one_line(error: &clap::Error) -> String {
     format!("{} (see `ordain --help`)", said.strip_prefix("error: ").unwrap_or(&said))
 }
 
-/// stdout carries only the product.
-fn log_to_stderr() {
+/// stdout carries only the product. For programs each line is an object, with its time.
+fn log_to_stderr(format: Form) {
     let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), LevelFilter::INFO);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_target(false).without_time();
-    tracing_subscriber::registry().with(lines).with(ours).init();
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_target(false);
+    let registry = tracing_subscriber::registry().with(ours);
+    match format {
+        Form::Text => registry.with(lines.without_time()).init(),
+        Form::Json => registry.with(lines.json().flatten_event(true)).init(),
+    }
 }

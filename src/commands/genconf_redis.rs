@@ -11,7 +11,8 @@ use tracing::{info, warn};
 
 use super::Then;
 use super::begin::{Begun, begin, own_disk, prepare_disk, publish};
-use super::labelling::{is_due, label};
+use super::announcing::announce_promotion;
+use super::labelling::{Labelled, is_due, label};
 use super::observe::Observer;
 use super::patience::Backoff;
 use super::report;
@@ -119,10 +120,15 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
 
 /// Labels the pods as the record says. A label that cannot be set now is set by a later run.
 async fn label_pods(world: &World, subject: &Subject, deadline: Instant) -> Result<()> {
-    let Some(cluster) = world.cluster() else { return Ok(()) };
+    let (Some(cluster), Some(me)) = (world.cluster(), &subject.me) else { return Ok(()) };
     let until = deadline.min(Instant::now() + LABELLING);
-    match label(cluster, &subject.group, &subject.selector, &subject.scheme, until).await {
-        Ok(labelled) => info!("{labelled}"),
+    match label(cluster, &subject.group, &subject.selector, &subject.scheme, |pod| pod, until).await {
+        Ok(labelled) => {
+            info!("labels: {labelled}");
+            if let Labelled::Wrote(wrote) = &labelled {
+                announce_promotion(cluster, &subject.group, wrote, None, &format!("genconf-redis at {me}")).await;
+            }
+        }
         Err(error) if error.is::<Wrong>() => return Err(error),
         Err(error) => warn!("starts without its label: {error:#}"),
     }

@@ -3,41 +3,41 @@
 use std::fmt;
 
 use anyhow::Result;
-use futures::future::{join_all, try_join_all};
+use futures::future::try_join_all;
 use tokio::time::Instant;
 
 use super::patience::{persist, refused};
-use crate::core::identity::Group;
+use crate::core::identity::{Group, PodName};
 use crate::core::labels::{Patch, Plan, Pod, Scheme, plan};
 use crate::core::record::Record;
 use crate::edge::kubernetes::{Cluster, Refusal};
 
 /// What a run of labelling did.
 pub enum Labelled {
-    /// These patches were made, in this order.
-    Wrote(Vec<Patch>),
+    /// These patches were made.
+    Wrote(Box<Wrote>),
     /// A later run has labelled the pods already.
     Superseded,
 }
 
-impl Labelled {
-    /// The same with what was written before.
-    pub fn after(self, earlier: Vec<Patch>) -> Self {
-        match self {
-            Self::Wrote(patches) => Self::Wrote(earlier.into_iter().chain(patches).collect()),
-            Self::Superseded => Self::Superseded,
-        }
-    }
+/// Labels that were written.
+pub struct Wrote {
+    /// As this record says.
+    pub record: Record,
+    /// Who carried the master label before, if it was another.
+    pub from: Option<PodName>,
+    /// In this order.
+    pub patches: Vec<Patch>,
 }
 
 impl fmt::Display for Labelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Superseded => f.write_str("labels: a later run has set them"),
-            Self::Wrote(patches) if patches.is_empty() => f.write_str("labels: were right"),
-            Self::Wrote(patches) => {
-                f.write_str("labels:")?;
-                patches.iter().try_for_each(|patch| write!(f, " {}={}", patch.pod, patch.label))
+            Self::Superseded => f.write_str("a later run has set them"),
+            Self::Wrote(wrote) if wrote.patches.is_empty() => f.write_str("were right"),
+            Self::Wrote(wrote) => {
+                let words: Vec<_> = wrote.patches.iter().map(Patch::to_string).collect();
+                f.write_str(&words.join(" "))
             }
         }
     }
@@ -52,36 +52,38 @@ pub fn is_due(record: &Record, pods: &[Pod], scheme: &Scheme) -> bool {
 ///
 /// # Errors
 /// [`crate::exit::Wrong`] where RBAC does not allow it; else it was not done by the deadline.
-pub async fn label(cluster: &Cluster, group: &Group, selector: &str, scheme: &Scheme, deadline: Instant) -> Result<Labelled> {
+pub async fn label(
+    cluster: &Cluster,
+    group: &Group,
+    selector: &str,
+    scheme: &Scheme,
+    seen: impl Fn(Pod) -> Pod,
+    deadline: Instant,
+) -> Result<Labelled> {
     let what = || format!("the pods of `{group}` are not all labelled");
     persist(deadline, what, async || {
-        one_run(cluster, group, selector, scheme).await.map_err(|refusal| refused("labelling", refusal))
+        let run = async {
+            // The pods first, then the record: what is patched is older than what it is patched by.
+            let pods = cluster.pods(selector, scheme).await?;
+            let record = cluster.record(group).await?;
+            label_by(cluster, record, pods.into_iter().map(&seen).collect(), scheme).await
+        };
+        run.await.map_err(|refusal| refused("labelling", refusal))
     })
     .await
 }
 
-async fn one_run(cluster: &Cluster, group: &Group, selector: &str, scheme: &Scheme) -> Result<Labelled, Refusal> {
-    // The pods first, then the record: what is patched is older than what it is patched by.
-    let pods = cluster.pods(selector, scheme).await?;
-    let record = cluster.record(group).await?;
-    match plan(&record, &pods, scheme) {
-        Plan::Superseded => Ok(Labelled::Superseded),
-        Plan::Write { others, master } => {
-            try_join_all(others.iter().map(|patch| cluster.patch(patch, scheme))).await?;
-            if let Some(patch) = &master {
-                cluster.patch(patch, scheme).await?;
-            }
-            Ok(Labelled::Wrote(others.into_iter().chain(master).collect()))
-        }
+/// Labels pods that were listed before `record` was read: all but the master, and then the master.
+///
+/// # Errors
+/// [`Refusal::Conflict`] or [`Refusal::Missing`] where one has changed since: list them anew.
+pub async fn label_by(cluster: &Cluster, record: Record, pods: Vec<Pod>, scheme: &Scheme) -> Result<Labelled, Refusal> {
+    let Plan::Write { others, master } = plan(&record, &pods, scheme) else { return Ok(Labelled::Superseded) };
+    try_join_all(others.iter().map(|patch| cluster.patch(patch, scheme))).await?;
+    if let Some(patch) = &master {
+        cluster.patch(patch, scheme).await?;
     }
-}
-
-/// A head start on [`label`] with pods that may have been listed before the record moved to where
-/// it is now: all but the master. A pod that has changed since, or is missing in that list, is left
-/// to [`label`]; no pod becomes the master by this. It also spares that run most of its wait, for
-/// the API server's cache of pods is fresh once it has seen these writes.
-pub async fn label_others(cluster: &Cluster, record: &Record, pods: &[Pod], scheme: &Scheme) -> Vec<Patch> {
-    let Plan::Write { others, .. } = plan(record, pods, scheme) else { return Vec::new() };
-    let done = join_all(others.iter().map(|patch| cluster.patch(patch, scheme))).await;
-    others.into_iter().zip(done).filter_map(|(patch, done)| done.ok().map(|()| patch)).collect()
+    let had_it = |pod: &&Pod| pod.label.as_ref() == Some(&scheme.master) && pod.name != record.claim.master;
+    let from = pods.iter().find(had_it).map(|pod| pod.name.clone());
+    Ok(Labelled::Wrote(Box::new(Wrote { record, from, patches: others.into_iter().chain(master).collect() })))
 }

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::cli::Command;
 use crate::exit::Wrong;
 
+mod announcing;
 mod begin;
 mod genconf_redis;
 mod genconf_sentinel;

@@ -11,10 +11,12 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::Then;
-use super::labelling::{label, label_others};
+use super::announcing::announce_promotion;
+use super::labelling::{Labelled, label, label_by};
 use super::observe::{Observer, from_api, in_time};
 use super::patience::{blame, persist, refused};
 use super::setting::{ANSWER, Council, Ground, Logins, Subject, World, own_pod};
+use super::report::millis;
 use super::settle::random_id;
 use crate::cli::{OnFailover, PodArgs};
 use crate::core::decision;
@@ -22,7 +24,7 @@ use crate::core::disk::published_group_id;
 use crate::core::evidence::{Role, SentinelAnswer, Watch, is_name_of};
 use crate::core::failover::Hint;
 use crate::core::identity::{Host, PodName};
-use crate::core::labels::{Pod, Scheme};
+use crate::core::labels::{Pod, Scheme, is_whole};
 use crate::core::record::{Claim, Record, Step};
 use crate::edge::kubernetes::{Cluster, Refusal};
 use crate::edge::wire::Target;
@@ -62,12 +64,9 @@ pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
         );
         return Ok(Then::Exit);
     };
-    // While Sentinel and the new master are asked, the API server is, too: the pods as its cache
-    // has them, for whatever is done with them is done under the version that was listed.
+    // While Sentinel and the new master are asked, the API server is, too.
     let early = async {
-        // One after the other: side by side each would make a connection of its own.
-        let record = from_api(cluster.record(group)).await;
-        (record, from_api(cluster.pods_lately(&hook.subject.selector, &hook.subject.scheme)).await)
+        tokio::join!(from_api(cluster.record(group)), from_api(cluster.pods_lately(&hook.subject.selector, &hook.subject.scheme)))
     };
     let (watch, (record, pods)) = tokio::join!(verify, early);
     let watch = watch?;
@@ -83,25 +82,33 @@ pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
 
     let unmoved = || format!("the record of `{group}` was not moved");
     let mut known = Some((watch, record));
-    let (moved, watch, record) = persist(deadline, unmoved, async || {
+    let (moved, watch) = persist(deadline, unmoved, async || {
         let (watch, record) = match known.take() {
             Some(known) => known,
             None => (hook.verified_view().await?, cluster.record(group).await),
         };
-        let (moved, record) = hook.move_record(cluster, &watch, record, &pods).await?;
-        Ok((moved, watch, record))
+        Ok((hook.move_record(cluster, &watch, record, &pods).await?, watch))
     })
     .await?;
     let recorded = started.elapsed();
-    let earlier = label_others(cluster, &record, &pods, &hook.subject.scheme).await;
-    let labelled = label(cluster, group, &hook.subject.selector, &hook.subject.scheme, deadline).await?.after(earlier);
+    let labelled = hook.label(cluster, &moved, pods, deadline).await?;
+    let all = started.elapsed();
+    if let Labelled::Wrote(wrote) = &labelled {
+        let by = own_pod(&pod).map_or_else(|_| "on-failover".to_owned(), |me| format!("on-failover at {me}"));
+        announce_promotion(cluster, group, wrote, moved.from.as_ref(), &by).await;
+    }
     info!(
-        "group {group} epoch {} from {} to {}; record: {}; {labelled}; verified {verified:.1?}, recorded {recorded:.1?}, labelled {:.1?}",
-        record.claim.epoch,
-        hint.from,
-        watch.master,
-        if moved { "moved" } else { "said so already" },
-        started.elapsed(),
+        group = %group,
+        epoch = moved.record.claim.epoch,
+        from = %moved.from.map_or_else(|| hint.from.to_string(), |pod| pod.to_string()),
+        to = %moved.record.claim.master,
+        at = %watch.master,
+        record = if moved.is_news { "moved" } else { "said so already" },
+        labels = %labelled,
+        verified_ms = millis(verified),
+        recorded_ms = millis(recorded),
+        labelled_ms = millis(all),
+        "failover"
     );
     Ok(Then::Exit)
 }
@@ -112,6 +119,15 @@ fn local_sentinel(pod: &PodArgs, council: &Council) -> Target {
     let ip = pod.pod_ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let name = own_pod(pod).ok().and_then(|me| council.host_of(&me));
     Target { name: name.unwrap_or(Host::Ip(ip)), ips: vec![ip], port: council.port }
+}
+
+/// The record as it is now.
+struct Moved {
+    record: Record,
+    /// Whether this run has moved it.
+    is_news: bool,
+    /// Whom it named before this run moved it.
+    from: Option<PodName>,
 }
 
 struct Hook {
@@ -167,9 +183,10 @@ impl Hook {
         watch: &Watch,
         record: Result<Record, Refusal>,
         pods: &[Pod],
-    ) -> Result<(bool, Record)> {
+    ) -> Result<Moved> {
         let group = &self.subject.group;
         let claim = Claim { master: self.pod_at(cluster, &watch.master.host, pods).await?, epoch: watch.config_epoch };
+        let from = record.as_ref().ok().map(|record| record.claim.master.clone());
         let moved = match record {
             Err(Refusal::Missing) => {
                 let words = pods.iter().filter_map(|pod| Some((&pod.name, pod.word.as_ref()?)));
@@ -178,7 +195,7 @@ impl Hook {
             }
             Err(refusal) => Err(refusal),
             Ok(record) => match record.against(&claim) {
-                Step::Holds => return Ok((false, record)),
+                Step::Holds => return Ok(Moved { record, is_news: false, from: None }),
                 Step::Move => cluster.update_record(group, &record.moved_to(&claim, &watch.master)).await,
                 Step::Disputed | Step::Older => {
                     let outvoted = self.outvoted(&record, &claim).await?;
@@ -186,7 +203,26 @@ impl Hook {
                 }
             },
         };
-        moved.map(|record| (true, record)).map_err(|refusal| refused("the record", refusal))
+        moved.map(|record| Moved { record, is_news: true, from }).map_err(|refusal| refused("the record", refusal))
+    }
+
+    /// Labels the pods: by the list that was made beside the first questions, where that is good enough,
+    /// which spares waiting for a new one. Right after a write to the record the API server takes up to
+    /// 100 ms to list the pods as they are now, for its cache of pods waits to hear from etcd that no pod has
+    /// changed.
+    async fn label(&self, cluster: &Cluster, moved: &Moved, pods: Vec<Pod>, deadline: Instant) -> Result<Labelled> {
+        let Subject { group, selector, scheme, replicas, .. } = &self.subject;
+        let holder = moved.from.as_ref().unwrap_or(&moved.record.claim.master);
+        if is_whole(&pods, *replicas as usize, holder, &moved.record.claim.master) {
+            // What this run wrote is newer than the list; what it only read may be older.
+            let record = if moved.is_news { Ok(moved.record.clone()) } else { from_api(cluster.record(group)).await };
+            if let Ok(record) = record
+                && let Ok(labelled) = label_by(cluster, record, pods, scheme).await
+            {
+                return Ok(labelled);
+            }
+        }
+        label(cluster, group, selector, scheme, |pod| pod, deadline).await
     }
 
     /// The record is not older than what the local Sentinel says: one of the two is late, unless a

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::Then;
+use super::announcing::{announce_promotion, announce_repairs};
 use super::groups::groups_to_watch;
 use super::labelling::{Labelled, is_due, label};
 use super::observe::{Observer, in_time};
@@ -104,12 +105,14 @@ async fn put_right(
     }
     if let (Some(cluster), Some(record), false) = (observer.world.cluster(), &record, dry_run)
         && is_due(record, &observer.seen(), scheme)
-        && let Labelled::Wrote(patches) = label(cluster, group, selector, scheme, deadline).await?
+        && let Labelled::Wrote(wrote) = label(cluster, group, selector, scheme, |pod| pod, deadline).await?
     {
-        for patch in &patches {
-            println!("label {}: {}={}", patch.pod, scheme.key, patch.label);
+        for patch in &wrote.patches {
+            println!("label {}: {}={}", patch.pod, scheme.key, patch.label.as_deref().unwrap_or_default());
         }
-        has_changed |= !patches.is_empty();
+        has_changed |= !wrote.patches.is_empty();
+        announce_promotion(cluster, group, &wrote, None, "reconcile").await;
+        announce_repairs(cluster, &scheme.key, &wrote, "reconcile").await;
     }
     for repair in repairs(evidence, masterless) {
         println!("{group}: {repair}");

@@ -72,3 +72,8 @@ fn print(report: &Report, told: &Told<'_>) -> Result<()> {
     }
     Ok(())
 }
+
+/// A time as the log tells it: milliseconds, to a tenth.
+pub fn millis(time: std::time::Duration) -> f64 {
+    (time.as_secs_f64() * 1e4).round() / 10.0
+}

@@ -45,7 +45,7 @@ impl World {
     /// Opens the way to the cluster and to DNS; nothing is asked yet, unless the cluster's own
     /// name must be looked up.
     pub async fn open(run: &Run, pod: &PodArgs) -> Result<Self> {
-        let Run { dry_run, no_kubernetes, resolv_conf } = run;
+        let Run { dry_run, no_kubernetes, resolv_conf, log_format: _ } = run;
         let access = if *no_kubernetes { None } else { Access::find().await.or_wrong()? };
         let namespace = pod.namespace.clone().or_else(|| access.as_ref().map(|access| access.namespace().to_owned()));
         let dns = if access.is_some() || *no_kubernetes { Some(Dns::from_resolv_conf(resolv_conf).or_wrong()?) } else { None };

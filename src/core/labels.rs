@@ -76,6 +76,8 @@ pub struct Pod {
     pub word: Option<Word>,
     /// Since when it has been trying to start.
     pub trying_since: Option<Moment>,
+    /// Its replica's label is withheld: it has lost its master, and readers shall not see it.
+    pub is_withheld: bool,
 }
 
 /// One write: this label and this stamp on this pod, if it is still as it was listed.
@@ -83,12 +85,23 @@ pub struct Pod {
 pub struct Patch {
     /// The pod.
     pub pod: PodName,
+    /// Its uid.
+    pub uid: String,
     /// The resourceVersion under which it was listed.
     pub version: String,
-    /// The label's value.
-    pub label: String,
+    /// The label's value; none where it is withheld.
+    pub label: Option<String>,
     /// The stamp.
     pub stamp: Stamp,
+    /// It was labelled by this state of the record before, or by none: what is written now is no
+    /// part of a change of master.
+    pub is_repair: bool,
+}
+
+impl fmt::Display for Patch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.pod, self.label.as_deref().unwrap_or_default())
+    }
 }
 
 /// What a run of labelling has to write.
@@ -106,26 +119,43 @@ pub enum Plan {
     },
 }
 
-/// Plans the labels of `pods`, listed after `record` had been moved and before it was read again.
+/// Plans the labels of `pods`, listed before `record` was read: what they are patched by is no older
+/// than they are.
 pub fn plan(record: &Record, pods: &[Pod], scheme: &Scheme) -> Plan {
     let stamp = Stamp::of(record);
     if pods.iter().filter_map(|pod| pod.stamp.as_ref()).any(|seen| seen.is_newer_than(&stamp)) {
         return Plan::Superseded;
     }
-    let patch = |pod: &Pod, label: &str| {
-        let is_right = pod.label.as_deref() == Some(label) && pod.stamp.as_ref() == Some(&stamp);
+    let patch = |pod: &Pod, label: Option<&str>| {
+        let is_stamped = pod.stamp.as_ref() == Some(&stamp);
+        let is_right = is_stamped && pod.label.as_deref() == label && pod.is_withheld == label.is_none();
         (!is_right).then(|| Patch {
             pod: pod.name.clone(),
+            uid: pod.uid.clone(),
             version: pod.version.clone(),
-            label: label.to_owned(),
+            label: label.map(str::to_owned),
             stamp: stamp.clone(),
+            is_repair: is_stamped || pod.stamp.is_none(),
         })
     };
     let (master, others): (Vec<_>, Vec<_>) = pods.iter().partition(|pod| pod.name == record.claim.master);
+    let replica = |pod: &Pod| (!pod.is_withheld).then_some(scheme.replica.as_str());
     Plan::Write {
-        others: others.into_iter().filter_map(|pod| patch(pod, &scheme.replica)).collect(),
-        master: master.into_iter().find_map(|pod| patch(pod, &scheme.master)),
+        others: others.into_iter().filter_map(|pod| patch(pod, replica(pod))).collect(),
+        master: master.into_iter().find_map(|pod| patch(pod, Some(&scheme.master))),
     }
+}
+
+/// Whether a list of the pods that may be older than the record is good enough to label by.
+///
+/// A run that is late can give the master label only to a pod that the record named once. If each of
+/// those is in the list, then each of them is stamped by this run before the new master is labelled, or
+/// its patch fails; and one that is made after it was listed is labelled by who reads the record after
+/// that, too. A pod that is not in the list could be labelled by both: then the pods must be listed anew
+/// now that the record has moved. `size` is how many pods the group has, `holder` who was named before.
+pub fn is_whole(pods: &[Pod], size: usize, holder: &PodName, master: &PodName) -> bool {
+    let has = |name: &PodName| pods.iter().any(|pod| pod.name == *name);
+    pods.len() >= size && has(holder) && has(master)
 }
 
 #[cfg(test)]
@@ -159,6 +189,7 @@ mod tests {
             stamp: stamp.map(|text| text.parse().unwrap()),
             word: None,
             trying_since: None,
+            is_withheld: false,
         }
     }
 
@@ -171,7 +202,7 @@ mod tests {
         match plan(record, pods, &scheme()) {
             Plan::Superseded => "superseded".to_owned(),
             Plan::Write { others, master } => {
-                let say = |patch: &Patch| format!("{}={}", patch.pod, patch.label);
+                let say = Patch::to_string;
                 let others: Vec<_> = others.iter().map(say).collect();
                 format!("{} | {}", others.join(" "), master.as_ref().map(say).unwrap_or_default())
             }
@@ -222,5 +253,38 @@ mod tests {
             panic!("the master is patched");
         };
         assert_eq!((patch.version.as_str(), patch.stamp.to_string().as_str()), ("v-redis-0", "lease/2"));
+    }
+
+    #[test]
+    fn a_replica_that_is_withheld_is_stamped_without_its_label_and_a_master_is_not_withheld() {
+        let withheld = |stamp| Pod { is_withheld: true, ..pod("redis-1", None, Some(stamp)) };
+        assert_eq!(writes(&record("redis-0", 2), &[withheld("lease/2")]), " | ");
+        assert_eq!(writes(&record("redis-0", 3), &[withheld("lease/2")]), "redis-1= | ");
+        assert_eq!(writes(&record("redis-1", 3), &[withheld("lease/2")]), " | redis-1=master");
+        let labelled = Pod { label: Some("slave".into()), ..withheld("lease/2") };
+        assert_eq!(writes(&record("redis-0", 2), &[labelled]), "redis-1= | ");
+    }
+
+    #[test]
+    fn a_repair_is_what_no_change_of_master_asked_for() {
+        let repairs = |label, stamp| match plan(&record("redis-0", 2), &[pod("redis-1", label, stamp)], &scheme()) {
+            Plan::Write { others, .. } => others[0].is_repair,
+            Plan::Superseded => panic!("it is not"),
+        };
+        assert!(repairs(Some("master"), Some("lease/2")), "a stranger's edit");
+        assert!(repairs(None, None), "a pod that was made again");
+        assert!(!repairs(Some("master"), Some("lease/1")), "the old master");
+    }
+
+    #[test]
+    fn an_old_list_is_good_enough_only_with_everyone_in_it_who_could_have_been_named() {
+        let pods = ["redis-0", "redis-1", "redis-2"].map(|name| pod(name, None, None));
+        let is_whole = |pods: &[Pod], holder: &str, master: &str| {
+            super::is_whole(pods, 3, &holder.parse().unwrap(), &master.parse().unwrap())
+        };
+        assert!(is_whole(&pods, "redis-0", "redis-1"));
+        assert!(!is_whole(&pods[..2], "redis-0", "redis-1"), "one that is being made again is missing");
+        assert!(!is_whole(&pods, "redis-3", "redis-1"), "a larger group than was said");
+        assert!(!is_whole(&pods, "redis-0", "redis-4"));
     }
 }

@@ -12,10 +12,13 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::api::core::v1::{Pod as ApiPod, PodStatus};
+use k8s_openapi::api::events::v1::Event;
 use kube::api::{ListParams, ObjectMeta, Patch as Body, PatchParams, PostParams, WatchEvent, WatchParams};
 use kube::client::ConfigExt;
+use kube::client::retry::RetryPolicy;
 use kube::{Api, Client, Config, Error};
 use serde_json::json;
+use tower::retry::RetryLayer;
 use tower::{BoxError, ServiceBuilder};
 
 use crate::core::disk::{Instance, Moment, TRYING, WORD, Word};
@@ -23,6 +26,8 @@ use crate::core::evidence::Failure;
 use crate::core::identity::{Endpoint, Group, Host, PodName};
 use crate::core::labels::{Patch, Pod, STAMP, Scheme};
 use crate::core::record::{Assumed, Claim, Mark, Record};
+
+pub mod events;
 
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "ordain");
 const EPOCH: &str = "ordain.dev/config-epoch";
@@ -39,6 +44,14 @@ const GIVEN_UP: &str = "ordain.dev/given-up";
 const ASSUMED: &str = "ordain.dev/assumed";
 const OPEN: &str = "open";
 
+/// The reason why the label of a pod is withheld.
+const WITHHELD: &str = "ordain.dev/withheld";
+
+/// Between two attempts of a request that the API server had no time for, where it does not say itself how
+/// long to wait (`Retry-After`).
+const BUSY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// How many attempts: whoever asks gives up earlier.
+const ATTEMPTS: u32 = 30;
 /// How long a connection to the API server may take.
 const CONNECT: Duration = Duration::from_secs(2);
 /// After how long of silence a connection is asked whether it lives, and how long it may take to say so.
@@ -126,7 +139,12 @@ impl Access {
     /// The credentials cannot be used.
     pub fn connect(self, namespace: &str) -> Result<Cluster> {
         let client = client(&self.config, self.is_in_cluster).context("cannot use the Kubernetes credentials")?;
-        Ok(Cluster { leases: Api::namespaced(client.clone(), namespace), pods: Api::namespaced(client, namespace) })
+        Ok(Cluster {
+            namespace: namespace.to_owned(),
+            leases: Api::namespaced(client.clone(), namespace),
+            pods: Api::namespaced(client.clone(), namespace),
+            events: Api::namespaced(client, namespace),
+        })
     }
 }
 
@@ -159,6 +177,7 @@ fn client(config: &Config, is_in_cluster: bool) -> Result<Client> {
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer()?)
+        .layer(RetryLayer::new(RetryPolicy::new(BUSY.0, BUSY.1, ATTEMPTS, true)?))
         .map_err(BoxError::from)
         .service(http);
     Ok(Client::new(service, config.default_namespace.clone()))
@@ -167,8 +186,10 @@ fn client(config: &Config, is_in_cluster: bool) -> Result<Client> {
 /// The API server, as seen from one namespace.
 #[derive(Clone)]
 pub struct Cluster {
+    namespace: String,
     leases: Api<Lease>,
     pods: Api<ApiPod>,
+    events: Api<Event>,
 }
 
 impl Cluster {
@@ -320,11 +341,12 @@ impl Cluster {
     /// # Errors
     /// [`Refusal::Conflict`] where it has changed, [`Refusal::Missing`] where it is gone.
     pub async fn patch(&self, patch: &Patch, scheme: &Scheme) -> Result<(), Refusal> {
+        let withheld = patch.label.is_none().then_some("its link to the master is down");
         let body = json!({
             "metadata": {
                 "resourceVersion": patch.version,
                 "labels": { &scheme.key: patch.label },
-                "annotations": { STAMP: patch.stamp.to_string() },
+                "annotations": { STAMP: patch.stamp.to_string(), WITHHELD: withheld },
             }
         });
         let patched = self.pods.patch_metadata(&patch.pod.to_string(), &PatchParams::default(), &Body::Merge(body)).await;
@@ -425,6 +447,7 @@ fn read_pod(pod: &ApiPod, scheme: &Scheme) -> Option<Pod> {
         stamp: note(STAMP).and_then(|text| text.parse().ok()),
         word: note(WORD).and_then(|text| text.parse().ok()),
         trying_since: note(TRYING).and_then(|text| text.parse().ok()),
+        is_withheld: note(WITHHELD).is_some(),
     })
 }
 

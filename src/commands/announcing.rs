@@ -1,0 +1,43 @@
+//! Announce: what was done, as Events.
+
+use futures::future::join_all;
+use tracing::warn;
+
+use super::labelling::Wrote;
+use crate::core::identity::{Group, PodName};
+use crate::core::labels::Patch;
+use crate::edge::kubernetes::events::{About, Reason};
+use crate::edge::kubernetes::Cluster;
+
+/// Tells of a change of master, on the new master's pod and on the record. Whoever gave it the master label
+/// tells so; `from` is who led before, where that is known otherwise. An Event that cannot be made is no
+/// reason to fail.
+pub async fn announce_promotion(cluster: &Cluster, group: &Group, wrote: &Wrote, from: Option<&PodName>, by: &str) {
+    let record = &wrote.record;
+    let master = &record.claim.master;
+    let Some(patch) = wrote.patches.iter().find(|patch| patch.pod == *master && !patch.is_repair) else { return };
+    let before = wrote.from.as_ref().or(from).filter(|before| *before != master);
+    let before = before.map_or_else(|| "nobody is known to have led before".to_owned(), |pod| format!("{pod} led before"));
+    let note = format!("{master} is the master of {group} since epoch {}; {before}; told by {by}", record.claim.epoch);
+    let id = patch.stamp.to_string().replace('/', ".");
+    let about = [About::Pod(master, &patch.uid), About::Record(group, record)];
+    let told = join_all(about.map(|about| cluster.tell(about, Reason::Promoted, &id, note.clone(), by))).await;
+    for refusal in told.into_iter().filter_map(Result::err) {
+        warn!("the change of master is not an Event: {refusal}");
+    }
+}
+
+/// Tells of each label that was put right, on its pod.
+pub async fn announce_repairs(cluster: &Cluster, scheme_key: &str, wrote: &Wrote, by: &str) {
+    let told = wrote.patches.iter().filter(|patch| patch.is_repair).map(async |patch| {
+        let Patch { pod, uid, version, label, .. } = patch;
+        let note = match label {
+            Some(label) => format!("{scheme_key}={label}, as the record says; told by {by}"),
+            None => format!("{scheme_key} is withheld while its link to the master is down; told by {by}"),
+        };
+        cluster.tell(About::Pod(pod, uid), Reason::Relabelled, version, note, by).await
+    });
+    for refusal in join_all(told).await.into_iter().filter_map(Result::err) {
+        warn!("the repair is not an Event: {refusal}");
+    }
+}

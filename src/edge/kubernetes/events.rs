@@ -1,0 +1,81 @@
+//! Events: what `kubectl get events` tells of a group.
+
+use std::time::SystemTime;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{ObjectMeta, PostParams};
+
+use super::{Cluster, Refusal, refusal};
+use crate::core::identity::{Group, PodName};
+use crate::core::record::Record;
+
+/// What happened, once. Of several that tell it, one is heard: the Event's name is made of what it tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// A pod has become the master.
+    Promoted,
+    /// A pod's label was put right.
+    Relabelled,
+}
+
+/// What an Event is about.
+#[derive(Debug, Clone, Copy)]
+pub enum About<'a> {
+    /// A pod, and its uid.
+    Pod(&'a PodName, &'a str),
+    /// A group's record.
+    Record(&'a Group, &'a Record),
+}
+
+impl About<'_> {
+    fn reference(&self, namespace: &str) -> ObjectReference {
+        let (kind, api, name, uid) = match self {
+            Self::Pod(name, uid) => ("Pod", "v1", name.to_string(), *uid),
+            Self::Record(group, record) => ("Lease", "coordination.k8s.io/v1", group.to_string(), record.uid.as_str()),
+        };
+        ObjectReference {
+            kind: Some(kind.to_owned()),
+            api_version: Some(api.to_owned()),
+            name: Some(name),
+            namespace: Some(namespace.to_owned()),
+            uid: Some(uid.to_owned()),
+            ..ObjectReference::default()
+        }
+    }
+}
+
+impl Cluster {
+    /// Tells of something. `id` tells it from everything else of its kind that happens to the same object,
+    /// and is the same for all who tell of it: whoever is late finds the Event there.
+    ///
+    /// # Errors
+    /// The API server's refusal.
+    pub async fn tell(&self, about: About<'_>, reason: Reason, id: &str, note: String, by: &str) -> Result<(), Refusal> {
+        let regarding = about.reference(&self.namespace);
+        let name = regarding.name.as_deref().unwrap_or_default();
+        let word = format!("{reason:?}");
+        let event = Event {
+            metadata: ObjectMeta {
+                name: Some(format!("{name}.{}.{id}", word.to_lowercase())),
+                namespace: Some(self.namespace.clone()),
+                ..ObjectMeta::default()
+            },
+            event_time: Timestamp::try_from(SystemTime::now()).ok().map(MicroTime),
+            action: Some(word.clone()),
+            reason: Some(word),
+            note: Some(note),
+            type_: Some("Normal".to_owned()),
+            regarding: Some(regarding),
+            reporting_controller: Some("ordain.dev/ordain".to_owned()),
+            reporting_instance: Some(by.to_owned()),
+            ..Event::default()
+        };
+        match self.events.create(&PostParams::default(), &event).await.map_err(|error| refusal(&error, "create events")) {
+            Ok(_) | Err(Refusal::Conflict) => Ok(()),
+            Err(refusal) => Err(refusal),
+        }
+    }
+}
