@@ -196,6 +196,7 @@ fn sentinel(at: &Endpoint, seen: SeenSentinel) -> Sentinel {
             failover_in_progress: is_failing_over,
             last_ok_ping: if finds_down { 2 * DOWN_AFTER } else { Duration::from_millis(100) },
             other_sentinels: SENTINELS - 1,
+            known_replicas: pods().count() - 1,
         })),
     };
     Sentinel { at: at.clone(), heard }

@@ -6,8 +6,8 @@ use tracing::warn;
 use super::labelling::Wrote;
 use crate::core::identity::{Group, PodName};
 use crate::core::labels::Patch;
-use crate::edge::kubernetes::events::{About, Reason};
 use crate::edge::kubernetes::Cluster;
+use crate::edge::kubernetes::events::{About, Reason};
 
 /// Tells of a change of master, on the new master's pod and on the record. Whoever gave it the master label
 /// tells so; `from` is who led before, where that is known otherwise. An Event that cannot be made is no

@@ -10,8 +10,8 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
 use super::Then;
-use super::begin::{Begun, begin, own_disk, prepare_disk, publish};
 use super::announcing::announce_promotion;
+use super::begin::{Begun, begin, own_disk, prepare_disk, publish};
 use super::labelling::{Labelled, is_due, label};
 use super::observe::Observer;
 use super::patience::Backoff;
@@ -122,7 +122,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
 async fn label_pods(world: &World, subject: &Subject, deadline: Instant) -> Result<()> {
     let (Some(cluster), Some(me)) = (world.cluster(), &subject.me) else { return Ok(()) };
     let until = deadline.min(Instant::now() + LABELLING);
-    match label(cluster, &subject.group, &subject.selector, &subject.scheme, |pod| pod, until).await {
+    match label(cluster, subject, |pod| pod, until).await {
         Ok(labelled) => {
             info!("labels: {labelled}");
             if let Labelled::Wrote(wrote) = &labelled {

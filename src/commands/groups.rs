@@ -23,14 +23,20 @@ pub async fn groups_to_watch(
     let mut groups = if named.is_empty() { recorded(world, deadline).await? } else { named };
     groups.sort();
     groups.dedup();
+    check_names_one(&groups, members, labels)?;
+    Ok(groups)
+}
+
+/// Flags that are of one group must not be given for several.
+pub fn check_names_one(groups: &[Group], members: &Members, labels: &Labels) -> Result<()> {
     let names_one = members.first_pod.is_some() || members.service.is_some() || labels.selector.is_some();
-    if names_one && groups.len() > 1 {
+    if names_one && groups.len() != 1 {
         return Err(Wrong(
             "--first-pod, --service and --selector are of one group: name one --group, or leave them away".to_owned(),
         )
         .into());
     }
-    Ok(groups)
+    Ok(())
 }
 
 async fn recorded(world: &World, deadline: Instant) -> Result<Vec<Group>> {

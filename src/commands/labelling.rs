@@ -7,8 +7,9 @@ use futures::future::try_join_all;
 use tokio::time::Instant;
 
 use super::patience::{persist, refused};
-use crate::core::identity::{Group, PodName};
-use crate::core::labels::{Patch, Plan, Pod, Scheme, plan};
+use super::setting::Subject;
+use crate::core::identity::PodName;
+use crate::core::labels::{Patch, Plan, Pod, Scheme, Stamp, is_whole, plan};
 use crate::core::record::Record;
 use crate::edge::kubernetes::{Cluster, Refusal};
 
@@ -48,24 +49,28 @@ pub fn is_due(record: &Record, pods: &[Pod], scheme: &Scheme) -> bool {
     matches!(plan(record, pods, scheme), Plan::Write { others, master } if !others.is_empty() || master.is_some())
 }
 
-/// Labels the group's pods as the record says, and starts over where one has changed in between.
+/// Labels the group's pods as the record says, and starts over where one has changed in between. `seen` is
+/// what is known of a pod beyond what was listed.
 ///
 /// # Errors
 /// [`crate::exit::Wrong`] where RBAC does not allow it; else it was not done by the deadline.
-pub async fn label(
-    cluster: &Cluster,
-    group: &Group,
-    selector: &str,
-    scheme: &Scheme,
-    seen: impl Fn(Pod) -> Pod,
-    deadline: Instant,
-) -> Result<Labelled> {
+pub async fn label(cluster: &Cluster, subject: &Subject, seen: impl Fn(Pod) -> Pod, deadline: Instant) -> Result<Labelled> {
+    let Subject { group, selector, scheme, .. } = subject;
+    let mut known = None;
     let what = || format!("the pods of `{group}` are not all labelled");
     persist(deadline, what, async || {
         let run = async {
-            // The pods first, then the record: what is patched is older than what it is patched by.
-            let pods = cluster.pods(selector, scheme).await?;
-            let record = cluster.record(group).await?;
+            let (record, pods) = loop {
+                // The pods first, then the record: what is patched is older than what it is patched by.
+                let pods = cluster.pods(selector, scheme).await?;
+                let record = cluster.record(group).await?;
+                // And nobody is missing in the list whom an earlier run may yet label as the master.
+                let stamp = Stamp::of(&record);
+                let is_since = known.replace(stamp.clone()) == Some(stamp);
+                if is_since || is_whole(&pods, subject.replicas as usize, [&record.claim.master]) {
+                    break (record, pods);
+                }
+            };
             label_by(cluster, record, pods.into_iter().map(&seen).collect(), scheme).await
         };
         run.await.map_err(|refusal| refused("labelling", refusal))
@@ -73,7 +78,8 @@ pub async fn label(
     .await
 }
 
-/// Labels pods that were listed before `record` was read: all but the master, and then the master.
+/// Labels pods that were listed before `record` was read, none missing: all but the master, and then the
+/// master.
 ///
 /// # Errors
 /// [`Refusal::Conflict`] or [`Refusal::Missing`] where one has changed since: list them anew.

@@ -14,6 +14,7 @@ use crate::exit::Wrong;
 
 mod announcing;
 mod begin;
+mod books;
 mod genconf_redis;
 mod genconf_sentinel;
 mod groups;
@@ -27,6 +28,7 @@ mod report;
 mod setting;
 mod settle;
 mod source;
+mod watching;
 
 /// The name under which Sentinel calls this program.
 pub const HOOK: &str = "on-failover";

@@ -52,6 +52,12 @@ pub struct Observer<'a> {
     found: RefCell<Option<(Instant, Vec<Located>)>>,
 }
 
+/// What is known of a group without asking the API server.
+pub struct Known {
+    pub record: RecordSeen,
+    pub pods: Vec<Pod>,
+}
+
 /// A Sentinel, and where its name leads.
 type Located = (Endpoint, Target);
 
@@ -112,8 +118,19 @@ impl<'a> Observer<'a> {
         }
     }
 
+    /// Asks every Sentinel and every Redis, and takes what is known of the record and the pods: for somebody
+    /// who is told of their changes. What is done about it rests on a look of [`Observer::observe`].
+    pub async fn glance(&self, known: Known, deadline: Instant) -> Evidence {
+        self.ask_all(Some(known), Duration::ZERO, deadline).await
+    }
+
     async fn look(&self, waited: Duration, deadline: Instant) -> Evidence {
+        self.ask_all(None, waited, deadline).await
+    }
+
+    async fn ask_all(&self, known: Option<Known>, waited: Duration, deadline: Instant) -> Evidence {
         let Self { subject, council, .. } = self;
+        let is_glance = known.is_some();
         let mut evidence = Evidence {
             me: subject.me.clone(),
             own: self.own.clone(),
@@ -133,20 +150,28 @@ impl<'a> Observer<'a> {
             kept: subject.kept.clone(),
         };
         let mut asked: Asked<'_> = FuturesUnordered::new();
+        let mut seen = Vec::new();
         let mut pods_to_come = 0;
-        match &self.world.ground {
-            Ground::Cluster(cluster) => {
+        match (&self.world.ground, known) {
+            (Ground::Cluster(_), Some(known)) => {
+                evidence.record = known.record;
+                evidence.peers = self.numbered_peers().map(absent).collect();
+                for pod in known.pods {
+                    self.see(pod, &mut seen, &mut evidence, &asked);
+                }
+            }
+            (Ground::Cluster(cluster), None) => {
                 asked.push(self.ask_record(cluster).boxed_local());
                 asked.push(async { News::Listed(in_time(self.list_pods(cluster)).await) }.boxed_local());
                 pods_to_come = 1 + self.ask_for_pods(cluster, &mut evidence, &asked);
             }
-            Ground::NoKubernetes => {
+            (Ground::NoKubernetes, _) => {
                 evidence.record = RecordSeen::NotKept;
                 for pod in self.numbered_peers() {
                     self.ask_peer(pod, None, &mut evidence, &asked);
                 }
             }
-            Ground::Nowhere => {
+            (Ground::Nowhere, _) => {
                 // By the time the others start, the first pod would have created the record.
                 let leads = subject.me.as_ref() == Some(&subject.first);
                 evidence.record = if leads { RecordSeen::Absent } else { RecordSeen::NotKept };
@@ -168,7 +193,6 @@ impl<'a> Observer<'a> {
                 asked.push(async { News::Council(in_time(self.world.servers(service, council.port)).await) }.boxed_local());
             }
         }
-        let mut seen = Vec::new();
         let mut told_at = Vec::new();
         while let Ok(Some(news)) = timeout_at(deadline, asked.next()).await {
             match news {
@@ -225,7 +249,7 @@ impl<'a> Observer<'a> {
                     }
                 }
             }
-            if pods_to_come == 0 && is_council_known && is_settled(&evidence) {
+            if !is_glance && pods_to_come == 0 && is_council_known && is_settled(&evidence) {
                 break;
             }
         }

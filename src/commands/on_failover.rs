@@ -15,8 +15,8 @@ use super::announcing::announce_promotion;
 use super::labelling::{Labelled, label, label_by};
 use super::observe::{Observer, from_api, in_time};
 use super::patience::{blame, persist, refused};
-use super::setting::{ANSWER, Council, Ground, Logins, Subject, World, own_pod};
 use super::report::millis;
+use super::setting::{ANSWER, Council, Ground, Logins, Subject, World, own_pod};
 use super::settle::random_id;
 use crate::cli::{OnFailover, PodArgs};
 use crate::core::decision;
@@ -211,9 +211,9 @@ impl Hook {
     /// 100 ms to list the pods as they are now, for its cache of pods waits to hear from etcd that no pod has
     /// changed.
     async fn label(&self, cluster: &Cluster, moved: &Moved, pods: Vec<Pod>, deadline: Instant) -> Result<Labelled> {
-        let Subject { group, selector, scheme, replicas, .. } = &self.subject;
-        let holder = moved.from.as_ref().unwrap_or(&moved.record.claim.master);
-        if is_whole(&pods, *replicas as usize, holder, &moved.record.claim.master) {
+        let Subject { group, scheme, replicas, .. } = &self.subject;
+        let named = moved.from.iter().chain([&moved.record.claim.master]);
+        if is_whole(&pods, *replicas as usize, named) {
             // What this run wrote is newer than the list; what it only read may be older.
             let record = if moved.is_news { Ok(moved.record.clone()) } else { from_api(cluster.record(group)).await };
             if let Ok(record) = record
@@ -222,7 +222,7 @@ impl Hook {
                 return Ok(labelled);
             }
         }
-        label(cluster, group, selector, scheme, |pod| pod, deadline).await
+        label(cluster, &self.subject, |pod| pod, deadline).await
     }
 
     /// The record is not older than what the local Sentinel says: one of the two is late, unless a

@@ -5,38 +5,50 @@
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
-use futures::future::join_all;
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::info;
 
-use super::Then;
 use super::announcing::{announce_promotion, announce_repairs};
-use super::groups::groups_to_watch;
+use super::groups::{check_names_one, groups_to_watch};
 use super::labelling::{Labelled, is_due, label};
 use super::observe::{Observer, in_time};
-use super::patience::{Backoff, refused};
+use super::patience::refused;
 use super::setting::{Council, Logins, Subject, World};
-use super::settle::{Settled, act, random_id, wait_for_news};
+use super::settle::{Settled, act, random_id};
+use super::watching::Watch;
+use super::{HOOK, Then};
 use crate::cli::Reconcile;
 use crate::core::decision;
 use crate::core::disk::Word;
 use crate::core::evidence::{Evidence, Peer, RecordSeen, Role};
-use crate::core::identity::PodName;
+use crate::core::identity::{Endpoint, PodName};
 use crate::core::record::Record;
 use crate::core::redis_conf::ELECTABLE;
-use crate::core::repair::{Repair, may_yet_lead, repairs};
-use crate::edge::redis;
+use crate::core::repair::{Repair, repairs};
+use crate::core::sentinel_conf::Watched;
 use crate::edge::wire::Target;
+use crate::edge::{files, redis, sentinel};
 use crate::exit::Wrong;
-
-/// How long a pass of `--watch` may take, and how far apart two looks may be to count as one watch.
-const PASS: Duration = Duration::from_secs(20);
 
 pub async fn run(args: Reconcile, deadline: Instant) -> Result<Then> {
     let Reconcile { groups, pod, members, sentinels, labels, secrets, run, watch, assume_master, deadline: _ } = args;
     let logins = Logins::read(&secrets)?;
     let world = World::open(&run, &pod).await?;
     let council = Council::new(&world, &sentinels)?;
+    if watch {
+        check_names_one(&groups, &members, &labels)?;
+        let watch = Watch {
+            world: &world,
+            council: &council,
+            logins: &logins,
+            pod: &pod,
+            members: &members,
+            labels: &labels,
+            named: &groups,
+        };
+        watch.go_on().await?;
+        return Ok(Then::Exit);
+    }
     let groups = groups_to_watch(groups, &world, &members, &labels, deadline).await?;
     let subjects: Vec<Subject> =
         groups.into_iter().map(|group| Subject::new(&world, group, None, &pod, &members, &labels)).collect::<Result<_>>()?;
@@ -46,10 +58,6 @@ pub async fn run(args: Reconcile, deadline: Instant) -> Result<Then> {
             return Err(Wrong("--assume-master is of one group: name it by --group".to_owned()).into());
         };
         assume(observer, &pod, run.dry_run, deadline).await?;
-        return Ok(Then::Exit);
-    }
-    if watch {
-        join_all(observers.iter().map(go_on)).await;
         return Ok(Then::Exit);
     }
     for observer in &observers {
@@ -62,35 +70,22 @@ pub async fn run(args: Reconcile, deadline: Instant) -> Result<Then> {
     Ok(Then::Exit)
 }
 
-/// Passes without end. What fails is tried again by the next.
-async fn go_on(observer: &Observer<'_>) {
-    let mut backoff = Backoff::slow();
-    let mut masterless: Option<(Instant, Instant)> = None;
-    loop {
-        let now = Instant::now();
-        let seen_for = masterless.filter(|(_, last)| now - *last < PASS).map(|(since, _)| now - since);
-        let evidence = observer.observe(Duration::ZERO, now + PASS).await;
-        match put_right(observer, &evidence, seen_for.unwrap_or_default(), false, now + PASS).await {
-            Ok(true) => backoff = Backoff::slow(),
-            Ok(false) => {}
-            Err(error) => warn!("{}: {error:#}", observer.subject.group),
-        }
-        let since = if seen_for.is_some() { masterless.map(|(since, _)| since) } else { None };
-        let is_without = evidence.living_masters().is_empty() && !may_yet_lead(&evidence);
-        masterless = is_without.then_some((since.unwrap_or(now), Instant::now()));
-        wait_for_news(observer, &evidence, backoff.next(), Instant::now() + PASS).await;
-    }
+/// Whether something is to be put right, as far as was seen.
+pub fn is_amiss(observer: &Observer<'_>, evidence: &Evidence, masterless: Duration) -> bool {
+    let moves = decision::for_sentinel(evidence).record.is_some();
+    let is_unlabelled = || evidence.recorded().is_some_and(|record| is_due(record, &observer.seen(), &observer.subject.scheme));
+    moves || is_unlabelled() || !repairs(evidence, masterless).is_empty()
 }
 
 /// Puts right what was seen to differ in a group; returns whether there was anything.
-async fn put_right(
+pub async fn put_right(
     observer: &Observer<'_>,
     evidence: &Evidence,
     masterless: Duration,
     dry_run: bool,
     deadline: Instant,
 ) -> Result<bool> {
-    let Subject { group, selector, scheme, .. } = observer.subject;
+    let Subject { group, scheme, .. } = observer.subject;
     let mut record = evidence.recorded().cloned();
     let mut has_changed = false;
     if let Ok(mut settled) = Settled::from(decision::for_sentinel(evidence), evidence.clone())
@@ -105,7 +100,7 @@ async fn put_right(
     }
     if let (Some(cluster), Some(record), false) = (observer.world.cluster(), &record, dry_run)
         && is_due(record, &observer.seen(), scheme)
-        && let Labelled::Wrote(wrote) = label(cluster, group, selector, scheme, |pod| pod, deadline).await?
+        && let Labelled::Wrote(wrote) = label(cluster, observer.subject, |pod| pod, deadline).await?
     {
         for patch in &wrote.patches {
             println!("label {}: {}={}", patch.pod, scheme.key, patch.label.as_deref().unwrap_or_default());
@@ -140,6 +135,16 @@ async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Reco
             in_time(redis::set_priority(&target(pod), &logins.redis, ELECTABLE, is_as_seen(pod))).await
         }
         Repair::Restart(pod) => in_time(redis::shut_down(&target(pod), &logins.redis, is_as_seen(pod))).await,
+        Repair::Tell(at, master) => {
+            return tell(observer, evidence, at, master).await;
+        }
+        Repair::Reset(at) => {
+            in_time(async {
+                let target = world.target(at).await?;
+                sentinel::forget_replicas(&target, &logins.sentinel, &subject.group).await.map(|()| true)
+            })
+            .await
+        }
         Repair::GiveUp(claim) => {
             let told = || evidence.watches().find(|(_, watch)| evidence.member_at(&watch.master.host) == Some(&claim.master));
             let announced = subject.announced(&claim.master, evidence.ips_of(&claim.master));
@@ -164,6 +169,35 @@ async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Reco
     let was_fit = done.map_err(|failure| anyhow!("{repair}: {failure}"))?;
     if !was_fit {
         info!("{}: it has changed since, and is left alone: {repair}", subject.group);
+    }
+    Ok(())
+}
+
+/// Has a Sentinel watch the group, as its file would say it.
+async fn tell(observer: &Observer<'_>, evidence: &Evidence, at: &Endpoint, master: &PodName) -> Result<()> {
+    let Observer { world, subject, council, logins, .. } = observer;
+    let address = subject.announced(master, evidence.ips_of(master));
+    let hook = files::hook_beside_this_program(HOOK)?;
+    let watched = Watched {
+        group: &subject.group,
+        master: address.ok_or_else(|| anyhow!("the address of {master} is not known"))?,
+        quorum: council.majority(),
+        down_after_ms: subject.down_after.as_millis(),
+        script: files::bytes(&hook),
+        user: logins.redis.user.as_deref(),
+        password: logins.redis.password.as_deref(),
+        config_epoch: 0,
+        leader_epoch: 0,
+        replicas: Vec::new(),
+        sentinels: Vec::new(),
+    };
+    let told = in_time(async {
+        let target = world.target(at).await?;
+        sentinel::watch_group(&target, &logins.sentinel, &watched).await
+    });
+    let has_hook = told.await.map_err(|failure| anyhow!("Sentinel {at} was not told to watch the group: {failure}"))?;
+    if !has_hook {
+        info!("{}: Sentinel {at} takes no hook at run time: its failovers are found out by reconcile", subject.group);
     }
     Ok(())
 }

@@ -195,10 +195,9 @@ impl Subject {
         };
         let set = me.as_ref().unwrap_or(&first).base();
         let domain = world.service_domain(service.as_deref().unwrap_or(&format!("{set}-headless")))?;
-        let Labels { selector, label_key, master_value, replica_value } = labels;
+        let Labels { selector, .. } = labels;
         let usual = || format!("app.kubernetes.io/instance={group},app.kubernetes.io/component=redis");
         let selector = selector.clone().unwrap_or_else(usual);
-        let scheme = Scheme { key: label_key.clone(), master: master_value.clone(), replica: replica_value.clone() };
         Ok(Self {
             group,
             me,
@@ -209,7 +208,7 @@ impl Subject {
             down_after: *down_after,
             grace: *holder_grace,
             selector,
-            scheme,
+            scheme: Scheme::from(labels),
             kept: None,
             announce: *announce,
             domain,
@@ -239,6 +238,13 @@ impl Subject {
             Announce::Ip => Host::Ip(*ips.first()?),
         };
         Some(Endpoint { host, port: self.port })
+    }
+}
+
+impl From<&Labels> for Scheme {
+    fn from(labels: &Labels) -> Self {
+        let Labels { label_key, master_value, replica_value, selector: _ } = labels;
+        Self { key: label_key.clone(), master: master_value.clone(), replica: replica_value.clone() }
     }
 }
 

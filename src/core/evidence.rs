@@ -108,6 +108,8 @@ pub struct Watch {
     pub last_ok_ping: Duration,
     /// How many other Sentinels it knows for the group (`num-other-sentinels`).
     pub other_sentinels: usize,
+    /// How many replicas it knows, dead ones too.
+    pub known_replicas: usize,
 }
 
 /// What a Redis says it is (`ROLE` and `INFO replication`).

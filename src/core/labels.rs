@@ -146,16 +146,15 @@ pub fn plan(record: &Record, pods: &[Pod], scheme: &Scheme) -> Plan {
     }
 }
 
-/// Whether a list of the pods that may be older than the record is good enough to label by.
+/// Whether a list of the pods that may be older than the record's last change is good enough to label by.
 ///
 /// A run that is late can give the master label only to a pod that the record named once. If each of
 /// those is in the list, then each of them is stamped by this run before the new master is labelled, or
 /// its patch fails; and one that is made after it was listed is labelled by who reads the record after
-/// that, too. A pod that is not in the list could be labelled by both: then the pods must be listed anew
-/// now that the record has moved. `size` is how many pods the group has, `holder` who was named before.
-pub fn is_whole(pods: &[Pod], size: usize, holder: &PodName, master: &PodName) -> bool {
-    let has = |name: &PodName| pods.iter().any(|pod| pod.name == *name);
-    pods.len() >= size && has(holder) && has(master)
+/// that. A pod that is not in the list could be labelled by both: then the pods must be listed once more,
+/// now that the record has changed. `size` is how many pods the group has, `named` who is known to have been.
+pub fn is_whole<'a>(pods: &[Pod], size: usize, named: impl IntoIterator<Item = &'a PodName>) -> bool {
+    pods.len() >= size && named.into_iter().all(|name| pods.iter().any(|pod| pod.name == *name))
 }
 
 #[cfg(test)]
@@ -280,7 +279,7 @@ mod tests {
     fn an_old_list_is_good_enough_only_with_everyone_in_it_who_could_have_been_named() {
         let pods = ["redis-0", "redis-1", "redis-2"].map(|name| pod(name, None, None));
         let is_whole = |pods: &[Pod], holder: &str, master: &str| {
-            super::is_whole(pods, 3, &holder.parse().unwrap(), &master.parse().unwrap())
+            super::is_whole(pods, 3, &[holder, master].map(|name| name.parse().unwrap()))
         };
         assert!(is_whole(&pods, "redis-0", "redis-1"));
         assert!(!is_whole(&pods[..2], "redis-0", "redis-1"), "one that is being made again is missing");

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::decision::newest_claim;
 use super::disk::Disk;
-use super::evidence::{Evidence, Known, Link, Object, Peer, Watch};
-use super::identity::PodName;
+use super::evidence::{Evidence, Known, Link, Object, Peer, Role, Sentinel, SentinelAnswer, Watch};
+use super::identity::{Endpoint, PodName};
 use super::record::{Assumed, Claim, Record};
 use super::rules::{Case, Rule, Rules};
 
@@ -31,6 +31,11 @@ pub enum Repair {
     Restart(PodName),
     /// This pod's Redis runs, though its word of its disk says that it has not started: the word ends.
     EndWord(PodName),
+    /// This Sentinel does not watch the group: it is told to watch this master.
+    Tell(Endpoint, PodName),
+    /// This Sentinel knows more replicas than the group has pods: it forgets the replicas, and finds those
+    /// that live.
+    Reset(Endpoint),
 }
 
 impl fmt::Display for Repair {
@@ -44,6 +49,8 @@ impl fmt::Display for Repair {
                 write!(f, "{pod} runs as a replica of none that lives: it starts anew, to tell what it holds and to decide")
             }
             Self::EndWord(pod) => write!(f, "{pod} runs: what it told of its disk before holds no more"),
+            Self::Tell(at, master) => write!(f, "Sentinel {at} does not know the group: it is told that {master} leads"),
+            Self::Reset(at) => write!(f, "Sentinel {at} knows replicas that are gone: it forgets all, and finds those that live"),
         }
     }
 }
@@ -69,7 +76,9 @@ pub fn repairs_by(rules: Rules, evidence: &Evidence, masterless: Duration) -> Ve
             if is_calm(evidence, master) {
                 let in_sync = evidence.peers.iter().filter(is_in_sync);
                 repairs.extend(in_sync.map(|peer| Repair::MakeElectable(peer.pod.clone())));
+                repairs.extend(knows_too_many(evidence, master));
             }
+            repairs.extend(unaware(evidence, record, master).map(|at| Repair::Tell(at.clone(), (*master).clone())));
             let is_back = record.is_some_and(|record| record.is_given_up && record.claim.master == **master);
             repairs.extend(is_back.then_some(Repair::TakeHolderBack));
         }
@@ -102,6 +111,46 @@ fn is_calm(evidence: &Evidence, master: &PodName) -> bool {
     };
     let calm = evidence.watches().filter(|(_, watch)| finds_nothing_wrong(watch)).count();
     evidence.has_no_sentinels() || calm >= evidence.majority()
+}
+
+/// The Sentinels that do not watch the group, while nobody doubts who leads it. A group without a record is
+/// told to nobody: it is new, or was forgotten.
+fn unaware<'a>(evidence: &'a Evidence, record: Option<&Record>, master: &PodName) -> impl Iterator<Item = &'a Endpoint> {
+    let names_it = |(_, watch): (_, &Watch)| evidence.member_at(&watch.master.host) == Some(master);
+    let is_agreed = record.is_some_and(|record| record.claim.master == *master) && evidence.watches().all(names_it);
+    let is_unaware = |sentinel: &&Sentinel| sentinel.heard.answer() == Some(&SentinelAnswer::Unaware);
+    evidence.sentinels.iter().filter(is_unaware).filter(move |_| is_agreed).map(|sentinel| &sentinel.at)
+}
+
+/// A Sentinel that knows more replicas than can be, one at a time: until it has found everyone again it can
+/// promote nobody. So nothing else may be wrong: every pod answers, and every Sentinel knows all the others.
+fn knows_too_many(evidence: &Evidence, master: &PodName) -> Option<Repair> {
+    let is_whole = |peer: &Peer| peer.pod == *master || peer.replica().is_some_and(|replica| replica.link == Link::Up);
+    let knows_all =
+        |watch: &Watch| watch.other_sentinels + 1 >= evidence.sentinel_count && watch.known_replicas + 1 >= evidence.peers.len();
+    let are_all_well = evidence.peers.iter().all(is_whole)
+        && evidence.watches().count() == evidence.sentinels.len()
+        && evidence.watches().all(|(_, watch)| knows_all(watch));
+    let knows_more = |watch: &Watch| watch.known_replicas + 1 > evidence.peers.len();
+    let first = evidence.watches().find(|(_, watch)| knows_more(watch)).filter(|_| are_all_well)?;
+    Some(Repair::Reset(first.0.clone()))
+}
+
+/// Whether nothing is wrong with a group, and nothing is about to change by itself: everyone has answered, one
+/// master lives that the record and all Sentinels name, and every replica is in sync and may be promoted.
+pub fn is_quiet(evidence: &Evidence) -> bool {
+    let ([master], Some(record)) = (&evidence.living_masters()[..], evidence.recorded()) else { return false };
+    let names = |at: &Endpoint| evidence.member_at(&at.host) == Some(master);
+    let is_fit = |peer: &Peer| match peer.heard.answer() {
+        Some(Role::Master) => true,
+        Some(Role::Replica(replica)) => replica.link == Link::Up && replica.priority > 0 && names(&replica.of),
+        None => false,
+    };
+    let is_well = |sentinel: &Sentinel| match sentinel.heard.answer() {
+        Some(SentinelAnswer::Watching(watch)) => names(&watch.master) && !watch.finds_master_down && !watch.failover_in_progress,
+        _ => false,
+    };
+    record.claim.master == **master && evidence.peers.iter().all(is_fit) && evidence.sentinels.iter().all(is_well)
 }
 
 fn without_master(case: Case<'_>, record: &Record, masterless: Duration) -> Option<Repair> {

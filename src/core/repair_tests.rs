@@ -156,6 +156,7 @@ fn names(master: u32, config_epoch: u64) -> Sentinel {
         failover_in_progress: false,
         last_ok_ping: GRACE,
         other_sentinels: 2,
+        known_replicas: 2,
     };
     let at = Endpoint::parse("sentinel-0", 26379).unwrap();
     Sentinel { at, heard: Heard::Answer(SentinelAnswer::Watching(watch)) }

@@ -28,6 +28,7 @@ use crate::core::labels::{Patch, Pod, STAMP, Scheme};
 use crate::core::record::{Assumed, Claim, Mark, Record};
 
 pub mod events;
+pub mod follow;
 
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "ordain");
 const EPOCH: &str = "ordain.dev/config-epoch";

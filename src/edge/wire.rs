@@ -3,14 +3,17 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use futures::StreamExt;
 use futures::future::select_ok;
-use redis::aio::MultiplexedConnection;
+use redis::aio::{MultiplexedConnection, PubSub};
 use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisConnectionInfo, Value};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -18,6 +21,11 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::core::evidence::Failure;
 use crate::core::identity::Host;
+
+/// After how long of silence a server that publishes is asked whether it lives.
+const SILENCE: Duration = Duration::from_secs(10);
+/// How long it may take to say so.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A server that is asked.
 #[derive(Debug, Clone)]
@@ -72,6 +80,69 @@ pub async fn ask(target: &Target, login: &Login, commands: &[Cmd]) -> Result<Vec
     Ok(Conversation::begin(target, login, commands).await?.1)
 }
 
+/// A way to a server and back, plain or by TLS.
+trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
+
+async fn reach(target: &Target, login: &Login) -> Result<Box<dyn Duplex>, Failure> {
+    let Target { name, ips, port } = target;
+    if ips.is_empty() {
+        return Err(Failure::NoSuchHost);
+    }
+    let attempts = ips.iter().map(|ip| Box::pin(TcpStream::connect(SocketAddr::new(*ip, *port))));
+    let (stream, _) = select_ok(attempts).await.map_err(|error| io_failure(&error))?;
+    let Some(tls) = &login.tls else { return Ok(Box::new(stream)) };
+    let name = match name {
+        Host::Ip(ip) => ServerName::IpAddress((*ip).into()),
+        Host::Name(name) => ServerName::try_from(name.clone()).map_err(|error| Failure::Nonsense(error.to_string()))?,
+    };
+    let stream = tls.connect(name, stream).await;
+    Ok(Box::new(stream.map_err(|error| Failure::Unreachable(format!("TLS: {error}")))?))
+}
+
+/// Hears all that a server publishes, each message with its channel; `begun` once it listens. Ends only with
+/// the connection; one that is silent is asked every now and then whether it lives.
+///
+/// # Errors
+/// Why it ended.
+pub async fn listen(target: &Target, login: &Login, begun: impl FnOnce(), hear: impl Fn(&str, &str)) -> Result<(), Failure> {
+    let ears = async {
+        let mut stream = reach(target, login).await?;
+        if let Some(greeting) = greeting(login) {
+            stream.write_all(&greeting.get_packed_command()).await.map_err(|error| io_failure(&error))?;
+            // One line: that it is right, or what is wrong, such as that no login is needed.
+            while stream.read_u8().await.map_err(|error| io_failure(&error))? != b'\n' {}
+        }
+        let quiet = RedisConnectionInfo::default().set_skip_set_lib_name();
+        let mut ears = PubSub::new(&quiet, stream).await.map_err(|error| failure(&error))?;
+        ears.psubscribe("*").await.map_err(|error| failure(&error))?;
+        Ok(ears)
+    };
+    let ears = timeout(PATIENCE, ears).await.unwrap_or(Err(Failure::TimedOut))?;
+    begun();
+    let (mut sink, mut stream) = ears.split();
+    loop {
+        match timeout(SILENCE, stream.next()).await {
+            Ok(Some(message)) => hear(message.get_channel_name(), &message.get_payload::<String>().unwrap_or_default()),
+            Ok(None) => return Err(Failure::Unreachable("the connection has ended".to_owned())),
+            Err(_) => {
+                let lives = timeout(PATIENCE, sink.ping::<Value>()).await;
+                lives.map_err(|_| Failure::TimedOut)?.map_err(|error| failure(&error))?;
+            }
+        }
+    }
+}
+
+fn greeting(login: &Login) -> Option<Cmd> {
+    let mut auth = Cmd::new();
+    auth.arg("AUTH");
+    if let Some(user) = &login.user {
+        auth.arg(user.as_slice());
+    }
+    Some(auth.arg(login.password.as_ref()?.as_slice()).clone())
+}
+
 /// A connection to one process, for as long as that lives.
 pub struct Conversation {
     connection: MultiplexedConnection,
@@ -84,33 +155,12 @@ impl Conversation {
     /// # Errors
     /// Why there are no answers.
     pub async fn begin(target: &Target, login: &Login, commands: &[Cmd]) -> Result<(Self, Vec<Value>), Failure> {
-        let Target { name, ips, port } = target;
-        if ips.is_empty() {
-            return Err(Failure::NoSuchHost);
-        }
-        let attempts = ips.iter().map(|ip| Box::pin(TcpStream::connect(SocketAddr::new(*ip, *port))));
-        let (stream, _) = select_ok(attempts).await.map_err(|error| io_failure(&error))?;
-        let mut conversation = match &login.tls {
-            None => Self::over(stream).await?,
-            Some(tls) => {
-                let name = match name {
-                    Host::Ip(ip) => ServerName::IpAddress((*ip).into()),
-                    Host::Name(name) => {
-                        ServerName::try_from(name.clone()).map_err(|error| Failure::Nonsense(error.to_string()))?
-                    }
-                };
-                let stream = tls.connect(name, stream).await;
-                Self::over(stream.map_err(|error| Failure::Unreachable(format!("TLS: {error}")))?).await?
-            }
-        };
+        let mut conversation = Self::over(reach(target, login).await?).await?;
         let answers = conversation.log_in_and_ask(login, commands).await?;
         Ok((conversation, answers))
     }
 
-    async fn over<S>(stream: S) -> Result<Self, Failure>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    async fn over(stream: Box<dyn Duplex>) -> Result<Self, Failure> {
         let quiet = RedisConnectionInfo::default().set_skip_set_lib_name();
         let unlimited = AsyncConnectionConfig::new().set_response_timeout(None);
         let (connection, driver) =
@@ -129,13 +179,8 @@ impl Conversation {
     /// The crate would send a password only as UTF-8: a password is bytes, so we log in ourselves.
     async fn log_in_and_ask(&mut self, login: &Login, commands: &[Cmd]) -> Result<Vec<Value>, Failure> {
         let mut pipeline = Pipeline::new();
-        if let Some(password) = &login.password {
-            let mut auth = Cmd::new();
-            auth.arg("AUTH");
-            if let Some(user) = &login.user {
-                auth.arg(user.as_slice());
-            }
-            pipeline.add_command(auth.arg(password.as_slice()).clone());
+        if let Some(greeting) = greeting(login) {
+            pipeline.add_command(greeting);
         }
         let greetings = pipeline.len();
         for command in commands {

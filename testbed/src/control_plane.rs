@@ -1,6 +1,6 @@
 //! etcd and kube-apiserver with RBAC, one for all tests of a run.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -11,7 +11,8 @@ use anyhow::{Context, Result};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace as ApiNamespace, Pod, ServiceAccount};
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use rcgen::KeyPair;
@@ -63,6 +64,11 @@ impl ControlPlane {
         let files = tempfile::Builder::new().prefix("ordain-control-plane-").tempdir()?;
         let at = |name: &str| files.path().join(name);
         write_certificates(files.path(), address)?;
+        // What service accounts ask for, and neither what they sent nor what they got.
+        let policy = json!({"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"], "rules": [
+            {"level": "Metadata", "userGroups": ["system:serviceaccounts"]}, {"level": "None"},
+        ]});
+        std::fs::write(at("audit-policy.json"), policy.to_string())?;
 
         let mut etcd = Command::new(assets.join("etcd"));
         etcd.arg("--data-dir").arg(at("etcd")).args([
@@ -95,6 +101,8 @@ impl ControlPlane {
             "--service-account-issuer=https://kubernetes.default.svc",
             "--service-cluster-ip-range=198.18.0.0/16",
             "--endpoint-reconciler-type=none",
+            &format!("--audit-policy-file={}", at("audit-policy.json").display()),
+            &format!("--audit-log-path={}", at("audit.log").display()),
         ]);
         let server = Process::start("kube-apiserver", &at("kube-apiserver.log"), &server);
 
@@ -211,6 +219,33 @@ impl Namespace {
         [("token", self.token(account)), ("ca.crt", self.ca()), ("namespace", self.name.clone())]
     }
 
+    /// Every request of this namespace's service accounts so far, in the order in which they ended: the verb,
+    /// and the path without the namespace's, with what was asked of a list.
+    pub fn requests(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(self.plane.files.path().join("audit.log")).expect("the audit log");
+        let before = format!("/namespaces/{}/", self.name);
+        let mut told = Vec::new();
+        for entry in log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+            let path = entry["requestURI"].as_str().and_then(|uri| Some(uri.split_once(&before)?.1));
+            if let (Some(verb), Some(path)) = (entry["verb"].as_str(), path) {
+                told.push(format!("{verb} {path}"));
+            }
+        }
+        told
+    }
+
+    /// The namespace's Events: what each is about, its reason and its note.
+    pub fn events(&self) -> Vec<[String; 3]> {
+        let events: Api<Event> = Api::namespaced(self.plane.admin.clone(), &self.name);
+        let listed = runtime().block_on(events.list(&ListParams::default())).expect("the Events");
+        let told = listed.items.into_iter().map(|event| {
+            let about = event.regarding.unwrap_or_default();
+            let about = format!("{}/{}", about.kind.unwrap_or_default(), about.name.unwrap_or_default());
+            [about, event.reason.unwrap_or_default(), event.note.unwrap_or_default()]
+        });
+        told.collect()
+    }
+
     /// The pods.
     pub fn pods(&self) -> Api<Pod> {
         Api::namespaced(self.plane.admin.clone(), &self.name)
@@ -299,9 +334,97 @@ impl Namespace {
         self.apply(&manifests().iter().filter(|object| is_access(object)).cloned().collect::<Vec<_>>());
     }
 
+    /// Leaves no seat in the API server for requests of this namespace's service accounts, as where it is
+    /// overloaded: 429, and `Retry-After` one second. There is one seat for them, and a request that waits for
+    /// a webhook sits on it, until what this returns is dropped.
+    pub fn make_busy(&self) -> impl Drop {
+        let name = format!("busy-{}", self.name);
+        let subject = json!({"kind": "ServiceAccount", "serviceAccount": {"name": "*", "namespace": self.name}});
+        let all = json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "namespaces": ["*"]});
+        let limited = json!({"nominalConcurrencyShares": 0, "lendablePercent": 0, "borrowingLimitPercent": 0, "limitResponse": {"type": "Reject"}});
+        let silent = TcpListener::bind((self.plane.address, 0)).expect("a port");
+        let at = silent.local_addr().expect("its address");
+        let objects = [
+            json!({"apiVersion": "flowcontrol.apiserver.k8s.io/v1", "kind": "PriorityLevelConfiguration", "metadata": {"name": name},
+                "spec": {"type": "Limited", "limited": limited}}),
+            json!({"apiVersion": "flowcontrol.apiserver.k8s.io/v1", "kind": "FlowSchema", "metadata": {"name": name},
+                "spec": {"matchingPrecedence": 50, "priorityLevelConfiguration": {"name": name}, "rules": [{"subjects": [subject], "resourceRules": [all]}]}}),
+            self.webhook(&name, &at.to_string(), 30),
+        ];
+        self.set_or_delete(true, &objects);
+        let account = format!("system:serviceaccount:{}:sentinel", self.name);
+        let mut sitting = None;
+        wait_for("a request that sits on the one seat", Duration::from_secs(30), || {
+            let mut patch = self.plane.kubectl_command();
+            patch.args([
+                "annotate",
+                "pod",
+                "redis-0",
+                "example.com/sits=true",
+                "--overwrite",
+                "--as",
+                &account,
+                "-n",
+                &self.name,
+            ]);
+            sitting = Some(Process::start("kubectl", &self.plane.files.path().join("sitting.log"), &patch));
+            wait_for("the webhook's call, or an answer without it", Duration::from_secs(10), || {
+                if sitting.as_mut().is_some_and(|sitting| sitting.ended().is_some()) {
+                    return Some(None);
+                }
+                silent.set_nonblocking(true).ok()?;
+                silent.accept().ok().map(|(call, _)| Some(call))
+            })
+        });
+        Busy { namespace: self, objects, _sitting: sitting, _silent: silent }
+    }
+
+    /// Has every write to a record or a pod of this namespace ask a webhook that nobody answers: 500. Or not.
+    pub fn break_writes(&self, breaks: bool) {
+        let name = format!("broken-{}", self.name);
+        self.set_or_delete(breaks, &[self.webhook(&name, &format!("{}:1", self.plane.address), 5)]);
+        let deadline = Duration::from_secs(30);
+        let words = ["annotate", "lease", "redis", "example.com/probe=true", "--overwrite", "-n", &self.name];
+        wait_for("the webhook", deadline, || (self.plane.kubectl(&words, "").is_err() == breaks).then_some(()));
+    }
+
+    fn webhook(&self, name: &str, at: &str, seconds: u32) -> Value {
+        let rule = |group: &str, resource: &str| json!({"operations": ["UPDATE"], "apiGroups": [group], "apiVersions": ["v1"], "resources": [resource]});
+        json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration", "metadata": {"name": name},
+            "webhooks": [{
+                "name": "webhook.example.com", "sideEffects": "None", "admissionReviewVersions": ["v1"], "failurePolicy": "Fail",
+                "timeoutSeconds": seconds,
+                "clientConfig": {"url": format!("https://{at}/")},
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": self.name}},
+                "rules": [rule("coordination.k8s.io", "leases"), rule("", "pods")],
+            }],
+        })
+    }
+
+    fn set_or_delete(&self, is_set: bool, objects: &[Value]) {
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string();
+        let verb: &[&str] = if is_set { &["apply", "-f", "-"] } else { &["delete", "-f", "-"] };
+        self.plane.kubectl(verb, &list).expect("the API server takes it");
+    }
+
     /// The pod that a group's record names.
     pub fn holder(&self, group: &str) -> Option<String> {
         self.record(group)?.spec?.holder_identity
+    }
+}
+
+/// An API server without a seat for a namespace's service accounts.
+struct Busy<'a> {
+    namespace: &'a Namespace,
+    objects: [Value; 3],
+    _sitting: Option<Process>,
+    _silent: TcpListener,
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.namespace.set_or_delete(false, &self.objects);
     }
 }
 

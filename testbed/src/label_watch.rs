@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use futures::{StreamExt, pin_mut};
 use kube::ResourceExt;
@@ -19,6 +20,10 @@ struct Seen {
     too_many: Vec<BTreeSet<String>>,
     /// Each pod that got the master label, in order.
     history: Vec<String>,
+    /// Since when no pod carries the master label, after one did.
+    without_since: Option<Instant>,
+    /// How long each time without one took.
+    gaps: Vec<Duration>,
 }
 
 /// A running watch; it ends when it is dropped.
@@ -54,9 +59,17 @@ impl LabelWatch {
                     }
                     WatchEvent::Bookmark(_) | WatchEvent::Error(_) => {}
                 }
-                if seen.masters.len() > 1 {
-                    let masters = seen.masters.clone();
-                    seen.too_many.push(masters);
+                match seen.masters.len() {
+                    0 if !seen.history.is_empty() => _ = seen.without_since.get_or_insert_with(Instant::now),
+                    0 => {}
+                    1 => {
+                        let gap = seen.without_since.take().map(|since| since.elapsed());
+                        seen.gaps.extend(gap);
+                    }
+                    _ => {
+                        let masters = seen.masters.clone();
+                        seen.too_many.push(masters);
+                    }
                 }
             }
         });
@@ -71,6 +84,11 @@ impl LabelWatch {
         let seen = self.seen.lock().expect("what was seen");
         assert!(seen.too_many.is_empty(), "at some moment more than one pod carried the master label: {:?}", seen.too_many);
         seen.history.clone()
+    }
+
+    /// How long each time took in which no pod carried the master label.
+    pub fn gaps(&self) -> Vec<Duration> {
+        self.seen.lock().expect("what was seen").gaps.clone()
     }
 }
 

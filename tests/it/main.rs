@@ -9,6 +9,7 @@ mod first_boot;
 mod forgetful;
 mod given_up;
 mod image;
+mod labels;
 mod late_hook;
 mod lossless;
 mod main_job;

@@ -190,7 +190,7 @@ fn a_hook_that_runs_late_or_twice_changes_nothing() {
     let (old, new) = (bed.host_name(promoted), bed.host_name("redis-0"));
     let late = bed.ordain("sentinel-1", &["on-failover", "redis", "observer", "start", &old, "6379", &new, "6379"]);
     assert_eq!(late.code, Some(0), "{late:?}");
-    assert!(late.stderr.contains("record: said so already; labels: were right"), "{late:?}");
+    assert!(late.stderr.contains(r#"record="said so already" labels=were right"#), "{late:?}");
     bed.wait_for_labels(promoted, UP);
     assert_eq!(bed.namespace.as_ref().unwrap().record("redis").unwrap().metadata.resource_version, before);
 }

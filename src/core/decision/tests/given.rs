@@ -94,6 +94,7 @@ pub fn watching(master: &str, config_epoch: u64, but: impl FnOnce(&mut Watch)) -
         failover_in_progress: false,
         last_ok_ping: Duration::from_millis(100),
         other_sentinels: 2,
+        known_replicas: 2,
     };
     but(&mut watch);
     Heard::Answer(SentinelAnswer::Watching(watch))

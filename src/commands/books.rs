@@ -1,0 +1,136 @@
+//! What the watches have told, group by group.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use tokio::sync::Notify;
+
+use super::observe::Known;
+use crate::core::evidence::RecordSeen;
+use crate::core::identity::{Group, PodName};
+use crate::core::labels::Pod;
+use crate::edge::kubernetes::follow::Change;
+
+/// What is known of all groups, and who waits for news of which.
+#[derive(Default)]
+pub struct Books {
+    records: RefCell<Book<Group, RecordSeen>>,
+    pods: RefCell<Book<(Group, PodName), Pod>>,
+    waiting: RefCell<BTreeMap<Group, Rc<Notify>>>,
+}
+
+/// Things of one kind by their names.
+struct Book<K, V> {
+    /// None until all were told once.
+    all: Option<BTreeMap<K, V>>,
+    /// What was told since everything began anew.
+    anew: BTreeMap<K, V>,
+    is_anew: bool,
+}
+
+impl<K, V> Default for Book<K, V> {
+    fn default() -> Self {
+        Self { all: None, anew: BTreeMap::new(), is_anew: true }
+    }
+}
+
+impl<K: Ord + Clone, V: PartialEq> Book<K, V> {
+    /// Takes a change; returns the names of what is not as it was.
+    fn take(&mut self, change: Change<(K, V)>) -> Vec<K> {
+        match change {
+            Change::Anew => (self.is_anew, self.anew) = (true, BTreeMap::new()),
+            Change::Is((name, thing)) if self.is_anew => drop(self.anew.insert(name, thing)),
+            Change::Is((name, thing)) => {
+                let is_news = self.all.as_ref().and_then(|all| all.get(&name)) != Some(&thing);
+                self.all.get_or_insert_default().insert(name.clone(), thing);
+                return if is_news { vec![name] } else { Vec::new() };
+            }
+            Change::Gone((name, _)) => {
+                self.all.as_mut().and_then(|all| all.remove(&name));
+                return vec![name];
+            }
+            Change::All => {
+                let before = self.all.replace(std::mem::take(&mut self.anew)).unwrap_or_default();
+                let now = self.all.get_or_insert_default();
+                self.is_anew = false;
+                let gone = before.keys().filter(|name| !now.contains_key(name));
+                let changed = now.iter().filter(|(name, thing)| before.get(name) != Some(thing)).map(|(name, _)| name);
+                return changed.chain(gone).cloned().collect();
+            }
+            Change::Broken(_) => {}
+        }
+        Vec::new()
+    }
+}
+
+impl Books {
+    /// Takes what was told of a record; returns the groups it is news of.
+    pub fn take_record(&self, change: Change<(Group, RecordSeen)>) -> Vec<Group> {
+        let news = self.records.borrow_mut().take(change);
+        news.iter().for_each(|group| self.wake(group));
+        news
+    }
+
+    /// Takes what was told of a pod.
+    pub fn take_pod(&self, change: Change<((Group, PodName), Pod)>) {
+        for (group, _) in self.pods.borrow_mut().take(change) {
+            self.wake(&group);
+        }
+    }
+
+    /// What is known of a group; none until all was told.
+    pub fn known(&self, group: &Group) -> Option<Known> {
+        let (records, pods) = (self.records.borrow(), self.pods.borrow());
+        let record = records.all.as_ref()?.get(group).cloned().unwrap_or(RecordSeen::Absent);
+        let ours = pods.all.as_ref()?.iter().filter(|((of, _), _)| of == group);
+        Some(Known { record, pods: ours.map(|(_, pod)| pod.clone()).collect() })
+    }
+
+    /// What is woken by news of a group; whether it is new.
+    pub fn news_of(&self, group: &Group) -> (Rc<Notify>, bool) {
+        let mut waiting = self.waiting.borrow_mut();
+        let is_new = !waiting.contains_key(group);
+        (waiting.entry(group.clone()).or_default().clone(), is_new)
+    }
+
+    /// Wakes who waits for news of a group.
+    pub fn wake(&self, group: &Group) {
+        if let Some(news) = self.waiting.borrow().get(group) {
+            news.notify_one();
+        }
+    }
+
+    /// Wakes everyone.
+    pub fn wake_all(&self) {
+        self.waiting.borrow().values().for_each(|news| news.notify_one());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(book: &mut Book<u8, char>, changes: impl IntoIterator<Item = Change<(u8, char)>>) -> Vec<u8> {
+        changes.into_iter().flat_map(|change| book.take(change)).collect()
+    }
+
+    #[test]
+    fn nothing_is_known_until_all_was_told_and_only_what_differs_is_news() {
+        let mut book = Book::default();
+        assert_eq!(told(&mut book, [Change::Anew, Change::Is((1, 'a')), Change::Is((2, 'b'))]), [0; 0]);
+        assert!(book.all.is_none());
+        assert_eq!(told(&mut book, [Change::All]), [1, 2]);
+        assert_eq!(told(&mut book, [Change::Is((1, 'a')), Change::Is((2, 'c')), Change::Is((3, 'd'))]), [2, 3]);
+        assert_eq!(told(&mut book, [Change::Gone((3, 'd'))]), [3]);
+    }
+
+    #[test]
+    fn while_all_is_told_anew_what_was_known_stays() {
+        let mut book = Book::default();
+        told(&mut book, [Change::Anew, Change::Is((1, 'a')), Change::Is((2, 'b')), Change::All]);
+        assert_eq!(told(&mut book, [Change::Broken("gone".into()), Change::Anew, Change::Is((2, 'c'))]), [0; 0]);
+        assert_eq!(book.all, Some(BTreeMap::from([(1, 'a'), (2, 'b')])));
+        assert_eq!(told(&mut book, [Change::All]), [2, 1], "one has changed, one is gone");
+    }
+}

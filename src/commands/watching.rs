@@ -1,0 +1,217 @@
+//! `reconcile --watch`: the records and the pods are followed by watch, and the Sentinels by what they publish.
+//! Whatever changes in a group has it looked at; while something is amiss it is looked at again and again.
+//! The API server is asked for nothing that it tells by itself.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::Result;
+use futures::FutureExt;
+use futures::future::{LocalBoxFuture, join_all};
+use futures::stream::{FuturesUnordered, Stream, StreamExt};
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::time::{Instant, sleep, timeout};
+use tracing::warn;
+
+use super::books::Books;
+use super::observe::{Known, Observer, in_time};
+use super::patience::Backoff;
+use super::reconcile::{is_amiss, put_right};
+use super::setting::{Council, Ground, Logins, Subject, World};
+use crate::cli::{Labels, Members, PodArgs};
+use crate::core::evidence::{Failure, RecordSeen};
+use crate::core::identity::{Endpoint, Group};
+use crate::core::labels::Scheme;
+use crate::core::repair::{is_quiet, may_yet_lead};
+use crate::edge::kubernetes::Cluster;
+use crate::edge::kubernetes::follow::Change;
+use crate::edge::sentinel;
+
+/// How long a look may take, and how far apart two looks may be to count as one watch.
+const PASS: Duration = Duration::from_secs(20);
+/// After something was told of a group, whose turn it is comes first: Sentinel's hook, and a pod that starts,
+/// label by themselves. Somewhere between half and all of this, so that of several reconciles one is first.
+const TURN: Duration = Duration::from_millis(600);
+/// How often a group is looked at of which nothing is told: a Redis tells nobody that it was configured anew.
+const REST: Duration = Duration::from_secs(30);
+/// How many groups are looked at side by side.
+const AT_ONCE: usize = 16;
+/// How often the Sentinels are looked up again.
+const COUNCIL: Duration = Duration::from_secs(60);
+/// The label by which a pod says of which group it is, where no selector was given, and the one that all have.
+const INSTANCE: &str = "app.kubernetes.io/instance";
+const COMPONENT: &str = "app.kubernetes.io/component=redis";
+
+/// What everyone who looks after a group shares.
+pub struct Watch<'a> {
+    pub world: &'a World,
+    pub council: &'a Council,
+    pub logins: &'a Logins,
+    pub pod: &'a PodArgs,
+    pub members: &'a Members,
+    pub labels: &'a Labels,
+    /// The groups that were named; none for all that have a record.
+    pub named: &'a [Group],
+}
+
+impl Watch<'_> {
+    /// Goes on without end.
+    pub async fn go_on(&self) -> Result<()> {
+        let books = Books::default();
+        let (new, found) = mpsc::unbounded_channel();
+        for group in self.named {
+            let _ = new.send(group.clone());
+        }
+        let follow = async {
+            match &self.world.ground {
+                Ground::Cluster(cluster) => self.follow(cluster, &books, &new).await,
+                Ground::NoKubernetes | Ground::Nowhere => std::future::pending().await,
+            }
+        };
+        tokio::join!(follow, self.listen(&books), self.look_after_all(&books, found));
+        Ok(())
+    }
+
+    /// Keeps the books.
+    async fn follow(&self, cluster: &Cluster, books: &Books, new: &mpsc::UnboundedSender<Group>) {
+        let records = async {
+            each(cluster.follow_records(), "records", |change| {
+                let change = change.map(|(group, record)| (group, record.map_or_else(RecordSeen::Unknown, RecordSeen::Present)));
+                for group in books.take_record(change) {
+                    if self.named.is_empty() {
+                        let _ = new.send(group);
+                    }
+                }
+            })
+            .await;
+        };
+        let selector = self.labels.selector.as_deref();
+        let group_of = |label: &dyn Fn(&str) -> Option<String>| match (selector, self.named) {
+            (Some(_), [group]) => Some(group.clone()),
+            _ => label(INSTANCE)?.parse().ok(),
+        };
+        let scheme = Scheme::from(self.labels);
+        let pods = each(cluster.follow_pods(selector.unwrap_or(COMPONENT), scheme, group_of), "pods", |change| {
+            books.take_pod(change.map(|(group, pod)| ((group, pod.name.clone()), pod)));
+        });
+        tokio::join!(records, pods);
+    }
+
+    /// Hears what the Sentinels tell.
+    async fn listen(&self, books: &Books) {
+        let mut backoff = Backoff::slow();
+        loop {
+            let Ok(sentinels) = in_time(self.sentinels()).await else {
+                sleep(backoff.next()).await;
+                continue;
+            };
+            backoff = Backoff::slow();
+            let ears = join_all(sentinels.iter().map(|at| self.listen_to(at, books)));
+            let moved = async {
+                loop {
+                    sleep(COUNCIL).await;
+                    if in_time(self.sentinels()).await.is_ok_and(|now| now != sentinels) {
+                        break;
+                    }
+                }
+            };
+            tokio::select! { _ = ears => {}, () = moved => {} }
+        }
+    }
+
+    async fn sentinels(&self) -> Result<Vec<Endpoint>, Failure> {
+        let mut all = self.council.named.clone();
+        if let Some(service) = &self.council.service {
+            all.extend(self.world.servers(service, self.council.port).await?);
+        }
+        all.sort();
+        Ok(all)
+    }
+
+    async fn listen_to(&self, at: &Endpoint, books: &Books) {
+        let mut backoff = Backoff::slow();
+        loop {
+            let begun = Instant::now();
+            if let Ok(target) = in_time(self.world.target(at)).await {
+                let hear = |group: Option<Group>| match group {
+                    Some(group) => books.wake(&group),
+                    None => books.wake_all(),
+                };
+                let _ = sentinel::listen(&target, &self.logins.sentinel, hear).await;
+            }
+            if begun.elapsed() > PASS {
+                backoff = Backoff::slow();
+            }
+            sleep(backoff.next()).await;
+        }
+    }
+
+    /// Looks after every group that is found.
+    async fn look_after_all(&self, books: &Books, mut found: mpsc::UnboundedReceiver<Group>) {
+        let seats = Semaphore::new(AT_ONCE);
+        let mut tasks: FuturesUnordered<LocalBoxFuture<'_, ()>> = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                Some(group) = found.recv() => {
+                    let (news, is_new) = books.news_of(&group);
+                    if is_new {
+                        tasks.push(self.look_after(group, books, news, &seats).boxed_local());
+                    }
+                }
+                Some(()) = tasks.next() => {}
+            }
+        }
+    }
+
+    async fn look_after(&self, group: Group, books: &Books, news: Rc<Notify>, seats: &Semaphore) {
+        let subject = match Subject::new(self.world, group, None, self.pod, self.members, self.labels) {
+            Ok(subject) => subject,
+            Err(error) => return warn!("{error:#}"),
+        };
+        let observer = Observer::new(self.world, &subject, self.council, self.logins);
+        let mut backoff = Backoff::slow();
+        let mut masterless: Option<(Instant, Instant)> = None;
+        loop {
+            let known = match &self.world.ground {
+                Ground::Cluster(_) => books.known(&subject.group),
+                Ground::NoKubernetes | Ground::Nowhere => Some(Known { record: RecordSeen::NotKept, pods: Vec::new() }),
+            };
+            let Some(known) = known else {
+                news.notified().await;
+                continue;
+            };
+            let seat = seats.acquire().await;
+            let now = Instant::now();
+            let seen_for = masterless.filter(|(_, last)| now - *last < PASS).map(|(since, _)| now - since);
+            let mut evidence = observer.glance(known, now + PASS).await;
+            if is_amiss(&observer, &evidence, seen_for.unwrap_or_default()) {
+                // What was told may be old by now: what is done rests on what is so.
+                evidence = observer.observe(Duration::ZERO, now + PASS).await;
+                match put_right(&observer, &evidence, seen_for.unwrap_or_default(), false, now + PASS).await {
+                    Ok(true) => backoff = Backoff::slow(),
+                    Ok(false) => {}
+                    Err(error) => warn!("{}: {error:#}", subject.group),
+                }
+            }
+            drop(seat);
+            let since = if seen_for.is_some() { masterless.map(|(since, _)| since) } else { None };
+            let is_without = evidence.living_masters().is_empty() && !may_yet_lead(&evidence);
+            masterless = is_without.then_some((since.unwrap_or(now), Instant::now()));
+            let pause = if is_quiet(&evidence) { REST.mul_f64(0.75 + fastrand::f64() / 2.0) } else { backoff.next() };
+            if timeout(pause, news.notified()).await.is_ok() {
+                sleep(TURN.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+            }
+        }
+    }
+}
+
+/// Takes each change, and says when it is not told of any more.
+async fn each<T>(changes: impl Stream<Item = Change<T>>, what: &str, mut take: impl FnMut(Change<T>)) {
+    let mut changes = std::pin::pin!(changes);
+    while let Some(change) = changes.next().await {
+        if let Change::Broken(why) = &change {
+            warn!("the watch of the {what} begins again: {why}");
+        }
+        take(change);
+    }
+}
