@@ -8,7 +8,8 @@
 //! - [`look`], [`evidence`], [`verdict`]: what a process reads, and what the program makes of it.
 //! - [`action`]: what may happen next, and what it does: `pod` publishes, looks, marks, checks and
 //!   starts; `sentinel` fails over; `reconcile` and the hook move the record; `time` and `fault`.
-//! - [`property`]: what must hold. [`explore`] looks at every state; [`report`] prints the way to one.
+//! - [`property`]: what must hold. [`explore`] looks at every state; `report` prints the way to one.
+//! - [`labels`]: beside all that, a model of its own of how the pods are labelled.
 //!
 //! # What must hold
 //! 1. *One master*: no pod is started as a master while another Redis lives as one, nor while a
@@ -42,11 +43,12 @@ pub mod action;
 pub mod evidence;
 pub mod explore;
 mod fault;
+pub mod labels;
 pub mod look;
 mod pod;
 pub mod property;
 mod reconcile;
-pub mod report;
+mod report;
 mod sentinel;
 pub mod setting;
 pub mod settings;

@@ -23,7 +23,7 @@ fn shows(setting: &str, property: &str, ablated: impl FnOnce(&mut Setting)) {
     ablated(&mut lame);
     let found = check(&lame, property);
     assert!(found.violates(property), "`{setting}` is as well without: {} states", found.states);
-    let steps = found.wrong[0].steps.len();
+    let steps = found.wrong[0].states.len() - 1;
     println!("`{setting}` without: not `{property}` after {steps} steps, {} states", found.states);
 }
 
