@@ -21,6 +21,7 @@ use super::source::Source;
 use crate::cli::{Electable, Form, GenconfRedis};
 use crate::core::decision;
 use crate::core::identity::{Endpoint, Group};
+use crate::core::record::Record;
 use crate::core::redis_conf::{ELECTABLE, RedisConf, TEMPLATE};
 use crate::edge::files::{self, Draft};
 use crate::exit::{OrWrong, Wrong};
@@ -106,7 +107,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
         begun.install(&file)?;
         info!("wrote `{}`", output.display());
         if settled.record.as_ref().is_none_or(|record| is_due(record, &observer.seen(), &subject.scheme)) {
-            label_pods(&world, &subject, deadline).await?;
+            label_pods(&world, &subject, settled.record.as_ref(), deadline).await?;
         }
         match begin(&observer, &settled, started, deadline).await? {
             Begun::Go => return Ok(Then::from_words(command)),
@@ -118,10 +119,10 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
 }
 
 /// Labels the pods as the record says. A label that cannot be set now is set by a later run.
-async fn label_pods(world: &World, subject: &Subject, deadline: Instant) -> Result<()> {
+async fn label_pods(world: &World, subject: &Subject, known: Option<&Record>, deadline: Instant) -> Result<()> {
     let Some(cluster) = world.cluster() else { return Ok(()) };
     let until = deadline.min(Instant::now() + LABELLING);
-    match label(cluster, &subject.group, &subject.selector, &subject.scheme, until).await {
+    match label(cluster, &subject.group, &subject.selector, &subject.scheme, known, until).await {
         Ok(labelled) => info!("{labelled}"),
         Err(error) if error.is::<Wrong>() => return Err(error),
         Err(error) => warn!("starts without its label: {error:#}"),

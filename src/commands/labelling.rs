@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::patience::{persist, refused};
 use crate::core::identity::Group;
-use crate::core::labels::{Patch, Plan, Pod, Scheme, plan};
+use crate::core::labels::{Patch, Plan, Pod, Scheme, Stamp, plan};
 use crate::core::record::Record;
 use crate::edge::kubernetes::{Cluster, Refusal};
 
@@ -49,21 +49,44 @@ pub fn is_due(record: &Record, pods: &[Pod], scheme: &Scheme) -> bool {
 }
 
 /// Labels the group's pods as the record says, and starts over where one has changed in between.
+/// `known` is the record as it was read last.
 ///
 /// # Errors
 /// [`crate::exit::Wrong`] where RBAC does not allow it; else it was not done by the deadline.
-pub async fn label(cluster: &Cluster, group: &Group, selector: &str, scheme: &Scheme, deadline: Instant) -> Result<Labelled> {
+pub async fn label(
+    cluster: &Cluster,
+    group: &Group,
+    selector: &str,
+    scheme: &Scheme,
+    known: Option<&Record>,
+    deadline: Instant,
+) -> Result<Labelled> {
+    let mut known = known.map(Stamp::of);
     let what = || format!("the pods of `{group}` are not all labelled");
     persist(deadline, what, async || {
-        one_run(cluster, group, selector, scheme).await.map_err(|refusal| refused("labelling", refusal))
+        one_run(cluster, group, selector, scheme, &mut known).await.map_err(|refusal| refused("labelling", refusal))
     })
     .await
 }
 
-async fn one_run(cluster: &Cluster, group: &Group, selector: &str, scheme: &Scheme) -> Result<Labelled, Refusal> {
-    // The pods first, then the record: what is patched is older than what it is patched by.
-    let pods = cluster.pods(selector, scheme).await?;
-    let record = cluster.record(group).await?;
+async fn one_run(
+    cluster: &Cluster,
+    group: &Group,
+    selector: &str,
+    scheme: &Scheme,
+    known: &mut Option<Stamp>,
+) -> Result<Labelled, Refusal> {
+    let (pods, record) = loop {
+        // The pods first, then the record: what is patched is older than what it is patched by.
+        let pods = cluster.pods(selector, scheme).await?;
+        let record = cluster.record(group).await?;
+        let stamp = Stamp::of(&record);
+        // And the list is newer than the record's last change: a pod that was made before that, and that
+        // an earlier run may yet label as the master, is not missing in it.
+        if known.replace(stamp.clone()) == Some(stamp) {
+            break (pods, record);
+        }
+    };
     match plan(&record, &pods, scheme) {
         Plan::Superseded => Ok(Labelled::Superseded),
         Plan::Write { others, master } => {

@@ -65,11 +65,12 @@ pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
     // While Sentinel and the new master are asked, the API server is, too: the pods as its cache
     // has them, for whatever is done with them is done under the version that was listed.
     let early = async {
-        // One after the other: side by side each would make a connection of its own.
-        let record = from_api(cluster.record(group)).await;
-        (record, from_api(cluster.pods_lately(&hook.subject.selector, &hook.subject.scheme)).await)
+        // One after the other: side by side each would make a connection of its own. The pods first, so
+        // that none in that list was labelled by a record that was made anew after this one was read.
+        let pods = from_api(cluster.pods_lately(&hook.subject.selector, &hook.subject.scheme)).await;
+        (pods, from_api(cluster.record(group)).await)
     };
-    let (watch, (record, pods)) = tokio::join!(verify, early);
+    let (watch, (pods, record)) = tokio::join!(verify, early);
     let watch = watch?;
     let pods = pods.unwrap_or_default();
     let verified = started.elapsed();
@@ -94,7 +95,8 @@ pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
     .await?;
     let recorded = started.elapsed();
     let earlier = label_others(cluster, &record, &pods, &hook.subject.scheme).await;
-    let labelled = label(cluster, group, &hook.subject.selector, &hook.subject.scheme, deadline).await?.after(earlier);
+    let labelled =
+        label(cluster, group, &hook.subject.selector, &hook.subject.scheme, Some(&record), deadline).await?.after(earlier);
     info!(
         "group {group} epoch {} from {} to {}; record: {}; {labelled}; verified {verified:.1?}, recorded {recorded:.1?}, labelled {:.1?}",
         record.claim.epoch,

@@ -104,7 +104,7 @@ async fn put_right(
     }
     if let (Some(cluster), Some(record), false) = (observer.world.cluster(), &record, dry_run)
         && is_due(record, &observer.seen(), scheme)
-        && let Labelled::Wrote(patches) = label(cluster, group, selector, scheme, deadline).await?
+        && let Labelled::Wrote(patches) = label(cluster, group, selector, scheme, Some(record), deadline).await?
     {
         for patch in &patches {
             println!("label {}: {}={}", patch.pod, scheme.key, patch.label);
