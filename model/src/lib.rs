@@ -13,7 +13,8 @@
 //!
 //! # What must hold
 //! 1. *One master*: no pod is started as a master while another Redis lives as one, nor while a
-//!    failover is under way that then promotes another.
+//!    failover is under way that then promotes another; and no Sentinel is started on a pod that is no
+//!    master beside one that is, so that it promotes a third.
 //! 2. *Nothing lost*: every protected write is on some disk. An acknowledged write is protected until
 //!    it was only on volumes that are lost, or Sentinel promotes a replica that has had a link and does
 //!    not hold it, or the grace passes while nobody can know of a disk that holds it.
@@ -34,6 +35,8 @@
 //!   has not heard of the last failover neither begins another nor repoints any Redis, as long as one
 //!   that knows of it lives.
 //! - No epoch is elected twice: that an amnesic Sentinel may vote twice is Sentinel's own doing.
+//!   So is a second master at an epoch that only a Sentinel knows which does not run.
+//! - Who tells Sentinels to fail over tells the next one when all have heard of the last.
 //! - Clocks agree. A disk's time is a count of writes, and a copy has the time of its original.
 //! - Reconcile acts on the server that it has read, not on one that was started since. Its grace
 //!   begins anew whenever it sees a holder that could lead.

@@ -40,7 +40,9 @@ impl fmt::Display for State {
         for (number, one) in self.sentinels.iter().enumerate() {
             let phase = match one.watching {
                 Watching::Starting(seen) => format!("starting, {}", look(&seen)),
-                Watching::Running { finds_down, failover } => format!("down {finds_down}, {failover:?}"),
+                Watching::Running { finds_down, failover, is_misled, .. } => {
+                    format!("down {finds_down}, {failover:?}{}", if is_misled { ", misled" } else { "" })
+                }
             };
             writeln!(f, "   sentinel-{number} {}, current {}: {phase}", claim(one.config), one.current)?;
         }

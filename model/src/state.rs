@@ -209,6 +209,8 @@ pub struct Failover {
     pub candidate: Pod,
     /// A pod was started as a master since the election.
     pub is_crossed: bool,
+    /// A person wants it: the master that lives is replaced.
+    pub is_forced: bool,
 }
 
 /// How far a Sentinel has come.
@@ -222,6 +224,10 @@ pub enum Watching {
         finds_down: bool,
         /// It replaces its master.
         failover: Option<Failover>,
+        /// It was started on a pod that was no master, while another was seen to be one.
+        is_misled: bool,
+        /// It knows of the replicas and of the other Sentinels.
+        knows_all: bool,
     },
 }
 
@@ -247,6 +253,16 @@ impl SentinelState {
         matches!(self.watching, Watching::Running { finds_down: true, .. })
     }
 
+    /// Whether it was started on a pod that was no master beside one that was.
+    pub fn is_misled(&self) -> bool {
+        matches!(self.watching, Watching::Running { is_misled: true, .. })
+    }
+
+    /// Whether it runs and knows of the replicas and of the other Sentinels.
+    pub fn knows_all(&self) -> bool {
+        matches!(self.watching, Watching::Running { knows_all: true, .. })
+    }
+
     /// The failover that it leads.
     pub fn failover(&self) -> Option<Failover> {
         match self.watching {
@@ -270,7 +286,8 @@ pub struct Reconcile {
 pub enum Harm {
     /// A pod was started as a master though another master lived.
     StartedBeside(Pod),
-    /// A pod was started as a master in the middle of a failover, which then promoted another.
+    /// A pod was started as a master in the middle of a failover, which then promoted another; or
+    /// Sentinels were started on another than the master that lived, and promoted a third.
     PromotedBeside(Pod),
 }
 
@@ -388,9 +405,10 @@ impl State {
         if phase == Phase::Running(Server::Master) {
             for sentinel in &mut self.sentinels {
                 if sentinel.config.is_some_and(|claim| claim.master == pod)
-                    && let Watching::Running { finds_down, .. } = &mut sentinel.watching
+                    && let Watching::Running { finds_down, knows_all, .. } = &mut sentinel.watching
                 {
                     *finds_down = false;
+                    *knows_all = true;
                 }
             }
             return;
