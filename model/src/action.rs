@@ -260,8 +260,8 @@ pub fn perform(setting: &Setting, state: &mut State, action: Action) {
         Action::Look(pod) => setting.order.iter().for_each(|_| pod::read(setting, state, pod)),
         Action::Read(pod) => pod::read(setting, state, pod),
         Action::Mark(pod) => {
-            if let Phase::Recorded { intent, has_waited, is_current } = state.pod(pod).phase {
-                pod::mark(setting, state, pod, intent, is_current, has_waited);
+            if let Phase::Recorded { intent, patience, is_current } = state.pod(pod).phase {
+                pod::mark(setting, state, pod, intent, is_current, patience);
             }
         }
         Action::Deadline(pod) => {

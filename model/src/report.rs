@@ -27,11 +27,11 @@ impl fmt::Display for State {
         for (number, pod) in self.pods.iter().enumerate() {
             let disk = pod.volume.data.map_or("empty".into(), |Data { time, writes }| format!("@{time} {writes:b}"));
             let phase = match pod.phase {
-                Phase::Looking { look: seen, has_waited, at_last } => {
-                    format!("looking, {}, waited {has_waited}, at last {at_last:?}", look(&seen))
+                Phase::Looking { look: seen, patience, at_last } => {
+                    format!("looking, {}, waited {}, at last {at_last:?}", look(&seen), patience.has_waited)
                 }
-                Phase::Checking { look: seen, has_waited, intent } => {
-                    format!("checking {intent:?}, {}, waited {has_waited}", look(&seen))
+                Phase::Checking { look: seen, patience, intent } => {
+                    format!("checking {intent:?}, {}, waited {}", look(&seen), patience.has_waited)
                 }
                 other => format!("{other:?}"),
             };

@@ -96,6 +96,8 @@ pub struct Protocol {
     pub forces_one: bool,
     /// A pod is ready, and the next one created, as soon as its Redis runs.
     pub is_ready_when_running: bool,
+    /// A pod waits anew for a failover that has just become possible.
+    pub waits_anew: bool,
     /// Whoever was stopped in the middle of a look looks again before it writes the record.
     pub discards_old_looks: bool,
 }
@@ -112,6 +114,7 @@ impl Protocol {
         tells_members: true,
         forces_one: true,
         is_ready_when_running: true,
+        waits_anew: true,
         discards_old_looks: true,
     };
 }

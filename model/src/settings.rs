@@ -175,6 +175,14 @@ fn forgotten() -> State {
     state
 }
 
+/// Its Sentinels are starting, with their files.
+fn with_sentinels_starting(mut state: State) -> State {
+    for one in &mut state.sentinels {
+        one.watching = Watching::Starting(Look::default());
+    }
+    state
+}
+
 /// redis-0 was promoted and lives; of the Sentinels only the one that died right then knows of it. Who
 /// could be promoted beside it is down.
 fn unannounced() -> State {
@@ -303,6 +311,7 @@ pub fn small() -> Vec<Setting> {
         setting("a stale record, all pods deleted", with_pods_gone(stale(LOST)), NONE),
         with_grace(setting("given up and back", given_up(), NONE)),
         torn(Torn::PODS, setting("given up and back, torn looks", given_up(), NONE)),
+        torn(Torn::PODS, setting("a crash while Sentinels start, torn looks", with_sentinels_starting(healthy(2)), CRASH)),
         setting("two handovers", healthy(2), Faults { forced_failovers: 2, ..NONE }),
     ]
 }
@@ -323,6 +332,11 @@ pub fn large() -> Vec<Setting> {
         setting("a power cut, a crash and a write", healthy(2), Faults { power_cuts: 1, writes: 1, ..CRASH }),
         with_grace(setting("after a power cut, files lost, and the grace", cut(LOST), NONE)),
         with_grace(setting("a stale record, files lost, and the grace", stale(LOST), NONE)),
+        torn(Torn::TWO, setting("given up and back, two looks torn", given_up(), NONE)),
+        torn(
+            Torn::ANY,
+            setting("a crash while Sentinels start, anybody's looks torn", with_sentinels_starting(healthy(2)), CRASH),
+        ),
         torn(Torn::ANY, setting("a stale record, an old majority, torn looks", stale(OLD_MAJORITY), NONE)),
         with_grace(in_order(setting("pods remade in order, a lost volume, and the grace", cut(LOST), WIPE))),
         with_grace(setting("after a power cut, Sentinels first, a crash and the grace", with_sentinels_back(cut(KEPT)), CRASH)),

@@ -124,6 +124,22 @@ pub struct Intent {
     pub leads: bool,
 }
 
+/// How long a pod has been looking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Patience {
+    /// Longer than any failover takes.
+    pub has_waited: bool,
+    /// When it looked last a failover could come.
+    pub could_come: bool,
+}
+
+impl Patience {
+    /// After another look: a failover that has just become possible is waited for anew.
+    pub fn after(self, could_come: bool) -> Self {
+        Self { has_waited: self.has_waited && (self.could_come || !could_come), could_come }
+    }
+}
+
 /// How far a pod has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
@@ -137,8 +153,8 @@ pub enum Phase {
     Looking {
         /// What it has seen so far.
         look: Look,
-        /// Longer than any failover takes.
-        has_waited: bool,
+        /// How long it has been looking.
+        patience: Patience,
         /// The pod that does not exist yet as whose replica it runs when the deadline comes.
         at_last: Option<Pod>,
     },
@@ -146,8 +162,8 @@ pub enum Phase {
     Recorded {
         /// What it will be.
         intent: Intent,
-        /// Longer than any failover takes.
-        has_waited: bool,
+        /// How long it has been looking.
+        patience: Patience,
         /// Nobody has changed the record since.
         is_current: bool,
     },
@@ -155,8 +171,8 @@ pub enum Phase {
     Checking {
         /// What it has seen so far.
         look: Look,
-        /// Longer than any failover takes.
-        has_waited: bool,
+        /// How long it has been looking.
+        patience: Patience,
         /// What it will be.
         intent: Intent,
     },
