@@ -30,6 +30,8 @@ pub enum Action {
     SentinelReads(usize),
     /// A Sentinel is elected, and selects a replica.
     Elect(usize, Pod),
+    /// A Sentinel is told to fail over, and selects a replica.
+    Force(usize, Pod),
     /// It promotes the replica.
     Promote(usize),
     /// One Sentinel tells another.
@@ -86,6 +88,7 @@ impl Action {
                 | Self::CrashSentinel(..)
                 | Self::PowerCut(_)
                 | Self::DeleteRecord
+                | Self::Force(..)
         )
     }
 }
@@ -128,7 +131,7 @@ fn reads(setting: &Setting, state: &State, may_tear: bool, heard: u8, [at_once, 
 fn of_pod(setting: &Setting, state: &State, pod: Pod, actions: &mut Vec<Action>) {
     match state.pod(pod).phase {
         Phase::Gone => {
-            if !setting.is_ordered || pod == 0 || state.pod(pod - 1).server().is_some() {
+            if !setting.is_ordered || pod == 0 || is_ready(setting, state, pod - 1) {
                 actions.push(Action::Create(pod));
             }
         }
@@ -158,6 +161,15 @@ fn of_pod(setting: &Setting, state: &State, pod: Pod, actions: &mut Vec<Action>)
     }
 }
 
+/// Whether a pod is ready, so that the next one is created.
+fn is_ready(setting: &Setting, state: &State, pod: Pod) -> bool {
+    match state.pod(pod).server() {
+        None => false,
+        Some(Server::Replica { link, .. }) => link == Link::Up || setting.protocol.is_ready_when_running,
+        Some(Server::Master) => true,
+    }
+}
+
 fn of_sentinel(setting: &Setting, state: &State, one: usize, actions: &mut Vec<Action>) {
     let this = &state.sentinels[one];
     if let Watching::Starting(look) = this.watching {
@@ -172,6 +184,9 @@ fn of_sentinel(setting: &Setting, state: &State, one: usize, actions: &mut Vec<A
         return;
     }
     actions.extend(sentinel::candidates(state, one).into_iter().map(|pod| Action::Elect(one, pod)));
+    if state.faults.forced_failovers > 0 {
+        actions.extend(sentinel::forced_candidates(setting, state, one).into_iter().map(|pod| Action::Force(one, pod)));
+    }
     if this.failover().is_some() {
         actions.push(Action::Promote(one));
     }
@@ -194,6 +209,7 @@ fn faults(state: &State, actions: &mut Vec<Action>) {
         blackouts,
         record_deletions,
         writes,
+        forced_failovers: _,
     } = state.faults;
     for pod in pods() {
         let phase = state.pod(pod).phase;
@@ -244,8 +260,8 @@ pub fn perform(setting: &Setting, state: &mut State, action: Action) {
         Action::Look(pod) => setting.order.iter().for_each(|_| pod::read(setting, state, pod)),
         Action::Read(pod) => pod::read(setting, state, pod),
         Action::Mark(pod) => {
-            if let Phase::Recorded { intent, has_waited, is_current } = state.pod(pod).phase {
-                pod::mark(setting, state, pod, intent, is_current, has_waited);
+            if let Phase::Recorded { intent, patience, is_current } = state.pod(pod).phase {
+                pod::mark(setting, state, pod, intent, is_current, patience);
             }
         }
         Action::Deadline(pod) => {
@@ -257,6 +273,10 @@ pub fn perform(setting: &Setting, state: &mut State, action: Action) {
         Action::SentinelLooks(one) => setting.others.iter().for_each(|_| sentinel::read(setting, state, one)),
         Action::SentinelReads(one) => sentinel::read(setting, state, one),
         Action::Elect(one, pod) => sentinel::elect(state, one, pod),
+        Action::Force(one, pod) => {
+            state.faults.forced_failovers -= 1;
+            sentinel::force(state, one, pod);
+        }
         Action::Promote(one) => sentinel::promote(state, one),
         Action::Hello(from, to) => sentinel::hello(state, from, to),
         Action::PutRight(one, pod) => sentinel::put_right(state, one, pod),

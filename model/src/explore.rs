@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::{DefaultHasher, Entry};
+use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::time::{Duration, Instant};
 
@@ -62,18 +63,23 @@ impl Model for Protocol {
 pub struct Story {
     /// What is wrong at its end.
     pub wrong: &'static str,
-    /// The steps, and the states that they lead to.
-    pub steps: Vec<(State, Option<Action>)>,
+    /// The states on the way, and the steps between them.
+    pub states: Vec<String>,
 }
 
-impl std::fmt::Display for Story {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (state, action) in &self.steps {
-            write!(f, "{}", crate::report::Brief(state))?;
-            if let Some(action) = action {
-                writeln!(f, "-- {action:?}")?;
-            }
-        }
+impl Story {
+    fn new<State: fmt::Display, Action: fmt::Debug>(wrong: &'static str, way: Vec<(State, Option<Action>)>) -> Self {
+        let tell = |(state, action): (State, Option<Action>)| match action {
+            Some(action) => format!("{state}-- {action:?}"),
+            None => state.to_string(),
+        };
+        Self { wrong, states: way.into_iter().map(tell).collect() }
+    }
+}
+
+impl fmt::Display for Story {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.states.iter().try_for_each(|state| writeln!(f, "{state}"))?;
         writeln!(f, "not `{}`", self.wrong)
     }
 }
@@ -102,10 +108,19 @@ impl Found {
 
 /// Checks what must hold in every state.
 pub fn check_safety(setting: &Setting, limit: usize) -> Found {
+    check(Protocol(setting.clone()), HasDiscoveries::Any, limit)
+}
+
+/// Checks the properties of a model in every state, until what is looked for was found.
+pub fn check<M>(model: M, until: HasDiscoveries, limit: usize) -> Found
+where
+    M: Model + Send + Sync + 'static,
+    M::State: fmt::Display + fmt::Debug + Hash + PartialEq + Clone + Send + Sync,
+    M::Action: fmt::Debug + Clone + PartialEq + Send + Sync,
+{
     let begun = Instant::now();
-    let checker = Protocol(setting.clone()).checker().threads(2);
-    let checker = checker.finish_when(HasDiscoveries::Any).target_state_count(limit).spawn_bfs().join();
-    let story = |(wrong, path): (&'static str, Path<State, Action>)| Story { wrong, steps: path.into_vec() };
+    let checker = model.checker().threads(2).finish_when(until).target_state_count(limit).spawn_bfs().join();
+    let story = |(wrong, path): (&'static str, Path<M::State, M::Action>)| Story::new(wrong, path.into_vec());
     Found {
         states: checker.unique_state_count(),
         depth: checker.max_depth(),
@@ -121,7 +136,7 @@ pub fn check_recovery(setting: &Setting, limit: usize) -> Found {
     let graph = Graph::explore(&Protocol(setting.clone()), limit);
     // What was not explored may have been the way out.
     let stuck = if graph.is_complete { graph.stuck() } else { None };
-    let wrong = stuck.map(|state| Story { wrong: GETS_WELL, steps: graph.way_to(&Protocol(setting.clone()), state) });
+    let wrong = stuck.map(|state| Story::new(GETS_WELL, graph.way_to(&Protocol(setting.clone()), state)));
     Found {
         states: graph.parents.len(),
         depth: graph.depth,

@@ -8,11 +8,13 @@
 //! - [`look`], [`evidence`], [`verdict`]: what a process reads, and what the program makes of it.
 //! - [`action`]: what may happen next, and what it does: `pod` publishes, looks, marks, checks and
 //!   starts; `sentinel` fails over; `reconcile` and the hook move the record; `time` and `fault`.
-//! - [`property`]: what must hold. [`explore`] looks at every state; [`report`] prints the way to one.
+//! - [`property`]: what must hold. [`explore`] looks at every state; `report` prints the way to one.
+//! - [`labels`]: beside all that, a model of its own of how the pods are labelled.
 //!
 //! # What must hold
 //! 1. *One master*: no pod is started as a master while another Redis lives as one, nor while a
-//!    failover is under way that then promotes another.
+//!    failover is under way that then promotes another; and no Sentinel is started on a pod that is no
+//!    master beside one that is, so that it promotes a third.
 //! 2. *Nothing lost*: every protected write is on some disk. An acknowledged write is protected until
 //!    it was only on volumes that are lost, or Sentinel promotes a replica that has had a link and does
 //!    not hold it, or the grace passes while nobody can know of a disk that holds it.
@@ -33,6 +35,8 @@
 //!   has not heard of the last failover neither begins another nor repoints any Redis, as long as one
 //!   that knows of it lives.
 //! - No epoch is elected twice: that an amnesic Sentinel may vote twice is Sentinel's own doing.
+//!   So is a second master at an epoch that only a Sentinel knows which does not run.
+//! - Who tells Sentinels to fail over tells the next one when all have heard of the last.
 //! - Clocks agree. A disk's time is a count of writes, and a copy has the time of its original.
 //! - Reconcile acts on the server that it has read, not on one that was started since. Its grace
 //!   begins anew whenever it sees a holder that could lead.
@@ -42,11 +46,12 @@ pub mod action;
 pub mod evidence;
 pub mod explore;
 mod fault;
+pub mod labels;
 pub mod look;
 mod pod;
 pub mod property;
 mod reconcile;
-pub mod report;
+mod report;
 mod sentinel;
 pub mod setting;
 pub mod settings;

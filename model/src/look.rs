@@ -122,6 +122,13 @@ impl Look {
         }
     }
 
+    /// Whether another Redis than that of `pod` was seen as the only master, and that one as none.
+    pub fn has_seen_another_live(&self, pod: Pod) -> bool {
+        let lives = |seen: &SeenRedis| matches!(seen, SeenRedis::Running(Server::Master, _));
+        let named = self.redis[usize::from(pod)];
+        self.redis.iter().filter(|seen| lives(seen)).count() == 1 && !lives(&named) && named != SeenRedis::Silent
+    }
+
     /// Whether a Redis was seen as master.
     pub fn has_seen_a_master(&self) -> bool {
         self.redis.iter().any(|seen| matches!(seen, SeenRedis::Running(Server::Master, _)))
@@ -131,7 +138,7 @@ impl Look {
 fn see_sentinel(state: &State, one: usize) -> SeenSentinel {
     let sentinel = &state.sentinels[one];
     match (sentinel.watching, sentinel.config) {
-        (Watching::Running { finds_down, failover }, Some(claim)) => {
+        (Watching::Running { finds_down, failover, .. }, Some(claim)) => {
             SeenSentinel::Watching { claim, finds_down, is_failing_over: failover.is_some() }
         }
         _ => SeenSentinel::Silent,

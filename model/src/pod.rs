@@ -3,7 +3,7 @@
 use crate::evidence::{Asker, first_word};
 use crate::look::Look;
 use crate::setting::Setting;
-use crate::state::{Harm, Intent, Link, Phase, Pod, Server, State, Watching};
+use crate::state::{Harm, Intent, Link, Patience, Phase, Pod, Server, State, Watching};
 use crate::verdict::{self, Be, Verdict};
 
 /// Its container starts: it publishes what its disk holds.
@@ -11,30 +11,30 @@ pub fn publish(state: &mut State, pod: Pod) {
     let run = state.fresh_run(pod);
     let this = state.pod_mut(pod);
     this.word = Some(first_word(this.word, run, this.volume.time()));
-    this.phase = look_again(false);
+    this.phase = look_again(Patience::default());
 }
 
-fn look_again(has_waited: bool) -> Phase {
-    Phase::Looking { look: Look::default(), has_waited, at_last: None }
+fn look_again(patience: Patience) -> Phase {
+    Phase::Looking { look: Look::default(), patience, at_last: None }
 }
 
 /// It reads its next source; after the last it decides and acts.
 pub fn read(setting: &Setting, state: &mut State, pod: Pod) {
     match state.pod(pod).phase {
-        Phase::Looking { mut look, has_waited, .. } => {
+        Phase::Looking { mut look, patience, .. } => {
             if look.read(setting.order, state) {
-                let verdict = decide(setting, state, pod, &look, has_waited);
-                act(setting, state, pod, verdict, look.may_write(), has_waited);
+                let (verdict, patience) = decide(setting, state, pod, &look, patience);
+                act(setting, state, pod, verdict, look.may_write(), patience);
             } else {
-                state.pod_mut(pod).phase = Phase::Looking { look, has_waited, at_last: None };
+                state.pod_mut(pod).phase = Phase::Looking { look, patience, at_last: None };
             }
         }
-        Phase::Checking { mut look, has_waited, intent } => {
+        Phase::Checking { mut look, patience, intent } => {
             if look.read(setting.order, state) {
-                let verdict = decide(setting, state, pod, &look, has_waited);
-                conclude(setting, state, pod, intent, verdict, &look, has_waited);
+                let (verdict, patience) = decide(setting, state, pod, &look, patience);
+                conclude(setting, state, pod, intent, verdict, &look, patience);
             } else {
-                state.pod_mut(pod).phase = Phase::Checking { look, has_waited, intent };
+                state.pod_mut(pod).phase = Phase::Checking { look, patience, intent };
             }
         }
         _ => unreachable!("only who looks reads"),
@@ -42,34 +42,37 @@ pub fn read(setting: &Setting, state: &mut State, pod: Pod) {
 }
 
 /// What a pod knows of itself.
-pub fn asker(state: &State, pod: Pod, has_waited: bool) -> Asker {
+pub fn asker(state: &State, pod: Pod, patience: Patience) -> Asker {
     let this = state.pod(pod);
-    Asker::Pod { me: pod, volume: this.volume, word: this.word.expect("it has published"), has_waited }
+    Asker::Pod { me: pod, volume: this.volume, word: this.word.expect("it has published"), has_waited: patience.has_waited }
 }
 
-fn decide(setting: &Setting, state: &State, pod: Pod, look: &Look, has_waited: bool) -> Verdict {
-    verdict::decide(setting, asker(state, pod, has_waited), look)
+/// A failover that has just become possible is waited for anew.
+fn decide(setting: &Setting, state: &State, pod: Pod, look: &Look, patience: Patience) -> (Verdict, Patience) {
+    let by = |patience| verdict::decide(setting, asker(state, pod, patience), look);
+    let patience = if setting.protocol.waits_anew { patience.after(by(patience).could_come) } else { patience };
+    (by(patience), patience)
 }
 
 /// Acts upon a first look.
-fn act(setting: &Setting, state: &mut State, pod: Pod, verdict: Verdict, may_write: bool, has_waited: bool) {
+fn act(setting: &Setting, state: &mut State, pod: Pod, verdict: Verdict, may_write: bool, patience: Patience) {
     let Some(intent) = intent(verdict) else {
         match verdict.be {
             Be::Behind(claim) if put_record(state, &verdict, may_write) => start_behind(state, pod, claim.master, false),
-            Be::Behind(_) => state.pod_mut(pod).phase = look_again(has_waited),
+            Be::Behind(_) => state.pod_mut(pod).phase = look_again(patience),
             Be::Undecided | Be::Master(_) => {
                 let at_last = verdict.at_last.filter(|_| setting.protocol.starts_at_last);
-                state.pod_mut(pod).phase = Phase::Looking { look: Look::default(), has_waited, at_last };
+                state.pod_mut(pod).phase = Phase::Looking { look: Look::default(), patience, at_last };
             }
         }
         return;
     };
     if verdict.record.is_none() {
-        mark(setting, state, pod, intent, may_write, has_waited);
+        mark(setting, state, pod, intent, may_write, patience);
     } else if put_record(state, &verdict, may_write) {
-        state.pod_mut(pod).phase = Phase::Recorded { intent, has_waited, is_current: true };
+        state.pod_mut(pod).phase = Phase::Recorded { intent, patience, is_current: true };
     } else {
-        state.pod_mut(pod).phase = look_again(has_waited);
+        state.pod_mut(pod).phase = look_again(patience);
     }
 }
 
@@ -94,36 +97,36 @@ pub fn put_record(state: &mut State, verdict: &Verdict, may_write: bool) -> bool
 }
 
 /// It marks the record, if nobody else has changed it since it was read.
-pub fn mark(setting: &Setting, state: &mut State, pod: Pod, intent: Intent, may_write: bool, has_waited: bool) {
+pub fn mark(setting: &Setting, state: &mut State, pod: Pod, intent: Intent, may_write: bool, patience: Patience) {
     let run = state.pod(pod).word.expect("it has published").run;
     state.pod_mut(pod).volume.is_stamped = true;
     if setting.protocol.marks {
         let Some(lease) = state.record.filter(|_| may_write) else {
-            state.pod_mut(pod).phase = look_again(has_waited);
+            state.pod_mut(pod).phase = look_again(patience);
             return;
         };
         state.write_record(Some(verdict::marked(lease, pod, run)));
     }
     if setting.protocol.checks {
         let look = Look::default();
-        state.pod_mut(pod).phase = Phase::Checking { look, has_waited, intent };
+        state.pod_mut(pod).phase = Phase::Checking { look, patience, intent };
     } else {
         start(state, pod, intent);
     }
 }
 
 /// Acts upon the look after the mark.
-fn conclude(setting: &Setting, state: &mut State, pod: Pod, wanted: Intent, verdict: Verdict, look: &Look, has_waited: bool) {
+fn conclude(setting: &Setting, state: &mut State, pod: Pod, wanted: Intent, verdict: Verdict, look: &Look, patience: Patience) {
     let run = state.pod(pod).word.expect("it has published").run;
     let is_fenced = setting.protocol.marks && !look.record.is_some_and(|lease| verdict::is_marked_by(lease, pod, run));
     match (verdict.be, intent(verdict)) {
         (_, Some(intent)) if intent == wanted && verdict.record.is_none() && !is_fenced && !look.is_overtaken => {
             start(state, pod, intent);
         }
-        (Be::Behind(_), None) => act(setting, state, pod, verdict, look.may_write(), has_waited),
+        (Be::Behind(_), None) => act(setting, state, pod, verdict, look.may_write(), patience),
         _ => {
             publish(state, pod);
-            state.pod_mut(pod).phase = look_again(has_waited);
+            state.pod_mut(pod).phase = look_again(patience);
         }
     }
 }

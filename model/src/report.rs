@@ -5,9 +5,6 @@ use std::fmt;
 use crate::look::Look;
 use crate::state::{Claim, Data, Phase, State, Told, Watching};
 
-/// A state, in brief.
-pub struct Brief<'a>(pub &'a State);
-
 fn word(told: Option<Told>) -> String {
     told.map_or("no word".into(), |Told { run, disk, has_started, is_late }| {
         let disk = disk.map_or("empty".into(), |time| format!("@{time}"));
@@ -25,30 +22,31 @@ fn look(look: &Look) -> String {
     format!("read {} sources{version}{}", look.heard, if look.is_overtaken { ", too old" } else { "" })
 }
 
-impl fmt::Display for Brief<'_> {
+impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(state) = self;
-        for (number, pod) in state.pods.iter().enumerate() {
+        for (number, pod) in self.pods.iter().enumerate() {
             let disk = pod.volume.data.map_or("empty".into(), |Data { time, writes }| format!("@{time} {writes:b}"));
             let phase = match pod.phase {
-                Phase::Looking { look: seen, has_waited, at_last } => {
-                    format!("looking, {}, waited {has_waited}, at last {at_last:?}", look(&seen))
+                Phase::Looking { look: seen, patience, at_last } => {
+                    format!("looking, {}, waited {}, at last {at_last:?}", look(&seen), patience.has_waited)
                 }
-                Phase::Checking { look: seen, has_waited, intent } => {
-                    format!("checking {intent:?}, {}, waited {has_waited}", look(&seen))
+                Phase::Checking { look: seen, patience, intent } => {
+                    format!("checking {intent:?}, {}, waited {}", look(&seen), patience.has_waited)
                 }
                 other => format!("{other:?}"),
             };
             writeln!(f, "   redis-{number} disk {disk}, {}: {phase}", word(pod.word))?;
         }
-        for (number, one) in state.sentinels.iter().enumerate() {
+        for (number, one) in self.sentinels.iter().enumerate() {
             let phase = match one.watching {
                 Watching::Starting(seen) => format!("starting, {}", look(&seen)),
-                Watching::Running { finds_down, failover } => format!("down {finds_down}, {failover:?}"),
+                Watching::Running { finds_down, failover, is_misled, .. } => {
+                    format!("down {finds_down}, {failover:?}{}", if is_misled { ", misled" } else { "" })
+                }
             };
             writeln!(f, "   sentinel-{number} {}, current {}: {phase}", claim(one.config), one.current)?;
         }
-        match &state.record {
+        match &self.record {
             None => writeln!(f, "   no record")?,
             Some(lease) => {
                 let mark = lease
@@ -57,14 +55,14 @@ impl fmt::Display for Brief<'_> {
                 writeln!(f, "   record {}, mark {mark:?}, given up {}", claim(Some(lease.claim)), lease.is_given_up)?;
             }
         }
-        let reconcile = &state.reconcile;
+        let reconcile = &self.reconcile;
         writeln!(
             f,
             "   reconcile {}, masterless {}; protected {:b}; harm {:?}",
             look(&reconcile.look),
             reconcile.is_masterless,
-            state.protected,
-            state.harm
+            self.protected,
+            self.harm
         )
     }
 }

@@ -4,7 +4,7 @@ use crate::evidence::Asker;
 use crate::look::Look;
 use crate::pod::put_record;
 use crate::setting::Setting;
-use crate::state::{Claim, Failover, Harm, Link, Phase, Pod, Server, State, Watching, sentinels};
+use crate::state::{Claim, Failover, Harm, Link, Phase, Pod, SentinelState, Server, State, Watching, sentinels};
 use crate::verdict::{self, Be};
 
 /// It reads its next source; after the last it decides and starts.
@@ -19,9 +19,12 @@ pub fn read(setting: &Setting, state: &mut State, one: usize) {
     if let Be::Behind(claim) = verdict.be
         && put_record(state, &verdict, look.may_write())
     {
+        let knows_all = setting.protocol.tells_members || state.pod(claim.master).is_master();
         let sentinel = &mut state.sentinels[one];
         sentinel.current = sentinel.current.max(claim.epoch);
-        adopt(state, one, claim);
+        sentinel.config = Some(claim);
+        let is_misled = look.has_seen_another_live(claim.master);
+        sentinel.watching = Watching::Running { finds_down: false, failover: None, is_misled, knows_all };
     }
 }
 
@@ -29,19 +32,20 @@ pub fn read(setting: &Setting, state: &mut State, one: usize) {
 fn adopt(state: &mut State, one: usize, claim: Claim) {
     let sentinel = &mut state.sentinels[one];
     sentinel.config = Some(claim);
-    sentinel.watching = Watching::Running { finds_down: false, failover: None };
+    sentinel.watching = Watching::Running { finds_down: false, failover: None, is_misled: false, knows_all: true };
 }
 
 /// The replicas that this Sentinel could be elected to promote now.
 pub fn candidates(state: &State, one: usize) -> Vec<Pod> {
     let this = &state.sentinels[one];
     let Some(claim) = this.names().filter(|_| this.finds_down()) else { return Vec::new() };
-    let agrees =
-        |other: &&crate::state::SentinelState| other.finds_down() && other.names().is_some_and(|its| its.master == claim.master);
+    let agrees = |other: &&SentinelState| {
+        other.finds_down() && other.knows_all() && other.names().is_some_and(|its| its.master == claim.master)
+    };
     let is_free = state.sentinels.iter().all(|other| other.failover().is_none());
     // Who has just voted begins none of its own for twice the failover timeout: until then it has heard.
     let has_heard = !sentinels().any(|other| is_behind(state, other));
-    if !is_free || !has_heard || state.sentinels.iter().filter(agrees).count() < 2 {
+    if !is_free || !has_heard || !this.knows_all() || state.sentinels.iter().filter(agrees).count() < 2 {
         return Vec::new();
     }
     selectable(state, claim.master)
@@ -71,19 +75,48 @@ pub fn elect(state: &mut State, one: usize, candidate: Pod) {
         }
     }
     if let Watching::Running { failover, .. } = &mut state.sentinels[one].watching {
-        *failover = Some(Failover { epoch, candidate, is_crossed: false });
+        *failover = Some(Failover { epoch, candidate, is_crossed: false, is_forced: false });
+    }
+}
+
+/// The replicas that this Sentinel promotes when a person tells it to fail over.
+pub fn forced_candidates(setting: &Setting, state: &State, one: usize) -> Vec<Pod> {
+    let this = &state.sentinels[one];
+    let Some(Claim { master, .. }) = this.names().filter(|_| this.failover().is_none()) else { return Vec::new() };
+    // One after the other: the one before has ended when all have heard of it.
+    let is_known_to_have_ended = sentinels().all(|other| {
+        let other_one = &state.sentinels[other];
+        other_one.failover().is_none() && other_one.names().is_some() && !is_behind(state, other)
+    });
+    if !is_known_to_have_ended && setting.protocol.forces_one {
+        return Vec::new();
+    }
+    selectable(state, master)
+}
+
+/// A person tells it to fail over: it asks nobody for a vote.
+pub fn force(state: &mut State, one: usize, candidate: Pod) {
+    let epoch = state.sentinels[one].current + 1;
+    state.elected = state.elected.max(epoch);
+    state.sentinels[one].current = epoch;
+    if let Watching::Running { failover, .. } = &mut state.sentinels[one].watching {
+        *failover = Some(Failover { epoch, candidate, is_crossed: false, is_forced: true });
     }
 }
 
 /// It promotes its candidate.
 pub fn promote(state: &mut State, one: usize) {
-    let Some(Failover { epoch, candidate, is_crossed }) = state.sentinels[one].failover() else { return };
-    if state.masters().next().is_some() {
-        if is_crossed {
+    let Some(Failover { epoch, candidate, is_crossed, is_forced }) = state.sentinels[one].failover() else { return };
+    if state.masters().next().is_some() && !is_forced {
+        if is_crossed || state.sentinels.iter().any(SentinelState::is_misled) {
             state.harm = Some(Harm::PromotedBeside(candidate));
         }
         state.is_split = true;
     }
+    // Another that does not run keeps the secret of a later promotion.
+    let epoch_of = |other: &SentinelState| other.config.map(|claim| claim.epoch);
+    let keeps_a_secret = |other: &SentinelState| other.names().is_none() && epoch_of(other) > epoch_of(&state.sentinels[one]);
+    state.is_split |= state.sentinels.iter().any(keeps_a_secret);
     // Whoever has copied a master and is elected has what the master could deliver.
     if !matches!(state.pod(candidate).server(), Some(Server::Replica { link: Link::Never, .. })) {
         state.protected &= state.pod(candidate).volume.writes();
@@ -140,7 +173,8 @@ pub fn may_fail_over(state: &State) -> bool {
     let is_under_way = state.sentinels.iter().any(|one| one.failover().is_some());
     let could_come = sentinels().any(|one| {
         let Some(Claim { master, .. }) = state.sentinels[one].names() else { return false };
-        let agreeing = state.sentinels.iter().filter(|other| other.names().is_some_and(|its| its.master == master)).count();
+        let agrees = |other: &&SentinelState| other.knows_all() && other.names().is_some_and(|its| its.master == master);
+        let agreeing = state.sentinels.iter().filter(agrees).count();
         agreeing >= 2 && !state.pod(master).is_master() && !selectable(state, master).is_empty()
     });
     let is_settling = sentinels().any(|one| is_behind(state, one));

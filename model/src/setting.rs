@@ -28,6 +28,8 @@ pub struct Faults {
     pub record_deletions: u8,
     /// Clients write.
     pub writes: u8,
+    /// A person tells a Sentinel to fail over.
+    pub forced_failovers: u8,
 }
 
 impl Faults {
@@ -43,6 +45,7 @@ impl Faults {
         blackouts: 0,
         record_deletions: 0,
         writes: 0,
+        forced_failovers: 0,
     };
 }
 
@@ -87,6 +90,14 @@ pub struct Protocol {
     pub restarts: bool,
     /// Its grace begins anew whenever it sees a holder that could lead.
     pub counts_from_last_sight: bool,
+    /// A Sentinel is told of every replica and of every other Sentinel when it starts.
+    pub tells_members: bool,
+    /// Sentinels are told to fail over one after the other.
+    pub forces_one: bool,
+    /// A pod is ready, and the next one created, as soon as its Redis runs.
+    pub is_ready_when_running: bool,
+    /// A pod waits anew for a failover that has just become possible.
+    pub waits_anew: bool,
     /// Whoever was stopped in the middle of a look looks again before it writes the record.
     pub discards_old_looks: bool,
 }
@@ -100,6 +111,10 @@ impl Protocol {
         reconciles: true,
         restarts: true,
         counts_from_last_sight: true,
+        tells_members: true,
+        forces_one: true,
+        is_ready_when_running: true,
+        waits_anew: true,
         discards_old_looks: true,
     };
 }

@@ -43,6 +43,11 @@ fn nothing() -> State {
     }
 }
 
+/// A Sentinel that runs.
+const fn watching(finds_down: bool) -> Watching {
+    Watching::Running { finds_down, failover: None, is_misled: false, knows_all: true }
+}
+
 /// A healthy group with this master at epoch 1, and one write.
 fn healthy(master: Pod) -> State {
     let mut state = nothing();
@@ -54,7 +59,7 @@ fn healthy(master: Pod) -> State {
         *state.pod_mut(pod) =
             PodState { phase: Phase::Running(server), word, volume: Volume { data: data(1), is_stamped: true } };
     }
-    let watching = Watching::Running { finds_down: false, failover: None };
+    let watching = watching(false);
     state.sentinels = [SentinelState { watching, config: Some(claim), current: 1 }; 3];
     state.record =
         Some(Lease { claim, is_new: false, mark: Some(Mark { pod: master, run: 0, is_old: true }), is_given_up: false });
@@ -138,7 +143,7 @@ fn without_record(mut state: State) -> State {
 /// The Sentinels are back before any pod, and watch whom the record names.
 fn with_sentinels_back(mut state: State) -> State {
     let config = state.record.map(|lease| lease.claim);
-    let watching = Watching::Running { finds_down: true, failover: None };
+    let watching = watching(true);
     state.sentinels = [SentinelState { watching, config, current: config.map_or(0, |claim| claim.epoch) }; 3];
     state
 }
@@ -157,6 +162,80 @@ fn newest_follows() -> State {
     let server = Server::Replica { of: 2, link: Link::Never, is_electable: false };
     let pod = state.pod_mut(0);
     (pod.phase, pod.word) = (Phase::Running(server), Some(word));
+    state
+}
+
+/// redis-0 was promoted and lives; the record was not told, and the Sentinels forgot it.
+fn forgotten() -> State {
+    let mut state = healthy(0);
+    state.sentinels = nothing().sentinels;
+    state.record = stale(LOST).record;
+    state.pod_mut(2).phase = Phase::Down;
+    state.elected = 2;
+    state
+}
+
+/// Its Sentinels are starting, with their files.
+fn with_sentinels_starting(mut state: State) -> State {
+    for one in &mut state.sentinels {
+        one.watching = Watching::Starting(Look::default());
+    }
+    state
+}
+
+/// redis-0 was promoted and lives; of the Sentinels only the one that died right then knows of it. Who
+/// could be promoted beside it is down.
+fn unannounced() -> State {
+    let mut state = healthy(0);
+    state.record = cut(LOST).record;
+    state.sentinels = with_sentinels_back(cut(LOST)).sentinels;
+    state.sentinels[0] = SentinelState { watching: Watching::Starting(Look::default()), config: Some(claim(0, 2)), current: 2 };
+    for pod in 1..3 {
+        state.pod_mut(pod).phase = Phase::Down;
+    }
+    state.elected = 2;
+    state
+}
+
+/// The master's node is lost for good, and the Sentinels lost their files.
+fn lost_node() -> State {
+    let mut state = healthy(2);
+    crate::fault::lose(&mut state, 2);
+    state.sentinels = nothing().sentinels;
+    state
+}
+
+/// All pods run as replicas of one that does not live, and nobody claims anything.
+fn all_run() -> State {
+    let mut state = cut(LOST);
+    for pod in crate::state::pods() {
+        let server = Server::Replica { of: (pod + 1) % 3, link: Link::Never, is_electable: false };
+        let of = state.pod_mut(pod);
+        let disk = of.volume.time();
+        (of.phase, of.word) = (Phase::Running(server), Some(Told { run: 1, disk, has_started: true, is_late: false }));
+    }
+    state
+}
+
+/// redis-0 was promoted by Sentinels that had been told of the group anew; the record has a higher epoch.
+fn lost_count() -> State {
+    let mut state = healthy(0);
+    state.record = state.record.map(|lease| Lease { claim: claim(2, 5), ..lease });
+    state
+}
+
+/// The holder was away for longer than the grace, and was given up; it is back with the newest disk.
+fn given_up() -> State {
+    let mut state = with_sentinels_back(cut(LOST));
+    for pod in 0..2 {
+        let server = Server::Replica { of: 2, link: Link::Never, is_electable: false };
+        let of = state.pod_mut(pod);
+        let disk = of.volume.time();
+        (of.phase, of.word) = (Phase::Running(server), Some(Told { run: 1, disk, has_started: true, is_late: false }));
+    }
+    state.record = state.record.map(|lease| Lease { is_given_up: true, ..lease });
+    // Nobody could know of the last write.
+    state.protected = 1;
     state
 }
 
@@ -224,6 +303,16 @@ pub fn small() -> Vec<Setting> {
         setting("no record, files kept", without_record(cut(KEPT)), NONE),
         setting("no record, files lost, redis-0 is empty", without_record(with_volume_lost(cut(LOST), 0)), NONE),
         setting("the record deleted, and a crash", healthy(2), Faults { record_deletions: 1, ..CRASH }),
+        setting("promoted and not announced", unannounced(), NONE),
+        with_grace(setting("the master's node lost, files lost", lost_node(), NONE)),
+        with_grace(setting("files lost while a master lives", forgotten(), NONE)),
+        with_grace(setting("Sentinels that lost their count", lost_count(), NONE)),
+        with_grace(setting("no record, all pods run", without_record(all_run()), NONE)),
+        setting("a stale record, all pods deleted", with_pods_gone(stale(LOST)), NONE),
+        with_grace(setting("given up and back", given_up(), NONE)),
+        torn(Torn::PODS, setting("given up and back, torn looks", given_up(), NONE)),
+        torn(Torn::PODS, setting("a crash while Sentinels start, torn looks", with_sentinels_starting(healthy(2)), CRASH)),
+        setting("two handovers", healthy(2), Faults { forced_failovers: 2, ..NONE }),
     ]
 }
 
@@ -243,6 +332,11 @@ pub fn large() -> Vec<Setting> {
         setting("a power cut, a crash and a write", healthy(2), Faults { power_cuts: 1, writes: 1, ..CRASH }),
         with_grace(setting("after a power cut, files lost, and the grace", cut(LOST), NONE)),
         with_grace(setting("a stale record, files lost, and the grace", stale(LOST), NONE)),
+        torn(Torn::TWO, setting("given up and back, two looks torn", given_up(), NONE)),
+        torn(
+            Torn::ANY,
+            setting("a crash while Sentinels start, anybody's looks torn", with_sentinels_starting(healthy(2)), CRASH),
+        ),
         torn(Torn::ANY, setting("a stale record, an old majority, torn looks", stale(OLD_MAJORITY), NONE)),
         with_grace(in_order(setting("pods remade in order, a lost volume, and the grace", cut(LOST), WIPE))),
         with_grace(setting("after a power cut, Sentinels first, a crash and the grace", with_sentinels_back(cut(KEPT)), CRASH)),

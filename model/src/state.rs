@@ -124,6 +124,22 @@ pub struct Intent {
     pub leads: bool,
 }
 
+/// How long a pod has been looking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Patience {
+    /// Longer than any failover takes.
+    pub has_waited: bool,
+    /// When it looked last a failover could come.
+    pub could_come: bool,
+}
+
+impl Patience {
+    /// After another look: a failover that has just become possible is waited for anew.
+    pub fn after(self, could_come: bool) -> Self {
+        Self { has_waited: self.has_waited && (self.could_come || !could_come), could_come }
+    }
+}
+
 /// How far a pod has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
@@ -137,8 +153,8 @@ pub enum Phase {
     Looking {
         /// What it has seen so far.
         look: Look,
-        /// Longer than any failover takes.
-        has_waited: bool,
+        /// How long it has been looking.
+        patience: Patience,
         /// The pod that does not exist yet as whose replica it runs when the deadline comes.
         at_last: Option<Pod>,
     },
@@ -146,8 +162,8 @@ pub enum Phase {
     Recorded {
         /// What it will be.
         intent: Intent,
-        /// Longer than any failover takes.
-        has_waited: bool,
+        /// How long it has been looking.
+        patience: Patience,
         /// Nobody has changed the record since.
         is_current: bool,
     },
@@ -155,8 +171,8 @@ pub enum Phase {
     Checking {
         /// What it has seen so far.
         look: Look,
-        /// Longer than any failover takes.
-        has_waited: bool,
+        /// How long it has been looking.
+        patience: Patience,
         /// What it will be.
         intent: Intent,
     },
@@ -209,6 +225,8 @@ pub struct Failover {
     pub candidate: Pod,
     /// A pod was started as a master since the election.
     pub is_crossed: bool,
+    /// A person wants it: the master that lives is replaced.
+    pub is_forced: bool,
 }
 
 /// How far a Sentinel has come.
@@ -222,6 +240,10 @@ pub enum Watching {
         finds_down: bool,
         /// It replaces its master.
         failover: Option<Failover>,
+        /// It was started on a pod that was no master, while another was seen to be one.
+        is_misled: bool,
+        /// It knows of the replicas and of the other Sentinels.
+        knows_all: bool,
     },
 }
 
@@ -247,6 +269,16 @@ impl SentinelState {
         matches!(self.watching, Watching::Running { finds_down: true, .. })
     }
 
+    /// Whether it was started on a pod that was no master beside one that was.
+    pub fn is_misled(&self) -> bool {
+        matches!(self.watching, Watching::Running { is_misled: true, .. })
+    }
+
+    /// Whether it runs and knows of the replicas and of the other Sentinels.
+    pub fn knows_all(&self) -> bool {
+        matches!(self.watching, Watching::Running { knows_all: true, .. })
+    }
+
     /// The failover that it leads.
     pub fn failover(&self) -> Option<Failover> {
         match self.watching {
@@ -270,7 +302,8 @@ pub struct Reconcile {
 pub enum Harm {
     /// A pod was started as a master though another master lived.
     StartedBeside(Pod),
-    /// A pod was started as a master in the middle of a failover, which then promoted another.
+    /// A pod was started as a master in the middle of a failover, which then promoted another; or
+    /// Sentinels were started on another than the master that lived, and promoted a third.
     PromotedBeside(Pod),
 }
 
@@ -388,9 +421,10 @@ impl State {
         if phase == Phase::Running(Server::Master) {
             for sentinel in &mut self.sentinels {
                 if sentinel.config.is_some_and(|claim| claim.master == pod)
-                    && let Watching::Running { finds_down, .. } = &mut sentinel.watching
+                    && let Watching::Running { finds_down, knows_all, .. } = &mut sentinel.watching
                 {
                     *finds_down = false;
+                    *knows_all = true;
                 }
             }
             return;

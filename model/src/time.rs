@@ -28,7 +28,7 @@ pub fn pass_down_after(setting: &Setting, state: &mut State) {
 /// would have come.
 pub fn can_wait(state: &State, pod: Pod) -> bool {
     let waits = match state.pod(pod).phase {
-        Phase::Looking { has_waited, .. } => !has_waited,
+        Phase::Looking { patience, .. } => !patience.has_waited,
         _ => false,
     };
     waits && !may_fail_over(state)
@@ -36,8 +36,8 @@ pub fn can_wait(state: &State, pod: Pod) -> bool {
 
 /// It has waited for longer than any failover takes.
 pub fn wait(setting: &Setting, state: &mut State, pod: Pod) {
-    if let Phase::Looking { has_waited, .. } = &mut state.pod_mut(pod).phase {
-        *has_waited = true;
+    if let Phase::Looking { patience, .. } = &mut state.pod_mut(pod).phase {
+        patience.has_waited = true;
     }
     state.overtake(setting.protocol.discards_old_looks);
 }

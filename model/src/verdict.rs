@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use ordain::core::decision::{Decision, Part, for_redis_by, for_sentinel_by, outvoted};
+use ordain::core::decision::{Decision, Part, a_failover_could_come, for_redis_by, for_sentinel_by, outvoted};
 use ordain::core::evidence::Known;
 use ordain::core::record::{Record, Step};
 use ordain::core::repair::{Repair, repairs_by};
@@ -40,10 +40,12 @@ pub struct Verdict {
     pub is_electable: bool,
     /// As whose replica an empty pod runs when the deadline comes.
     pub at_last: Option<Pod>,
+    /// Whether a failover that replaces this pod could come.
+    pub could_come: bool,
 }
 
-impl From<&Decision> for Verdict {
-    fn from(decision: &Decision) -> Self {
+impl Verdict {
+    fn new(decision: &Decision, could_come: bool) -> Self {
         let be = match &decision.part {
             Part::Lead(real) => Be::Master(claim(real)),
             Part::Follow(real) => Be::Behind(claim(real)),
@@ -51,7 +53,8 @@ impl From<&Decision> for Verdict {
         };
         let record = decision.record.as_ref().map(claim);
         let is_first_boot = decision.is_first_boot;
-        Self { be, record, is_first_boot, is_electable: decision.electable, at_last: decision.at_last.as_ref().map(pod) }
+        let at_last = decision.at_last.as_ref().map(pod);
+        Self { be, record, is_first_boot, is_electable: decision.electable, at_last, could_come }
     }
 }
 
@@ -69,7 +72,7 @@ pub fn decide(setting: &Setting, asker: Asker, look: &Look) -> Verdict {
         *decided.entry(key).or_insert_with(|| {
             let evidence = evidence(&asker, look, setting.write_step);
             let decide = if evidence.me.is_some() { for_redis_by } else { for_sentinel_by };
-            Verdict::from(&decide(setting.rules, &evidence))
+            Verdict::new(&decide(setting.rules, &evidence), a_failover_could_come(&evidence))
         })
     })
 }

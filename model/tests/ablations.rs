@@ -13,17 +13,27 @@ fn check(setting: &Setting, property: &str) -> Found {
 
 /// In this setting the property holds, and does not once `ablated` is left out.
 fn shows(setting: &str, property: &str, ablated: impl FnOnce(&mut Setting)) {
+    shows_of(named(setting), property, ablated);
+}
+
+/// The same where another rule would be enough: with that one left out it takes this one.
+fn shows_beside(enough: Rule, setting: &str, property: &str, rule: Rule) {
     let whole = named(setting);
+    shows_of(Setting { rules: Rules::ALL.without(enough), ..whole }, property, without(rule));
+}
+
+fn shows_of(whole: Setting, property: &str, ablated: impl FnOnce(&mut Setting)) {
+    let setting = whole.name;
     let found = check(&whole, property);
     for story in &found.wrong {
         println!("{story}");
     }
-    assert!(found.wrong.is_empty() && found.is_complete, "`{setting}` goes wrong with all rules in force");
+    assert!(found.wrong.is_empty() && found.is_complete, "`{setting}` goes wrong with the rule in force");
     let mut lame = whole;
     ablated(&mut lame);
     let found = check(&lame, property);
     assert!(found.violates(property), "`{setting}` is as well without: {} states", found.states);
-    let steps = found.wrong[0].steps.len();
+    let steps = found.wrong[0].states.len() - 1;
     println!("`{setting}` without: not `{property}` after {steps} steps, {} states", found.states);
 }
 
@@ -105,4 +115,131 @@ fn a_look_from_before_two_failovers_gives_the_record_an_epoch_that_was_used() {
 #[test]
 fn a_holder_that_runs_as_a_replica_stays_one_for_ever() {
     shows("the newest disk runs as a replica", GETS_WELL, protocol(|protocol| protocol.restarts = false));
+}
+
+#[test]
+fn a_named_pod_leads_beside_the_master_that_was_promoted_and_not_announced() {
+    // A master tells nothing of its disk, so that nobody leads before it has told.
+    shows_beside(Rule::EveryoneHasTold, "promoted and not announced", ONE_MASTER, Rule::NoOtherMaster);
+}
+
+#[test]
+fn a_stale_holder_leads_before_a_pod_of_a_lower_ordinal_is_made_again() {
+    shows("a stale record, all pods deleted", NOTHING_LOST, without(Rule::LowerOrdinalsHaveTold));
+}
+
+#[test]
+fn a_holder_that_was_given_up_leads_while_another_is_elected() {
+    // Who waits anew for whom reconcile has just made electable does not lead either.
+    let mut whole = named("given up and back, torn looks");
+    whole.protocol.waits_anew = false;
+    shows_of(whole, ONE_MASTER, without(Rule::NotGivenUp));
+}
+
+#[test]
+fn the_first_disk_that_is_told_is_adopted_though_another_is_newer() {
+    // Whoever is adopted wrongly does not lead beside a newer disk.
+    shows_beside(Rule::NoNewerDisk, "no record, files lost", NOTHING_LOST, Rule::AllToldBeforeAdoption);
+}
+
+#[test]
+fn sentinels_without_memory_watch_a_stale_holder_and_promote_a_third() {
+    shows("files lost while a master lives", ONE_MASTER, without(Rule::SentinelWatchesTheLiving));
+}
+
+#[test]
+fn a_record_refuses_for_ever_the_failovers_of_sentinels_that_lost_their_count() {
+    // Reconcile watches the living master by the same rule as a Sentinel.
+    let setting = "Sentinels that lost their count";
+    shows_beside(Rule::SentinelWatchesTheLiving, setting, GETS_WELL, Rule::MajorityOutvotesTheRecord);
+}
+
+#[test]
+fn a_holder_with_the_newest_disk_is_given_up_and_an_older_one_elected() {
+    shows("a stale record, files lost", NOTHING_LOST, without(Rule::NewestIsNotGivenUp));
+}
+
+#[test]
+fn a_replica_is_elected_though_one_that_is_starting_holds_more() {
+    shows("a stale record, files lost", NOTHING_LOST, without(Rule::NewestIsElected));
+}
+
+// That a check needs the mark before it is not shown: it sees whatever the mark would fence off, for it
+// takes less than down-after here, and the start follows it at once.
+#[test]
+fn a_mark_alone_does_not_see_the_master_that_was_made_before_it() {
+    shows("the record deleted, and a crash", ONE_MASTER, protocol(|protocol| protocol.checks = false));
+}
+
+#[test]
+fn a_pod_that_has_waited_before_a_sentinel_came_starts_in_the_middle_of_its_failover() {
+    let setting = "a crash while Sentinels start, torn looks";
+    shows(setting, ONE_MASTER, protocol(|protocol| protocol.waits_anew = false));
+}
+
+#[test]
+fn two_sentinels_that_are_told_to_fail_over_promote_two_at_one_epoch() {
+    shows("two handovers", UNIQUE_EPOCHS, protocol(|protocol| protocol.forces_one = false));
+}
+
+#[test]
+fn sentinels_that_are_told_of_no_replica_never_replace_a_master_whose_node_is_dead() {
+    shows("the master's node lost, files lost", GETS_WELL, protocol(|protocol| protocol.tells_members = false));
+}
+
+#[test]
+fn an_empty_first_pod_whose_link_must_be_up_keeps_all_others_from_being_created() {
+    let setting = "pods remade in order, the holder is empty";
+    shows(setting, GETS_WELL, protocol(|protocol| protocol.is_ready_when_running = false));
+}
+
+#[test]
+fn without_reconcile_nobody_makes_a_missing_record_where_all_pods_run() {
+    shows("no record, all pods run", GETS_WELL, protocol(|protocol| protocol.reconciles = false));
+}
+
+/// By which test a rule is shown to be needed, or why by none.
+enum Shown {
+    By(fn()),
+    Not(&'static str),
+}
+
+fn shown(rule: Rule) -> Shown {
+    use Shown::{By, Not};
+    match rule {
+        Rule::NoOtherMaster => By(a_named_pod_leads_beside_the_master_that_was_promoted_and_not_announced),
+        Rule::HoldsData => By(a_holder_whose_volume_was_lost_wipes_all_others),
+        Rule::NoNewerDisk => By(a_stale_record_makes_an_old_disk_the_master),
+        Rule::EveryoneHasTold => By(a_stale_holder_that_waits_for_nobody_leads_before_the_newest_disk_is_told),
+        Rule::LowerOrdinalsHaveTold => By(a_stale_holder_leads_before_a_pod_of_a_lower_ordinal_is_made_again),
+        Rule::NoFailover => By(a_pod_that_does_not_mind_a_failover_starts_in_the_middle_of_it),
+        Rule::NotGivenUp => By(a_holder_that_was_given_up_leads_while_another_is_elected),
+        Rule::OwnGroup => Not("the model has one group"),
+        Rule::FirstBootIsEmpty => By(a_deleted_record_and_an_empty_first_pod_look_like_a_first_boot),
+        Rule::AllToldBeforeAdoption => By(the_first_disk_that_is_told_is_adopted_though_another_is_newer),
+        Rule::WordEndsWithMark => Not("whoever starts says so in its word in the same step, which ends it as well"),
+        Rule::WordEndsWithLink => By(a_word_that_outlives_the_start_of_its_redis_tells_of_an_older_disk),
+        Rule::StartsUnelectable => By(a_replica_that_starts_electable_is_promoted_over_the_newest_disk),
+        Rule::SentinelWatchesTheLiving => By(sentinels_without_memory_watch_a_stale_holder_and_promote_a_third),
+        Rule::SentinelWaitsForTheMarked => Not(
+            "a check that takes as long as a Sentinel needs to find the pod down is made anew, and the start follows it at once",
+        ),
+        Rule::MajorityOutvotesTheRecord => By(a_record_refuses_for_ever_the_failovers_of_sentinels_that_lost_their_count),
+        Rule::NewestIsNotGivenUp => By(a_holder_with_the_newest_disk_is_given_up_and_an_older_one_elected),
+        Rule::NewestIsElected => By(a_replica_is_elected_though_one_that_is_starting_holds_more),
+    }
+}
+
+#[test]
+fn each_rule_is_shown_to_be_needed_or_it_is_said_why_not() {
+    let tests: Vec<fn()> =
+        Rule::EACH.into_iter().filter_map(|rule| if let Shown::By(test) = shown(rule) { Some(test) } else { None }).collect();
+    for (index, test) in tests.iter().enumerate() {
+        assert!(tests[..index].iter().all(|earlier| !std::ptr::fn_addr_eq(*earlier, *test)), "one test for two rules");
+    }
+    for rule in Rule::EACH {
+        if let Shown::Not(why) = shown(rule) {
+            println!("{rule:?} is not shown: {why}");
+        }
+    }
 }

@@ -56,9 +56,9 @@ pub enum Begun {
 }
 
 /// Takes the last steps for what was decided.
-pub async fn begin(observer: &Observer<'_>, settled: &Settled, started: Instant, deadline: Instant) -> Result<Begun> {
+pub async fn begin(observer: &Observer<'_>, settled: &Settled, deadline: Instant) -> Result<Begun> {
     let (Some(cluster), Some(instance)) = (observer.world.cluster(), &observer.own.instance) else {
-        return check(observer, settled, started, deadline).await;
+        return check(observer, settled, deadline).await;
     };
     let has_started = Word {
         run: instance.run.clone(),
@@ -88,7 +88,7 @@ pub async fn begin(observer: &Observer<'_>, settled: &Settled, started: Instant,
     }
     // Side by side: if the check fails, the pod has not started, and publishes a new word.
     let say = from_api(cluster.publish(&instance.pod, &has_started, None));
-    let (checked, said) = tokio::join!(check(observer, settled, started, deadline), say);
+    let (checked, said) = tokio::join!(check(observer, settled, deadline), say);
     match said {
         Ok(_) => checked,
         Err(refusal) => Ok(Begun::LookAgain(format!("it was not published that this pod starts, {refusal}"))),
@@ -96,11 +96,14 @@ pub async fn begin(observer: &Observer<'_>, settled: &Settled, started: Instant,
 }
 
 /// Looks once more, right before the start.
-async fn check(observer: &Observer<'_>, settled: &Settled, started: Instant, deadline: Instant) -> Result<Begun> {
+async fn check(observer: &Observer<'_>, settled: &Settled, deadline: Instant) -> Result<Begun> {
     if !settled.electable {
         return Ok(Begun::Go);
     }
-    let evidence = observer.observe(started.elapsed(), deadline).await;
+    let mut evidence = observer.observe(settled.evidence.waited, deadline).await;
+    if decision::a_failover_could_come(&evidence) && !decision::a_failover_could_come(&settled.evidence) {
+        evidence.waited = Duration::ZERO;
+    }
     let is_marked = match (&observer.own.instance, evidence.recorded()) {
         (Some(instance), Some(record)) => record.is_marked_by(instance),
         // Where no record is kept, none is marked.

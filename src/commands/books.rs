@@ -68,7 +68,9 @@ impl Books {
     /// Takes what was told of a record; returns the groups it is news of.
     pub fn take_record(&self, change: Change<(Group, RecordSeen)>) -> Vec<Group> {
         let news = self.records.borrow_mut().take(change);
-        news.iter().for_each(|group| self.wake(group));
+        for group in &news {
+            self.wake(group);
+        }
         news
     }
 

@@ -46,7 +46,6 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
         deadline: _,
         command,
     } = args;
-    let started = Instant::now();
     let me = own_pod(&pod)?;
     let group = match group {
         Some(group) => group,
@@ -109,7 +108,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
         if settled.record.as_ref().is_none_or(|record| is_due(record, &observer.seen(), &subject.scheme)) {
             label_pods(&world, &subject, deadline).await?;
         }
-        match begin(&observer, &settled, started, deadline).await? {
+        match begin(&observer, &settled, deadline).await? {
             Begun::Go => return Ok(Then::from_words(command)),
             Begun::LookAgain(why) if Instant::now() >= deadline => return Err(anyhow!("{me} did not start: {why}")),
             Begun::LookAgain(why) => info!("{me} looks again: {why}"),

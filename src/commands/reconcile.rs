@@ -46,7 +46,7 @@ pub async fn run(args: Reconcile, deadline: Instant) -> Result<Then> {
             labels: &labels,
             named: &groups,
         };
-        watch.go_on().await?;
+        Box::pin(watch.go_on()).await;
         return Ok(Then::Exit);
     }
     let groups = groups_to_watch(groups, &world, &members, &labels, deadline).await?;

@@ -10,7 +10,7 @@ use super::begin::publish;
 use super::observe::{Observer, from_api};
 use super::patience::{Backoff, blame, refused};
 use super::setting::Subject;
-use crate::core::decision::{Decision, Part};
+use crate::core::decision::{self, Decision, Part};
 use crate::core::evidence::{Evidence, Failure, RecordSeen};
 use crate::core::identity::{Endpoint, Group, PodName};
 use crate::core::record::{Claim, Record};
@@ -76,6 +76,7 @@ pub async fn settle(
     let at_last = deadline - (deadline - started) / 10;
     let mut backoff = Backoff::new();
     let mut last: Option<(String, Evidence)> = None;
+    let mut patience = Patience { since: started, could_come: false };
     loop {
         if let (Some(_), None, Some(cluster), Some(me)) =
             (&last, &observer.own.instance, observer.world.cluster(), &observer.subject.me)
@@ -83,7 +84,8 @@ pub async fn settle(
             // It did not work before.
             observer.own.instance = publish(cluster, me, &observer.own).await?.ok();
         }
-        let evidence = observer.observe(started.elapsed(), deadline).await;
+        let mut evidence = observer.observe(patience.since.elapsed(), deadline).await;
+        patience.note(&mut evidence);
         give_up_if_not_allowed(observer, &evidence)?;
         // Nothing is concluded from asking that was cut short.
         let is_over = Instant::now() >= deadline;
@@ -114,6 +116,24 @@ pub async fn settle(
         let until = if has_last_resort { at_last } else { deadline };
         wait_for_news(observer, &evidence, backoff.next(), until).await;
         last = Some((obstacle, evidence));
+    }
+}
+
+/// Since when a failover would have come. One that has just become possible, for a Sentinel or a
+/// replica is back, is waited for from then on.
+struct Patience {
+    since: Instant,
+    could_come: bool,
+}
+
+impl Patience {
+    fn note(&mut self, evidence: &mut Evidence) {
+        let could_come = decision::a_failover_could_come(evidence);
+        if could_come && !self.could_come {
+            self.since = Instant::now();
+            evidence.waited = Duration::ZERO;
+        }
+        self.could_come = could_come;
     }
 }
 

@@ -5,7 +5,6 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use anyhow::Result;
 use futures::FutureExt;
 use futures::future::{LocalBoxFuture, join_all};
 use futures::stream::{FuturesUnordered, Stream, StreamExt};
@@ -56,7 +55,7 @@ pub struct Watch<'a> {
 
 impl Watch<'_> {
     /// Goes on without end.
-    pub async fn go_on(&self) -> Result<()> {
+    pub async fn go_on(&self) {
         let books = Books::default();
         let (new, found) = mpsc::unbounded_channel();
         for group in self.named {
@@ -69,7 +68,6 @@ impl Watch<'_> {
             }
         };
         tokio::join!(follow, self.listen(&books), self.look_after_all(&books, found));
-        Ok(())
     }
 
     /// Keeps the books.

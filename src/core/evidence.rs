@@ -286,7 +286,7 @@ pub struct Evidence {
     /// After how long a pod that is away is not waited for any more.
     #[serde(serialize_with = "seconds")]
     pub grace: Duration,
-    /// How long this run has been looking.
+    /// How long this run has been looking; where a failover could come, for how long it could.
     #[serde(serialize_with = "seconds")]
     pub waited: Duration,
     /// When this look began.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rstest::rstest;
 
-use super::Repair::{ElectInstead, EndWord, GiveUp, MakeElectable, Restart, TakeHolderBack};
+use super::Repair::{ElectInstead, EndWord, GiveUp, MakeElectable, Reset, Restart, TakeHolderBack, Tell};
 use super::*;
 use crate::core::disk::{Instance, Moment, Word};
 use crate::core::evidence::{Failure, Heard, Own, RecordSeen, Replica, Role, Sentinel, SentinelAnswer, Watch};
@@ -160,6 +160,71 @@ fn names(master: u32, config_epoch: u64) -> Sentinel {
     };
     let at = Endpoint::parse("sentinel-0", 26379).unwrap();
     Sentinel { at, heard: Heard::Answer(SentinelAnswer::Watching(watch)) }
+}
+
+/// What a Sentinel says of redis-0 as master while all is well, but for what differs.
+fn says(number: u32, differs: impl FnOnce(&mut Watch)) -> Sentinel {
+    let Sentinel { heard: Heard::Answer(SentinelAnswer::Watching(mut watch)), .. } = names(0, 5) else { unreachable!() };
+    (watch.finds_master_down, watch.last_ok_ping) = (false, Duration::ZERO);
+    differs(&mut watch);
+    Sentinel { at: sentinel(number), heard: Heard::Answer(SentinelAnswer::Watching(watch)) }
+}
+
+fn sentinel(number: u32) -> Endpoint {
+    Endpoint::parse(&format!("sentinel-{number}"), 26379).unwrap()
+}
+
+fn knows_nothing(number: u32) -> Sentinel {
+    Sentinel { at: sentinel(number), heard: Heard::Answer(SentinelAnswer::Unaware) }
+}
+
+/// A group in which all is well, as three Sentinels say.
+fn well(sentinels: [Sentinel; 3]) -> Evidence {
+    let in_sync = || runs(OLD, Link::Up, 100);
+    Evidence { sentinel_count: 3, sentinels: sentinels.into(), ..group(record(), [master(), in_sync(), in_sync()]) }
+}
+
+// A Sentinel that lost its group, or remembers too much.
+
+#[test]
+fn a_sentinel_that_does_not_know_the_group_is_told_while_nobody_doubts_who_leads() {
+    let told = |evidence: &Evidence| repairs(evidence, Duration::ZERO);
+    let seen = well([says(0, |_| {}), knows_nothing(1), knows_nothing(2)]);
+    assert_eq!(told(&seen), [Tell(sentinel(1), pod(0)), Tell(sentinel(2), pod(0))]);
+    assert_eq!(told(&well([0, 1, 2].map(knows_nothing))).len(), 3, "all have lost it");
+    let another = well([says(0, |watch| watch.master = address(1)), knows_nothing(1), says(2, |_| {})]);
+    assert_eq!(told(&another), [], "one names another");
+    assert_eq!(told(&Evidence { record: RecordSeen::Absent, ..seen.clone() }), [], "the group was forgotten");
+    let elsewhere = Record { claim: Claim { master: pod(1), epoch: 5 }, ..record() };
+    assert_eq!(told(&Evidence { record: RecordSeen::Present(elsewhere), ..seen }), [], "the record names another");
+}
+
+#[test]
+fn one_sentinel_at_a_time_forgets_the_replicas_of_which_there_are_too_many() {
+    let too_many = |number| says(number, |watch| watch.known_replicas = 4);
+    let told = |sentinels| repairs(&well(sentinels), Duration::ZERO);
+    assert_eq!(told([says(0, |_| {}), too_many(1), too_many(2)]), [Reset(sentinel(1))]);
+    assert_eq!(told([says(0, |watch| watch.known_replicas = 1), too_many(1), too_many(2)]), [], "one is finding them");
+    assert_eq!(told([says(0, |watch| watch.other_sentinels = 1), too_many(1), too_many(2)]), []);
+    let away = Evidence {
+        peers: group(record(), [master(), runs(OLD, Link::Up, 100), waits(OLD)]).peers,
+        ..well([0, 1, 2].map(too_many))
+    };
+    assert_eq!(repairs(&away, Duration::ZERO), [], "a pod is away");
+}
+
+#[test]
+fn a_group_is_quiet_when_everyone_has_answered_and_nothing_is_about_to_change() {
+    let all_well = || [0, 1, 2].map(|number| says(number, |_| {}));
+    assert!(is_quiet(&well(all_well())));
+    let [one, two, _] = all_well();
+    assert!(!is_quiet(&well([one, two, knows_nothing(2)])));
+    let [one, two, _] = all_well();
+    assert!(!is_quiet(&well([one, two, says(2, |watch| watch.finds_master_down = true)])));
+    let unelectable = group(record(), [master(), runs(OLD, Link::Up, 100), runs(OLD, Link::Up, 0)]).peers;
+    assert!(!is_quiet(&Evidence { peers: unelectable, ..well(all_well()) }));
+    let elsewhere = Record { claim: Claim { master: pod(1), epoch: 5 }, ..record() };
+    assert!(!is_quiet(&Evidence { record: RecordSeen::Present(elsewhere), ..well(all_well()) }));
 }
 
 // A replica that is in sync.
@@ -685,6 +750,7 @@ fn no_three_pods_make_a_repair_do_harm() {
                 ElectInstead(_) => 3,
                 Restart(_) => 4,
                 EndWord(_) => 5,
+                Tell(..) | Reset(_) => panic!("there are no Sentinels here"),
             };
             done[kind] += 1;
         }

@@ -47,6 +47,30 @@ pub enum Rule {
     NewestIsElected,
 }
 
+impl Rule {
+    /// Each of them.
+    pub const EACH: [Self; 18] = [
+        Self::NoOtherMaster,
+        Self::HoldsData,
+        Self::NoNewerDisk,
+        Self::EveryoneHasTold,
+        Self::LowerOrdinalsHaveTold,
+        Self::NoFailover,
+        Self::NotGivenUp,
+        Self::OwnGroup,
+        Self::FirstBootIsEmpty,
+        Self::AllToldBeforeAdoption,
+        Self::WordEndsWithMark,
+        Self::WordEndsWithLink,
+        Self::StartsUnelectable,
+        Self::SentinelWatchesTheLiving,
+        Self::SentinelWaitsForTheMarked,
+        Self::MajorityOutvotesTheRecord,
+        Self::NewestIsNotGivenUp,
+        Self::NewestIsElected,
+    ];
+}
+
 /// Which rules are in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Rules {

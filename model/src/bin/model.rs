@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use model::explore::{Found, check_recovery, check_safety};
+use model::labels;
 use model::setting::Setting;
 use model::settings::{large, small};
 
@@ -12,25 +13,28 @@ const LIMIT: usize = 12_000_000;
 fn main() -> ExitCode {
     println!("{:62} {:10} {:>9} {:>6} {:>8}  verdict", "setting", "search", "states", "depth", "seconds");
     let wrong = small().iter().chain(&large()).filter(|setting| !explore(setting)).count();
-    if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let label_settings = labels::setting::small().into_iter().chain(labels::setting::large());
+    let wrong_labels =
+        label_settings.filter(|setting| !report(setting.name, "labels", &labels::explore::check_labels(setting, LIMIT))).count();
+    if wrong + wrong_labels == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn explore(setting: &Setting) -> bool {
-    let mut is_well = report(setting, "safety", &check_safety(setting, LIMIT));
+    let mut is_well = report(setting.name, "safety", &check_safety(setting, LIMIT));
     if setting.has_grace {
-        is_well &= report(setting, "recovery", &check_recovery(setting, LIMIT / 4));
+        is_well &= report(setting.name, "recovery", &check_recovery(setting, LIMIT / 4));
     }
     is_well
 }
 
-fn report(setting: &Setting, search: &str, found: &Found) -> bool {
+fn report(name: &str, search: &str, found: &Found) -> bool {
     let verdict = match (&found.wrong[..], found.is_complete) {
         ([], true) => "holds".to_owned(),
         ([], false) => "holds as far as it was explored".to_owned(),
         (stories, _) => format!("not `{}`", stories[0].wrong),
     };
     let seconds = found.took.as_secs_f64();
-    println!("{:62} {search:10} {:>9} {:>6} {seconds:>8.1}  {verdict}", setting.name, found.states, found.depth);
+    println!("{name:62} {search:10} {:>9} {:>6} {seconds:>8.1}  {verdict}", found.states, found.depth);
     for story in &found.wrong {
         println!("{story}");
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Decision, FAILOVER, several_masters, yield_to};
 use crate::core::disk::Disk;
-use crate::core::evidence::{Heard, Known, Object, Peer, RecordSeen, Role};
+use crate::core::evidence::{Evidence, Heard, Known, Object, Peer, RecordSeen, Role};
 use crate::core::identity::PodName;
 use crate::core::record::{Assumed, Claim, Record, Step};
 use crate::core::rules::{Case, Rule};
@@ -144,6 +144,24 @@ struct Risk {
     is_under_way: bool,
 }
 
+/// Whom Sentinel could elect: whatever is not known to be down may be a replica that it can.
+fn candidate(evidence: &Evidence) -> Option<&Peer> {
+    let electable = |peer: &&Peer| match &peer.heard {
+        Heard::Answer(Role::Replica(replica)) => replica.priority > 0,
+        Heard::Pending => true,
+        Heard::Answer(Role::Master) => false,
+        Heard::Failed(failure) => !failure.proves_nothing_runs(),
+    };
+    evidence.peers.iter().find(electable)
+}
+
+/// Whether a failover could come: a majority of the Sentinels watches this pod, and there is whom they
+/// could elect. From then on it takes its time, however long this pod has been waiting before.
+pub fn a_failover_could_come(evidence: &Evidence) -> bool {
+    let watch_me = evidence.watches().filter(|(_, watch)| evidence.member_at(&watch.master.host) == evidence.me.as_ref());
+    candidate(evidence).is_some() && !evidence.has_no_sentinels() && watch_me.count() >= evidence.majority()
+}
+
 /// Why a failover may be under way; `None` where that is ruled out.
 fn failover_risk(case: Case<'_>) -> Option<Risk> {
     if !case.obeys(Rule::NoFailover) {
@@ -153,14 +171,7 @@ fn failover_risk(case: Case<'_>) -> Option<Risk> {
     if let Some((at, _)) = case.evidence().watches().find(|(_, watch)| watch.failover_in_progress) {
         return Some(Risk { why: format!("Sentinel {at} is failing over"), is_under_way: true });
     }
-    // Whatever is not known to be down may be a replica that Sentinel can elect.
-    let electable = |peer: &&Peer| match &peer.heard {
-        Heard::Answer(Role::Replica(replica)) => replica.priority > 0,
-        Heard::Pending => true,
-        Heard::Answer(Role::Master) => false,
-        Heard::Failed(failure) => !failure.proves_nothing_runs(),
-    };
-    let candidate = case.evidence().peers.iter().find(electable)?;
+    let candidate = candidate(case.evidence())?;
     if case.has_no_sentinels() {
         return None;
     }

@@ -20,6 +20,7 @@ mod claims;
 mod lead;
 
 use claims::{Newest, highest_epoch, newest};
+pub use lead::a_failover_could_come;
 
 /// How long Sentinel may take for a failover once it finds the master down: election, promotion
 /// and the announcement to the other Sentinels.
