@@ -2,7 +2,7 @@
 
 use super::plan;
 use super::setting::Protocol;
-use super::state::{Label, Labelled, Lease, List, Patches, Read, Run, State, Step};
+use super::state::{Due, Labelled, Lease, List, Patches, Read, Run, State, Step};
 use crate::state::{Pod, pods};
 
 /// A run that has not done anything yet.
@@ -111,10 +111,9 @@ pub fn patch(protocol: Protocol, state: &mut State, number: usize, pod: Pod) {
         Step::Patching { lease, left } => (lease, left, false),
         _ => return,
     };
-    let is_current = left[place].is_some_and(|due| due.is_current);
+    let Some(Due { label, is_current }) = left[place] else { return };
     let is_done = (is_current || !protocol.compares_versions) && state.pod(pod).is_some();
     if is_done {
-        let label = if pod == lease.claim.master { Label::Master } else { Label::Replica };
         state.write_pod(pod, Some(Labelled { label, stamp: Some(lease.stamp), is_by_hand: false }));
     }
     left[place] = None;
