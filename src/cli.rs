@@ -175,10 +175,17 @@ pub struct Reconcile {
     /// A person's word: this pod shall lead, whatever the disks hold; what the others have and it has not is lost
     #[arg(long, value_name = "POD")]
     pub assume_master: Option<PodName>,
+    /// After how long without its master a replica loses its label until it is in sync again, so that nobody reads old data from it; `off` for reads at any price
+    #[arg(long, env = "ORDAIN_STALE_AFTER", default_value = "30s", value_parser = duration_or_off)]
+    pub stale_after: Limit,
     /// How long one pass may take before it gives up with exit code 1
     #[arg(long, env = "ORDAIN_DEADLINE", default_value = "45s", value_parser = duration)]
     pub deadline: Duration,
 }
+
+/// A time, or none. (For clap an `Option` is a flag that may be missing.)
+#[derive(Debug, Clone, Copy)]
+pub struct Limit(pub Option<Duration>);
 
 /// `install`.
 #[derive(Debug, Args)]
@@ -381,6 +388,10 @@ fn duration(word: &str) -> Result<Duration, String> {
         Ok(duration) => Ok(duration),
         Err(_) => Err("write it as `5s`, `500ms` or `5m`".to_owned()),
     }
+}
+
+fn duration_or_off(word: &str) -> Result<Limit, String> {
+    if word == "off" { Ok(Limit(None)) } else { duration(word).map(Some).map(Limit) }
 }
 
 /// A label's key (Kubernetes `IsQualifiedName`).

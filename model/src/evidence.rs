@@ -226,6 +226,7 @@ fn peer(pod: Pod, look: &Look, write_step: u64) -> Peer {
                 SeenObject::Present(Some(told)) => Some(told.run.to_string()),
                 SeenObject::Present(None) | SeenObject::Absent => None,
             },
+            down_for: None,
         })),
     };
     Peer { pod: name(pod).clone(), ips: Vec::new(), object, heard }

@@ -31,8 +31,8 @@ pub fn read(setting: &Setting, state: &mut State, pod: Pod) {
         }
         Phase::Checking { mut look, patience, intent } => {
             if look.read(setting.order, state) {
-                let (verdict, patience) = decide(setting, state, pod, &look, patience);
-                conclude(setting, state, pod, intent, verdict, &look, patience);
+                let (verdict, _) = decide(setting, state, pod, &look, patience);
+                conclude(setting, state, pod, intent, verdict, &look);
             } else {
                 state.pod_mut(pod).phase = Phase::Checking { look, patience, intent };
             }
@@ -115,19 +115,15 @@ pub fn mark(setting: &Setting, state: &mut State, pod: Pod, intent: Intent, may_
     }
 }
 
-/// Acts upon the look after the mark.
-fn conclude(setting: &Setting, state: &mut State, pod: Pod, wanted: Intent, verdict: Verdict, look: &Look, patience: Patience) {
+/// Acts upon the look after the mark: whoever does not start then begins anew.
+fn conclude(setting: &Setting, state: &mut State, pod: Pod, wanted: Intent, verdict: Verdict, look: &Look) {
     let run = state.pod(pod).word.expect("it has published").run;
     let is_fenced = setting.protocol.marks && !look.record.is_some_and(|lease| verdict::is_marked_by(lease, pod, run));
-    match (verdict.be, intent(verdict)) {
-        (_, Some(intent)) if intent == wanted && verdict.record.is_none() && !is_fenced && !look.is_overtaken => {
-            start(state, pod, intent);
-        }
-        (Be::Behind(_), None) => act(setting, state, pod, verdict, look.may_write(), patience),
-        _ => {
-            publish(state, pod);
-            state.pod_mut(pod).phase = look_again(patience);
-        }
+    let is_as_wanted = intent(verdict) == Some(wanted) && verdict.record.is_none();
+    if is_as_wanted && !is_fenced && !look.is_overtaken {
+        start(state, pod, wanted);
+    } else {
+        publish(state, pod);
     }
 }
 

@@ -2,6 +2,7 @@
 //! lags, labels the pods, and lets Sentinel promote those who are fit; `--watch` goes on doing so, and
 //! gives a master up that does not come back.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
@@ -22,16 +23,18 @@ use crate::core::decision;
 use crate::core::disk::Word;
 use crate::core::evidence::{Evidence, Peer, RecordSeen, Role};
 use crate::core::identity::{Endpoint, PodName};
+use crate::core::labels::Pod;
 use crate::core::record::Record;
 use crate::core::redis_conf::ELECTABLE;
-use crate::core::repair::{Repair, repairs};
+use crate::core::repair::{Repair, is_kept_from_readers, repairs};
 use crate::core::sentinel_conf::Watched;
 use crate::edge::wire::Target;
 use crate::edge::{files, redis, sentinel};
 use crate::exit::Wrong;
 
 pub async fn run(args: Reconcile, deadline: Instant) -> Result<Then> {
-    let Reconcile { groups, pod, members, sentinels, labels, secrets, run, watch, assume_master, deadline: _ } = args;
+    let Reconcile { groups, pod, members, sentinels, labels, secrets, run, watch, assume_master, stale_after, deadline: _ } =
+        args;
     let logins = Logins::read(&secrets)?;
     let world = World::open(&run, &pod).await?;
     let council = Council::new(&world, &sentinels)?;
@@ -45,6 +48,7 @@ pub async fn run(args: Reconcile, deadline: Instant) -> Result<Then> {
             members: &members,
             labels: &labels,
             named: &groups,
+            stale_after: stale_after.0,
         };
         Box::pin(watch.go_on()).await;
         return Ok(Then::Exit);
@@ -62,7 +66,8 @@ pub async fn run(args: Reconcile, deadline: Instant) -> Result<Then> {
     }
     for observer in &observers {
         let evidence = observer.observe(Duration::ZERO, deadline).await;
-        put_right(observer, &evidence, Duration::ZERO, run.dry_run, deadline).await?;
+        let memory = Memory { stale_after: stale_after.0, ..Memory::default() };
+        put_right(observer, &evidence, &memory, run.dry_run, deadline).await?;
         if let RecordSeen::Unknown(failure) = &evidence.record {
             bail!("the record of `{}` cannot be read: {failure}", observer.subject.group);
         }
@@ -70,18 +75,41 @@ pub async fn run(args: Reconcile, deadline: Instant) -> Result<Then> {
     Ok(Then::Exit)
 }
 
+/// What no single look can tell.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// For how long no master has been seen.
+    pub masterless: Duration,
+    /// For how long the link of each replica has been seen down.
+    pub links_down: BTreeMap<PodName, Duration>,
+    /// After how long of that its label is withheld.
+    pub stale_after: Option<Duration>,
+}
+
+impl Memory {
+    /// A pod with its label as it is to be: withheld, or not.
+    fn judge(&self, evidence: &Evidence, pod: Pod) -> Pod {
+        let is_withheld = is_kept_from_readers(evidence, &pod.name, pod.is_withheld, self.stale_after, &self.links_down);
+        Pod { is_withheld, ..pod }
+    }
+}
+
 /// Whether something is to be put right, as far as was seen.
-pub fn is_amiss(observer: &Observer<'_>, evidence: &Evidence, masterless: Duration) -> bool {
+pub fn is_amiss(observer: &Observer<'_>, evidence: &Evidence, memory: &Memory) -> bool {
     let moves = decision::for_sentinel(evidence).record.is_some();
-    let is_unlabelled = || evidence.recorded().is_some_and(|record| is_due(record, &observer.seen(), &observer.subject.scheme));
-    moves || is_unlabelled() || !repairs(evidence, masterless).is_empty()
+    moves || is_unlabelled(observer, evidence, evidence.recorded(), memory) || !repairs(evidence, memory.masterless).is_empty()
+}
+
+fn is_unlabelled(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Record>, memory: &Memory) -> bool {
+    let pods: Vec<_> = observer.seen().into_iter().map(|pod| memory.judge(evidence, pod)).collect();
+    record.is_some_and(|record| is_due(record, &pods, &observer.subject.scheme))
 }
 
 /// Puts right what was seen to differ in a group; returns whether there was anything.
 pub async fn put_right(
     observer: &Observer<'_>,
     evidence: &Evidence,
-    masterless: Duration,
+    memory: &Memory,
     dry_run: bool,
     deadline: Instant,
 ) -> Result<bool> {
@@ -98,9 +126,9 @@ pub async fn put_right(
         }
         record = settled.record;
     }
-    if let (Some(cluster), Some(record), false) = (observer.world.cluster(), &record, dry_run)
-        && is_due(record, &observer.seen(), scheme)
-        && let Labelled::Wrote(wrote) = label(cluster, observer.subject, |pod| pod, deadline).await?
+    if let (Some(cluster), false) = (observer.world.cluster(), dry_run)
+        && is_unlabelled(observer, evidence, record.as_ref(), memory)
+        && let Labelled::Wrote(wrote) = label(cluster, observer.subject, |pod| memory.judge(evidence, pod), deadline).await?
     {
         for patch in &wrote.patches {
             println!("label {}: {}={}", patch.pod, scheme.key, patch.label.as_deref().unwrap_or_default());
@@ -109,7 +137,7 @@ pub async fn put_right(
         announce_promotion(cluster, group, &wrote, None, "reconcile").await;
         announce_repairs(cluster, &scheme.key, &wrote, "reconcile").await;
     }
-    for repair in repairs(evidence, masterless) {
+    for repair in repairs(evidence, memory.masterless) {
         println!("{group}: {repair}");
         has_changed = true;
         if !dry_run {

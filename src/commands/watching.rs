@@ -2,6 +2,7 @@
 //! Whatever changes in a group has it looked at; while something is amiss it is looked at again and again.
 //! The API server is asked for nothing that it tells by itself.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,13 +16,13 @@ use tracing::warn;
 use super::books::Books;
 use super::observe::{Known, Observer, in_time};
 use super::patience::Backoff;
-use super::reconcile::{is_amiss, put_right};
+use super::reconcile::{Memory, is_amiss, put_right};
 use super::setting::{Council, Ground, Logins, Subject, World};
 use crate::cli::{Labels, Members, PodArgs};
 use crate::core::evidence::{Failure, RecordSeen};
-use crate::core::identity::{Endpoint, Group};
+use crate::core::identity::{Endpoint, Group, PodName};
 use crate::core::labels::Scheme;
-use crate::core::repair::{is_quiet, may_yet_lead};
+use crate::core::repair::{self, is_quiet, may_yet_lead};
 use crate::edge::kubernetes::Cluster;
 use crate::edge::kubernetes::follow::Change;
 use crate::edge::sentinel;
@@ -51,6 +52,8 @@ pub struct Watch<'a> {
     pub labels: &'a Labels,
     /// The groups that were named; none for all that have a record.
     pub named: &'a [Group],
+    /// After how long without its master a replica's label is withheld; none for never.
+    pub stale_after: Option<Duration>,
 }
 
 impl Watch<'_> {
@@ -168,7 +171,8 @@ impl Watch<'_> {
         };
         let observer = Observer::new(self.world, &subject, self.council, self.logins);
         let mut backoff = Backoff::slow();
-        let mut masterless: Option<(Instant, Instant)> = None;
+        let mut masterless = Lasting::default();
+        let mut links_down: BTreeMap<PodName, Lasting> = BTreeMap::new();
         loop {
             let known = match &self.world.ground {
                 Ground::Cluster(_) => books.known(&subject.group),
@@ -180,26 +184,50 @@ impl Watch<'_> {
             };
             let seat = seats.acquire().await;
             let now = Instant::now();
-            let seen_for = masterless.filter(|(_, last)| now - *last < PASS).map(|(since, _)| now - since);
+            let memory = Memory {
+                masterless: masterless.so_far(now),
+                links_down: links_down.iter().map(|(pod, down)| (pod.clone(), down.so_far(now))).collect(),
+                stale_after: self.stale_after,
+            };
             let mut evidence = observer.glance(known, now + PASS).await;
-            if is_amiss(&observer, &evidence, seen_for.unwrap_or_default()) {
+            if is_amiss(&observer, &evidence, &memory) {
                 // What was told may be old by now: what is done rests on what is so.
                 evidence = observer.observe(Duration::ZERO, now + PASS).await;
-                match put_right(&observer, &evidence, seen_for.unwrap_or_default(), false, now + PASS).await {
+                match put_right(&observer, &evidence, &memory, false, now + PASS).await {
                     Ok(true) => backoff = Backoff::slow(),
                     Ok(false) => {}
                     Err(error) => warn!("{}: {error:#}", subject.group),
                 }
             }
             drop(seat);
-            let since = if seen_for.is_some() { masterless.map(|(since, _)| since) } else { None };
-            let is_without = evidence.living_masters().is_empty() && !may_yet_lead(&evidence);
-            masterless = is_without.then_some((since.unwrap_or(now), Instant::now()));
+            masterless.note(now, evidence.living_masters().is_empty() && !may_yet_lead(&evidence));
+            let down: Vec<_> = repair::links_down(&evidence).cloned().collect();
+            links_down.retain(|pod, _| down.contains(pod));
+            for pod in down {
+                links_down.entry(pod).or_default().note(now, true);
+            }
             let pause = if is_quiet(&evidence) { REST.mul_f64(0.75 + fastrand::f64() / 2.0) } else { backoff.next() };
             if timeout(pause, news.notified()).await.is_ok() {
                 sleep(TURN.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
             }
         }
+    }
+}
+
+/// Since when something has been seen, look after look.
+#[derive(Debug, Default, Clone, Copy)]
+struct Lasting(Option<(Instant, Instant)>);
+
+impl Lasting {
+    /// For how long; not at all where it has not been looked at for too long.
+    fn so_far(self, now: Instant) -> Duration {
+        self.0.filter(|(_, last)| now - *last < PASS).map_or(Duration::ZERO, |(since, _)| now - since)
+    }
+
+    /// It was so or not in a look that began at `look`.
+    fn note(&mut self, look: Instant, is_so: bool) {
+        let since = self.0.filter(|(_, last)| look - *last < PASS).map_or(look, |(since, _)| since);
+        self.0 = is_so.then(|| (since, Instant::now()));
     }
 }
 

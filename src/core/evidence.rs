@@ -135,6 +135,8 @@ pub struct Replica {
     pub offset: u64,
     /// Which run of ordain wrote the file that it was started with.
     pub run: Option<String>,
+    /// For how long its link has been down; none where it is up, or there never was one.
+    pub down_for: Option<Duration>,
 }
 
 /// A replica's link to its master.

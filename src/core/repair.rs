@@ -2,6 +2,7 @@
 //! not come back.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -151,6 +152,34 @@ pub fn is_quiet(evidence: &Evidence) -> bool {
         _ => false,
     };
     record.claim.master == **master && evidence.peers.iter().all(is_fit) && evidence.sentinels.iter().all(is_well)
+}
+
+/// Whether the label of a pod is to be withheld from readers: it answers as a replica, and its link to the
+/// master has been down for `stale_after`, by its own word or as was seen (`seen_down`). It is given back when
+/// the link is up, and nothing is withheld where that is none. Who does not answer keeps what it has.
+pub fn is_kept_from_readers(
+    evidence: &Evidence,
+    pod: &PodName,
+    is_withheld: bool,
+    stale_after: Option<Duration>,
+    seen_down: &BTreeMap<PodName, Duration>,
+) -> bool {
+    let Some(stale_after) = stale_after else { return false };
+    match evidence.peer(pod).and_then(|peer| peer.heard.answer()) {
+        None => is_withheld,
+        Some(Role::Master) => false,
+        Some(Role::Replica(replica)) if replica.link == Link::Up => false,
+        Some(Role::Replica(replica)) => {
+            let seen = seen_down.get(pod).copied();
+            is_withheld || replica.down_for.max(seen).is_some_and(|down| down >= stale_after)
+        }
+    }
+}
+
+/// The replicas whose links are down now.
+pub fn links_down(evidence: &Evidence) -> impl Iterator<Item = &PodName> {
+    let is_down = |peer: &&Peer| peer.replica().is_some_and(|replica| replica.link != Link::Up);
+    evidence.peers.iter().filter(is_down).map(|peer| &peer.pod)
 }
 
 fn without_master(case: Case<'_>, record: &Record, masterless: Duration) -> Option<Repair> {

@@ -71,12 +71,12 @@ fn runs(disk: Disk, link: Link, priority: u32) -> Seen {
 }
 
 fn follows(master: u32, disk: Disk, link: Link, priority: u32) -> Seen {
-    let replica = Replica { of: address(master), link, priority, offset: 1, run: Some("now".into()) };
+    let replica = Replica { of: address(master), link, priority, offset: 1, run: Some("now".into()), down_for: None };
     (published(disk, true), Heard::Answer(Role::Replica(replica)))
 }
 
 fn has_read(offset: u64) -> Seen {
-    let replica = Replica { of: address(0), link: Link::Lost, priority: 0, offset, run: Some("now".into()) };
+    let replica = Replica { of: address(0), link: Link::Lost, priority: 0, offset, run: Some("now".into()), down_for: None };
     (published(OLD, true), Heard::Answer(Role::Replica(replica)))
 }
 
@@ -225,6 +225,39 @@ fn a_group_is_quiet_when_everyone_has_answered_and_nothing_is_about_to_change() 
     assert!(!is_quiet(&Evidence { peers: unelectable, ..well(all_well()) }));
     let elsewhere = Record { claim: Claim { master: pod(1), epoch: 5 }, ..record() };
     assert!(!is_quiet(&Evidence { record: RecordSeen::Present(elsewhere), ..well(all_well()) }));
+}
+
+// A replica that readers should not see.
+
+#[test]
+fn a_replica_whose_link_has_been_down_for_too_long_is_withheld_until_it_is_up() {
+    let down = |ago: u64| {
+        let lost = Replica {
+            of: address(0),
+            link: Link::Lost,
+            priority: 100,
+            offset: 1,
+            run: None,
+            down_for: Some(Duration::from_secs(ago)),
+        };
+        (published(OLD, true), Heard::Answer(Role::Replica(lost)))
+    };
+    let seen = |of_one, of_two| group(record(), [master(), of_one, of_two]);
+    let of = |is_withheld: bool, evidence: &Evidence, stale_after: Option<u64>, seen_down: u64| {
+        let seen_down = BTreeMap::from([(pod(1), Duration::from_secs(seen_down))]);
+        is_kept_from_readers(evidence, &pod(1), is_withheld, stale_after.map(Duration::from_secs), &seen_down)
+    };
+    let stale = seen(down(31), runs(OLD, Link::Up, 100));
+    assert!(of(false, &stale, Some(30), 0));
+    assert!(!of(false, &stale, None, 0), "reads at any price");
+    assert!(!of(true, &stale, None, 0));
+    assert!(!of(false, &seen(down(29), master()), Some(30), 29), "not yet");
+    assert!(of(true, &seen(down(29), master()), Some(30), 29), "nor is it given back before the link is up");
+    assert!(of(false, &seen(runs(OLD, Link::Never, 0), master()), Some(30), 30), "it never had a link");
+    assert!(!of(true, &seen(runs(OLD, Link::Up, 100), master()), Some(30), 0), "it is up");
+    for is_withheld in [false, true] {
+        assert_eq!(of(is_withheld, &seen(waits(OLD), master()), Some(30), 99), is_withheld, "it does not answer");
+    }
 }
 
 // A replica that is in sync.

@@ -1,5 +1,7 @@
 //! A Redis: what it says it is, and the two things that reconcile has it do.
 
+use std::time::Duration;
+
 use redis::{Cmd, Value, from_redis_value};
 
 use super::wire::{Conversation, Login, Target, answered};
@@ -93,9 +95,18 @@ fn read(role: Value, info: Value, ident: &Value) -> Result<Role, Failure> {
                 (Some("down"), _) => Link::Lost,
                 _ => return Err(nonsense("INFO")),
             };
+            let seconds = field("master_link_down_since_seconds").and_then(|text| text.parse().ok());
+            let down_for = seconds.map(Duration::from_secs);
             let priority = u32::try_from(number("slave_priority")?).unwrap_or(u32::MAX);
             let run = run_of(ident);
-            Ok(Role::Replica(Replica { of: Endpoint { host, port }, link, priority, offset: number("slave_repl_offset")?, run }))
+            Ok(Role::Replica(Replica {
+                of: Endpoint { host, port },
+                link,
+                priority,
+                offset: number("slave_repl_offset")?,
+                run,
+                down_for,
+            }))
         }
         other => Err(Failure::Nonsense(format!("this is no Redis but a `{other}`"))),
     }
@@ -141,6 +152,7 @@ mod tests {
             let info = INFO.replace(":up", &format!(":down\r\nmaster_link_down_since_seconds:{since}"));
             let Ok(Role::Replica(replica)) = read(slave(), bulk(&info), &ident("redis")) else { panic!("a replica") };
             assert_eq!((replica.link, replica.run), (link, None));
+            assert_eq!(replica.down_for, since.parse().ok().map(Duration::from_secs));
         }
     }
 

@@ -53,9 +53,14 @@ pub fn plan(protocol: Protocol, lease: Lease, list: &List) -> Option<Patches> {
     let mut patches: Patches = [None; PODS];
     for patch in others.iter().chain(&master) {
         let place = usize::from(pod(&patch.pod));
-        patches[place] = list[place].map(|listed| Due { is_current: listed.is_current });
+        patches[place] = list[place]
+            .map(|listed| Due { label: label(patch.label.as_deref().unwrap_or_default()), is_current: listed.is_current });
     }
     Some(patches)
+}
+
+fn label(value: &str) -> Label {
+    if value == SCHEME.master { Label::Master } else { Label::Replica }
 }
 
 fn real_pod(pod: Pod, listed: Listed) -> RealPod {

@@ -2,7 +2,7 @@
 
 use super::plan;
 use super::setting::Protocol;
-use super::state::{Label, Labelled, Lease, List, Patches, Read, Run, State, Step};
+use super::state::{Due, Labelled, Lease, List, Patches, Read, Run, State, Step};
 use crate::state::{Pod, pods};
 
 /// A run that has not done anything yet.
@@ -104,10 +104,9 @@ fn has_none(left: Patches) -> bool {
 pub fn patch(protocol: Protocol, state: &mut State, number: usize, pod: Pod) {
     let place = usize::from(pod);
     let Step::Patching { lease, mut left } = state.runs[number].step else { return };
-    let is_current = left[place].is_some_and(|due| due.is_current);
+    let Some(Due { label, is_current }) = left[place] else { return };
     let is_done = (is_current || !protocol.compares_versions) && state.pod(pod).is_some();
     if is_done {
-        let label = if pod == lease.claim.master { Label::Master } else { Label::Replica };
         state.write_pod(pod, Some(Labelled { label, stamp: Some(lease.stamp), is_by_hand: false }));
     }
     left[place] = None;

@@ -66,9 +66,11 @@ pub struct Read {
     pub is_current: bool,
 }
 
-/// A patch that is still to be made; whether its pod is as it was listed.
+/// A patch that is still to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Due {
+    /// The label.
+    pub label: Label,
     /// The pod is as it was listed.
     pub is_current: bool,
 }
@@ -158,7 +160,7 @@ impl State {
                     list[place] = list[place].map(|listed| Listed { is_current: false, ..listed });
                 }
                 Step::Patching { left, .. } => {
-                    left[place] = left[place].map(|_| Due { is_current: false });
+                    left[place] = left[place].map(|due| Due { is_current: false, ..due });
                 }
                 Step::Looking { early: None, .. } | Step::Listing { .. } | Step::Done => {}
             }

@@ -72,7 +72,7 @@ pub fn missing<T>() -> Heard<T> {
 }
 
 pub fn replica(of: u32, link: Link, priority: u32) -> Heard<Role> {
-    Heard::Answer(Role::Replica(Replica { of: address(of), link, priority, offset: 1, run: Some("now".into()) }))
+    Heard::Answer(Role::Replica(Replica { of: address(of), link, priority, offset: 1, run: Some("now".into()), down_for: None }))
 }
 
 /// In sync, and electable.
