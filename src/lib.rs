@@ -1,6 +1,7 @@
-//! The part of ordain that decides and touches nothing, as a library: so that the model of the whole
-//! protocol can call the very functions that the program calls.
+//! What ordain is made of, as a library: so that the model of the whole protocol and the fuzzers call the very
+//! functions that the program calls.
 
 #![forbid(unsafe_code)]
 
 pub mod core;
+pub mod edge;

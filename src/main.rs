@@ -5,8 +5,9 @@
 //! - [`cli`]: the command line.
 //! - [`commands`]: one file for each subcommand, telling its story: observe, decide, render,
 //!   install, label.
-//! - [`core`]: what is decided, as pure functions; a library, so that the model can call them.
-//! - [`edge`]: what touches the world, one outside thing a file.
+//! - [`core`]: what is decided, as pure functions.
+//! - [`edge`]: what touches the world, one outside thing a file. Both are a library, so that the model and the
+//!   fuzzers can call them.
 //! - [`exit`]: the exit codes.
 
 #![forbid(unsafe_code)]
@@ -21,12 +22,11 @@ use tracing_subscriber::prelude::*;
 
 mod cli;
 mod commands;
-mod edge;
 mod exit;
 
 use cli::Form;
 use exit::Exit;
-use ordain::core;
+use ordain::{core, edge};
 
 fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse_from(arguments()) {

@@ -138,6 +138,9 @@ pub async fn put_right(
         announce_repairs(cluster, &scheme.key, &wrote, "reconcile").await;
     }
     for repair in repairs(evidence, memory.masterless) {
+        if matches!(repair, Repair::Restart(_)) && !is_seen_again(observer, &repair, memory, deadline).await {
+            continue;
+        }
         println!("{group}: {repair}");
         has_changed = true;
         if !dry_run {
@@ -145,6 +148,13 @@ pub async fn put_right(
         }
     }
     Ok(has_changed)
+}
+
+/// Nothing is ended for one look alone: between the question for its word and the one to its Redis a pod may
+/// have started anew.
+async fn is_seen_again(observer: &Observer<'_>, repair: &Repair, memory: &Memory, deadline: Instant) -> bool {
+    let again = observer.observe(Duration::ZERO, deadline).await;
+    repairs(&again, memory.masterless).contains(repair)
 }
 
 async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Record>, repair: &Repair) -> Result<()> {

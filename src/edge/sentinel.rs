@@ -23,7 +23,11 @@ pub async fn view(target: &Target, login: &Login, group: &Group) -> Result<Senti
     read(address, master)
 }
 
-fn read(address: Value, master: Value) -> Result<SentinelAnswer, Failure> {
+/// Reads the answers to `SENTINEL GET-MASTER-ADDR-BY-NAME` and `SENTINEL MASTER`, whatever they are.
+///
+/// # Errors
+/// They are not what a Sentinel says, or it does not let us in.
+pub fn read(address: Value, master: Value) -> Result<SentinelAnswer, Failure> {
     if let Value::ServerError(error) = &master
         && error.details().is_some_and(|details| details.contains("No such master"))
     {
