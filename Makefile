@@ -13,7 +13,7 @@ ELSEWHERE := main_job:: sentinels:: lossless:: yielding::
 # The tests run what is shipped, and write nothing into the source tree.
 TESTED := env ORDAIN=bin/ordain INSTA_UPDATE=no
 
-.PHONY: help build demo test chaos lint model bench control-plane servers image clean
+.PHONY: help build demo test chaos lint model bench control-plane cluster cluster-down servers image clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -53,6 +53,15 @@ bench: build servers control-plane ## Measure, and print a table
 
 control-plane: ## Build kube-apiserver, etcd and kubectl into .cache, once (about 5 minutes)
 	@test -n "$${KUBEBUILDER_ASSETS:-}" || hack/control-plane/build.sh $(ASSETS)
+
+cluster: servers control-plane image ## Bring up a Kubernetes with three nodes on this machine, as root and without Docker (NODES)
+	@hack/cluster/packages.sh
+	@hack/cluster/build.sh .cache/cluster/bin
+	@hack/cluster/images.sh .cache/cluster/images $(SERVERS)
+	@hack/cluster/up
+
+cluster-down: ## End it, and remove every trace
+	@hack/cluster/down
 
 servers: ## Get Redis 7.0, Redis 6.2 and Valkey 9
 	@hack/servers.sh $(SERVERS)
