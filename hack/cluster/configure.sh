@@ -3,23 +3,7 @@
 #   hack/cluster/configure.sh NODE…
 . "$(dirname "$0")/lib.sh"
 
-# kube_proxy MACHINE
-kube_proxy() {
-  # The settings of conntrack are the whole machine's: at 0 they stay as they are.
-  cat >"$state/$1/kube-proxy.yaml" <<END
-apiVersion: kubeproxy.config.k8s.io/v1alpha1
-kind: KubeProxyConfiguration
-hostnameOverride: $1
-mode: iptables
-clusterCIDR: $pod_range
-clientConnection: {kubeconfig: $state/kube-proxy.kubeconfig}
-conntrack: {maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}
-iptables: {localhostNodePorts: false}
-END
-}
-
 mkdir -p "$state/hub"
-kube_proxy hub
 # kubeadm's, less what forwards: there is nobody to ask.
 cat >"$state/hub/Corefile" <<END
 .:53 {
@@ -41,7 +25,17 @@ END
 
 for node in "$@"; do
   mkdir -p "$state/$node"
-  kube_proxy "$node"
+  # The settings of conntrack are the whole machine's: at 0 they stay as they are.
+  cat >"$state/$node/kube-proxy.yaml" <<END
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+hostnameOverride: $node
+mode: iptables
+clusterCIDR: $pod_range
+clientConnection: {kubeconfig: $state/kube-proxy.kubeconfig}
+conntrack: {maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}
+iptables: {localhostNodePorts: false}
+END
   # The plugin `opt` would make a folder in /opt.
   cat >"$state/$node/containerd.toml" <<END
 version = 2

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# The hub's first process: the control plane, the cluster's DNS, and a kube-proxy, so that whoever
-# runs in the hub's network reaches the Services.
+# The hub's first process: the control plane and the cluster's DNS.
 . "$(dirname "$0")/lib.sh"
 hostname hub
 mount -t tmpfs tmpfs /run
@@ -31,7 +30,6 @@ run kube-controller-manager kube-controller-manager \
   --root-ca-file="$pki/ca.crt" --node-monitor-grace-period=20s --node-monitor-period=2s
 run kube-scheduler kube-scheduler \
   --kubeconfig="$state/kube-scheduler.kubeconfig" --bind-address=127.0.0.1 --leader-elect=false
-run kube-proxy kube-proxy --config "$state/hub/kube-proxy.yaml"
 run coredns coredns -conf "$state/hub/Corefile"
 
 # One that ends makes the machine end, so that nobody tests with half a control plane.

@@ -59,12 +59,16 @@ become() {
 
 # power_off MACHINE: ends its processes as a power cut does, and waits until the last one is gone
 power_off() {
-  local pid first
+  local pid first hierarchy
   pid=$(top "$1") || return 0
   first=$(pgrep -P "$pid" || true)
   kill -KILL "$pid"
   # The first process of a machine is gone when all others are.
   [ -z "$first" ] || timeout 30 tail --pid="$first" -s 0.05 -f /dev/null || fail "$1 does not end"
+  # Nor does a power cut leave control groups, which the next kubelet would try to follow one by one.
+  while read -r hierarchy _; do
+    [ ! -d "$hierarchy/$cgroup/$1" ] || find "$hierarchy/$cgroup/$1" -depth -type d -exec rmdir {} +
+  done < <(hierarchies)
   rm -f "$state/$1/top"
 }
 
@@ -79,8 +83,5 @@ in_network() {
   nsenter --target "$pid" --net -- "$@"
 }
 
-# hierarchies: where control groups are mounted, with v1 or v2
-hierarchies() {
-  awk '$3 == "cgroup" { print $2, "v1"; v1 = 1 } $3 == "cgroup2" { v2 = $2 }
-       END { if (!v1 && v2) print v2, "v2" }' /proc/mounts
-}
+# hierarchies: where control groups are mounted, and of which version
+hierarchies() { awk '$3 ~ /^cgroup2?$/ { print $2, $3 }' /proc/mounts; }

@@ -37,10 +37,13 @@ as /proc/sys/kernel/random/boot_id "$(cat "$folder/boot-id")"
 while read -r hierarchy version; do
   path=$hierarchy
   for part in "$cgroup" "$node"; do
-    [ "$version" = v1 ] || echo "+cpuset +cpu +io +memory +pids" >"$path/cgroup.subtree_control"
     mkdir -p "$path/$part"
-    # A v1 cpuset begins empty, and takes no process until it is filled.
-    if [ -e "$path/cpuset.cpus" ] && [ "$version" = v1 ]; then
+    if [ "$version" = cgroup2 ]; then
+      for controller in $(grep -oE '\b(cpuset|cpu|io|memory|pids)\b' "$path/cgroup.controllers"); do
+        echo "+$controller" >"$path/cgroup.subtree_control"
+      done
+    elif [ -e "$path/cpuset.cpus" ]; then
+      # A cpuset begins empty, and takes no process until it is filled.
       cat "$path/cpuset.cpus" >"$path/$part/cpuset.cpus"
       cat "$path/cpuset.mems" >"$path/$part/cpuset.mems"
     fi
