@@ -59,14 +59,7 @@ cat >/run/cni/pods.conflist <<END
 END
 
 containerd --config "$folder/containerd.toml" >>"$folder/containerd.log" 2>&1 &
-# ctr waits for the socket by itself.
-for archive in "$cache"/images/*.tar "$root/.cache/ordain.tar"; do
-  stamp=$archive@$(stat -c %Y "$archive")
-  grep -qxF "$stamp" "$folder/images" 2>/dev/null && continue
-  ctr --connect-timeout 30s --namespace k8s.io images import "$archive" >>"$folder/images.log" 2>&1
-  echo "$stamp" >>"$folder/images"
-done
-
+"$here/node-images.sh" "$node"
 kubelet --config "$folder/kubelet.yaml" --kubeconfig "$folder/kubeconfig" \
   --hostname-override "$node" --node-ip "$(node_address "$node")" >>"$folder/kubelet.log" 2>&1 &
 kube-proxy --config "$folder/kube-proxy.yaml" >>"$folder/kube-proxy.log" 2>&1 &
