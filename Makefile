@@ -13,7 +13,7 @@ ELSEWHERE := main_job:: sentinels:: lossless:: yielding::
 # The tests run what is shipped, and write nothing into the source tree.
 TESTED := env ORDAIN=bin/ordain INSTA_UPDATE=no
 
-.PHONY: help build demo test chaos lint model bench control-plane cluster cluster-down servers image clean
+.PHONY: help build demo test chaos lint model bench control-plane cluster e2e cluster-down servers image clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -59,6 +59,19 @@ cluster: servers control-plane image ## Bring up a Kubernetes with three nodes o
 	@hack/cluster/build.sh .cache/cluster/bin
 	@hack/cluster/images.sh .cache/cluster/images $(SERVERS)
 	@hack/cluster/up
+
+e2e: ## Let everything go wrong on it, and print how long writes waited and what was lost (SCENARIOS, E2E_ROUNDS; E2E_CLUSTER=existing: on KUBECONFIG's)
+	@RUSTFLAGS='-C target-feature=+crt-static' cargo build --quiet --release --locked --package e2e --bin client --target $(HOST)
+	@cargo build --quiet --locked --package e2e --bin e2e
+ifeq ($(E2E_CLUSTER),existing)
+	@PATH="$(CURDIR)/$(ASSETS):$$PATH" target/debug/e2e $(SCENARIOS)
+else
+	@test -d .cache/cluster/run || $(MAKE) cluster
+	@hack/cluster/tool.sh target/$(HOST)/release/client .cache/cluster/images
+	@hack/cluster/load
+	@hack/cluster/storage
+	@hack/cluster/enter target/debug/e2e $(SCENARIOS)
+endif
 
 cluster-down: ## End it, and remove every trace
 	@hack/cluster/down

@@ -22,7 +22,7 @@ run kube-apiserver kube-apiserver \
   --service-account-issuer=https://kubernetes.default.svc \
   --service-account-key-file="$pki/accounts.pub" --service-account-signing-key-file="$pki/accounts.key" \
   --service-cluster-ip-range="$service_range" \
-  --authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction
+  --allow-privileged --authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction
 # A lost node is seen after 20 s instead of 50.
 run kube-controller-manager kube-controller-manager \
   --kubeconfig="$state/kube-controller-manager.kubeconfig" --bind-address=127.0.0.1 --leader-elect=false \

@@ -1,0 +1,120 @@
+//! The client that runs in the cluster.
+//!
+//! - `client write ADDRESS PREFIX` writes numbered keys, one after the other, until its input ends.
+//!   It prints `a NUMBER MILLISECONDS` when a write is acknowledged and when that was, `d NUMBER` when
+//!   a replica has it, too, and `e TEXT` for what went wrong.
+//! - `client missing ADDRESS PREFIX` reads numbers, and prints those that the server does not have.
+
+use std::io::{BufRead, BufReader, Error, ErrorKind, Read, Result, Write, stdin, stdout};
+use std::net::{SocketAddr, TcpStream};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How long a server may take for an answer.
+const ANSWER: Duration = Duration::from_secs(1);
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_millis(500);
+/// Between two writes, and before a new attempt.
+const PACE: Duration = Duration::from_millis(5);
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match words[..] {
+        ["write", address, prefix] => address.parse().map_err(Error::other).and_then(|address| write(address, prefix)),
+        ["missing", address, prefix] => address.parse().map_err(Error::other).and_then(|address| missing(address, prefix)),
+        _ => Err(Error::new(ErrorKind::InvalidInput, "usage: client write|missing ADDRESS:PORT PREFIX")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("client: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn write(address: SocketAddr, prefix: &str) -> Result<()> {
+    static ENDED: AtomicBool = AtomicBool::new(false);
+    std::thread::spawn(|| {
+        let _ = stdin().lock().read_to_end(&mut Vec::new());
+        ENDED.store(true, Ordering::Relaxed);
+    });
+    let mut out = stdout().lock();
+    let mut server = None;
+    let mut number = 0_u64;
+    while !ENDED.load(Ordering::Relaxed) {
+        number += 1;
+        let key = format!("{prefix}-{number}");
+        let told = write_one(&mut server, address, &key, |line| {
+            writeln!(out, "{line}").and_then(|()| out.flush())
+        }, number);
+        if let Err(error) = told {
+            server = None;
+            writeln!(out, "e {error}")?;
+            out.flush()?;
+        }
+        // A client's pace; nothing waits for it.
+        std::thread::sleep(PACE);
+    }
+    Ok(())
+}
+
+fn write_one(
+    server: &mut Option<Server>, address: SocketAddr, key: &str, mut tell: impl FnMut(String) -> Result<()>, number: u64,
+) -> Result<()> {
+    let server = match server {
+        Some(server) => server,
+        None => server.insert(Server::connect(address)?),
+    };
+    server.ask(&["SET", key, "x"])?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(Error::other)?;
+    tell(format!("a {number} {}", now.as_millis()))?;
+    if server.ask(&["WAIT", "1", "100"])? > 0 {
+        tell(format!("d {number}"))?;
+    }
+    Ok(())
+}
+
+fn missing(address: SocketAddr, prefix: &str) -> Result<()> {
+    let mut server = Server::connect(address)?;
+    for number in stdin().lock().lines() {
+        let number = number?;
+        if server.ask(&["EXISTS", &format!("{prefix}-{number}")])? == 0 {
+            println!("{number}");
+        }
+    }
+    Ok(())
+}
+
+/// A connection that speaks as much of Redis' protocol as the questions above need.
+struct Server(BufReader<TcpStream>);
+
+impl Server {
+    fn connect(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, CONNECT)?;
+        stream.set_read_timeout(Some(ANSWER))?;
+        stream.set_write_timeout(Some(ANSWER))?;
+        stream.set_nodelay(true)?;
+        Ok(Self(BufReader::new(stream)))
+    }
+
+    /// Sends a command; gives the number that is the answer, 0 for OK.
+    fn ask(&mut self, words: &[&str]) -> Result<i64> {
+        let mut command = format!("*{}\r\n", words.len());
+        for word in words {
+            command += &format!("${}\r\n{word}\r\n", word.len());
+        }
+        self.0.get_mut().write_all(command.as_bytes())?;
+        let mut line = String::new();
+        if self.0.read_line(&mut line)? == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        match line.trim_end().split_at_checked(1) {
+            Some((":", number)) => number.parse().map_err(Error::other),
+            Some(("+", _)) => Ok(0),
+            _ => Err(Error::other(line.trim_end())),
+        }
+    }
+}
