@@ -58,8 +58,14 @@ cat >/run/cni/pods.conflist <<END
   "ranges": [[{"subnet": "$(node_pods "$node")"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}
 END
 
+touch "$folder/containerd.log"
+before=$(wc -l <"$folder/containerd.log")
 containerd --config "$folder/containerd.toml" >>"$folder/containerd.log" 2>&1 &
 "$here/node-images.sh" "$node"
+# The kubelet gives up on a containerd that still finds out what became of its containers; this is the
+# last that it says before it serves.
+timeout 60 grep -qm1 'Start streaming server' < <(tail -n "+$((before + 1))" -f "$folder/containerd.log") ||
+  fail "containerd is not ready"
 kubelet --config "$folder/kubelet.yaml" --kubeconfig "$folder/kubeconfig" \
   --hostname-override "$node" --node-ip "$(node_address "$node")" >>"$folder/kubelet.log" 2>&1 &
 kube-proxy --config "$folder/kube-proxy.yaml" >>"$folder/kube-proxy.log" 2>&1 &
