@@ -105,7 +105,7 @@ pub fn wait_for(what: &str, deadline: Duration, mut condition: impl FnMut() -> R
         match condition() {
             Ok(()) => return Ok(()),
             Err(error) if started.elapsed() > deadline => return Err(error.context(format!("{what} within {deadline:?}"))),
-            Err(_) => std::thread::sleep(Duration::from_millis(100)),
+            Err(_) => std::thread::sleep(Duration::from_millis(200)),
         }
     }
 }

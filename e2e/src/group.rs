@@ -35,6 +35,9 @@ impl Group {
     pub fn apply(&self, topology: &str) -> Result<()> {
         let overlay = repository().join("e2e/overlays").join(topology);
         self.namespace.run(&["apply", "--kustomize", &overlay.to_string_lossy()])?;
+        for set in ["statefulset/redis", "statefulset/sentinel"] {
+            self.namespace.run(&["rollout", "status", set, "--timeout=60s"])?;
+        }
         wait_for("all pods ready and labelled", Duration::from_secs(60), || self.check_pods().map(|_| ()))
     }
 
@@ -69,36 +72,47 @@ impl Group {
         wait_for("the group is whole", WHOLE, || self.check_whole())
     }
 
-    fn check_pods(&self) -> Result<Value> {
-        let redis = self.pods(REDIS)?;
-        let sentinels = self.pods(SENTINEL)?;
-        ensure!(redis.len() == 3 && sentinels.len() == 3, "{} Redis pods, {} Sentinels", redis.len(), sentinels.len());
-        for pod in redis.iter().chain(&sentinels) {
+    /// One question, for the API server and this machine have other work. Gives the Redis pods, the
+    /// master first, and the Sentinels' names.
+    fn check_pods(&self) -> Result<(Vec<String>, Vec<String>)> {
+        let all = self.namespace.list(&["pods,statefulsets", "--selector", "app.kubernetes.io/name=redis"])?;
+        let (pods, sets): (Vec<_>, Vec<_>) = all.into_iter().partition(|object| object["kind"] == "Pod");
+        let wanted: u64 = sets.iter().filter_map(|set| set["spec"]["replicas"].as_u64()).sum();
+        ensure!(wanted == pods.len() as u64, "{} of {wanted} pods", pods.len());
+        for pod in &pods {
             ensure!(pod["metadata"]["deletionTimestamp"].is_null() && is_ready(pod), "{} is not ready", pod["metadata"]["name"]);
         }
-        let replicas = redis.iter().filter(|pod| pod["metadata"]["labels"]["role"] == "slave").count();
-        ensure!(replicas == 2, "{replicas} pods carry the replica label");
-        self.master()
+        let label = |pod: &Value, key: &str| text(&pod["metadata"]["labels"][key]);
+        let (redis, sentinels): (Vec<_>, Vec<_>) =
+            pods.into_iter().partition(|pod| label(pod, "app.kubernetes.io/component") == "redis");
+        let named = |pods: &[Value], role: &str| -> Vec<String> {
+            pods.iter().filter(|pod| label(pod, "role") == role).map(|pod| text(&pod["metadata"]["name"])).collect()
+        };
+        let (masters, replicas) = (named(&redis, "master"), named(&redis, "slave"));
+        ensure!(masters.len() == 1 && replicas.len() + 1 == redis.len(), "labelled master: {masters:?}, replica: {replicas:?}");
+        Ok(([masters, replicas].concat(), named(&sentinels, "")))
     }
 
     fn check_whole(&self) -> Result<()> {
-        let master = text(&self.check_pods()?["metadata"]["name"]);
-        for pod in self.pods(REDIS)? {
-            let name = text(&pod["metadata"]["name"]);
-            let info = self.namespace.exec(&name, &["redis-cli", "info", "replication"])?;
-            let has = |line: &str| info.lines().any(|is| is.trim_end() == line);
-            if name == master {
-                ensure!(has("role:master") && has("connected_slaves:2"), "{name} is labelled master: {info}");
-            } else {
-                ensure!(has("master_link_status:up") && !has("slave_priority:0"), "{name} is not fit to be promoted: {info}");
-            }
+        let (redis, sentinels) = self.check_pods()?;
+        let (master, replicas) = redis.split_first().context("a master")?;
+        let info = |pod: &str| self.namespace.exec(pod, &["redis-cli", "info", "replication"]);
+        let has = |info: &str, line: &str| info.lines().any(|is| is.trim_end() == line);
+        let told = info(master)?;
+        let connected = format!("connected_slaves:{}", replicas.len());
+        ensure!(has(&told, "role:master") && has(&told, &connected), "{master} is labelled master: {told}");
+        for replica in replicas {
+            let told = info(replica)?;
+            ensure!(
+                has(&told, "master_link_status:up") && !has(&told, "slave_priority:0"),
+                "{replica} may not be promoted: {told}"
+            );
         }
-        for pod in self.pods(SENTINEL)? {
-            let name = text(&pod["metadata"]["name"]);
-            let state = self.sentinel(&name, &["master", "redis"])?;
+        for sentinel in sentinels {
+            let state = self.sentinel(&sentinel, &["master", "redis"])?;
             let address = value(&state, "ip").unwrap_or_default();
-            ensure!(address.starts_with(&format!("{master}.")), "{name} names {address}, and {master} is the master");
-            ensure!(value(&state, "flags") == Some("master"), "{name}: flags {:?}", value(&state, "flags"));
+            ensure!(address.starts_with(&format!("{master}.")), "{sentinel} names {address}, and {master} is the master");
+            ensure!(value(&state, "flags") == Some("master"), "{sentinel}: flags {:?}", value(&state, "flags"));
         }
         Ok(())
     }

@@ -21,17 +21,18 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// Begins with the labels as they are.
-    pub fn watch(namespace: &Namespace, selector: &str) -> Result<Self> {
+    /// Begins with the labels as they are; every pod that is seen is told on.
+    pub fn watch(namespace: &Namespace, selector: &str, mut told_on: impl FnMut(&Value) + Send + 'static) -> Result<Self> {
         let words = ["get", "pods", "--selector", selector, "--watch", "--output-watch-events", "--output", "json"];
         let mut child = namespace.kubectl(&words).stdout(Stdio::piped()).spawn()?;
         let output = child.stdout.take().context("the watch's output")?;
-        let history = Arc::new(Mutex::new(Vec::new()));
+        let history = Arc::new(Mutex::new(History::new()));
         let told = history.clone();
         std::thread::spawn(move || {
             let mut roles = BTreeMap::new();
             for event in Deserializer::from_reader(output).into_iter::<Value>().map_while(Result::ok) {
                 let pod = &event["object"];
+                told_on(pod);
                 let name = text(&pod["metadata"]["name"]);
                 if event["type"] == "DELETED" {
                     roles.remove(&name);
@@ -39,7 +40,7 @@ impl Labels {
                     roles.insert(name, pod["metadata"]["labels"]["role"] == "master");
                 }
                 let masters = roles.iter().filter(|(_, is_master)| **is_master).map(|(name, _)| name.clone()).collect();
-                let mut history: std::sync::MutexGuard<'_, History> = told.lock().expect("the history");
+                let mut history = told.lock().expect("the history");
                 if history.last().is_none_or(|(_, last)| *last != masters) {
                     history.push((now(), masters));
                 }

@@ -8,6 +8,7 @@
 mod cluster;
 mod group;
 mod labels;
+mod masters;
 mod scenarios;
 mod table;
 mod writer;
@@ -20,6 +21,7 @@ use anyhow::{Result, ensure};
 use crate::cluster::text;
 use crate::group::{Group, REDIS};
 use crate::labels::Labels;
+use crate::masters::Masters;
 use crate::scenarios::{ALL, Scenario};
 use crate::table::{Outcome, Row};
 use crate::writer::{Writer, now};
@@ -81,9 +83,11 @@ fn play(group: &Group, scenario: &Scenario, round: usize) -> Result<Outcome> {
     group.wait_until_whole()?;
     scenario.prepare(group)?;
     let master = group.master()?;
-    let labels = Labels::watch(&group.namespace, REDIS)?;
+    let tool = group.tool_beside(&master)?;
+    let (masters, mut told) = Masters::watch(&group.namespace, &tool)?;
+    let labels = Labels::watch(&group.namespace, REDIS, move |pod| told.pod(pod))?;
     let prefix = format!("{}-{round}", scenario.name);
-    let writer = Writer::start(&group.namespace, &group.tool_beside(&master)?, &group.master_service()?, &prefix)?;
+    let writer = Writer::start(&group.namespace, &tool, &group.master_service()?, &prefix)?;
     let event = now();
     (scenario.happen)(group, &master, &writer)?;
     writer.wait_for_writes(50, Duration::from_secs(90))?;
@@ -94,6 +98,7 @@ fn play(group: &Group, scenario: &Scenario, round: usize) -> Result<Outcome> {
         writes: report.longest_gap(event),
         label: labels.gap(event),
         were_two_labels: labels.were_two(),
+        two_masters: masters.stop(),
         acknowledged: report.acknowledged.len(),
         lost: missing.len(),
         lost_delivered: missing.intersection(&report.delivered).count(),

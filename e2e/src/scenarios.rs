@@ -46,7 +46,7 @@ impl Scenario {
 const FAILOVER: Duration = Duration::from_secs(8);
 
 /// All of them, in the order in which they run.
-pub const ALL: [Scenario; 7] = [
+pub const ALL: [Scenario; 8] = [
     Scenario {
         name: "graceful-delete",
         prepare: nothing,
@@ -104,6 +104,18 @@ pub const ALL: [Scenario; 7] = [
         needs_nodes: false,
     },
     Scenario {
+        name: "scale-down",
+        prepare: |group| {
+            scale(group, 5)?;
+            make_master(group, "redis-4")
+        },
+        happen: |group, _, _| scale(group, 3),
+        bar: FAILOVER,
+        tolerance: Tolerance::None,
+        today: "-",
+        needs_nodes: false,
+    },
+    Scenario {
         name: "lost-node",
         prepare: nothing,
         happen: |_, master, writer| lost_node(master, writer),
@@ -124,7 +136,8 @@ fn delete(group: &Group, pod: &Value, how: &[&str]) -> Result<()> {
     group.namespace.run(&[&["delete", "pod", &name, "--wait=false"], how].concat())?;
     wait_for("another pod in its place", Duration::from_secs(60), || {
         let pods = group.pods(REDIS)?;
-        let is_back = |other: &Value| other["metadata"]["name"] == name.as_str() && other["metadata"]["uid"] != pod["metadata"]["uid"];
+        let is_back =
+            |other: &Value| other["metadata"]["name"] == name.as_str() && other["metadata"]["uid"] != pod["metadata"]["uid"];
         ensure!(pods.iter().any(is_back), "{name} is not back");
         Ok(())
     })
@@ -142,8 +155,8 @@ fn power_cut(group: &Group) -> Result<()> {
     };
     kill(&redis, "redis")?;
     kill(&sentinels, "sentinel")?;
-    group.namespace.run(&["delete", "pods", "--selector", &format!("{REDIS}"), "--wait=false"])?;
-    group.namespace.run(&["delete", "pods", "--selector", &format!("{SENTINEL}"), "--wait=false"])?;
+    let both = "app.kubernetes.io/component in (redis, sentinel)";
+    group.namespace.run(&["delete", "pods", "--selector", both, "--wait=false"])?;
     wait_for("other pods in their place", Duration::from_secs(90), || {
         let now = group.pods(REDIS)?;
         let is_new = |pod: &Value| redis.iter().all(|old| old["metadata"]["uid"] != pod["metadata"]["uid"]);
@@ -155,6 +168,16 @@ fn power_cut(group: &Group) -> Result<()> {
 fn rolling_update(group: &Group) -> Result<()> {
     group.namespace.run(&["rollout", "restart", "statefulset/redis"])?;
     group.namespace.run(&["rollout", "status", "statefulset/redis", "--timeout=180s"]).map(|_| ())
+}
+
+fn scale(group: &Group, replicas: usize) -> Result<()> {
+    group.namespace.run(&["scale", "statefulset/redis", &format!("--replicas={replicas}")])?;
+    wait_for("as many pods", Duration::from_secs(60), || {
+        let pods = group.pods(REDIS)?.len();
+        ensure!(pods == replicas, "{pods} pods");
+        Ok(())
+    })?;
+    group.wait_until_whole()
 }
 
 fn lost_node(master: &Value, writer: &Writer) -> Result<()> {

@@ -12,6 +12,7 @@ pub struct Outcome {
     pub writes: Duration,
     pub label: Option<Duration>,
     pub were_two_labels: bool,
+    pub two_masters: Duration,
     pub acknowledged: usize,
     pub lost: usize,
     pub lost_delivered: usize,
@@ -27,6 +28,9 @@ impl Display for Outcome {
         write!(f, ", {} to {}", self.from, self.to)?;
         if self.were_two_labels {
             write!(f, ", two pods were labelled master")?;
+        }
+        if !self.two_masters.is_zero() {
+            write!(f, ", two pods took writes at once for {}", seconds(self.two_masters))?;
         }
         for error in self.errors.iter().take(8) {
             write!(f, "\n    {error}")?;
@@ -61,7 +65,7 @@ impl<'a> Row<'a> {
     }
 
     /// Whether the median is within the bar, nothing was lost that may not be, and no two pods were
-    /// ever labelled master.
+    /// ever labelled master or took writes at once.
     pub fn is_kept(&self) -> bool {
         let writes = self.writes();
         let median = writes.get(writes.len() / 2);
@@ -71,14 +75,14 @@ impl<'a> Row<'a> {
         };
         self.failed == 0
             && median.is_some_and(|median| *median <= self.scenario.bar)
-            && !self.outcomes.iter().any(|outcome| is_lost(outcome) || outcome.were_two_labels)
+            && !self.outcomes.iter().any(|outcome| is_lost(outcome) || outcome.were_two_labels || !outcome.two_masters.is_zero())
     }
 }
 
 /// The table.
 pub fn render(rows: &[Row]) -> String {
     let mut text = String::from(
-        "\n| scenario | next acknowledged write, min/median/max | bar | label, longest | acknowledged writes lost (delivered) | bar | kept | today's charts: CP · DD |\n|---|---|---|---|---|---|---|---|\n",
+        "\n| scenario | next acknowledged write, min/median/max | bar | label, longest | acknowledged writes lost (delivered) | bar | two masters, longest | kept | today's charts: CP · DD |\n|---|---|---|---|---|---|---|---|---|\n",
     );
     for row in rows {
         let writes = row.writes();
@@ -89,7 +93,7 @@ pub fn render(rows: &[Row]) -> String {
             Tolerance::Undelivered => "0 of those delivered",
         };
         text += &format!(
-            "| {} | {}/{}/{} s | {} | {} | {} of {} ({}) | {bar} | {} | {} |\n",
+            "| {} | {}/{}/{} s | {} | {} | {} of {} ({}) | {bar} | {} | {} | {} |\n",
             row.scenario.name,
             at(0),
             at(writes.len() / 2),
@@ -99,6 +103,7 @@ pub fn render(rows: &[Row]) -> String {
             sum(|outcome| outcome.lost),
             sum(|outcome| outcome.acknowledged),
             sum(|outcome| outcome.lost_delivered),
+            seconds(row.outcomes.iter().map(|outcome| outcome.two_masters).max().unwrap_or_default()),
             if row.is_kept() { "yes" } else { "no" },
             row.scenario.today,
         );

@@ -17,6 +17,8 @@ ip route add "$hub_address" dev eth0 src "$address"
 # Nodes and pods; there is no way out of the cluster.
 ip route add 198.19.0.0/16 via "$hub_address" dev eth0 src "$address"
 ip route add "$service_range" dev lo src "$address"
+# The address of a pod that is gone: not sent back and forth between node and hub.
+ip route add blackhole "$pods"
 echo 1 >/proc/sys/net/ipv4/ip_forward
 
 in_network hub ip -batch - <<END
