@@ -5,6 +5,7 @@
 //! write took, how long the master label took, and which acknowledged writes were lost, beside the
 //! bars. `E2E_ROUNDS` says how often; `E2E_CLUSTER=existing` leaves out what needs nodes of our own.
 
+mod audit;
 mod cluster;
 mod group;
 mod labels;
@@ -30,6 +31,8 @@ use crate::writer::{Writer, now};
 const NAMESPACE: &str = "ordain-e2e";
 /// From `kubectl apply -k` to all pods ready and labelled.
 const FIRST_BOOT: Duration = Duration::from_secs(10);
+/// How long the group is left alone to see what it asks of the API server.
+const IDLE: Duration = Duration::from_secs(30);
 
 fn main() -> ExitCode {
     match run() {
@@ -76,7 +79,25 @@ fn run() -> Result<bool> {
         rows.push(row);
     }
     print!("{}", table::render(&rows));
-    Ok(first_boot <= FIRST_BOOT && rows.iter().all(Row::is_kept))
+    let is_quiet = !has_nodes || is_quiet(&group)?;
+    Ok(first_boot <= FIRST_BOOT && is_quiet && rows.iter().all(Row::is_kept))
+}
+
+/// Whether a group to which nothing happens asks the API server for nothing but watches.
+fn is_quiet(group: &Group) -> Result<bool> {
+    group.wait_until_whole()?;
+    let before = audit::end()?;
+    // There is no event to wait for: what counts is that there is none.
+    std::thread::sleep(IDLE);
+    let mut requests = audit::requests(NAMESPACE, before)?;
+    requests.retain(|request, _| !request.contains(": watch "));
+    println!(
+        "idle for {} s: {} requests to the API server beside watches {requests:?}",
+        IDLE.as_secs(),
+        requests.values().sum::<usize>()
+    );
+    println!("in all: {:?}", audit::requests(NAMESPACE, 0)?);
+    Ok(requests.is_empty())
 }
 
 fn play(group: &Group, scenario: &Scenario, round: usize) -> Result<Outcome> {
@@ -92,11 +113,13 @@ fn play(group: &Group, scenario: &Scenario, round: usize) -> Result<Outcome> {
     (scenario.happen)(group, &master, &writer)?;
     writer.wait_for_writes(50, Duration::from_secs(90))?;
     group.wait_until_whole()?;
+    let whole = Duration::from_millis(now() - event);
     writer.wait_for_writes(50, Duration::from_secs(30))?;
     let (report, missing) = writer.stop()?;
     Ok(Outcome {
         writes: report.longest_gap(event),
         label: labels.gap(event),
+        whole,
         were_two_labels: labels.were_two(),
         two_masters: masters.stop(),
         acknowledged: report.acknowledged.len(),

@@ -11,6 +11,8 @@ use crate::scenarios::{Scenario, Tolerance};
 pub struct Outcome {
     pub writes: Duration,
     pub label: Option<Duration>,
+    /// Until every pod was ready, and every replica fit to be promoted.
+    pub whole: Duration,
     pub were_two_labels: bool,
     pub two_masters: Duration,
     pub acknowledged: usize,
@@ -23,7 +25,13 @@ pub struct Outcome {
 
 impl Display for Outcome {
     fn fmt(&self, f: &mut Formatter) -> Written {
-        write!(f, "next write after {}, label after {}", seconds(self.writes), label(self.label))?;
+        write!(
+            f,
+            "next write after {}, label after {}, whole after {}",
+            seconds(self.writes),
+            label(self.label),
+            seconds(self.whole)
+        )?;
         write!(f, ", {} of {} lost ({} delivered)", self.lost, self.acknowledged, self.lost_delivered)?;
         write!(f, ", {} to {}", self.from, self.to)?;
         if self.were_two_labels {
@@ -82,7 +90,7 @@ impl<'a> Row<'a> {
 /// The table.
 pub fn render(rows: &[Row]) -> String {
     let mut text = String::from(
-        "\n| scenario | next acknowledged write, min/median/max | bar | label, longest | acknowledged writes lost (delivered) | bar | two masters, longest | kept | today's charts: CP · DD |\n|---|---|---|---|---|---|---|---|---|\n",
+        "\n| scenario | next acknowledged write, min/median/max | bar | label, longest | whole again, longest | acknowledged writes lost (delivered) | bar | two masters, longest | kept | today's charts: CP · DD |\n|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for row in rows {
         let writes = row.writes();
@@ -93,13 +101,14 @@ pub fn render(rows: &[Row]) -> String {
             Tolerance::Undelivered => "0 of those delivered",
         };
         text += &format!(
-            "| {} | {}/{}/{} s | {} | {} | {} of {} ({}) | {bar} | {} | {} | {} |\n",
+            "| {} | {}/{}/{} s | {} | {} | {} | {} of {} ({}) | {bar} | {} | {} | {} |\n",
             row.scenario.name,
             at(0),
             at(writes.len() / 2),
             at(writes.len().saturating_sub(1)),
             seconds(row.scenario.bar),
             label(row.outcomes.iter().filter_map(|outcome| outcome.label).max()),
+            seconds(row.outcomes.iter().map(|outcome| outcome.whole).max().unwrap_or_default()),
             sum(|outcome| outcome.lost),
             sum(|outcome| outcome.acknowledged),
             sum(|outcome| outcome.lost_delivered),

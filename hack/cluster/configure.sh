@@ -23,6 +23,17 @@ cat >"$state/hub/Corefile" <<END
 }
 END
 
+# What pods ask of the API server.
+cat >"$state/hub/audit.yaml" <<END
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+  - {level: None, userGroups: ["system:serviceaccounts:kube-system"]}
+  - {level: Metadata, userGroups: ["system:serviceaccounts"]}
+  - {level: None}
+END
+
 for node in "$@"; do
   mkdir -p "$state/$node"
   # The settings of conntrack are the whole machine's: at 0 they stay as they are.

@@ -22,7 +22,8 @@ run kube-apiserver kube-apiserver \
   --service-account-issuer=https://kubernetes.default.svc \
   --service-account-key-file="$pki/accounts.pub" --service-account-signing-key-file="$pki/accounts.key" \
   --service-cluster-ip-range="$service_range" \
-  --allow-privileged --authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction
+  --allow-privileged --authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction \
+  --audit-policy-file="$state/hub/audit.yaml" --audit-log-path="$logs/audit.log"
 # A lost node is seen after 20 s instead of 50.
 run kube-controller-manager kube-controller-manager \
   --kubeconfig="$state/kube-controller-manager.kubeconfig" --bind-address=127.0.0.1 --leader-elect=false \
