@@ -113,6 +113,11 @@ impl Group {
             let address = value(&state, "ip").unwrap_or_default();
             ensure!(address.starts_with(&format!("{master}.")), "{sentinel} names {address}, and {master} is the master");
             ensure!(value(&state, "flags") == Some("master"), "{sentinel}: flags {:?}", value(&state, "flags"));
+            let seen = self.sentinel(&sentinel, &["replicas", "redis"])?;
+            for replica in replicas {
+                let reached = flags(&seen, &format!("{replica}."));
+                ensure!(reached == Some("slave"), "{sentinel}: flags {reached:?} of {replica}");
+            }
         }
         Ok(())
     }
@@ -127,6 +132,13 @@ impl Group {
 pub fn value<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
     let position = answer.lines().step_by(2).position(|line| line == name)?;
     answer.lines().nth(2 * position + 1)
+}
+
+/// The flags of the replica whose address begins so, in a Sentinel's answer about all of them.
+fn flags<'a>(answer: &'a str, address: &str) -> Option<&'a str> {
+    let lines: Vec<_> = answer.lines().collect();
+    let mut pairs = lines.chunks_exact(2).skip_while(|pair| pair[0] != "ip" || !pair[1].starts_with(address));
+    pairs.find(|pair| pair[0] == "flags").map(|pair| pair[1])
 }
 
 fn is_ready(pod: &Value) -> bool {
