@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::cluster::{node, text, wait_for};
@@ -190,11 +190,19 @@ fn lost_node(master: &Value, writer: &Writer) -> Result<()> {
 
 /// A container's second restart waits for the kubelet's patience, which is not measured here.
 fn a_master_that_never_restarted(group: &Group) -> Result<()> {
-    let has_restarted = |pod: &Value| pod["status"]["containerStatuses"][0]["restartCount"] != 0;
-    if group.pods(REDIS)?.iter().any(has_restarted) {
-        rolling_update(group)?;
+    let is_fresh = |pod: &&Value| pod["status"]["containerStatuses"][0]["restartCount"] == 0;
+    let master = group.master()?;
+    if is_fresh(&&master) {
+        return Ok(());
     }
-    Ok(())
+    let pods = group.pods(REDIS)?;
+    let replicas = || pods.iter().filter(|pod| pod["metadata"]["name"] != master["metadata"]["name"]);
+    let chosen = replicas().find(is_fresh).or_else(|| replicas().next()).context("a replica")?;
+    if !is_fresh(&chosen) {
+        delete(group, chosen, &[])?;
+        group.wait_until_whole()?;
+    }
+    make_master(group, &text(&chosen["metadata"]["name"]))
 }
 
 /// Has the Sentinels promote one pod: the other replica is stopped until they find it down.

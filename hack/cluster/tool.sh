@@ -9,7 +9,7 @@ stamp=$(cat "$client" "$images/redis.tar" | sha256sum)
 export STORAGE_DRIVER=vfs
 container=$(buildah from -q "docker-archive:$images/redis.tar:docker.io/library/redis:7.0")
 buildah copy -q "$container" "$client" /usr/local/bin/client >/dev/null
-buildah config --entrypoint '[]' --cmd client "$container"
+buildah config --cmd client --entrypoint '[]' "$container"
 buildah commit -q --rm "$container" e2e:local >/dev/null
 rm -f "$images/e2e.tar"
 buildah push -q e2e:local "docker-archive:$images/e2e.tar:docker.io/library/e2e:local"
