@@ -3,7 +3,8 @@
 //! `e2e [SCENARIO…]` applies a topology, and for each scenario lets a client in the cluster write
 //! through the master Service while something goes wrong. It prints how long the next acknowledged
 //! write took, how long the master label took, and which acknowledged writes were lost, beside the
-//! bars. `E2E_ROUNDS` says how often; `E2E_CLUSTER=existing` leaves out what needs nodes of our own.
+//! bars. `E2E_TOPOLOGY` names one of `e2e/overlays`; `E2E_ROUNDS` says how often; `E2E_CLUSTER=existing`
+//! leaves out what needs nodes of our own.
 
 mod audit;
 mod cluster;
@@ -53,11 +54,17 @@ fn run() -> Result<bool> {
     let has_nodes = std::env::var("E2E_CLUSTER").is_err();
     let rounds = std::env::var("E2E_ROUNDS").ok().map_or(Ok(1), |rounds| rounds.parse::<usize>())?;
 
+    let topology = std::env::var("E2E_TOPOLOGY").unwrap_or_else(|_| "shared-sentinel".to_owned());
+
     let group = Group::prepare(NAMESPACE)?;
     let started = Instant::now();
-    group.apply("shared-sentinel")?;
+    group.apply(&topology)?;
     let first_boot = started.elapsed();
-    println!("first boot: all pods ready and labelled after {:.1} s, bar {} s", first_boot.as_secs_f64(), FIRST_BOOT.as_secs());
+    println!(
+        "{topology}, first boot: all pods ready and labelled after {:.1} s, bar {} s",
+        first_boot.as_secs_f64(),
+        FIRST_BOOT.as_secs()
+    );
     group.wait_until_whole()?;
 
     let chosen = ALL.iter().filter(|scenario| names.is_empty() || names.iter().any(|name| name == scenario.name));
