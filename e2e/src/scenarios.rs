@@ -46,7 +46,7 @@ impl Scenario {
 const FAILOVER: Duration = Duration::from_secs(8);
 
 /// All of them, in the order in which they run.
-pub const ALL: [Scenario; 8] = [
+pub const ALL: [Scenario; 9] = [
     Scenario {
         name: "graceful-delete",
         prepare: nothing,
@@ -118,7 +118,16 @@ pub const ALL: [Scenario; 8] = [
     Scenario {
         name: "lost-node",
         prepare: nothing,
-        happen: |_, master, writer| lost_node(master, writer),
+        happen: |_, master, writer| lost_node(master, writer, ["node-kill", "node-start"]),
+        bar: FAILOVER,
+        tolerance: Tolerance::Undelivered,
+        today: "-",
+        needs_nodes: true,
+    },
+    Scenario {
+        name: "cut-node",
+        prepare: nothing,
+        happen: |_, master, writer| lost_node(master, writer, ["node-cut", "node-mend"]),
         bar: FAILOVER,
         tolerance: Tolerance::Undelivered,
         today: "-",
@@ -180,11 +189,11 @@ fn scale(group: &Group, replicas: usize) -> Result<()> {
     group.wait_until_whole()
 }
 
-fn lost_node(master: &Value, writer: &Writer) -> Result<()> {
+fn lost_node(master: &Value, writer: &Writer, [lose, regain]: [&str; 2]) -> Result<()> {
     let name = text(&master["spec"]["nodeName"]);
-    node("node-kill", &name)?;
+    node(lose, &name)?;
     let written = writer.wait_for_writes(50, Duration::from_secs(60));
-    node("node-start", &name)?;
+    node(regain, &name)?;
     written
 }
 
