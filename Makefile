@@ -55,6 +55,7 @@ control-plane: ## Build kube-apiserver, etcd and kubectl into .cache, once (abou
 	@test -n "$${KUBEBUILDER_ASSETS:-}" || hack/control-plane/build.sh $(ASSETS)
 
 cluster: servers control-plane image ## Bring up a Kubernetes with three nodes on this machine, as root and without Docker (NODES)
+	@hack/cluster/able.sh
 	@hack/cluster/packages.sh
 	@hack/cluster/build.sh .cache/cluster/bin
 	@hack/cluster/images.sh .cache/cluster/images $(SERVERS)
