@@ -16,7 +16,7 @@ TESTED := env ORDAIN=bin/ordain INSTA_UPDATE=no
 .PHONY: help build demo test chaos lint model bench control-plane cluster e2e cluster-down servers image clean
 
 help: ## Show this help
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 build: ## Build the static release binary at bin/ordain
 	@# The target is named so that proc-macros are not linked statically, too.
