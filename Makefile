@@ -13,10 +13,10 @@ ELSEWHERE := main_job:: sentinels:: lossless:: yielding::
 # The tests run what is shipped, and write nothing into the source tree.
 TESTED := env ORDAIN=bin/ordain INSTA_UPDATE=no
 
-.PHONY: help build demo test chaos lint model bench control-plane servers image clean
+.PHONY: help build demo test chaos lint model bench control-plane cluster e2e cluster-down servers image clean
 
 help: ## Show this help
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 build: ## Build the static release binary at bin/ordain
 	@# The target is named so that proc-macros are not linked statically, too.
@@ -53,6 +53,29 @@ bench: build servers control-plane ## Measure, and print a table
 
 control-plane: ## Build kube-apiserver, etcd and kubectl into .cache, once (about 5 minutes)
 	@test -n "$${KUBEBUILDER_ASSETS:-}" || hack/control-plane/build.sh $(ASSETS)
+
+cluster: servers control-plane image ## Bring up a Kubernetes with three nodes on this machine, as root and without Docker (NODES)
+	@hack/cluster/able.sh
+	@hack/cluster/packages.sh
+	@hack/cluster/build.sh .cache/cluster/bin
+	@hack/cluster/images.sh .cache/cluster/images $(SERVERS)
+	@hack/cluster/up
+
+e2e: ## Let everything go wrong on it, and print how long writes waited and what was lost (SCENARIOS, E2E_TOPOLOGY, E2E_ROUNDS; E2E_CLUSTER=existing: on KUBECONFIG's)
+	@RUSTFLAGS='-C target-feature=+crt-static' cargo build --quiet --release --locked --package e2e --bin client --target $(HOST)
+	@cargo build --quiet --locked --package e2e --bin e2e
+ifeq ($(E2E_CLUSTER),existing)
+	@PATH="$(CURDIR)/$(ASSETS):$$PATH" target/debug/e2e $(SCENARIOS)
+else
+	@test -d .cache/cluster/run || $(MAKE) cluster
+	@hack/cluster/tool.sh target/$(HOST)/release/client .cache/cluster/images
+	@hack/cluster/load
+	@hack/cluster/storage
+	@hack/cluster/enter target/debug/e2e $(SCENARIOS)
+endif
+
+cluster-down: ## End it, and remove every trace
+	@hack/cluster/down
 
 servers: ## Get Redis 7.0, Redis 6.2 and Valkey 9
 	@hack/servers.sh $(SERVERS)

@@ -1,18 +1,21 @@
 #!/usr/bin/env bash
-# Builds kube-apiserver, etcd and kubectl from the Go module proxy into a folder, once:
-#   hack/control-plane/build.sh DIR
-# The folder is what envtest calls KUBEBUILDER_ASSETS. Needs Go, no checkout, no container engine.
+# Builds programs of Kubernetes, and etcd, from the Go module proxy into a folder, once:
+#   hack/control-plane/build.sh DIR [NAME…]
+# Without names: kube-apiserver, etcd and kubectl, which makes the folder what envtest calls
+# KUBEBUILDER_ASSETS. Needs Go, no checkout, no container engine.
 set -euo pipefail
 dir=$(mkdir -p "$1" && cd "$1" && pwd)
+shift
 cd "$(dirname "$0")"
 
 version=$(go list -m -f '{{.Version}}' k8s.io/kubernetes)
+names=("$@")
+[ $# -gt 0 ] || names=(etcd kubectl kube-apiserver)
 stamp="$version $(sha256sum go.mod go.sum | sha256sum | cut -c1-16)"
-names=(etcd kubectl kube-apiserver)
 if [ "$(cat "$dir/.built" 2>/dev/null)" = "$stamp" ]; then
   exit 0
 fi
-echo "control-plane: building ${names[*]} $version into $dir: about 4 minutes on two cores, once"
+echo "control-plane: building ${names[*]} $version into $dir: minutes on two cores, once"
 
 package() {
   case $1 in

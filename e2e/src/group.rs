@@ -1,0 +1,147 @@
+//! A group of Redis pods and its Sentinels, as a topology's manifests make them.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::cluster::{Namespace, repository, text, wait_for};
+
+/// The pods of the group.
+pub const REDIS: &str = "app.kubernetes.io/component=redis";
+/// Its Sentinels' pods.
+pub const SENTINEL: &str = "app.kubernetes.io/component=sentinel";
+/// How long a group may take until it is whole again.
+const WHOLE: Duration = Duration::from_secs(150);
+
+/// A group in a namespace of its own, with a tool on each node.
+pub struct Group {
+    pub namespace: Namespace,
+}
+
+impl Group {
+    /// An empty namespace with the tools.
+    pub fn prepare(name: &str) -> Result<Self> {
+        let namespace = Namespace(name.to_owned());
+        namespace.run(&["delete", "namespace", name, "--ignore-not-found", "--timeout=120s"])?;
+        namespace.run(&["create", "namespace", name])?;
+        let tool = repository().join("e2e/tool.yaml");
+        namespace.run(&["apply", "--filename", &tool.to_string_lossy()])?;
+        namespace.run(&["rollout", "status", "daemonset/tool", "--timeout=60s"])?;
+        Ok(Self { namespace })
+    }
+
+    /// Applies a topology, and waits until all pods are ready and labelled.
+    pub fn apply(&self, topology: &str) -> Result<()> {
+        let overlay = repository().join("e2e/overlays").join(topology);
+        self.namespace.run(&["apply", "--kustomize", &overlay.to_string_lossy()])?;
+        for set in ["statefulset/redis", "statefulset/sentinel"] {
+            self.namespace.run(&["rollout", "status", set, "--timeout=60s"])?;
+        }
+        wait_for("all pods ready and labelled", Duration::from_secs(60), || self.check_pods().map(|_| ()))
+    }
+
+    /// The group's pods and the Sentinels'.
+    pub fn pods(&self, selector: &str) -> Result<Vec<Value>> {
+        self.namespace.list(&["pods", "--selector", selector])
+    }
+
+    /// The pod that carries the master label.
+    pub fn master(&self) -> Result<Value> {
+        let mut masters = self.pods(&format!("{REDIS},role=master"))?;
+        ensure!(masters.len() == 1, "{} pods carry the master label", masters.len());
+        masters.pop().context("a master")
+    }
+
+    /// Where clients write.
+    pub fn master_service(&self) -> Result<String> {
+        let ip = self.namespace.run(&["get", "service", "redis-master", "--output", "jsonpath={.spec.clusterIP}"])?;
+        Ok(format!("{ip}:6379"))
+    }
+
+    /// A tool on another node than the master's, whatever may happen there.
+    pub fn tool_beside(&self, master: &Value) -> Result<String> {
+        let tools = self.pods("app=tool")?;
+        let other = tools.iter().find(|tool| tool["spec"]["nodeName"] != master["spec"]["nodeName"]).unwrap_or(&tools[0]);
+        Ok(text(&other["metadata"]["name"]))
+    }
+
+    /// Waits until the group is as after its first start: every pod ready, one master that all
+    /// Sentinels name, every other pod its replica that may be promoted.
+    pub fn wait_until_whole(&self) -> Result<()> {
+        wait_for("the group is whole", WHOLE, || self.check_whole())
+    }
+
+    /// One question, for the API server and this machine have other work. Gives the Redis pods, the
+    /// master first, and the Sentinels' names.
+    fn check_pods(&self) -> Result<(Vec<String>, Vec<String>)> {
+        let all = self.namespace.list(&["pods,statefulsets", "--selector", "app.kubernetes.io/name=redis"])?;
+        let (pods, sets): (Vec<_>, Vec<_>) = all.into_iter().partition(|object| object["kind"] == "Pod");
+        let wanted: u64 = sets.iter().filter_map(|set| set["spec"]["replicas"].as_u64()).sum();
+        ensure!(wanted == pods.len() as u64, "{} of {wanted} pods", pods.len());
+        for pod in &pods {
+            ensure!(pod["metadata"]["deletionTimestamp"].is_null() && is_ready(pod), "{} is not ready", pod["metadata"]["name"]);
+        }
+        let label = |pod: &Value, key: &str| text(&pod["metadata"]["labels"][key]);
+        let (redis, sentinels): (Vec<_>, Vec<_>) =
+            pods.into_iter().partition(|pod| label(pod, "app.kubernetes.io/component") == "redis");
+        let named = |pods: &[Value], role: &str| -> Vec<String> {
+            pods.iter().filter(|pod| label(pod, "role") == role).map(|pod| text(&pod["metadata"]["name"])).collect()
+        };
+        let (masters, replicas) = (named(&redis, "master"), named(&redis, "slave"));
+        ensure!(masters.len() == 1 && replicas.len() + 1 == redis.len(), "labelled master: {masters:?}, replica: {replicas:?}");
+        Ok(([masters, replicas].concat(), named(&sentinels, "")))
+    }
+
+    fn check_whole(&self) -> Result<()> {
+        let (redis, sentinels) = self.check_pods()?;
+        let (master, replicas) = redis.split_first().context("a master")?;
+        let info = |pod: &str| self.namespace.exec(pod, &["redis-cli", "info", "replication"]);
+        let has = |info: &str, line: &str| info.lines().any(|is| is.trim_end() == line);
+        let told = info(master)?;
+        let connected = format!("connected_slaves:{}", replicas.len());
+        ensure!(has(&told, "role:master") && has(&told, &connected), "{master} is labelled master: {told}");
+        for replica in replicas {
+            let told = info(replica)?;
+            ensure!(
+                has(&told, "master_link_status:up") && !has(&told, "slave_priority:0"),
+                "{replica} may not be promoted: {told}"
+            );
+        }
+        for sentinel in sentinels {
+            let state = self.sentinel(&sentinel, &["master", "redis"])?;
+            let address = value(&state, "ip").unwrap_or_default();
+            ensure!(address.starts_with(&format!("{master}.")), "{sentinel} names {address}, and {master} is the master");
+            ensure!(value(&state, "flags") == Some("master"), "{sentinel}: flags {:?}", value(&state, "flags"));
+            let seen = self.sentinel(&sentinel, &["replicas", "redis"])?;
+            for replica in replicas {
+                let reached = flags(&seen, &format!("{replica}."));
+                ensure!(reached == Some("slave"), "{sentinel}: flags {reached:?} of {replica}");
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks a Sentinel.
+    pub fn sentinel(&self, pod: &str, words: &[&str]) -> Result<String> {
+        self.namespace.exec(pod, &[&["redis-cli", "-p", "26379", "sentinel"], words].concat())
+    }
+}
+
+/// The value after a name, in a Sentinel's answer of one word a line.
+pub fn value<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
+    let position = answer.lines().step_by(2).position(|line| line == name)?;
+    answer.lines().nth(2 * position + 1)
+}
+
+/// The flags of the replica whose address begins so, in a Sentinel's answer about all of them.
+fn flags<'a>(answer: &'a str, address: &str) -> Option<&'a str> {
+    let lines: Vec<_> = answer.lines().collect();
+    let mut pairs = lines.chunks_exact(2).skip_while(|pair| pair[0] != "ip" || !pair[1].starts_with(address));
+    pairs.find(|pair| pair[0] == "flags").map(|pair| pair[1])
+}
+
+fn is_ready(pod: &Value) -> bool {
+    let conditions = pod["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    conditions.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+}

@@ -1,0 +1,246 @@
+//! What goes wrong.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::cluster::{node, text, wait_for};
+use crate::group::{Group, REDIS, SENTINEL, value};
+use crate::writer::Writer;
+
+/// One thing that goes wrong while a client writes.
+pub struct Scenario {
+    pub name: &'static str,
+    /// What is done before the clock runs.
+    prepare: fn(&Group) -> Result<()>,
+    /// What goes wrong; it returns when the group can be asked whether it is whole again.
+    pub happen: fn(&Group, &Value, &Writer) -> Result<()>,
+    /// The longest that the next acknowledged write may take.
+    pub bar: Duration,
+    /// What may be lost.
+    pub tolerance: Tolerance,
+    /// Seconds and lost writes of today's charts, from FACTS.
+    pub today: &'static str,
+    /// Whether it needs nodes of our own.
+    pub needs_nodes: bool,
+}
+
+/// Which acknowledged writes may be lost.
+#[derive(PartialEq, Eq)]
+pub enum Tolerance {
+    None,
+    /// Those that no replica had.
+    Undelivered,
+}
+
+impl Scenario {
+    /// Brings the group to where the scenario begins.
+    pub fn prepare(&self, group: &Group) -> Result<()> {
+        (self.prepare)(group)?;
+        group.wait_until_whole()
+    }
+}
+
+/// `--down-after` of the manifests and what a failover takes.
+const FAILOVER: Duration = Duration::from_secs(8);
+
+/// All of them, in the order in which they run.
+pub const ALL: [Scenario; 9] = [
+    Scenario {
+        name: "graceful-delete",
+        prepare: nothing,
+        happen: |group, master, _| delete(group, master, &[]),
+        bar: Duration::from_millis(1500),
+        tolerance: Tolerance::None,
+        today: "2.5 s, 0 · 11.6 s, 0",
+        needs_nodes: false,
+    },
+    Scenario {
+        name: "forced-delete",
+        prepare: nothing,
+        happen: |group, master, _| delete(group, master, &["--grace-period=0", "--force"]),
+        bar: FAILOVER,
+        tolerance: Tolerance::Undelivered,
+        today: "1.7 s, 1400 · 33.3 s, 0",
+        needs_nodes: false,
+    },
+    Scenario {
+        name: "killed-process",
+        prepare: a_master_that_never_restarted,
+        happen: |group, master, _| group.namespace.for_processes(master, "redis", "kill -9 $process"),
+        bar: Duration::from_secs(2),
+        tolerance: Tolerance::None,
+        today: "0.8 s, 1478 · 5.8 s, 1392",
+        needs_nodes: false,
+    },
+    Scenario {
+        name: "power-cut-of-all",
+        prepare: |group| make_master(group, "redis-2"),
+        happen: |group, _, _| power_cut(group),
+        bar: Duration::from_secs(10),
+        tolerance: Tolerance::None,
+        today: "2.1 s, 1423 · 68.3 s, 1397",
+        needs_nodes: false,
+    },
+    Scenario {
+        name: "lost-volume",
+        prepare: a_master_that_never_restarted,
+        happen: |group, master, _| {
+            group.namespace.for_processes(master, "redis", "rm -rf /proc/$process/root/data/*; kill -9 $process")
+        },
+        bar: FAILOVER,
+        tolerance: Tolerance::Undelivered,
+        today: "0.6 s, all · 6.0 s, all",
+        needs_nodes: false,
+    },
+    Scenario {
+        name: "rolling-update",
+        prepare: nothing,
+        happen: |group, _, _| rolling_update(group),
+        bar: Duration::from_millis(1500),
+        tolerance: Tolerance::None,
+        today: "-",
+        needs_nodes: false,
+    },
+    Scenario {
+        name: "scale-down",
+        prepare: |group| {
+            scale(group, 5)?;
+            make_master(group, "redis-4")
+        },
+        happen: |group, _, _| scale(group, 3),
+        bar: FAILOVER,
+        tolerance: Tolerance::None,
+        today: "-",
+        needs_nodes: false,
+    },
+    Scenario {
+        name: "lost-node",
+        prepare: nothing,
+        happen: |_, master, writer| lost_node(master, writer, ["node-kill", "node-start"]),
+        bar: FAILOVER,
+        tolerance: Tolerance::Undelivered,
+        today: "-",
+        needs_nodes: true,
+    },
+    Scenario {
+        name: "cut-node",
+        prepare: nothing,
+        happen: |_, master, writer| lost_node(master, writer, ["node-cut", "node-mend"]),
+        bar: FAILOVER,
+        tolerance: Tolerance::Undelivered,
+        today: "-",
+        needs_nodes: true,
+    },
+];
+
+#[expect(clippy::unnecessary_wraps, reason = "as the other preparations")]
+fn nothing(_: &Group) -> Result<()> {
+    Ok(())
+}
+
+fn delete(group: &Group, pod: &Value, how: &[&str]) -> Result<()> {
+    let name = text(&pod["metadata"]["name"]);
+    group.namespace.run(&[&["delete", "pod", &name, "--wait=false"], how].concat())?;
+    wait_for("another pod in its place", Duration::from_secs(60), || {
+        let pods = group.pods(REDIS)?;
+        let is_back =
+            |other: &Value| other["metadata"]["name"] == name.as_str() && other["metadata"]["uid"] != pod["metadata"]["uid"];
+        ensure!(pods.iter().any(is_back), "{name} is not back");
+        Ok(())
+    })
+}
+
+fn power_cut(group: &Group) -> Result<()> {
+    let redis = group.pods(REDIS)?;
+    let sentinels = group.pods(SENTINEL)?;
+    let kill = |pods: &[Value], container: &str| -> Result<()> {
+        std::thread::scope(|scope| {
+            let kill = |pod| group.namespace.for_processes(pod, container, "kill -9 $process");
+            let killing: Vec<_> = pods.iter().map(|pod| scope.spawn(move || kill(pod))).collect();
+            killing.into_iter().try_for_each(|killing| killing.join().expect("a thread"))
+        })
+    };
+    kill(&redis, "redis")?;
+    kill(&sentinels, "sentinel")?;
+    let both = "app.kubernetes.io/component in (redis, sentinel)";
+    group.namespace.run(&["delete", "pods", "--selector", both, "--wait=false"])?;
+    wait_for("other pods in their place", Duration::from_secs(90), || {
+        let now = group.pods(REDIS)?;
+        let is_new = |pod: &Value| redis.iter().all(|old| old["metadata"]["uid"] != pod["metadata"]["uid"]);
+        ensure!(now.len() == redis.len() && now.iter().all(is_new), "not all are back");
+        Ok(())
+    })
+}
+
+fn rolling_update(group: &Group) -> Result<()> {
+    group.namespace.run(&["rollout", "restart", "statefulset/redis"])?;
+    group.namespace.run(&["rollout", "status", "statefulset/redis", "--timeout=180s"]).map(|_| ())
+}
+
+fn scale(group: &Group, replicas: usize) -> Result<()> {
+    group.namespace.run(&["scale", "statefulset/redis", &format!("--replicas={replicas}")])?;
+    wait_for("as many pods", Duration::from_secs(60), || {
+        let pods = group.pods(REDIS)?.len();
+        ensure!(pods == replicas, "{pods} pods");
+        Ok(())
+    })?;
+    group.wait_until_whole()
+}
+
+fn lost_node(master: &Value, writer: &Writer, [lose, regain]: [&str; 2]) -> Result<()> {
+    let name = text(&master["spec"]["nodeName"]);
+    node(lose, &name)?;
+    let written = writer.wait_for_writes(50, Duration::from_secs(60));
+    node(regain, &name)?;
+    written
+}
+
+/// A container's second restart waits for the kubelet's patience, which is not measured here.
+fn a_master_that_never_restarted(group: &Group) -> Result<()> {
+    let is_fresh = |pod: &&Value| pod["status"]["containerStatuses"][0]["restartCount"] == 0;
+    let master = group.master()?;
+    if is_fresh(&&master) {
+        return Ok(());
+    }
+    let pods = group.pods(REDIS)?;
+    let replicas = || pods.iter().filter(|pod| pod["metadata"]["name"] != master["metadata"]["name"]);
+    let chosen = replicas().find(is_fresh).or_else(|| replicas().next()).context("a replica")?;
+    if !is_fresh(&chosen) {
+        delete(group, chosen, &[])?;
+        group.wait_until_whole()?;
+    }
+    make_master(group, &text(&chosen["metadata"]["name"]))
+}
+
+/// Has the Sentinels promote one pod: the other replica is stopped until they find it down.
+fn make_master(group: &Group, name: &str) -> Result<()> {
+    let master = group.master()?;
+    if master["metadata"]["name"] == name {
+        return Ok(());
+    }
+    let pods = group.pods(REDIS)?;
+    let is_other = |pod: &&Value| pod["metadata"]["name"] != name && pod["metadata"]["name"] != master["metadata"]["name"];
+    let others: Vec<_> = pods.iter().filter(is_other).collect();
+    others.iter().try_for_each(|pod| group.namespace.for_processes(pod, "redis", "kill -STOP $process"))?;
+    let promoted = promote(group, name, others.len());
+    others.iter().try_for_each(|pod| group.namespace.for_processes(pod, "redis", "kill -CONT $process"))?;
+    promoted
+}
+
+fn promote(group: &Group, name: &str, stopped: usize) -> Result<()> {
+    wait_for("a Sentinel finds the other replica down", Duration::from_secs(20), || {
+        let state = group.sentinel("sentinel-0", &["replicas", "redis"])?;
+        let down = state.lines().filter(|line| line.contains("s_down")).count();
+        ensure!(down == stopped, "{down} of {stopped}");
+        Ok(())
+    })?;
+    group.sentinel("sentinel-0", &["failover", "redis"])?;
+    wait_for("the failover", Duration::from_secs(20), || {
+        let state = group.sentinel("sentinel-0", &["master", "redis"])?;
+        let address = value(&state, "ip").unwrap_or_default().to_owned();
+        ensure!(address.starts_with(&format!("{name}.")), "it names {address}");
+        Ok(())
+    })
+}

@@ -1,0 +1,109 @@
+//! A client in the cluster that writes through the master Service, and what it saw.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::cluster::{Namespace, wait_for};
+
+/// Milliseconds since 1970, as the client counts them.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// What a writer saw.
+#[derive(Debug, Default, Clone)]
+pub struct Report {
+    /// Each acknowledged write's number, and when it was acknowledged.
+    pub acknowledged: Vec<(u64, u64)>,
+    /// Those that a replica had, too.
+    pub delivered: BTreeSet<u64>,
+    /// What went wrong, each when it changed.
+    pub errors: Vec<String>,
+}
+
+impl Report {
+    /// The longest time between two acknowledged writes that ended after `event`.
+    pub fn longest_gap(&self, event: u64) -> Duration {
+        let times = self.acknowledged.iter().map(|(_, at)| *at);
+        let gaps = times.clone().zip(times.skip(1)).filter(|(_, to)| *to > event).map(|(from, to)| to - from);
+        Duration::from_millis(gaps.max().unwrap_or_default())
+    }
+}
+
+/// A running writer.
+pub struct Writer {
+    namespace: Namespace,
+    tool: String,
+    address: String,
+    prefix: String,
+    child: Child,
+    report: Arc<Mutex<Report>>,
+    reader: JoinHandle<()>,
+}
+
+impl Writer {
+    /// Starts a writer in a tool's pod, and waits for its first writes.
+    pub fn start(namespace: &Namespace, tool: &str, address: &str, prefix: &str) -> Result<Self> {
+        let words = ["exec", "--stdin", tool, "--", "client", "write", address, prefix];
+        let mut child = namespace.kubectl(&words).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let lines = BufReader::new(child.stdout.take().context("the writer's output")?).lines();
+        let report = Arc::new(Mutex::new(Report::default()));
+        let told = report.clone();
+        let reader = std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| note(&told, &line)));
+        let writer = Self {
+            namespace: namespace.clone(),
+            tool: tool.to_owned(),
+            address: address.to_owned(),
+            prefix: prefix.to_owned(),
+            child,
+            report,
+            reader,
+        };
+        writer.wait_for_writes(50, Duration::from_secs(30))?;
+        Ok(writer)
+    }
+
+    /// Waits for so many more acknowledged writes.
+    pub fn wait_for_writes(&self, more: usize, deadline: Duration) -> Result<()> {
+        let count = || self.report.lock().expect("the report").acknowledged.len();
+        let until = count() + more;
+        wait_for("acknowledged writes", deadline, || {
+            let last = self.report.lock().expect("the report").errors.last().cloned().unwrap_or_default();
+            ensure!(count() >= until, "{} of {until}: {last}", count());
+            Ok(())
+        })
+    }
+
+    /// Stops, and tells what it saw and which acknowledged writes the group has lost.
+    pub fn stop(mut self) -> Result<(Report, BTreeSet<u64>)> {
+        drop(self.child.stdin.take());
+        let status = self.child.wait()?;
+        ensure!(status.success(), "the writer: {status}");
+        let _ = self.reader.join();
+        let report = self.report.lock().expect("the report").clone();
+        let numbers: String = report.acknowledged.iter().map(|(number, _)| format!("{number}\n")).collect();
+        let words = ["exec", "--stdin", &self.tool, "--", "client", "missing", &self.address, &self.prefix];
+        let missing = self.namespace.run_with(&words, &numbers)?;
+        Ok((report, missing.lines().filter_map(|number| number.parse().ok()).collect()))
+    }
+}
+
+fn note(report: &Mutex<Report>, line: &str) {
+    let mut report = report.lock().expect("the report");
+    let mut words = line.splitn(3, ' ');
+    let (kind, number) = (words.next().unwrap_or_default(), words.next().and_then(|number| number.parse().ok()));
+    match (kind, number, words.next().and_then(|at| at.parse().ok())) {
+        ("a", Some(number), Some(at)) => report.acknowledged.push((number, at)),
+        ("d", Some(number), _) => {
+            report.delivered.insert(number);
+        }
+        _ if report.errors.last().is_none_or(|last| last != line) => report.errors.push(line.to_owned()),
+        _ => {}
+    }
+}
