@@ -151,6 +151,8 @@ pub fn evidence(asker: &Asker, look: &Look, write_step: u64) -> Evidence {
     let (me, own, has_waited) = match asker {
         Asker::Pod { me, volume, word, has_waited } => {
             let own = Own {
+                // Addresses are not modelled: Sentinel finds a pod that was made anew as it finds any other.
+                has_run: true,
                 disk: disk(volume.time(), write_step),
                 group_id: volume.is_stamped.then(|| GROUP.into()),
                 instance: Some(instance(*me, word.run)),
@@ -159,7 +161,7 @@ pub fn evidence(asker: &Asker, look: &Look, write_step: u64) -> Evidence {
             (Some(*me), own, *has_waited)
         }
         Asker::Sentinel(_) | Asker::Reconcile => {
-            (None, Own { disk: Disk::Empty, group_id: None, instance: None, trying: Duration::ZERO }, false)
+            (None, Own { disk: Disk::Empty, group_id: None, instance: None, has_run: true, trying: Duration::ZERO }, false)
         }
     };
     let kept = match asker {

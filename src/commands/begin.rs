@@ -17,7 +17,7 @@ use crate::core::disk::{Instance, Word};
 use crate::core::evidence::{Failure, Own};
 use crate::core::identity::PodName;
 use crate::edge::disk;
-use crate::edge::kubernetes::{Cluster, Refusal};
+use crate::edge::kubernetes::{Cluster, Published, Refusal};
 use crate::exit::{OrWrong, Wrong};
 
 /// A Redis that only follows starts also where the API server is away.
@@ -30,20 +30,24 @@ pub fn own_disk(data_dir: &Path, dry_run: bool) -> Result<Own> {
         Err(_) if dry_run && !data_dir.exists() => disk::Found::NOTHING,
         Err(error) => return Err(error).or_wrong(),
     };
-    Ok(Own { disk: found.disk, group_id: found.group_id, instance: None, trying: Duration::ZERO })
+    Ok(Own { disk: found.disk, group_id: found.group_id, instance: None, has_run: true, trying: Duration::ZERO })
 }
 
-/// Publishes what this pod's disk holds, under a new instance. A refusal may pass: whoever needs the
-/// instance finds out that there is none.
+/// Publishes what this pod's disk holds, under a new instance; returns what is known of itself since. A refusal
+/// may pass: whoever needs the instance finds out that there is none.
 ///
 /// # Errors
 /// [`Wrong`] where RBAC does not allow it.
-pub async fn publish(cluster: &Cluster, me: &PodName, own: &Own) -> Result<Result<Instance, Refusal>> {
+pub async fn publish(cluster: &Cluster, me: &PodName, own: &Own) -> Result<Result<Own, Refusal>> {
     let run = random_id();
     let word = Word { run: run.clone(), disk: own.disk, group: own.group_id.clone(), started: false };
     match from_api(cluster.publish(me, &word, None)).await {
         Err(refusal @ Refusal::Failed(Failure::NotAllowed(_))) => Err(refused("this pod's annotations", refusal)),
-        published => Ok(published.map(|uid| Instance { pod: me.clone(), uid, run })),
+        published => Ok(published.map(|Published { uid, has_run }| Own {
+            instance: Some(Instance { pod: me.clone(), uid, run }),
+            has_run,
+            ..own.clone()
+        })),
     }
 }
 

@@ -21,6 +21,7 @@ use super::settle::{Settled, settle};
 use super::source::Source;
 use crate::cli::{Electable, Form, GenconfRedis};
 use crate::core::decision;
+use crate::core::evidence::Own;
 use crate::core::identity::{Endpoint, Group};
 use crate::core::redis_conf::{ELECTABLE, RedisConf, TEMPLATE};
 use crate::edge::files::{self, Draft};
@@ -83,8 +84,10 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
     loop {
         if let (Some(cluster), false) = (world.cluster(), run.dry_run) {
             let (published, ()) = tokio::join!(publish(cluster, &me, &observer.own), observer.prepare());
-            observer.own.instance =
-                published?.inspect_err(|refusal| warn!("what the disk of {me} holds is not published yet: {refusal}")).ok();
+            observer.own = published?.unwrap_or_else(|refusal| {
+                warn!("what the disk of {me} holds is not published yet: {refusal}");
+                Own { instance: None, has_run: false, ..observer.own.clone() }
+            });
         }
         let settled = match settle(&mut observer, decision::for_redis, deadline, run.dry_run).await {
             Ok(settled) => settled,

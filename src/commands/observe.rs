@@ -64,7 +64,7 @@ type Located = (Endpoint, Target);
 impl<'a> Observer<'a> {
     /// For a pod whose disk is not asked about: a Sentinel, or one that does not start anything.
     pub fn new(world: &'a World, subject: &'a Subject, council: &'a Council, logins: &'a Logins) -> Self {
-        let own = Own { disk: Disk::Empty, group_id: None, instance: None, trying: Duration::ZERO };
+        let own = Own { disk: Disk::Empty, group_id: None, instance: None, has_run: false, trying: Duration::ZERO };
         Self { world, subject, council, logins, own, seen: RefCell::default(), found: RefCell::default() }
     }
 

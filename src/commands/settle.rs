@@ -82,7 +82,7 @@ pub async fn settle(
             (&last, &observer.own.instance, observer.world.cluster(), &observer.subject.me)
         {
             // It did not work before.
-            observer.own.instance = publish(cluster, me, &observer.own).await?.ok();
+            observer.own = publish(cluster, me, &observer.own).await?.unwrap_or_else(|_| observer.own.clone());
         }
         let mut evidence = observer.observe(patience.since.elapsed(), deadline).await;
         patience.note(&mut evidence);

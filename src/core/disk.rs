@@ -15,6 +15,9 @@ pub const WORD: &str = "ordain.dev/disk";
 /// wait, kept over its container's restarts, and taken away when its server starts.
 pub const TRYING: &str = "ordain.dev/trying-since";
 
+/// The annotation of a pod in which a server has been started: it outlives the containers and not the pod.
+pub const HAS_RUN: &str = "ordain.dev/has-run";
+
 /// A point in time, in milliseconds since 1970 by the clock of the node that tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Moment(pub u64);

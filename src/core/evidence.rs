@@ -236,6 +236,9 @@ pub struct Own {
     pub group_id: Option<String>,
     /// This run, once its word is published; none where nothing is published.
     pub instance: Option<Instance>,
+    /// A server has run in this very pod before: it is where the others asked it before. A pod that was made
+    /// anew has another address.
+    pub has_run: bool,
     /// How long this pod has been trying to start, over all its runs.
     #[serde(serialize_with = "seconds")]
     pub trying: Duration,

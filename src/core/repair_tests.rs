@@ -125,7 +125,7 @@ fn group(record: Record, pods: [Seen; 3]) -> Evidence {
     let peer = |(ordinal, (object, heard))| Peer { pod: pod(ordinal), ips: Vec::new(), object, heard };
     Evidence {
         me: None,
-        own: Own { disk: EMPTY, group_id: None, instance: None, trying: Duration::ZERO },
+        own: Own { disk: EMPTY, group_id: None, instance: None, has_run: false, trying: Duration::ZERO },
         my_ip: None,
         first: pod(0),
         domain: "redis-headless".into(),

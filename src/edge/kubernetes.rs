@@ -21,7 +21,7 @@ use serde_json::json;
 use tower::retry::RetryLayer;
 use tower::{BoxError, ServiceBuilder};
 
-use crate::core::disk::{Instance, Moment, TRYING, WORD, Word};
+use crate::core::disk::{HAS_RUN, Instance, Moment, TRYING, WORD, Word};
 use crate::core::evidence::Failure;
 use crate::core::identity::{Endpoint, Group, Host, PodName};
 use crate::core::labels::{Patch, Pod, STAMP, Scheme};
@@ -80,6 +80,15 @@ impl std::fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+/// What the API server answers to who publishes something of a pod.
+#[derive(Debug)]
+pub struct Published {
+    /// The pod's uid.
+    pub uid: String,
+    /// Whether a server has been started in this pod.
+    pub has_run: bool,
+}
 
 /// How the API server is reached.
 pub struct Access {
@@ -306,15 +315,16 @@ impl Cluster {
         std::future::pending::<()>().await;
     }
 
-    /// Publishes what a pod has to say of its disk, and returns the pod's uid; if `version` is given,
-    /// only while the pod is still as it was read then.
+    /// Publishes what a pod has to say of its disk; if `version` is given, only while the pod is still as it
+    /// was read then.
     ///
     /// # Errors
     /// [`Refusal::Missing`] where the pod is gone, [`Refusal::Conflict`] where it has changed.
-    pub async fn publish(&self, pod: &PodName, word: &Word, version: Option<&str>) -> Result<String, Refusal> {
+    pub async fn publish(&self, pod: &PodName, word: &Word, version: Option<&str>) -> Result<Published, Refusal> {
         let mut notes = json!({ WORD: word.to_string() });
         if word.started {
             notes[TRYING] = serde_json::Value::Null;
+            notes[HAS_RUN] = "true".into();
         }
         self.annotate(pod, notes, version).await
     }
@@ -327,14 +337,17 @@ impl Cluster {
         self.annotate(pod, json!({ TRYING: since.to_string() }), None).await.map(drop)
     }
 
-    async fn annotate(&self, pod: &PodName, notes: serde_json::Value, version: Option<&str>) -> Result<String, Refusal> {
+    async fn annotate(&self, pod: &PodName, notes: serde_json::Value, version: Option<&str>) -> Result<Published, Refusal> {
         let mut body = json!({ "metadata": { "annotations": notes } });
         if let Some(version) = version {
             body["metadata"]["resourceVersion"] = version.into();
         }
         let patched = self.pods.patch_metadata(&pod.to_string(), &PatchParams::default(), &Body::Merge(body)).await;
         let patched = patched.map_err(|error| refusal(&error, "patch pods"))?;
-        patched.metadata.uid.ok_or_else(|| Refusal::Failed(Failure::Nonsense(format!("the pod {pod} has no uid"))))
+        let has_run = patched.metadata.annotations.is_some_and(|notes| notes.contains_key(HAS_RUN));
+        let uid = patched.metadata.uid;
+        let uid = uid.ok_or_else(|| Refusal::Failed(Failure::Nonsense(format!("the pod {pod} has no uid"))))?;
+        Ok(Published { uid, has_run })
     }
 
     /// Labels and stamps a pod that is still as it was listed.

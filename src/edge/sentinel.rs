@@ -90,7 +90,7 @@ pub async fn watch_group(target: &Target, login: &Login, watched: &Watched<'_>) 
 }
 
 /// In milliseconds, as `templates/sentinel.conf.tera` has it.
-const FAILOVER_TIMEOUT: &str = "30000";
+const FAILOVER_TIMEOUT: &str = "10000";
 
 /// Has a Sentinel forget the replicas and the Sentinels of a group; it finds those that live within seconds.
 ///

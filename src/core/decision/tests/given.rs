@@ -162,7 +162,7 @@ pub fn nothing_yet(me: Option<u32>) -> Evidence {
     let absent = |ordinal| Peer { pod: pod(ordinal), ips: Vec::new(), object: Object::Absent, heard: missing() };
     Evidence {
         me: me.map(pod),
-        own: Own { disk: EMPTY, group_id: None, instance: me.map(instance), trying: Duration::ZERO },
+        own: Own { disk: EMPTY, group_id: None, instance: me.map(instance), has_run: true, trying: Duration::ZERO },
         my_ip: None,
         first: pod(0),
         domain: "redis-headless".into(),

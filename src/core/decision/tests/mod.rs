@@ -154,6 +154,15 @@ fn who_is_named_leads_where_a_calm_majority_says_so() {
 }
 
 #[test]
+fn a_pod_that_was_made_anew_waits_for_a_failover_unless_nobody_could_be_elected() {
+    let anew = |evidence: Evidence| evidence.but(|evidence| evidence.own.has_run = false);
+    let made_anew = anew(restart(calm(0, 5)));
+    assert_eq!(made_anew.decide(), (Undecided, None));
+    assert_eq!(made_anew.past_any_failover().decide(), (Lead(claim(0, 5)), None));
+    assert_eq!(anew(power_cut()).decide(), (Lead(claim(1, 5)), None), "after a power cut");
+}
+
+#[test]
 fn who_leads_makes_the_record_say_so_first() {
     assert_eq!(restart(calm(0, 5)).record(RecordSeen::Absent).decide(), (Lead(claim(0, 5)), Some(claim(0, 5))));
     assert_eq!(restart(calm(0, 5)).record(present(1, 4)).decide(), (Lead(claim(0, 5)), Some(claim(0, 5))));
