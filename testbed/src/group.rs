@@ -45,7 +45,7 @@ pub const REDIS: [&str; 3] = ["redis-0", "redis-1", "redis-2"];
 pub const SENTINELS: [&str; 3] = ["sentinel-0", "sentinel-1", "sentinel-2"];
 
 /// Where a kubelet mounts a pod's service account.
-const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+pub const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 const PASSWORD_FILE: &str = "/run/secret/password";
 
 impl Bed {

@@ -26,6 +26,7 @@ pub mod gate;
 pub mod group;
 pub mod label_watch;
 pub mod process;
+pub mod requests;
 pub mod sandbox;
 pub mod subnet;
 

@@ -18,6 +18,7 @@ mod persons_word;
 mod power_cut;
 mod promotion;
 mod readme;
+mod reconciling;
 mod seen;
 mod sentinels;
 mod taking_over;

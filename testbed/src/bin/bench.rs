@@ -5,11 +5,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use kube::api::{Patch, PatchParams};
-use serde_json::json;
 use testbed::black_hole::BlackHole;
 use testbed::group::{Bed, REDIS, SENTINELS};
-use testbed::{repository, runtime, server_binary, wait_for};
+use testbed::requests::{Requests, set_back};
+use testbed::{repository, server_binary, wait_for};
 use wait4::Wait4;
 
 const UP: Duration = Duration::from_secs(60);
@@ -109,12 +108,19 @@ fn main() {
         },
     );
     kubectl.print("the two `kubectl label` calls of a hook in shell");
+    let requests = Requests::new(&bed, promoted);
+    let bare = measure(40, || requests.prepare(&bed, promoted), || vec![requests.by_bare_client(&bed)]);
+    bare.print("a bare client: the hook's requests on one connection");
+    let steps = measure(5, || requests.prepare(&bed, promoted), || requests.by_kubectl(&bed));
+    steps.print("`kubectl` for each of the hook's requests");
 
     drop(bed);
     whole_groups(&ordain);
 
     println!();
     println!("{:<58} {:>5.2}", "decision: one black-holed / all up", one_gone.wall / all_up.wall);
+    println!("{:<58} {:>5.2}", "on-failover / bare client, wall", hook.wall / bare.wall);
+    println!("{:<58} {:>5.2}", "kubectl for each request / on-failover, wall", steps.wall / hook.wall);
     println!("{:<58} {:>5.2}", "two kubectl label / on-failover, wall", kubectl.wall / hook.wall);
     println!("{:<58} {:>5.2}", "two kubectl label / on-failover, cpu", kubectl.cpu / hook.cpu);
 }
@@ -209,25 +215,6 @@ fn measure(runs: usize, before: impl Fn(), commands: impl Fn() -> Vec<Command>) 
 fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures[figures.len() / 2]
-}
-
-/// Makes record and labels name redis-0 again, so that there is something to move.
-fn set_back(bed: &Bed, promoted: &str) {
-    let namespace = bed.namespace.as_ref().expect("a cluster");
-    let record = namespace.record("redis").expect("a record");
-    let transitions = record.spec.and_then(|spec| spec.lease_transitions).unwrap_or_default();
-    let older = json!({
-        "metadata": {"annotations": {"ordain.dev/config-epoch": "0"}},
-        "spec": {"holderIdentity": "redis-0", "leaseTransitions": transitions + 1},
-    });
-    let merge = PatchParams::default();
-    runtime().block_on(namespace.leases().patch("redis", &merge, &Patch::Merge(older))).expect("the record set back");
-    for pod in REDIS {
-        let role = if pod == "redis-0" { "master" } else { "slave" };
-        assert_ne!(promoted, "redis-0");
-        let label = json!({"metadata": {"labels": {"role": role}}});
-        runtime().block_on(namespace.pods().patch(pod, &merge, &Patch::Merge(label))).expect("a label set back");
-    }
 }
 
 fn cpu() -> String {
