@@ -28,7 +28,7 @@ fn knows_all(bed: &Bed, sentinel: &str) {
 
 #[test]
 fn a_sentinel_that_lost_its_group_is_told_to_watch_it_again() {
-    let bed = started(Bed::on_kubernetes(ordain()).with_password("it's a secret"));
+    let bed = started(Bed::on_kubernetes(ordain()).with_password("secret"));
     for lost in [&SENTINELS[1..2], &SENTINELS[..]] {
         for sentinel in lost {
             bed.ask(sentinel, &["SENTINEL", "REMOVE", "redis"]).unwrap();
@@ -61,6 +61,8 @@ fn sentinels_forget_a_replica_that_is_gone() {
 fn a_replica_that_has_lost_its_master_is_withheld_from_readers_until_it_is_in_sync_again() {
     let bed = Bed::on_kubernetes(ordain()).with_env("ORDAIN_DOWN_AFTER", "60s").with_env("ORDAIN_STALE_AFTER", "2s");
     let mut bed = started(bed);
+    bed.put_keys("redis-0", "key", 10);
+    bed.wait_for_keys_everywhere(10, UP);
     bed.kill("redis-0");
     let label = |bed: &Bed, pod| bed.namespace.as_ref().unwrap().label(pod, "role");
     for pod in ["redis-1", "redis-2"] {
