@@ -4,6 +4,7 @@ use futures::future::join_all;
 use tracing::warn;
 
 use super::labelling::Wrote;
+use super::observe::from_api;
 use crate::core::identity::{Group, PodName};
 use crate::core::labels::Patch;
 use crate::edge::kubernetes::Cluster;
@@ -21,7 +22,7 @@ pub async fn announce_promotion(cluster: &Cluster, group: &Group, wrote: &Wrote,
     let note = format!("{master} is the master of {group} since epoch {}; {before}; told by {by}", record.claim.epoch);
     let id = patch.stamp.to_string().replace('/', ".");
     let about = [About::Pod(master, &patch.uid), About::Record(group, record)];
-    let told = join_all(about.map(|about| cluster.tell(about, Reason::Promoted, &id, note.clone(), by))).await;
+    let told = join_all(about.map(|about| from_api(cluster.tell(about, Reason::Promoted, &id, note.clone(), by)))).await;
     for refusal in told.into_iter().filter_map(Result::err) {
         warn!("the change of master is not an Event: {refusal}");
     }
@@ -35,7 +36,7 @@ pub async fn announce_repairs(cluster: &Cluster, scheme_key: &str, wrote: &Wrote
             Some(label) => format!("{scheme_key}={label}, as the record says; told by {by}"),
             None => format!("{scheme_key} is withheld while its link to the master is down; told by {by}"),
         };
-        cluster.tell(About::Pod(pod, uid), Reason::Relabelled, version, note, by).await
+        from_api(cluster.tell(About::Pod(pod, uid), Reason::Relabelled, version, note, by)).await
     });
     for refusal in join_all(told).await.into_iter().filter_map(Result::err) {
         warn!("the repair is not an Event: {refusal}");

@@ -14,6 +14,7 @@ use super::groups::{check_names_one, groups_to_watch};
 use super::labelling::{Labelled, is_due, label};
 use super::observe::{Observer, in_time};
 use super::patience::refused;
+use super::report::millis;
 use super::setting::{Council, Logins, Subject, World};
 use super::settle::{Settled, act, random_id};
 use super::watching::Watch;
@@ -114,13 +115,18 @@ pub async fn put_right(
     deadline: Instant,
 ) -> Result<bool> {
     let Subject { group, scheme, .. } = observer.subject;
+    let started = Instant::now();
     let mut record = evidence.recorded().cloned();
-    let mut has_changed = false;
+    let from = record.as_ref().map(|record| record.claim.master.clone());
+    let mut changed = Vec::new();
+    let mut tell = |line: String| {
+        println!("{line}");
+        changed.push(line);
+    };
     if let Ok(mut settled) = Settled::from(decision::for_sentinel(evidence), evidence.clone())
         && let Some(claim) = settled.recorded.clone()
     {
-        println!("record {group}: {} at epoch {}", claim.master, claim.epoch);
-        has_changed = true;
+        tell(format!("record {group}: {} at epoch {}", claim.master, claim.epoch));
         if let Some(obstacle) = act(observer, &mut settled, deadline, dry_run).await? {
             bail!("{obstacle}");
         }
@@ -131,9 +137,8 @@ pub async fn put_right(
         && let Labelled::Wrote(wrote) = label(cluster, observer.subject, |pod| memory.judge(evidence, pod), deadline).await?
     {
         for patch in &wrote.patches {
-            println!("label {}: {}={}", patch.pod, scheme.key, patch.label.as_deref().unwrap_or_default());
+            tell(format!("label {}: {}={}", patch.pod, scheme.key, patch.label.as_deref().unwrap_or_default()));
         }
-        has_changed |= !wrote.patches.is_empty();
         announce_promotion(cluster, group, &wrote, None, "reconcile").await;
         announce_repairs(cluster, &scheme.key, &wrote, "reconcile").await;
     }
@@ -141,13 +146,23 @@ pub async fn put_right(
         if matches!(repair, Repair::Restart(_)) && !is_seen_again(observer, &repair, memory, deadline).await {
             continue;
         }
-        println!("{group}: {repair}");
-        has_changed = true;
+        tell(format!("{group}: {repair}"));
         if !dry_run {
             mend(observer, evidence, record.as_ref(), &repair).await?;
         }
     }
-    Ok(has_changed)
+    if let (false, Some(Record { claim, .. })) = (changed.is_empty(), &record) {
+        info!(
+            group = %group,
+            epoch = claim.epoch,
+            from = %from.as_ref().unwrap_or(&claim.master),
+            to = %claim.master,
+            changed = changed.join("; "),
+            done_ms = millis(started.elapsed()),
+            "reconciled"
+        );
+    }
+    Ok(!changed.is_empty())
 }
 
 /// Nothing is ended for one look alone: between the question for its word and the one to its Redis a pod may
