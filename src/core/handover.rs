@@ -5,6 +5,7 @@
 //! by what the Sentinel knows or by what it may hear in the meantime.
 
 use std::cmp::Reverse;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::evidence::{Evidence, Link, SentinelAnswer, Watch};
@@ -33,22 +34,25 @@ impl KnownReplica {
     }
 }
 
-/// A Sentinel asks each server for its `INFO` so often, and so often while it is failing over.
+/// A Sentinel asks each server for its `INFO` so often; while it is failing over, once a second.
 const ASKS: Duration = Duration::from_secs(10);
-const ASKS_WHILE_FAILING_OVER: Duration = Duration::from_secs(1);
-/// A promotion takes less than half a second; asked for before, a Sentinel finds out a second later.
-const PROMOTES: Duration = Duration::from_millis(500);
+/// A failover that begins so long after that has promoted a replica when the Sentinel asks it next.
+const GOOD: RangeInclusive<Duration> = Duration::from_millis(150)..=Duration::from_millis(500);
+/// In the middle of that, with some time to begin.
+const BEST: Duration = Duration::from_millis(300);
 
 /// How long to wait before a failover, so that the Sentinel finds out about the promotion right after it
-/// and not up to a second later, in all of which nobody could write: until it has just asked the one
+/// and not up to a second later, in all of which nobody could write: until it has lately asked the one
 /// that it is going to promote.
 pub fn wait_for_good_timing(known: &[KnownReplica]) -> Duration {
     let fit = known.iter().filter(|replica| replica.may_be_promoted());
     // `compareSlavesForPromotion` in Redis `src/sentinel.c`.
     let first = fit.min_by_key(|replica| (replica.priority, Reverse(replica.offset), &replica.run_id));
     match first.map(|replica| replica.asked_ago) {
-        Some(ago) if ago > ASKS_WHILE_FAILING_OVER.saturating_sub(PROMOTES) => ASKS.saturating_sub(ago),
-        _ => Duration::ZERO,
+        None => Duration::ZERO,
+        Some(ago) if GOOD.contains(&ago) => Duration::ZERO,
+        Some(ago) if ago < BEST => BEST - ago,
+        Some(ago) => (ASKS + BEST).saturating_sub(ago),
     }
 }
 
@@ -214,11 +218,13 @@ mod tests {
     #[test]
     fn a_failover_waits_until_the_sentinel_has_just_asked_whom_it_is_going_to_promote() {
         let wait = |known: &[KnownReplica]| wait_for_good_timing(known).as_millis();
-        for (ago, wanted) in [(0, 0), (500, 0), (501, 9499), (4000, 6000), (9999, 1), (10_000, 0), (12_000, 0)] {
+        for (ago, wanted) in
+            [(0, 300), (149, 151), (150, 0), (500, 0), (501, 9799), (4000, 6300), (10_000, 300), (10_300, 0), (12_000, 0)]
+        {
             assert_eq!(wait(&[asked(1, ago, |_| {})]), wanted, "{ago} ms ago");
         }
         // Of two the one that Sentinel takes: the lowest priority, then the highest offset, then the lowest id.
-        let second = |but: fn(&mut KnownReplica)| wait(&[asked(1, 0, |_| {}), asked(2, 4000, but)]);
+        let second = |but: fn(&mut KnownReplica)| wait(&[asked(1, 300, |_| {}), asked(2, 4300, but)]);
         assert_eq!(second(|_| {}), 0);
         assert_eq!(second(|two| two.run_id = "0".into()), 6000);
         assert_eq!(second(|two| two.offset = 2), 6000);
