@@ -40,6 +40,8 @@ const PAUSE: Duration = Duration::from_secs(5);
 const CATCH_UP: Duration = Duration::from_secs(1);
 /// Less than that before the deadline, nothing is begun.
 const ENOUGH: Duration = Duration::from_secs(3);
+/// How long the moment is waited for in which a failover takes the least time.
+const TIMELY: Duration = Duration::from_secs(12);
 /// Between two questions to who has not come so far: none of them tells of itself. (`WAIT` would, but
 /// newer servers count only what its own connection has written.)
 const PACE: Duration = Duration::from_millis(10);
@@ -74,19 +76,20 @@ pub async fn run(args: Handover, deadline: Instant) -> Result<Then> {
     let observer = Observer::new(&world, &subject, &council, &logins);
     let mut backoff = Backoff::new();
     let mut told = String::new();
-    let mut is_timed = false;
+    // Half of what is left, at most.
+    let timely = Instant::now() + TIMELY.min((deadline - Instant::now()) / 2);
     loop {
         let (master, role) = match in_time(Master::connect(&own, &logins.redis)).await {
-            Err(Failure::Refused) => return nothing(&me, "no Redis runs here"),
+            Err(Failure::Refused) => return Ok(nothing(&me, "no Redis runs here")),
             answer => answer.map_err(|failure| blame(&format!("the Redis of {me}"), failure))?,
         };
         if let Role::Replica(replica) = role {
-            return nothing(&me, &format!("it is a replica of {}", replica.of));
+            return Ok(nothing(&me, &format!("it is a replica of {}", replica.of)));
         }
         let mut leaving = Leaving { me: &me, observer: &observer, own: &own, master, paused: None };
         let evidence = leaving.look(deadline).await;
         let obstacle = match step(&evidence, &me) {
-            Step::Nothing(why) => return nothing(&me, &why),
+            Step::Nothing(why) => return Ok(nothing(&me, &why)),
             Step::Wait(why) => why,
             Step::Ask(at) => match leaving.prepare(&evidence, at).await {
                 Ok(plan) if run.dry_run => {
@@ -95,9 +98,8 @@ pub async fn run(args: Handover, deadline: Instant) -> Result<Then> {
                 }
                 // Whatever begins must have the time to end.
                 Ok(_) if Instant::now() + ENOUGH >= deadline => "the deadline is too near to begin".to_owned(),
-                // Once: what takes longer than that to begin is not timed at all.
-                Ok(plan) if !is_timed && Instant::now() + plan.wait + 2 * ENOUGH < deadline => {
-                    is_timed = true;
+                // For a while: what never is the right moment is not waited for.
+                Ok(plan) if plan.wait > Duration::ZERO && Instant::now() + plan.wait < timely => {
                     sleep(plan.wait).await;
                     continue;
                 }
@@ -119,9 +121,9 @@ pub async fn run(args: Handover, deadline: Instant) -> Result<Then> {
     }
 }
 
-fn nothing(me: &PodName, why: &str) -> Result<Then> {
+fn nothing(me: &PodName, why: &str) -> Then {
     info!("{me} has nothing to hand over: {why}");
-    Ok(Then::Exit)
+    Then::Exit
 }
 
 /// A master that is about to stop.
@@ -223,7 +225,9 @@ impl Leaving<'_> {
                 Ok(asked) => asked,
                 Err(obstacle) => return self.fail(obstacle).await,
             },
-            asked => asked.or_else(may_have_begun)?,
+            Ok(asked) => asked,
+            Err(failure @ Failure::NotAllowed(_)) => return Err(blame(&format!("the Sentinel {}", plan.at), failure)),
+            Err(failure) => may_have_begun(&failure),
         };
         if let Asked::Refused(why) = asked {
             return self.fail(format!("the Sentinel {} refuses a failover: {why}", plan.at)).await;
@@ -255,7 +259,7 @@ impl Leaving<'_> {
         self.paused = Some(Instant::now());
         in_time(self.master.pause(PAUSE)).await.map_err(|failure| format!("writes could not be paused: {failure}"))?;
         self.catch_up(plan).await?;
-        self.ask(plan, false).await.or_else(may_have_begun).map_err(|error| error.to_string())
+        Ok(self.ask(plan, false).await.unwrap_or_else(|failure| may_have_begun(&failure)))
     }
 
     /// Waits for the end of the failover, the writes paused.
@@ -347,10 +351,8 @@ impl Leaving<'_> {
         }
         labelled.map_err(|error| error.context(format!("{name} is the master now, and not labelled")))?;
         let Scheme { key, master: value, .. } = &subject.scheme;
-        match self.observer.world.cluster() {
-            Some(_) => info!("{} has handed over: {name} is the master, and labelled {key}={value}", self.me),
-            None => info!("{} has handed over: {name} is the master", self.me),
-        }
+        let labelled = self.observer.world.cluster().map_or_else(String::new, |_| format!(", and labelled {key}={value}"));
+        info!("{} has handed over: {name} is the master{labelled}", self.me);
         Ok(Then::Exit)
     }
 
@@ -391,10 +393,10 @@ fn announced(seen: &Evidence, me: &PodName) -> Option<Endpoint> {
     seen.watches().map(|(_, watch)| &watch.master).find(|at| is_other(at)).cloned()
 }
 
-/// What was not answered may have begun, unless nothing listens there or it is not allowed.
-fn may_have_begun(failure: Failure) -> Result<Asked> {
+/// What was not answered may have begun, unless nothing listens there.
+fn may_have_begun(failure: &Failure) -> Asked {
     match failure {
-        Failure::Refused | Failure::NoSuchHost | Failure::NotAllowed(_) => Ok(Asked::Refused(failure.to_string())),
-        _ => Ok(Asked::Begun),
+        Failure::Refused | Failure::NoSuchHost | Failure::NotAllowed(_) => Asked::Refused(failure.to_string()),
+        _ => Asked::Begun,
     }
 }

@@ -51,7 +51,7 @@ pub fn wait_for_good_timing(known: &[KnownReplica]) -> Duration {
     match first.map(|replica| replica.asked_ago) {
         None => Duration::ZERO,
         Some(ago) if GOOD.contains(&ago) => Duration::ZERO,
-        Some(ago) if ago < BEST => BEST - ago,
+        Some(ago) if ago < BEST => BEST.saturating_sub(ago),
         Some(ago) => (ASKS + BEST).saturating_sub(ago),
     }
 }

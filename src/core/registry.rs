@@ -24,10 +24,9 @@ pub fn to_be_told(evidence: &Evidence) -> Option<(&PodName, Vec<&Endpoint>)> {
 /// not forgotten.
 pub fn still_there(evidence: &Evidence) -> Vec<&PodName> {
     let is_there = evidence.peers.iter().filter(|peer| match (&peer.object, &peer.heard) {
-        (Object::Present { .. }, _) | (_, Heard::Answer(_)) => true,
+        (Object::Present { .. }, _) | (_, Heard::Answer(_)) | (Object::Unknown, Heard::Pending) => true,
         (Object::Absent, _) => false,
         (Object::Unknown, Heard::Failed(failure)) => !failure.proves_nothing_runs(),
-        (Object::Unknown, Heard::Pending) => true,
     });
     is_there.map(|peer| &peer.pod).collect()
 }

@@ -30,10 +30,13 @@ fn writer_by_label(bed: &Bed) -> Writer {
     }))
 }
 
+/// A write that was acknowledged: when, by whom, and its key.
+type Acknowledged = (Instant, &'static str, String);
+
 /// Clients that know of no label and no Sentinel: each writes to one pod whenever that lets it.
 struct Stubborn {
     stop: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<Vec<(Instant, &'static str, String)>>>,
+    threads: Vec<JoinHandle<Vec<Acknowledged>>>,
 }
 
 impl Stubborn {
@@ -67,7 +70,7 @@ impl Stubborn {
     }
 
     /// Every write that was acknowledged, in that order.
-    fn stop(self) -> Vec<(Instant, &'static str, String)> {
+    fn stop(self) -> Vec<Acknowledged> {
         self.stop.store(true, Ordering::Relaxed);
         let mut all: Vec<_> = self.threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
         all.sort();
