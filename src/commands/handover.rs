@@ -233,19 +233,21 @@ impl Leaving<'_> {
             return self.fail(format!("the Sentinel {} refuses a failover: {why}", plan.at)).await;
         }
         let Plan { at, .. } = plan;
-        let still = format!("{} is still the master", self.me);
         match self.await_end(evidence, plan, deadline).await {
             End::Promoted(new) => Ok(Attempt::Promoted(new)),
             End::Over => self.fail(format!("the failover that the Sentinel {at} began came to nothing")).await,
             End::Lost => {
                 self.write_again().await?;
                 bail!(
-                    "{still}, and writes go on here: the Sentinel {at} that was asked for a failover is gone, and no other is asked"
+                    "{} is still the master, and writes go on here: the Sentinel {at} that was asked for a failover is gone, and no other is asked",
+                    self.me
                 )
             }
-            End::Open => bail!(
-                "{still}, and the failover of the Sentinel {at} may yet replace it: writes are paused for at most {PAUSE:?} more"
-            ),
+            End::Open => {
+                let paused =
+                    self.paused.map_or_else(String::new, |_| format!(": its writes are paused for at most {PAUSE:?} more"));
+                bail!("the failover of the Sentinel {at} is not over, and may yet replace {}{paused}", self.me)
+            }
         }
     }
 
@@ -268,7 +270,8 @@ impl Leaving<'_> {
         let is_me = |at: &Endpoint| evidence.member_at(&at.host) == Some(self.me);
         // The other Sentinels, whose pings wait behind the pause, find this master down after that.
         let patience = subject.down_after.mul_f64(0.9);
-        let mut last_pause = Instant::now();
+        let asked = Instant::now();
+        let mut last_pause = asked;
         loop {
             let answer = in_time(sentinel::view(&plan.sentinel, &logins.sentinel, &subject.group)).await.ok();
             match outcome(answer.as_ref(), is_me) {
@@ -286,7 +289,7 @@ impl Leaving<'_> {
                     if let Some(new) = announced(&seen, self.me) {
                         return End::Promoted(new);
                     }
-                    if self.paused.is_none_or(|since| since.elapsed() >= patience) {
+                    if self.paused.unwrap_or(asked).elapsed() >= patience {
                         // Unless it has promoted one before it was gone, which it may still announce.
                         let has_promoted = seen.living_masters().iter().any(|pod| *pod != self.me);
                         return if has_promoted { End::Open } else { End::Lost };
