@@ -140,6 +140,27 @@ fn a_rolling_update_under_writing_clients_loses_no_acknowledged_write() {
 }
 
 #[test]
+fn a_master_that_has_handed_over_and_goes_on_running_follows_at_once_and_takes_no_write() {
+    let bed = started(Bed::on_kubernetes(ordain()));
+    wait_for_sentinels_to_know_electable(&bed);
+    let stubborn = Stubborn::start(&bed);
+    wait_for("something to lose", UP, || (bed.keys("redis-0")? > 100).then_some(()));
+    let run = bed.ordain("redis-0", &["handover"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let promoted = bed.wait_for_failover("redis-0", UP);
+    assert_eq!(bed.role("redis-0"), format!("replica of {}", bed.host_name(promoted)), "long before Sentinel demotes it");
+    assert!(bed.sandbox("redis-0").read("etc/redis/redis.conf").contains(&format!("\nreplicaof {} ", bed.host_name(promoted))));
+    let keys = bed.keys(promoted).unwrap();
+    wait_for("writes to the new master", UP, || (bed.keys(promoted)? > keys + 100).then_some(()));
+    let written = stubborn.stop();
+    let mut masters: Vec<_> = written.iter().map(|(_, pod, _)| *pod).collect();
+    masters.dedup();
+    assert_eq!(masters, ["redis-0", promoted]);
+    bed.wait_for_master(promoted, UP);
+    bed.wait_for_keys_everywhere(written.len() as u64, UP);
+}
+
+#[test]
 fn whoever_is_no_master_has_nothing_to_hand_over() {
     let mut bed = started(Bed::on_kubernetes(ordain()));
     let replica = bed.ordain("redis-1", &["handover"]);
