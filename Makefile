@@ -8,7 +8,7 @@ SERVERS := .cache/servers
 # Sentinel's patience on a small machine bears this many groups at a time.
 THREADS ?= 3
 # What is run again on the other servers.
-ELSEWHERE := main_job:: sentinels:: lossless:: yielding::
+ELSEWHERE := main_job:: sentinels:: lossless:: yielding:: handover::
 
 # The tests run what is shipped, and write nothing into the source tree.
 TESTED := env ORDAIN=bin/ordain INSTA_UPDATE=no

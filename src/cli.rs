@@ -35,6 +35,12 @@ pub enum Command {
     OnFailover(OnFailover),
     /// Put right what differs: the record, the labels, which replicas may be promoted
     Reconcile(Reconcile),
+    /// Say whether this pod's server lives or serves: asks it alone, without Kubernetes and without DNS
+    Probe(Probe),
+    /// Before this pod stops: have a replica promoted in its place, without losing a write
+    Handover(Handover),
+    /// Have every Sentinel and the record forget a group that is removed
+    Forget(Forget),
     /// Copy this program into a folder, as `ordain` and `on-failover`
     Install(Install),
 }
@@ -47,7 +53,9 @@ impl Command {
             Self::GenconfSentinel(args) => &args.run,
             Self::OnFailover(args) => &args.run,
             Self::Reconcile(args) => &args.run,
-            Self::Install(_) => return Form::Text,
+            Self::Handover(args) => &args.run,
+            Self::Forget(args) => &args.run,
+            Self::Probe(_) | Self::Install(_) => return Form::Text,
         };
         run.log_format
     }
@@ -186,6 +194,111 @@ pub struct Reconcile {
 /// A time, or none. (For clap an `Option` is a flag that may be missing.)
 #[derive(Debug, Clone, Copy)]
 pub struct Limit(pub Option<Duration>);
+
+/// `probe`.
+#[derive(Debug, Args)]
+pub struct Probe {
+    /// The server that is asked
+    #[arg(value_enum)]
+    pub server: Server,
+    #[command(flatten)]
+    pub question: Question,
+    /// A group that a ready Sentinel must know; repeat or separate by commas [default: whichever it knows]
+    #[arg(long = "group", env = "ORDAIN_GROUP", value_delimiter = ',')]
+    pub groups: Vec<Group>,
+    /// This pod's name, whose ordinal tells for whom it cannot wait [default: $HOSTNAME]
+    #[arg(long, env = "POD_NAME")]
+    pub pod_name: Option<PodName>,
+    /// This pod's address [default: 127.0.0.1]
+    #[arg(long, env = "POD_IP")]
+    pub pod_ip: Option<IpAddr>,
+    /// The port of Redis
+    #[arg(long, env = "ORDAIN_PORT", default_value_t = 6379, value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: u16,
+    /// The port of Sentinel
+    #[arg(long, env = "ORDAIN_SENTINEL_PORT", default_value_t = 26379, value_parser = clap::value_parser!(u16).range(1..))]
+    pub sentinel_port: u16,
+    #[command(flatten)]
+    pub secrets: Secrets,
+    /// How long the server may take for its answer
+    #[arg(long, env = "ORDAIN_PROBE_DEADLINE", default_value = "1s", value_parser = duration)]
+    pub deadline: Duration,
+}
+
+/// A server that is probed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Server {
+    /// Redis or Valkey
+    Redis,
+    /// Sentinel
+    Sentinel,
+}
+
+/// What a probe wants to know.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Question {
+    /// Does it live? Whatever it answers, it does: also that it is loading
+    #[arg(long)]
+    pub liveness: bool,
+    /// Does it serve? A replica that is in sync, a master that takes writes, a Sentinel with a quorum
+    #[arg(long)]
+    pub readiness: bool,
+    /// Has it started? As --liveness; until then ordain may still be deciding
+    #[arg(long)]
+    pub startup: bool,
+}
+
+/// `handover`.
+#[derive(Debug, Args)]
+pub struct Handover {
+    /// The group [default: the pod's name without its ordinal]
+    #[arg(long, env = "ORDAIN_GROUP")]
+    pub group: Option<Group>,
+    #[command(flatten)]
+    pub pod: PodArgs,
+    #[command(flatten)]
+    pub members: Members,
+    #[command(flatten)]
+    pub sentinels: Sentinels,
+    #[command(flatten)]
+    pub labels: Labels,
+    #[command(flatten)]
+    pub secrets: Secrets,
+    #[command(flatten)]
+    pub run: Run,
+    /// How long to try before giving up with exit code 1; less than the pod's terminationGracePeriodSeconds
+    #[arg(long, env = "ORDAIN_HANDOVER_DEADLINE", default_value = "30s", value_parser = duration)]
+    pub deadline: Duration,
+}
+
+/// `forget`.
+#[derive(Debug, Args)]
+pub struct Forget {
+    /// The group
+    pub group: Group,
+    #[command(flatten)]
+    pub pod: PodArgs,
+    #[command(flatten)]
+    pub members: Members,
+    #[command(flatten)]
+    pub sentinels: Sentinels,
+    #[command(flatten)]
+    pub labels: Labels,
+    #[command(flatten)]
+    pub secrets: Secrets,
+    #[command(flatten)]
+    pub run: Run,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    /// Also where its pods may still run, or a Sentinel does not answer
+    #[arg(long)]
+    pub force: bool,
+    /// How long to try, your answer included, before giving up with exit code 1
+    #[arg(long, env = "ORDAIN_DEADLINE", default_value = "60s", value_parser = duration)]
+    pub deadline: Duration,
+}
 
 /// `install`.
 #[derive(Debug, Args)]

@@ -15,14 +15,17 @@ use crate::exit::Wrong;
 mod announcing;
 mod begin;
 mod books;
+mod forget;
 mod genconf_redis;
 mod genconf_sentinel;
 mod groups;
+mod handover;
 mod install;
 mod labelling;
 mod observe;
 mod on_failover;
 mod patience;
+mod probe;
 mod reconcile;
 mod report;
 mod setting;
@@ -77,6 +80,9 @@ pub async fn within_deadline(command: Command) -> Result<Then> {
         // Each pass has a deadline of its own, and its end is SIGTERM.
         Command::Reconcile(args) if args.watch => FOR_EVER,
         Command::Reconcile(args) => args.deadline,
+        Command::Probe(args) => args.deadline,
+        Command::Handover(args) => args.deadline,
+        Command::Forget(args) => args.deadline,
         Command::Install(_) => Duration::from_secs(60),
     };
     let ends_by_signal = limit == FOR_EVER;
@@ -107,6 +113,9 @@ async fn tell(command: Command, deadline: Instant) -> Result<Then> {
         Command::GenconfSentinel(args) => genconf_sentinel::run(args, deadline).await,
         Command::OnFailover(args) => Box::pin(on_failover::run(args, deadline)).await,
         Command::Reconcile(args) => Box::pin(reconcile::run(args, deadline)).await,
+        Command::Probe(args) => probe::run(args, deadline).await,
+        Command::Handover(args) => Box::pin(handover::run(args, deadline)).await,
+        Command::Forget(args) => Box::pin(forget::run(args, deadline)).await,
         Command::Install(args) => install::run(&args),
     }
 }

@@ -67,6 +67,11 @@ impl PodName {
     pub fn base(&self) -> &str {
         &self.base
     }
+
+    /// Its number in the StatefulSet.
+    pub fn ordinal(&self) -> u32 {
+        self.ordinal
+    }
 }
 
 impl FromStr for PodName {

@@ -63,6 +63,20 @@ pub struct Watched<'a> {
     pub sentinels: Vec<(Endpoint, String)>,
 }
 
+impl Watched<'_> {
+    /// Whether Sentinel could keep all this, where it is told at run time.
+    ///
+    /// # Errors
+    /// A value that it could not read back after it has rewritten its file.
+    pub fn check(&self) -> Result<(), Unwritable> {
+        quote_for_sentinel("the hook's path", self.script)?;
+        for (name, value) in [("the user", self.user), ("the password", self.password)] {
+            value.map(|value| quote_for_sentinel(name, value)).transpose()?;
+        }
+        Ok(())
+    }
+}
+
 /// The same as the template sees it: every value quoted.
 #[derive(Debug, Serialize)]
 pub struct Values {

@@ -13,7 +13,9 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::api::core::v1::{Pod as ApiPod, PodStatus};
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{ListParams, ObjectMeta, Patch as Body, PatchParams, PostParams, WatchEvent, WatchParams};
+use kube::api::{
+    DeleteParams, ListParams, ObjectMeta, Patch as Body, PatchParams, PostParams, Preconditions, WatchEvent, WatchParams,
+};
 use kube::client::ConfigExt;
 use kube::client::retry::RetryPolicy;
 use kube::{Api, Client, Config, Error};
@@ -365,6 +367,36 @@ impl Cluster {
         });
         let patched = self.pods.patch_metadata(&patch.pod.to_string(), &PatchParams::default(), &Body::Merge(body)).await;
         patched.map(drop).map_err(|error| refusal(&error, "patch pods"))
+    }
+}
+
+impl Cluster {
+    /// Returns when a pod carries a label's value. Never returns where it cannot be watched.
+    pub async fn carries(&self, pod: &PodName, scheme: &Scheme, value: &str) {
+        let only = WatchParams::default().fields(&format!("metadata.name={pod}"));
+        // Version "0" begins with what there is.
+        if let Ok(changes) = self.pods.watch(&only, "0").await {
+            let mut changes = pin!(changes);
+            while let Some(Ok(change)) = changes.next().await {
+                if let WatchEvent::Added(pod) | WatchEvent::Modified(pod) = change
+                    && read_pod(&pod, scheme).is_some_and(|pod| pod.label.as_deref() == Some(value))
+                {
+                    return;
+                }
+            }
+        }
+        std::future::pending::<()>().await;
+    }
+
+    /// Deletes a group's record, while it is still as it was read.
+    ///
+    /// # Errors
+    /// [`Refusal::Conflict`] where it has changed, [`Refusal::Missing`] where it is gone.
+    pub async fn delete_record(&self, group: &Group, record: &Record) -> Result<(), Refusal> {
+        let as_read = Preconditions { uid: Some(record.uid.clone()), resource_version: Some(record.version.clone()) };
+        let only = DeleteParams { preconditions: Some(as_read), ..DeleteParams::default() };
+        let deleted = self.leases.delete(&group.to_string(), &only).await;
+        deleted.map(drop).map_err(|error| refusal(&error, "delete leases"))
     }
 }
 

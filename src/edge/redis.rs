@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use redis::{Cmd, Value, from_redis_value};
 
-use super::wire::{Conversation, Login, Target, answered};
+use super::wire::{Conversation, Login, Target, answered, ask};
 use crate::core::evidence::{Failure, Link, Replica, Role};
 use crate::core::identity::Endpoint;
+use crate::core::probe::Serving;
 use crate::core::redis_conf::IDENT;
 
 /// Asks a Redis what it is: `ROLE`, `INFO replication`, and by which run of ordain it was started
@@ -76,7 +77,6 @@ async fn begin(target: &Target, login: &Login) -> Result<(Conversation, Role), F
 /// Reads the answers to `ROLE` (`roleCommand` in Redis `src/replication.c`) and `INFO replication`
 /// (`genRedisInfoString` in `src/server.c`).
 fn read(role: Value, info: Value, ident: &Value) -> Result<Role, Failure> {
-    let nonsense = |what: &str| Failure::Nonsense(format!("{what} was not answered as a Redis answers it"));
     let Value::Array(fields) = role else { return Err(nonsense("ROLE")) };
     let text = |index: usize| {
         fields.get(index).and_then(|field: &Value| from_redis_value::<String>(field.clone()).ok()).ok_or_else(|| nonsense("ROLE"))
@@ -116,6 +116,133 @@ fn read(role: Value, info: Value, ident: &Value) -> Result<Role, Failure> {
 fn run_of(ident: &Value) -> Option<String> {
     let [_, ident]: [String; 2] = from_redis_value::<Vec<String>>(ident.clone()).ok()?.try_into().ok()?;
     ident.strip_prefix(IDENT).map(str::to_owned)
+}
+
+/// Asks a Redis or a Sentinel whether it lives: whatever it answers to a `PING`, it does. No login, for
+/// a refusal is an answer, too.
+///
+/// # Errors
+/// Why it gave no answer.
+pub async fn ping(target: &Target, login: &Login) -> Result<(), Failure> {
+    let anonymous = Login { tls: login.tls.clone(), ..Login::default() };
+    ask(target, &anonymous, &[command(&["PING"])]).await.map(drop)
+}
+
+/// Asks a Redis whether it serves. It is `PING` that an error of the disk refuses a master (`MISCONF`),
+/// and everything else that is in the way of ordinary commands (`processCommand` in Redis `src/server.c`).
+///
+/// # Errors
+/// Why it gave no answer.
+pub async fn serving(target: &Target, login: &Login) -> Result<Serving, Failure> {
+    let wanted = command(&["CONFIG", "GET", "min-replicas-to-write"]);
+    let questions = [command(&["PING"]), command(&["ROLE"]), command(&["INFO", "replication"]), wanted];
+    let replies = ask(target, login, &questions).await?;
+    let [ping, role, info, wanted] = <[Value; 4]>::try_from(replies).map_err(|_| nonsense("PING"))?;
+    read_serving(ping, role, info, wanted)
+}
+
+fn read_serving(ping: Value, role: Value, info: Value, wanted: Value) -> Result<Serving, Failure> {
+    match answered(ping) {
+        Err(Failure::Nonsense(error)) => return Ok(Serving::Not(error)),
+        other => other?,
+    };
+    let text = |value: Value| answered(value).and_then(|value| from_redis_value::<String>(value).map_err(|_| nonsense("INFO")));
+    let is_master = matches!(read(answered(role)?, info.clone(), &Value::Nil)?, Role::Master);
+    let info = text(info)?;
+    let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
+    if is_master {
+        let [_, wanted]: [String; 2] = from_redis_value::<Vec<String>>(answered(wanted)?)
+            .ok()
+            .and_then(|pair| pair.try_into().ok())
+            .ok_or_else(|| nonsense("CONFIG GET"))?;
+        let number = |text: &str| text.parse().map_err(|_| nonsense("min-replicas-to-write"));
+        // Counted only where replicas are wanted.
+        return match field("min_slaves_good_slaves") {
+            Some(has) => Ok(Serving::Master { wanted: number(&wanted)?, has: number(has)? }),
+            None => Ok(Serving::Master { wanted: 0, has: 0 }),
+        };
+    }
+    let of = field("master_host")
+        .zip(field("master_port"))
+        .and_then(|(host, port)| Some(Endpoint { host: host.parse().ok()?, port: port.parse().ok()? }));
+    Ok(Serving::Replica {
+        of: of.ok_or_else(|| nonsense("INFO"))?,
+        link_is_up: field("master_link_status") == Some("up"),
+        copies: field("master_sync_in_progress") == Some("1"),
+    })
+}
+
+/// A connection to this pod's own Redis, over which its writes are paused and go on again.
+pub struct Master(Conversation);
+
+impl Master {
+    /// Connects, and asks what it is.
+    ///
+    /// # Errors
+    /// Why it gave no answer.
+    pub async fn connect(target: &Target, login: &Login) -> Result<(Self, Role), Failure> {
+        let (conversation, role) = begin(target, login).await?;
+        Ok((Self(conversation), role))
+    }
+
+    /// How far its writes have come (`master_repl_offset`, in bytes).
+    ///
+    /// # Errors
+    /// Why it gave no answer.
+    pub async fn offset(&mut self) -> Result<u64, Failure> {
+        let info = answered(self.0.go_on(&command(&["INFO", "replication"])).await?)?;
+        let info: String = from_redis_value(info).map_err(|_| nonsense("INFO"))?;
+        let offset = info.lines().find_map(|line| line.strip_prefix("master_repl_offset:"));
+        offset.and_then(|number| number.trim().parse().ok()).ok_or_else(|| nonsense("INFO"))
+    }
+
+    /// Holds every write back for so long, or longer where that was said before: whoever writes waits for
+    /// an answer. `PUBLISH` waits as well, and behind Sentinel's own its pings do: a pause that outlasts
+    /// down-after looks like a dead master (seen with 6.2, 7.0 and Valkey 9). A replica is never paused.
+    ///
+    /// # Errors
+    /// It did not answer, or did not do so.
+    pub async fn pause(&mut self, time: Duration) -> Result<(), Failure> {
+        let milliseconds = time.as_millis().to_string();
+        answered(self.0.go_on(&command(&["CLIENT", "PAUSE", &milliseconds, "WRITE"])).await?).map(drop)
+    }
+
+    /// Ends the pause.
+    ///
+    /// # Errors
+    /// It did not answer, or did not do so.
+    pub async fn unpause(&mut self) -> Result<(), Failure> {
+        answered(self.0.go_on(&command(&["CLIENT", "UNPAUSE"])).await?).map(drop)
+    }
+
+    /// Makes it a replica, as Sentinel would some ten seconds later, and has its file say so.
+    ///
+    /// # Errors
+    /// It did not answer, or is no replica.
+    pub async fn follow(&mut self, master: &Endpoint) -> Result<(), Failure> {
+        let (host, port) = (master.host.to_string(), master.port.to_string());
+        answered(self.0.go_on(&command(&["REPLICAOF", &host, &port])).await?)?;
+        // A file that cannot be written is what Sentinel passes over, too: genconf-redis writes it anew.
+        self.0.go_on(&command(&["CONFIG", "REWRITE"])).await.map(drop)
+    }
+
+    /// Ends the connections of its clients, so that they look for the master anew.
+    ///
+    /// # Errors
+    /// It did not answer, or did not do so.
+    pub async fn send_clients_away(&mut self) -> Result<(), Failure> {
+        answered(self.0.go_on(&command(&["CLIENT", "KILL", "TYPE", "normal"])).await?).map(drop)
+    }
+}
+
+fn command(words: &[&str]) -> Cmd {
+    let mut command = Cmd::new();
+    command.arg(words);
+    command
+}
+
+fn nonsense(what: &str) -> Failure {
+    Failure::Nonsense(format!("{what} was not answered as a Redis answers it"))
 }
 
 #[cfg(test)]

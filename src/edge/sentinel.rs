@@ -1,13 +1,15 @@
-//! A Sentinel: what it says of a group.
+//! A Sentinel: what it says of a group, and what it is told.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use redis::{Cmd, Value, from_redis_value};
+use redis::{Cmd, ServerError, Value, from_redis_value};
 
 use super::wire::{self, Conversation, Login, Target, answered, ask};
 use crate::core::evidence::{Failure, SentinelAnswer, Watch};
+use crate::core::handover::KnownReplica;
 use crate::core::identity::{Endpoint, Group};
+use crate::core::probe::Watching;
 use crate::core::sentinel_conf::Watched;
 
 /// Asks a Sentinel for its view of the group.
@@ -29,7 +31,7 @@ pub async fn view(target: &Target, login: &Login, group: &Group) -> Result<Senti
 /// They are not what a Sentinel says, or it does not let us in.
 pub fn read(address: Value, master: Value) -> Result<SentinelAnswer, Failure> {
     if let Value::ServerError(error) = &master
-        && error.details().is_some_and(|details| details.contains("No such master"))
+        && is_no_such_master(error)
     {
         return Ok(SentinelAnswer::Unaware);
     }
@@ -54,9 +56,104 @@ pub fn read(address: Value, master: Value) -> Result<SentinelAnswer, Failure> {
     }))
 }
 
+/// Asks a Sentinel for how many it counts in each group (`SENTINEL CKQUORUM`); of all that it watches
+/// where none is named.
+///
+/// # Errors
+/// Why it gave no answer.
+pub async fn quorums(target: &Target, login: &Login, groups: &[Group]) -> Result<Vec<(Group, Watching)>, Failure> {
+    let (mut conversation, mut replies) = Conversation::begin(target, login, &[command(&["MASTERS"])]).await?;
+    let watched = masters(answered(replies.pop().unwrap_or(Value::Nil))?)?;
+    let mut told = Vec::new();
+    for group in if groups.is_empty() { &watched } else { groups } {
+        let reply = conversation.go_on(&command(&["CKQUORUM", &group.to_string()])).await?;
+        told.push((group.clone(), read_quorum(reply)?));
+    }
+    Ok(told)
+}
+
+/// The names of the groups; what is no group's name is none of ours.
+fn masters(reply: Value) -> Result<Vec<Group>, Failure> {
+    let nonsense = || Failure::Nonsense("SENTINEL MASTERS was not answered as a Sentinel answers it".to_owned());
+    let masters: Vec<HashMap<String, String>> = from_redis_value(reply).map_err(|_| nonsense())?;
+    Ok(masters.iter().filter_map(|master| master.get("name")?.parse().ok()).collect())
+}
+
+/// `OK 3 usable Sentinels. …`, or the error `NOQUORUM 1 usable Sentinels. …`.
+fn read_quorum(reply: Value) -> Result<Watching, Failure> {
+    let (text, is_enough) = match reply {
+        Value::ServerError(error) if is_no_such_master(&error) => return Ok(Watching::Unaware),
+        Value::ServerError(error) if error.code() == "NOQUORUM" => (error.details().unwrap_or_default().to_owned(), false),
+        reply => {
+            let text: String = from_redis_value(answered(reply)?).unwrap_or_default();
+            (text.strip_prefix("OK ").unwrap_or_default().to_owned(), true)
+        }
+    };
+    let usable = text.split(' ').next().and_then(|number| number.parse().ok());
+    let nonsense = || Failure::Nonsense("SENTINEL CKQUORUM was not answered as a Sentinel answers it".to_owned());
+    Ok(Watching::Counts { usable: usable.ok_or_else(nonsense)?, is_enough })
+}
+
+/// Asks a Sentinel for the replicas that it knows.
+///
+/// # Errors
+/// Why it gave no answer.
+pub async fn replicas(target: &Target, login: &Login, group: &Group) -> Result<Vec<KnownReplica>, Failure> {
+    let mut replies = ask(target, login, &[command(&["REPLICAS", &group.to_string()])]).await?;
+    read_replicas(answered(replies.pop().unwrap_or(Value::Nil))?)
+}
+
+fn read_replicas(reply: Value) -> Result<Vec<KnownReplica>, Failure> {
+    let nonsense = || Failure::Nonsense("SENTINEL REPLICAS was not answered as a Sentinel answers it".to_owned());
+    let replicas: Vec<HashMap<String, String>> = from_redis_value(reply).map_err(|_| nonsense())?;
+    let read = |fields: &HashMap<String, String>| {
+        let is_away = |flag: &str| ["s_down", "o_down", "disconnected"].contains(&flag);
+        Some(KnownReplica {
+            at: Endpoint { host: fields.get("ip")?.parse().ok()?, port: fields.get("port")?.parse().ok()? },
+            is_away: fields.get("flags")?.split(',').any(is_away),
+            priority: fields.get("slave-priority")?.parse().ok()?,
+            offset: fields.get("slave-repl-offset")?.parse().ok()?,
+            run_id: fields.get("runid")?.clone(),
+            asked_ago: Duration::from_millis(fields.get("info-refresh")?.parse().ok()?),
+        })
+    };
+    replicas.iter().map(|fields| read(fields).ok_or_else(nonsense)).collect()
+}
+
+/// What a Sentinel said to a failover.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// It has begun.
+    Begun,
+    /// It does not know the word `COORDINATED`, and has begun nothing.
+    NotKnown,
+    /// It has begun nothing, and says why.
+    Refused(String),
+}
+
+/// Asks a Sentinel for a failover. A coordinated one (Valkey 9) has the master itself pause its writes,
+/// wait for the replica and become its replica.
+///
+/// # Errors
+/// Why it gave no answer: it may have begun all the same, unless nothing listens there.
+pub async fn fail_over(target: &Target, login: &Login, group: &Group, is_coordinated: bool) -> Result<Asked, Failure> {
+    let name = group.to_string();
+    let mut words = vec!["FAILOVER", name.as_str()];
+    words.extend(is_coordinated.then_some("COORDINATED"));
+    let mut replies = ask(target, login, &[command(&words)]).await?;
+    match answered(replies.pop().unwrap_or(Value::Nil)) {
+        Ok(_) => Ok(Asked::Begun),
+        Err(Failure::Nonsense(text)) if is_coordinated && text.to_lowercase().contains("number of arguments") => {
+            Ok(Asked::NotKnown)
+        }
+        Err(Failure::Nonsense(text)) => Ok(Asked::Refused(text)),
+        Err(failure) => Err(failure),
+    }
+}
+
 /// Has a Sentinel watch a group from now on, as its file would say it after `genconf-sentinel`; one that
 /// watches it already is told the rest again. Returns whether the hook could be set: Sentinel takes a
-/// script at run time only with `deny-scripts-reconfig no`. Its own epoch of the group begins at 0.
+/// script at run time only with `deny-scripts-reconfig no`, and only one that lies there. Its own epoch of the group begins at 0.
 ///
 /// # Errors
 /// It did not answer, or did not do so.
@@ -81,8 +178,7 @@ pub async fn watch_group(target: &Target, login: &Login, watched: &Watched<'_>) 
     let mut hook = command(&["SET", &name, "client-reconfig-script"]);
     hook.arg(*script);
     let has_hook = match answered(conversation.go_on(&hook).await?) {
-        // Denied, or it is not there in its container.
-        Err(Failure::Nonsense(_)) => false,
+        Err(Failure::Nonsense(text)) if text.contains("denied") || text.contains("non existing") => false,
         reply => reply.map(|_| true)?,
     };
     answered(conversation.go_on(&command(&["FLUSHCONFIG"])).await?)?;
@@ -121,6 +217,22 @@ fn group_of(event: &str) -> Option<Group> {
         None => return None,
     };
     name.parse().ok()
+}
+
+/// Has a Sentinel forget a group, in its file, too. Returns whether it knew it.
+///
+/// # Errors
+/// It did not answer, or did not do so.
+pub async fn forget_group(target: &Target, login: &Login, group: &Group) -> Result<bool, Failure> {
+    let mut replies = ask(target, login, &[command(&["REMOVE", &group.to_string()])]).await?;
+    match replies.pop().unwrap_or(Value::Nil) {
+        Value::ServerError(error) if is_no_such_master(&error) => Ok(false),
+        reply => answered(reply).map(|_| true),
+    }
+}
+
+fn is_no_such_master(error: &ServerError) -> bool {
+    error.details().is_some_and(|details| details.contains("No such master"))
 }
 
 fn command(words: &[&str]) -> Cmd {
@@ -191,6 +303,45 @@ mod tests {
             (list(&["a", "1"]), Value::Int(3)),
         ] {
             assert!(matches!(read(address, master), Err(Failure::Nonsense(_))));
+        }
+    }
+
+    #[test]
+    fn a_quorum_reads_as_sentinel_writes_it() {
+        let counts = |usable, is_enough| Ok(Watching::Counts { usable, is_enough });
+        let error = |text: &str| redis::parse_redis_value(format!("-{text}\r\n").as_bytes()).unwrap();
+        let reached = "OK 3 usable Sentinels. Quorum and failover authorization can be reached";
+        assert_eq!(read_quorum(Value::SimpleString(reached.into())), counts(3, true));
+        let missed = "NOQUORUM 1 usable Sentinels. Not enough available Sentinels to reach the majority";
+        assert_eq!(read_quorum(error(missed)), counts(1, false));
+        assert_eq!(read_quorum(error("ERR No such master with that name")), Ok(Watching::Unaware));
+        for reply in [Value::Nil, Value::Okay, error("ERR unknown command"), Value::SimpleString("OK x".into())] {
+            assert!(matches!(read_quorum(reply), Err(Failure::Nonsense(_))));
+        }
+    }
+
+    #[test]
+    fn a_replica_reads_as_sentinel_writes_it() {
+        let replica = |flags: &str| {
+            let address = ["name", "x", "ip", "redis-1.redis", "port", "6379", "runid", "a1", "flags", flags];
+            list(&[&address[..], &["slave-priority", "100", "slave-repl-offset", "42", "info-refresh", "1500"]].concat())
+        };
+        let read = |flags: &str| read_replicas(Value::Array(vec![replica(flags)])).map(|mut all| all.remove(0));
+        let known = |is_away| KnownReplica {
+            at: Endpoint::parse("redis-1.redis", 6379).unwrap(),
+            is_away,
+            priority: 100,
+            offset: 42,
+            run_id: "a1".into(),
+            asked_ago: Duration::from_millis(1500),
+        };
+        assert_eq!(read("slave"), Ok(known(false)));
+        for away in ["s_down,slave", "slave,disconnected", "s_down,slave,disconnected"] {
+            assert_eq!(read(away), Ok(known(true)), "{away}");
+        }
+        assert_eq!(read_replicas(Value::Array(vec![])), Ok(vec![]));
+        for reply in [Value::Int(1), Value::Array(vec![list(&["ip", "x", "port", "y"])])] {
+            assert!(matches!(read_replicas(reply), Err(Failure::Nonsense(_))));
         }
     }
 }

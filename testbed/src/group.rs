@@ -275,6 +275,15 @@ impl Bed {
         Run::of(&self.sandboxes[pod].run(&command))
     }
 
+    /// Runs the command that a pod's main container has at this place of its spec, as a kubelet does:
+    /// `/lifecycle/preStop` or `/readinessProbe`.
+    pub fn exec(&self, pod: &str, place: &str) -> Run {
+        let template = template(pod);
+        let containers = list(&template["spec"]["containers"]);
+        let command = containers[0].pointer(&format!("{place}/exec/command")).expect("a command in the manifest");
+        Run::of(&self.sandboxes[pod].run(&words(command)))
+    }
+
     /// Runs ordain as a pod does, and without a sandbox around it: to be measured. `folder` is for its
     /// resolv.conf; see [`Bed::put_account_here`] for its service account.
     pub fn bare(&self, pod: &str, folder: &Path, arguments: &[&str]) -> Command {

@@ -187,6 +187,11 @@ impl Sandbox {
         self.command(container, words).output().expect("a sandbox: it needs root, or hack/isolated")
     }
 
+    /// A command that is yet to be started, as in the main container.
+    pub fn command_of(&self, words: &[&str]) -> Command {
+        self.command(&self.containers[0], words)
+    }
+
     /// Starts a container. The log of the main one is the pod's.
     pub fn start(&self, container: &Container, words: &[&str]) -> Process {
         let is_main = self.containers.first().is_some_and(|main| main.name == container.name);

@@ -1,0 +1,165 @@
+//! `forget`: a group that is removed is forgotten, by every Sentinel and by the record.
+//!
+//! Look whether it is gone; ask; have every Sentinel forget it; delete the record; look again. The
+//! Sentinels come first: one that still knows the group would have its record made again.
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use futures::future::join_all;
+use tokio::time::Instant;
+use tracing::info;
+
+use super::Then;
+use super::observe::{Observer, from_api, in_time};
+use super::patience::{Backoff, blame, refused};
+use super::setting::{Council, Logins, Subject, World};
+use super::settle::wait_for_news;
+use crate::cli::Forget;
+use crate::core::evidence::{Evidence, Failure, RecordSeen};
+use crate::core::identity::{Endpoint, Group};
+use crate::core::registry::{still_there, watchers};
+use crate::edge::kubernetes::Refusal;
+use crate::edge::sentinel;
+use crate::exit::Wrong;
+
+pub async fn run(args: Forget, deadline: Instant) -> Result<Then> {
+    let Forget { group, pod, members, sentinels, labels, secrets, run, yes, force, deadline: _ } = args;
+    if !yes && !run.dry_run && !std::io::stdin().is_terminal() {
+        return Err(
+            Wrong("there is no terminal on which to ask whether the group shall be forgotten: say --yes".to_owned()).into()
+        );
+    }
+    let logins = Logins::read(&secrets)?;
+    let world = World::open(&run, &pod).await?;
+    let council = Council::new(&world, &sentinels)?;
+    if council.named.is_empty() && council.service.is_none() {
+        return Err(Wrong("who shall forget? Name the Sentinels by --sentinel or --sentinel-service".to_owned()).into());
+    }
+    let subject = Subject::new(&world, group, None, &pod, &members, &labels)?;
+    let observer = Observer::new(&world, &subject, &council, &logins);
+
+    let evidence = observer.observe(Duration::ZERO, deadline).await;
+    let there: Vec<_> = still_there(&evidence).into_iter().map(ToString::to_string).collect();
+    if !there.is_empty() && !force {
+        bail!(
+            "`{}` is not gone: {} may still run; delete its StatefulSet first, or say --force",
+            subject.group,
+            there.join(", ")
+        );
+    }
+    if is_forgotten(&observer, &evidence)? {
+        info!("nothing remembers `{}`", subject.group);
+        return Ok(Then::Exit);
+    }
+    let remembered = remembered(&evidence);
+    if run.dry_run {
+        println!("forget {}: {remembered}", subject.group);
+        return Ok(Then::Exit);
+    }
+    if !yes && !is_confirmed(subject.group.clone(), remembered).await? {
+        bail!("`{}` is not forgotten: nothing was changed", subject.group);
+    }
+
+    let mut backoff = Backoff::new();
+    let mut evidence = evidence;
+    loop {
+        let silent = have_sentinels_forget(&observer, &evidence).await?;
+        if !silent.is_empty() && (!force || Instant::now() >= deadline) {
+            bail!("the record of `{}` is kept, for not every Sentinel has forgotten it: {}", subject.group, silent.join("; "));
+        }
+        delete_record(&observer, &evidence).await?;
+        // Whoever was about to write while this went on has done so by now, or is undone in the next round.
+        evidence = observer.observe(Duration::ZERO, deadline).await;
+        if is_forgotten(&observer, &evidence)? || (force && !silent.is_empty()) {
+            break;
+        }
+        if Instant::now() >= deadline {
+            bail!("`{}` is remembered again: {}; does it still run?", subject.group, self::remembered(&evidence));
+        }
+        wait_for_news(&observer, &evidence, backoff.next(), deadline).await;
+    }
+    println!("forgot {}", subject.group);
+    Ok(Then::Exit)
+}
+
+/// Whether nobody remembers the group, by all who can.
+fn is_forgotten(observer: &Observer<'_>, evidence: &Evidence) -> Result<bool> {
+    let group = &observer.subject.group;
+    if let Some(failure) = &evidence.discovery {
+        return Err(blame("the Sentinels", failure.clone()));
+    }
+    let (watching, silent) = watchers(evidence);
+    let has_record = match &evidence.record {
+        RecordSeen::Present(_) => true,
+        RecordSeen::Absent | RecordSeen::NotKept => false,
+        RecordSeen::Pending => return Err(anyhow!("the record of `{group}`: {}", Failure::TimedOut)),
+        RecordSeen::Unknown(failure) => return Err(blame(&format!("the record of `{group}`"), failure.clone())),
+    };
+    Ok(watching.is_empty() && silent.is_empty() && !has_record)
+}
+
+fn remembered(evidence: &Evidence) -> String {
+    let (watching, silent) = watchers(evidence);
+    let record = evidence.recorded().map_or("no record".to_owned(), |record| format!("the record ({record})"));
+    let silent = if silent.is_empty() { String::new() } else { format!(", {} that do not answer", silent.len()) };
+    format!("{record}, {} Sentinels that watch it{silent}", watching.len())
+}
+
+/// Asks on the terminal: who types the group's name means it.
+async fn is_confirmed(group: Group, remembered: String) -> Result<bool> {
+    let ask = move || -> Result<bool> {
+        let mut terminal = std::io::stderr();
+        write!(terminal, "{remembered}\nType the group's name to have it forgotten: ").context("cannot ask")?;
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).context("cannot read the answer")?;
+        Ok(answer.trim() == group.to_string())
+    };
+    tokio::task::spawn_blocking(ask).await.context("cannot ask")?
+}
+
+/// Has every Sentinel that watches the group, or did not say, forget it; returns what did not work.
+async fn have_sentinels_forget(observer: &Observer<'_>, evidence: &Evidence) -> Result<Vec<String>> {
+    let Observer { world, subject, logins, council, .. } = observer;
+    let found = evidence.sentinels.len();
+    let mut failed = Vec::new();
+    if found < council.count {
+        failed.push(format!("only {found} of {} were found", council.count));
+    }
+    let (watching, silent) = watchers(evidence);
+    let told: Vec<&Endpoint> = watching.into_iter().chain(silent.into_iter().map(|(at, _)| at)).collect();
+    let done =
+        join_all(told.iter().map(|at| {
+            in_time(async { sentinel::forget_group(&world.target(at).await?, &logins.sentinel, &subject.group).await })
+        }))
+        .await;
+    for (at, done) in told.into_iter().zip(done) {
+        match done {
+            Ok(true) => info!("the Sentinel {at} has forgotten `{}`", subject.group),
+            Ok(false) => {}
+            Err(failure @ Failure::NotAllowed(_)) => return Err(blame(&format!("the Sentinel {at}"), failure)),
+            Err(failure) => failed.push(format!("the Sentinel {at}: {failure}")),
+        }
+    }
+    Ok(failed)
+}
+
+async fn delete_record(observer: &Observer<'_>, evidence: &Evidence) -> Result<()> {
+    let (Some(cluster), Some(record)) = (observer.world.cluster(), evidence.recorded()) else { return Ok(()) };
+    let group = &observer.subject.group;
+    match from_api(cluster.delete_record(group, record)).await {
+        Ok(()) => {
+            info!("deleted the record of `{group}`");
+            Ok(())
+        }
+        // It has changed or is gone: the next look tells.
+        Err(Refusal::Missing | Refusal::Conflict) => Ok(()),
+        Err(refusal) => {
+            let left = format!(
+                "the Sentinels have forgotten `{group}`, and its record is left: delete the Lease, or run this as who may"
+            );
+            Err(refused(&left, refusal))
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! Whether a master can hand its part over, and which replicas must have all its writes before.
+//!
+//! `SENTINEL FAILOVER` promotes whichever replica that Sentinel finds best by what it heard up to ten
+//! seconds ago. So it is not enough that one replica has everything: all have it that could be promoted,
+//! by what the Sentinel knows or by what it may hear in the meantime.
+
+use std::cmp::Reverse;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::evidence::{Evidence, Link, SentinelAnswer, Watch};
+use super::identity::{Endpoint, PodName};
+
+/// A replica as a Sentinel knows it (`SENTINEL REPLICAS`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownReplica {
+    /// Where it listens.
+    pub at: Endpoint,
+    /// `s_down`, `o_down` or `disconnected` among its flags: this Sentinel does not promote it.
+    pub is_away: bool,
+    /// Its priority when it was last asked: never promoted with 0.
+    pub priority: u32,
+    /// How far it had read then.
+    pub offset: u64,
+    /// Its run id.
+    pub run_id: String,
+    /// How long ago it was asked (`info-refresh`).
+    pub asked_ago: Duration,
+}
+
+impl KnownReplica {
+    fn may_be_promoted(&self) -> bool {
+        self.priority > 0 && !self.is_away
+    }
+}
+
+/// A Sentinel asks each server for its `INFO` so often; while it is failing over, once a second.
+const ASKS: Duration = Duration::from_secs(10);
+/// A failover that begins so long after that has promoted a replica when the Sentinel asks it next.
+const GOOD: RangeInclusive<Duration> = Duration::from_millis(150)..=Duration::from_millis(500);
+/// In the middle of that, with some time to begin.
+const BEST: Duration = Duration::from_millis(300);
+
+/// How long to wait before a failover, so that the Sentinel finds out about the promotion right after it
+/// and not up to a second later, in all of which nobody could write: until it has lately asked the one
+/// that it is going to promote.
+pub fn wait_for_good_timing(known: &[KnownReplica]) -> Duration {
+    let fit = known.iter().filter(|replica| replica.may_be_promoted());
+    // `compareSlavesForPromotion` in Redis `src/sentinel.c`.
+    let first = fit.min_by_key(|replica| (replica.priority, Reverse(replica.offset), &replica.run_id));
+    match first.map(|replica| replica.asked_ago) {
+        None => Duration::ZERO,
+        Some(ago) if GOOD.contains(&ago) => Duration::ZERO,
+        Some(ago) if ago < BEST => BEST.saturating_sub(ago),
+        Some(ago) => (ASKS + BEST).saturating_sub(ago),
+    }
+}
+
+/// What there is to be done before this pod stops.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing: another is the master, or nobody has a part to hand over.
+    Nothing(String),
+    /// Nothing yet: look again.
+    Wait(String),
+    /// This Sentinel may be asked for a failover.
+    Ask(Endpoint),
+}
+
+/// Whether this pod's Redis, which says that it is master, is the group's master and may be replaced now.
+/// Of the Sentinels that agree always the same one is chosen, so that two who hand over ask the same.
+pub fn step(evidence: &Evidence, me: &PodName) -> Step {
+    let names = |watch: &Watch| evidence.member_at(&watch.master.host);
+    let elsewhere = evidence.watches().filter(|(_, watch)| names(watch) != Some(me)).count();
+    if elsewhere >= evidence.majority() {
+        return Step::Nothing("a majority of the Sentinels names another master".to_owned());
+    }
+    if elsewhere > 0 {
+        return Step::Wait("some Sentinels name another master".to_owned());
+    }
+    if evidence.watches().any(|(_, watch)| watch.failover_in_progress || watch.finds_master_down) {
+        return Step::Wait("a Sentinel is replacing the master already, or finds it down".to_owned());
+    }
+    let agreeing = evidence.watches().count();
+    if agreeing < evidence.majority() {
+        return Step::Wait(format!("only {agreeing} Sentinels answer, and a majority is {}", evidence.majority()));
+    }
+    match evidence.watches().map(|(at, _)| at).min() {
+        Some(at) => Step::Ask(at.clone()),
+        None => Step::Nothing("there are no Sentinels".to_owned()),
+    }
+}
+
+/// The replicas that must have every write before a failover: all that could be promoted by a Sentinel
+/// that knows `known`, and all that may become so while it decides.
+///
+/// # Errors
+/// Why there can be no failover now, in words.
+pub fn heirs<'a>(evidence: &'a Evidence, me: &PodName, known: &[KnownReplica]) -> Result<Vec<&'a PodName>, String> {
+    let follows = |pod: &PodName| {
+        let replica = evidence.peer(pod).and_then(|peer| peer.replica());
+        replica.filter(|replica| replica.link == Link::Up && evidence.member_at(&replica.of.host) == Some(me))
+    };
+    let mut is_anybody_fit = false;
+    for replica in known.iter().filter(|replica| replica.may_be_promoted()) {
+        let Some(pod) = evidence.member_at(&replica.at.host) else {
+            return Err(format!("{} may be promoted, which is no pod of this group", replica.at));
+        };
+        let Some(now) = follows(pod) else {
+            return Err(format!("{pod} may be promoted, and has no link to this master"));
+        };
+        is_anybody_fit |= now.priority > 0;
+    }
+    if !is_anybody_fit {
+        return Err("the Sentinel knows no replica that it may promote".to_owned());
+    }
+    Ok(evidence.peers.iter().map(|peer| &peer.pod).filter(|pod| *pod != me && follows(pod).is_some()).collect())
+}
+
+/// How a failover stands, by the Sentinel that was asked for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Under way, or that Sentinel is silent.
+    Pending,
+    /// It has promoted this one.
+    Promoted(Endpoint),
+    /// It has ended, and this pod is still the master.
+    Ended,
+}
+
+/// How the failover stands, where `is_me` says whether an address is this pod's.
+pub fn outcome(answer: Option<&SentinelAnswer>, is_me: impl Fn(&Endpoint) -> bool) -> Outcome {
+    match answer {
+        Some(SentinelAnswer::Watching(watch)) if !is_me(&watch.master) => Outcome::Promoted(watch.master.clone()),
+        Some(SentinelAnswer::Watching(watch)) if watch.failover_in_progress => Outcome::Pending,
+        // It forgot the group: then nothing of it goes on there.
+        Some(SentinelAnswer::Watching(_) | SentinelAnswer::Unaware) => Outcome::Ended,
+        None => Outcome::Pending,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::disk::{Disk, Moment};
+    use crate::core::evidence::{Failure, Heard, Object, Own, Peer, RecordSeen, Replica, Role, Sentinel};
+
+    fn pod(ordinal: u32) -> PodName {
+        format!("redis-{ordinal}").parse().unwrap()
+    }
+
+    fn address(ordinal: u32) -> Endpoint {
+        Endpoint::parse(&format!("redis-{ordinal}.redis-headless"), 6379).unwrap()
+    }
+
+    fn watch(master: u32) -> Watch {
+        Watch {
+            master: address(master),
+            config_epoch: 1,
+            finds_master_down: false,
+            failover_in_progress: false,
+            last_ok_ping: Duration::ZERO,
+            other_sentinels: 2,
+            known_replicas: 2,
+        }
+    }
+
+    fn says(watch: Watch) -> Heard<SentinelAnswer> {
+        Heard::Answer(SentinelAnswer::Watching(watch))
+    }
+
+    fn replica(of: u32, link: Link, priority: u32) -> Heard<Role> {
+        Heard::Answer(Role::Replica(Replica { of: address(of), link, priority, offset: 1, run: None, down_for: None }))
+    }
+
+    /// redis-0 is the master, by these three Sentinels; redis-1 and redis-2 are what they are.
+    fn group(sentinels: [Heard<SentinelAnswer>; 3], others: [Heard<Role>; 2]) -> Evidence {
+        let peer = |(ordinal, heard)| Peer { pod: pod(ordinal), ips: Vec::new(), object: Object::Unknown, heard };
+        let [one, two] = others;
+        let sentinels = sentinels.into_iter().enumerate().map(|(number, heard)| Sentinel {
+            at: Endpoint::parse(&format!("sentinel-{number}.sentinel"), 26379).unwrap(),
+            heard,
+        });
+        Evidence {
+            me: None,
+            own: Own { disk: Disk::Empty, group_id: None, instance: None, has_run: false, trying: Duration::ZERO },
+            my_ip: None,
+            first: pod(0),
+            domain: "redis-headless.demo.svc.cluster.local".into(),
+            sentinel_count: 3,
+            down_after: Duration::from_secs(5),
+            grace: Duration::from_secs(300),
+            waited: Duration::ZERO,
+            now: Moment(0),
+            sentinels: sentinels.collect(),
+            discovery: None,
+            listing: None,
+            record: RecordSeen::NotKept,
+            peers: [(0, Heard::Answer(Role::Master)), (1, one), (2, two)].into_iter().map(peer).collect(),
+            kept: None,
+        }
+    }
+
+    fn in_sync() -> [Heard<Role>; 2] {
+        [replica(0, Link::Up, 100), replica(0, Link::Up, 100)]
+    }
+
+    fn known(ordinal: u32, priority: u32, is_away: bool) -> KnownReplica {
+        let (offset, run_id, asked_ago) = (1, format!("{ordinal:040x}"), Duration::ZERO);
+        KnownReplica { at: address(ordinal), is_away, priority, offset, run_id, asked_ago }
+    }
+
+    fn asked(ordinal: u32, ago: u64, but: impl FnOnce(&mut KnownReplica)) -> KnownReplica {
+        let mut replica = KnownReplica { asked_ago: Duration::from_millis(ago), ..known(ordinal, 100, false) };
+        but(&mut replica);
+        replica
+    }
+
+    #[test]
+    fn a_failover_waits_until_the_sentinel_has_just_asked_whom_it_is_going_to_promote() {
+        let wait = |known: &[KnownReplica]| wait_for_good_timing(known).as_millis();
+        for (ago, wanted) in
+            [(0, 300), (149, 151), (150, 0), (500, 0), (501, 9799), (4000, 6300), (10_000, 300), (10_300, 0), (12_000, 0)]
+        {
+            assert_eq!(wait(&[asked(1, ago, |_| {})]), wanted, "{ago} ms ago");
+        }
+        // Of two the one that Sentinel takes: the lowest priority, then the highest offset, then the lowest id.
+        let second = |but: fn(&mut KnownReplica)| wait(&[asked(1, 300, |_| {}), asked(2, 4300, but)]);
+        assert_eq!(second(|_| {}), 0);
+        assert_eq!(second(|two| two.run_id = "0".into()), 6000);
+        assert_eq!(second(|two| two.offset = 2), 6000);
+        assert_eq!(second(|two| two.priority = 99), 6000);
+        assert_eq!(second(|two| (two.offset, two.priority) = (2, 101)), 0);
+        assert_eq!(second(|two| (two.offset, two.is_away) = (2, true)), 0);
+        assert_eq!(second(|two| two.priority = 0), 0);
+        assert_eq!(wait(&[]), 0);
+    }
+
+    #[test]
+    fn the_first_of_the_sentinels_that_answer_is_asked() {
+        let silent = || Heard::Failed(Failure::TimedOut);
+        let asked = |sentinels| match step(&group(sentinels, in_sync()), &pod(0)) {
+            Step::Ask(at) => at.host.pod().unwrap().ordinal(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(asked([says(watch(0)), says(watch(0)), says(watch(0))]), 0);
+        assert_eq!(asked([silent(), says(watch(0)), says(watch(0))]), 1);
+        assert_eq!(asked([says(watch(0)), silent(), says(watch(0))]), 0);
+    }
+
+    #[test]
+    fn nobody_is_asked_while_one_sentinel_sees_it_otherwise() {
+        let otherwise =
+            [watch(1), Watch { failover_in_progress: true, ..watch(0) }, Watch { finds_master_down: true, ..watch(0) }];
+        for one in otherwise {
+            for place in 0..3 {
+                let mut sentinels = [says(watch(0)), says(watch(0)), says(watch(0))];
+                sentinels[place] = says(one.clone());
+                assert!(matches!(step(&group(sentinels, in_sync()), &pod(0)), Step::Wait(_)), "{one:?} at {place}");
+            }
+        }
+        let silent = || Heard::Failed(Failure::TimedOut);
+        assert!(matches!(step(&group([says(watch(0)), silent(), silent()], in_sync()), &pod(0)), Step::Wait(_)));
+    }
+
+    #[test]
+    fn a_master_whom_a_majority_does_not_name_has_nothing_to_hand_over() {
+        for third in [watch(0), watch(1)] {
+            let sentinels = [says(watch(1)), says(watch(1)), says(third)];
+            assert!(matches!(step(&group(sentinels, in_sync()), &pod(0)), Step::Nothing(_)));
+        }
+    }
+
+    #[test]
+    fn every_replica_with_a_link_must_have_all_writes_and_one_must_be_fit_to_be_promoted() {
+        let calm = || [says(watch(0)), says(watch(0)), says(watch(0))];
+        let heard = [
+            Heard::Failed(Failure::Refused),
+            replica(0, Link::Up, 100),
+            replica(0, Link::Up, 0),
+            replica(0, Link::Lost, 100),
+            replica(0, Link::Never, 0),
+            replica(3, Link::Up, 100),
+        ];
+        let has_link = |heard: &Heard<Role>| *heard == replica(0, Link::Up, 100) || *heard == replica(0, Link::Up, 0);
+        for one in &heard {
+            for two in &heard {
+                for (first, second) in [(0, 0), (0, 100), (100, 0), (100, 100)] {
+                    for (is_one_away, is_two_away) in [(false, false), (false, true), (true, false), (true, true)] {
+                        let evidence = group(calm(), [one.clone(), two.clone()]);
+                        let known = [known(1, first, is_one_away), known(2, second, is_two_away)];
+                        let found = heirs(&evidence, &pod(0), &known);
+                        let may_be_promoted = [(first > 0 && !is_one_away, one), (second > 0 && !is_two_away, two)];
+                        let is_safe = may_be_promoted.iter().all(|(may, heard)| !may || has_link(heard));
+                        let is_anybody_fit =
+                            may_be_promoted.iter().any(|(may, heard)| *may && **heard == replica(0, Link::Up, 100));
+                        assert_eq!(found.is_ok(), is_safe && is_anybody_fit, "{evidence} {known:?}: {found:?}");
+                        if let Ok(found) = found {
+                            let wanted: Vec<_> =
+                                [(1, one), (2, two)].iter().filter(|(_, heard)| has_link(heard)).map(|(n, _)| pod(*n)).collect();
+                            assert_eq!(found, wanted.iter().collect::<Vec<_>>());
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_replica_that_is_no_pod_of_the_group_is_not_handed_over_to() {
+        let evidence = group([says(watch(0)), says(watch(0)), says(watch(0))], in_sync());
+        let stranger = KnownReplica { at: Endpoint::parse("192.0.2.7", 6379).unwrap(), ..known(3, 100, false) };
+        let refusal = heirs(&evidence, &pod(0), &[known(1, 100, false), stranger.clone()]).unwrap_err();
+        assert_eq!(refusal, "192.0.2.7:6379 may be promoted, which is no pod of this group");
+        let away = KnownReplica { is_away: true, ..stranger };
+        assert!(heirs(&evidence, &pod(0), &[known(1, 100, false), away]).is_ok());
+    }
+
+    #[test]
+    fn a_failover_is_over_only_when_the_sentinel_that_was_asked_says_so() {
+        let is_me = |at: &Endpoint| *at == address(0);
+        let told = |watch| Some(SentinelAnswer::Watching(watch));
+        let running = Watch { failover_in_progress: true, ..watch(0) };
+        for (answer, wanted) in [
+            (None, Outcome::Pending),
+            (told(running), Outcome::Pending),
+            (told(watch(0)), Outcome::Ended),
+            (Some(SentinelAnswer::Unaware), Outcome::Ended),
+            (told(watch(2)), Outcome::Promoted(address(2))),
+        ] {
+            assert_eq!(outcome(answer.as_ref(), is_me), wanted);
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! A master that stops hands its part over before, and no write that was acknowledged is lost.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use redis::Value;
+use testbed::client::{Writer, ask, connect};
+use testbed::control_plane::Namespace;
+use testbed::group::{Bed, REDIS, Run};
+use testbed::label_watch::LabelWatch;
+use testbed::wait_for;
+
+use crate::{FAILED_OVER, UP, assert_nothing_is_lost, ordain, started, started_without_hooks};
+
+/// How long nobody may be able to write when a master is replaced.
+const GAP: Duration = Duration::from_millis(1500);
+
+/// A client of the master Service: it writes to whichever pod carries the label.
+fn writer_by_label(bed: &Bed) -> Writer {
+    let namespace = bed.namespace.as_ref().unwrap();
+    let namespace = Namespace { plane: namespace.plane, name: namespace.name.clone() };
+    let pods = REDIS.map(|pod| (pod, bed.ip(pod)));
+    Writer::start_plainly(Box::new(move || {
+        let master = |pod: &&(&str, IpAddr)| namespace.label(pod.0, "role").as_deref() == Some("master");
+        pods.iter().find(master).map(|(_, ip)| *ip)
+    }))
+}
+
+/// A write that was acknowledged: when, by whom, and its key.
+type Acknowledged = (Instant, &'static str, String);
+
+/// Clients that know of no label and no Sentinel: each writes to one pod whenever that lets it.
+struct Stubborn {
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<Vec<Acknowledged>>>,
+}
+
+impl Stubborn {
+    fn start(bed: &Bed) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let start = |pod: &&'static str| {
+            let (pod, ip, stop) = (*pod, bed.ip(pod), stop.clone());
+            std::thread::spawn(move || {
+                let mut acknowledged = Vec::new();
+                let mut connection = None;
+                for number in 0.. {
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let key = format!("{pod}-{number}");
+                    connection = connection.or_else(|| connect(ip, 6379, None).ok());
+                    match connection.as_mut().map(|connection| ask(connection, &["SET", &key, "x"])) {
+                        Some(Ok(_)) => acknowledged.push((Instant::now(), pod, key)),
+                        // A replica refuses it: the connection is as good as before.
+                        Some(Err(error)) if error.code() == Some("READONLY") => {}
+                        _ => connection = None,
+                    }
+                    // A client's pace; nothing waits for it.
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                acknowledged
+            })
+        };
+        let threads = REDIS.iter().map(start).collect();
+        Self { stop, threads }
+    }
+
+    /// Every write that was acknowledged, in that order.
+    fn stop(self) -> Vec<Acknowledged> {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut all: Vec<_> = self.threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+        all.sort();
+        all
+    }
+}
+
+/// What the kubelet does to a pod that stops: its preStop, then SIGTERM.
+fn stop(bed: &mut Bed, pod: &str) -> Run {
+    let run = bed.exec(pod, "/lifecycle/preStop");
+    bed.server(pod).signal("TERM");
+    wait_for(&format!("{pod} ending"), UP, || bed.server(pod).ended());
+    bed.kill(pod);
+    run
+}
+
+/// What a StatefulSet does before it goes on to the next pod.
+fn wait_until_ready(bed: &Bed, pod: &str) {
+    wait_for(&format!("{pod} being ready"), UP, || (bed.exec(pod, "/readinessProbe").code == Some(0)).then_some(()));
+}
+
+#[test]
+fn a_rolling_update_under_writing_clients_loses_no_acknowledged_write() {
+    let mut bed = started(Bed::on_kubernetes(ordain()));
+    let labels = LabelWatch::start(bed.namespace.as_ref().unwrap());
+    let (writer, stubborn) = (writer_by_label(&bed), Stubborn::start(&bed));
+    let mut told = BTreeMap::new();
+    for round in 1..=2 {
+        for pod in ["redis-2", "redis-1", "redis-0"] {
+            let was_master = bed.role(pod) == "master";
+            let began = Instant::now();
+            let run = stop(&mut bed, pod);
+            assert_eq!(run.code, Some(0), "{run:?}");
+            let end = if was_master { "has handed over: " } else { "has nothing to hand over: it is a replica of " };
+            assert!(run.stderr.contains(end), "{run:?}");
+            if was_master {
+                told.insert((round, pod), (began.elapsed(), run.stderr));
+            }
+            bed.start(pod);
+            wait_until_ready(&bed, pod);
+        }
+    }
+    let before = writer.acknowledged();
+    wait_for("writes to the last master", UP, || (writer.acknowledged() > before + 100).then_some(()));
+    let (report, direct) = (writer.stop(), stubborn.stop());
+    assert!(told.len() >= 2, "a master was replaced twice: {told:#?}");
+
+    // One after the other: who was written to once is written to again only after another was master.
+    let mut masters: Vec<_> = direct.iter().map(|(_, pod, _)| *pod).collect();
+    masters.dedup();
+    assert_eq!(masters, labels.history(), "no two masters take writes in turn");
+    let all = direct.iter().map(|(_, _, key)| key.as_str());
+    for pod in REDIS {
+        wait_for(&format!("every stubborn write in {pod}"), UP, || {
+            let mut connection = bed.connect(pod).ok()?;
+            all.clone().all(|key| ask(&mut connection, &["EXISTS", key]) == Ok(Value::Int(1))).then_some(())
+        });
+    }
+    assert_nothing_is_lost(&bed, &report);
+    eprintln!(
+        "handover: the longest gap {:.2?} of {} writes, {} stubborn ones, {told:#?}",
+        report.longest_gap,
+        report.acknowledged.len(),
+        direct.len()
+    );
+    assert!(report.longest_gap <= GAP, "nobody could write for {:?}", report.longest_gap);
+}
+
+#[test]
+fn a_master_that_has_handed_over_and_goes_on_running_follows_at_once_and_takes_no_write() {
+    let bed = started(Bed::on_kubernetes(ordain()));
+    wait_for_sentinels_to_know_electable(&bed);
+    let stubborn = Stubborn::start(&bed);
+    wait_for("something to lose", UP, || (bed.keys("redis-0")? > 100).then_some(()));
+    let run = bed.ordain("redis-0", &["handover"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let promoted = bed.wait_for_failover("redis-0", UP);
+    assert_eq!(bed.role("redis-0"), format!("replica of {}", bed.host_name(promoted)), "long before Sentinel demotes it");
+    assert!(bed.sandbox("redis-0").read("etc/redis/redis.conf").contains(&format!("\nreplicaof {} ", bed.host_name(promoted))));
+    let keys = bed.keys(promoted).unwrap();
+    wait_for("writes to the new master", UP, || (bed.keys(promoted)? > keys + 100).then_some(()));
+    let written = stubborn.stop();
+    let mut masters: Vec<_> = written.iter().map(|(_, pod, _)| *pod).collect();
+    masters.dedup();
+    assert_eq!(masters, ["redis-0", promoted]);
+    bed.wait_for_master(promoted, UP);
+    bed.wait_for_keys_everywhere(written.len() as u64, UP);
+}
+
+#[test]
+fn whoever_is_no_master_has_nothing_to_hand_over() {
+    let mut bed = started(Bed::on_kubernetes(ordain()));
+    let replica = bed.ordain("redis-1", &["handover"]);
+    assert_eq!(replica.code, Some(0), "{replica:?}");
+    let host = bed.host_name("redis-0");
+    assert!(replica.stderr.contains(&format!("redis-1 has nothing to hand over: it is a replica of {host}:6379")), "{replica:?}");
+    bed.kill("redis-2");
+    let gone = bed.ordain("redis-2", &["handover"]);
+    assert!(gone.code == Some(0) && gone.stderr.contains("redis-2 has nothing to hand over: no Redis runs here"), "{gone:?}");
+    assert_eq!(bed.role("redis-0"), "master");
+}
+
+#[test]
+fn while_no_replica_may_be_promoted_a_master_keeps_its_part_and_its_writes() {
+    let mut bed = Bed::on_kubernetes(ordain()).without_reconcile();
+    bed.start_all();
+    bed.wait_for_master("redis-0", UP);
+    bed.wait_for_sentinels(UP);
+    bed.wait_for_labels("redis-0", UP);
+    let writer = bed.plain_writer();
+    let run = bed.ordain("redis-0", &["handover", "--deadline", "6s"]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    let told = "redis-0 is still the master, and writes go on here: the Sentinel knows no replica that it may promote";
+    assert!(run.stderr.contains(told), "{run:?}");
+    assert_eq!(bed.text("redis-0", &["SET", "key", "value"]), "OK");
+    let report = writer.stop();
+    assert!(report.longest_gap < Duration::from_secs(1), "writes were held back for {:?}", report.longest_gap);
+}
+
+#[test]
+fn a_replica_that_may_be_promoted_and_does_not_catch_up_is_waited_for_while_writes_go_on() {
+    let mut bed = started(Bed::on_kubernetes(ordain()).with_env("ORDAIN_DOWN_AFTER", "20s"));
+    wait_for_sentinels_to_know_electable(&bed);
+    bed.server("redis-1").signal("STOP");
+    let writer = bed.plain_writer();
+    let run = bed.ordain("redis-0", &["handover", "--deadline", "7s"]);
+    bed.server("redis-1").signal("CONT");
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.stderr.contains("redis-1 may be promoted, and has no link to this master"), "{run:?}");
+    assert!(writer.stop().longest_gap < Duration::from_secs(1));
+    assert_eq!(bed.role("redis-0"), "master");
+}
+
+#[test]
+fn where_the_hook_is_lost_the_handover_moves_the_record_and_the_labels() {
+    let bed = started_without_hooks(Bed::on_kubernetes(ordain()));
+    let run = bed.ordain("redis-0", &["handover"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let promoted = REDIS.into_iter().find(|pod| bed.role(pod) == "master").unwrap();
+    assert_ne!(promoted, "redis-0");
+    bed.wait_for_labels(promoted, UP);
+    assert_eq!(bed.namespace.as_ref().unwrap().holder("redis").as_deref(), Some(promoted));
+}
+
+#[test]
+fn when_the_sentinel_that_was_asked_dies_before_it_promotes_anyone_writes_go_on_and_no_other_is_asked() {
+    let mut bed = started(Bed::on_kubernetes(ordain()));
+    wait_for_sentinels_to_know_electable(&bed);
+    bed.ask("sentinel-0", &["SENTINEL", "SIMULATE-FAILURE", "crash-after-election"]).unwrap();
+    let writer = bed.plain_writer();
+    let run = bed.ordain("redis-0", &["handover"]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    let asked = bed.host_name("sentinel-0");
+    let told = format!("the Sentinel {asked}:26379 that was asked for a failover is gone, and no other is asked");
+    assert!(run.stderr.contains(&told) && run.stderr.contains("and writes go on here"), "{run:?}");
+    assert_eq!(bed.text("redis-0", &["SET", "key", "value"]), "OK");
+    bed.start("sentinel-0");
+    bed.wait_for_sentinels(UP);
+    bed.wait_for_master("redis-0", UP);
+    assert!(REDIS.iter().all(|pod| !bed.was_promoted(pod)), "nobody was promoted");
+    assert_nothing_is_lost(&bed, &writer.stop());
+}
+
+#[test]
+fn when_the_sentinel_that_was_asked_dies_before_it_can_tell_whom_it_promoted_its_return_is_waited_for() {
+    let mut bed = started(Bed::on_kubernetes(ordain()));
+    wait_for_sentinels_to_know_electable(&bed);
+    bed.ask("sentinel-0", &["SENTINEL", "SIMULATE-FAILURE", "crash-after-promotion"]).unwrap();
+    let writer = writer_by_label(&bed);
+    let sandbox = bed.sandbox("redis-0");
+    let mut handover = sandbox.start(&sandbox.containers()[0], &["/opt/ordain/ordain", "handover"]);
+    wait_for("sentinel-0 ending", UP, || bed.server("sentinel-0").ended());
+    bed.start("sentinel-0");
+    let ended = wait_for("the handover's end", UP, || handover.ended());
+    assert_eq!(ended.code(), Some(0), "{}", handover.log());
+    let promoted = bed.wait_for_failover("redis-0", UP);
+    bed.wait_for_labels(promoted, UP);
+    bed.wait_for_master(promoted, UP);
+    assert_nothing_is_lost(&bed, &writer.stop());
+}
+
+/// A Sentinel hears of a priority within ten seconds.
+fn wait_for_sentinels_to_know_electable(bed: &Bed) {
+    wait_for("the Sentinels knowing whom they may promote", FAILED_OVER, || {
+        let known = bed.text("sentinel-0", &["SENTINEL", "REPLICAS", "redis"]);
+        (known.matches("slave-priority\n100").count() == 2).then_some(())
+    });
+}

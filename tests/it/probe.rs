@@ -1,0 +1,197 @@
+//! What the kubelet is told of a server, by that server alone.
+
+use std::time::{Duration, Instant};
+
+use testbed::authority::Authority;
+use testbed::group::{Bed, REDIS, Run, SENTINELS};
+use testbed::{client, wait_for};
+
+use crate::{FAILED_OVER, UP, ordain, started};
+
+/// How long a probe may take, from its start to its end.
+const PROBE: Duration = Duration::from_millis(5);
+
+fn probe(bed: &Bed, pod: &str, question: &str) -> Run {
+    bed.ordain(pod, &["probe", if pod.starts_with("redis") { "redis" } else { "sentinel" }, question])
+}
+
+/// Asserts that it is so, and says so in one line.
+fn assert_is(bed: &Bed, pod: &str, question: &str, told: &str) {
+    let run = probe(bed, pod, question);
+    assert_eq!((run.code, run.stdout.trim_end(), run.stderr.as_str()), (Some(0), told, ""), "{pod} {question}");
+}
+
+/// Asserts that it is not so, and says why in one line.
+fn assert_is_not(bed: &Bed, pod: &str, question: &str, why: &str) {
+    let run = probe(bed, pod, question);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""), "{pod} {question}: {run:?}");
+    assert!(run.stderr.lines().count() == 1 && run.stderr.contains(why), "{pod} {question}: {run:?}");
+}
+
+#[test]
+fn servers_that_serve_say_so_whatever_becomes_of_kubernetes_and_dns() {
+    let bed = started(Bed::on_kubernetes(ordain()).with_password("a%secret/word"));
+    let master = bed.host_name("redis-0");
+    bed.namespace.as_ref().unwrap().forbid();
+    for pod in REDIS.iter().chain(&SENTINELS) {
+        bed.dns.zone.remove(&bed.host_name(pod));
+        for question in ["--liveness", "--startup"] {
+            assert_is(&bed, pod, question, if pod.starts_with("redis") { "Redis lives" } else { "Sentinel lives" });
+        }
+    }
+    assert_is(&bed, "redis-0", "--readiness", "Redis serves as master");
+    assert_is(&bed, "redis-1", "--readiness", &format!("Redis serves as replica of {master}:6379"));
+    assert_is(&bed, "sentinel-2", "--readiness", "Sentinel watches `redis`");
+    let elsewhere = bed.ordain("sentinel-0", &["probe", "sentinel", "--readiness", "--group", "redis,cache"]);
+    assert!(elsewhere.code == Some(1) && elsewhere.stderr == "error: Sentinel does not know `cache`\n", "{elsewhere:?}");
+}
+
+#[test]
+fn a_probe_takes_next_to_no_time() {
+    let bed = started(Bed::on_kubernetes(ordain()));
+    let folder = tempfile::tempdir().unwrap();
+    for (pod, server) in [("redis-1", "redis"), ("sentinel-1", "sentinel")] {
+        let took = |_| {
+            let mut command = bed.bare(pod, folder.path(), &["probe", server, "--readiness"]);
+            let began = Instant::now();
+            assert!(command.output().unwrap().status.success());
+            began.elapsed()
+        };
+        // The quickest of many: this machine has other things to do.
+        let quickest = (0..100).map(took).min().unwrap();
+        assert!(quickest < PROBE, "{server}: {quickest:?}");
+    }
+}
+
+#[test]
+fn a_server_that_is_loading_or_busy_lives_and_does_not_serve() {
+    let mut bed = started(Bed::on_kubernetes(ordain()).with_env("ORDAIN_DOWN_AFTER", "60s"));
+    bed.put_keys("redis-0", "key", 2000);
+    bed.wait_for_keys("redis-1", 2000, UP);
+    bed.ask("redis-1", &["BGREWRITEAOF"]).unwrap();
+    wait_for("the append-only file", UP, || {
+        let info = bed.text("redis-1", &["INFO", "persistence"]);
+        (info.contains("aof_rewrite_in_progress:0") && info.contains("aof_rewrite_scheduled:0")).then_some(())
+    });
+    bed.kill("redis-1");
+    assert_is_not(&bed, "redis-1", "--startup", "connection refused");
+    // Ten seconds, in which it answers now and then.
+    bed.sandbox("redis-1").append("/etc/ordain-extra.conf", "key-load-delay 5000\nloading-process-events-interval-bytes 1024\n");
+    bed.start("redis-1");
+    wait_for("redis-1 loading", UP, || {
+        let error = client::ask(&mut bed.connect("redis-1").ok()?, &["PING"]).err()?;
+        (error.code() == Some("LOADING")).then_some(())
+    });
+    assert_is(&bed, "redis-1", "--startup", "Redis lives");
+    assert_is(&bed, "redis-1", "--liveness", "Redis lives");
+    assert_is_not(&bed, "redis-1", "--readiness", "Redis does not serve: LOADING ");
+
+    bed.ask("redis-2", &["CONFIG", "SET", "lua-time-limit", "10"]).unwrap();
+    let mut script = bed.connect("redis-2").unwrap();
+    std::thread::spawn(move || client::ask(&mut script, &["EVAL", "while true do end", "0"]));
+    wait_for("redis-2 being busy", UP, || {
+        let error = client::ask(&mut bed.connect("redis-2").ok()?, &["PING"]).err()?;
+        (error.code() == Some("BUSY")).then_some(())
+    });
+    assert_is(&bed, "redis-2", "--liveness", "Redis lives");
+    assert_is_not(&bed, "redis-2", "--readiness", "Redis does not serve: BUSY ");
+    bed.ask("redis-2", &["SCRIPT", "KILL"]).unwrap();
+    assert_is(&bed, "redis-2", "--readiness", &format!("Redis serves as replica of {}:6379", bed.host_name("redis-0")));
+
+    bed.server("redis-2").signal("STOP");
+    assert_is_not(&bed, "redis-2", "--liveness", "timed out");
+    bed.server("redis-2").signal("CONT");
+}
+
+#[test]
+fn a_replica_without_a_link_is_ready_only_where_its_master_cannot_start_before() {
+    let mut bed = started(Bed::on_kubernetes(ordain()).with_env("ORDAIN_DOWN_AFTER", "60s"));
+    bed.hand_over_to("redis-1", FAILED_OVER);
+    bed.kill("redis-1");
+    let master = bed.host_name("redis-1");
+    for pod in ["redis-0", "redis-2"] {
+        wait_for(&format!("{pod} losing its link"), UP, || {
+            bed.text(pod, &["INFO", "replication"]).contains("master_link_status:down").then_some(())
+        });
+        assert_is(&bed, pod, "--liveness", "Redis lives");
+    }
+    assert_is(
+        &bed,
+        "redis-0",
+        "--readiness",
+        &format!("Redis waits for {master}:6379, which may start only when this pod is ready"),
+    );
+    assert_is_not(&bed, "redis-2", "--readiness", &format!("Redis has no link to {master}:6379"));
+}
+
+#[test]
+fn a_master_that_takes_no_writes_is_not_ready() {
+    let mut bed = started(Bed::on_kubernetes(ordain()).with_env("ORDAIN_DOWN_AFTER", "60s"));
+    bed.hand_over_to("redis-2", FAILED_OVER);
+    bed.ask("redis-2", &["CONFIG", "SET", "min-replicas-to-write", "2"]).unwrap();
+    wait_for("both replicas counted", UP, || (probe(&bed, "redis-2", "--readiness").code == Some(0)).then_some(()));
+    bed.kill("redis-1");
+    wait_for("one replica missed", UP, || (probe(&bed, "redis-2", "--readiness").code == Some(1)).then_some(()));
+    assert_is_not(&bed, "redis-2", "--readiness", "Redis is master and takes no writes: 1 of 2 replicas are in sync");
+    assert_eq!(bed.ask("redis-2", &["SET", "key", "value"]).unwrap_err().code(), Some("NOREPLICAS"));
+    bed.ask("redis-2", &["CONFIG", "SET", "min-replicas-to-write", "0"]).unwrap();
+    assert_is(&bed, "redis-2", "--readiness", "Redis serves as master");
+
+    // A snapshot that cannot be written.
+    let snapshot = bed.sandbox("redis-2").path("/data/dump.rdb");
+    let _ = std::fs::remove_file(&snapshot);
+    std::fs::create_dir(&snapshot).unwrap();
+    bed.ask("redis-2", &["CONFIG", "SET", "save", "3600 1"]).unwrap();
+    assert!(bed.ask("redis-2", &["SAVE"]).is_err());
+    bed.ask("redis-2", &["BGSAVE"]).unwrap();
+    wait_for("the snapshot failing", UP, || {
+        bed.text("redis-2", &["INFO", "persistence"]).contains("rdb_last_bgsave_status:err").then_some(())
+    });
+    assert_eq!(bed.ask("redis-2", &["SET", "key", "value"]).unwrap_err().code(), Some("MISCONF"));
+    assert_is(&bed, "redis-2", "--liveness", "Redis lives");
+    assert_is_not(&bed, "redis-2", "--readiness", "Redis does not serve: MISCONF ");
+}
+
+#[test]
+fn a_sentinel_without_a_quorum_is_ready_only_where_the_others_cannot_start_before() {
+    let mut bed = started(Bed::on_kubernetes(ordain()).with_quick_failover());
+    for gone in ["sentinel-0", "sentinel-1"] {
+        bed.kill(gone);
+    }
+    wait_for("sentinel-2 missing the others", FAILED_OVER, || {
+        bed.text("sentinel-2", &["SENTINEL", "SENTINELS", "redis"]).matches("s_down").count().ge(&2).then_some(())
+    });
+    assert_is(&bed, "sentinel-2", "--liveness", "Sentinel lives");
+    assert_is_not(&bed, "sentinel-2", "--readiness", "Sentinel has no quorum for `redis`: it counts 1 Sentinels that answer");
+    let as_the_first = ["/usr/bin/env", "POD_NAME=sentinel-0", "/opt/ordain/ordain", "probe", "sentinel", "--readiness"];
+    let first = Run::of(&bed.sandbox("sentinel-2").run(&as_the_first));
+    assert_eq!((first.code, first.stdout.as_str()), (Some(0), "Sentinel watches `redis`\n"), "{first:?}");
+}
+
+#[test]
+fn a_server_that_refuses_the_login_lives_and_its_readiness_needs_the_right_password() {
+    let bed = started(Bed::on_kubernetes(ordain()).with_password("secret"));
+    let other = |pod: &str, question: &str| {
+        let server = if pod.starts_with("redis") { "redis" } else { "sentinel" };
+        let mut command = vec!["/usr/bin/env", "-u", "ORDAIN_PASSWORD_FILE", "-u", "ORDAIN_SENTINEL_PASSWORD_FILE"];
+        command.extend(["ORDAIN_PASSWORD=other", "ORDAIN_SENTINEL_PASSWORD=other"]);
+        command.extend(["/opt/ordain/ordain", "probe", server, question]);
+        Run::of(&bed.sandbox(pod).run(&command))
+    };
+    for pod in ["redis-0", "sentinel-0"] {
+        assert_eq!(other(pod, "--liveness").code, Some(0), "{pod}");
+        let refused = other(pod, "--readiness");
+        assert!(refused.code == Some(2) && refused.stderr.contains("not allowed: "), "{refused:?}");
+    }
+}
+
+#[test]
+fn by_tls_a_probe_trusts_whom_its_authority_has_certified_by_whatever_name_and_nobody_else() {
+    let bed = started(Bed::on_kubernetes(ordain()).with_tls());
+    assert_is(&bed, "redis-0", "--readiness", "Redis serves as master");
+    assert_is(&bed, "sentinel-0", "--readiness", "Sentinel watches `redis`");
+    let stranger = Authority::new();
+    bed.sandbox("redis-0").write("run/tls/stranger.crt", &stranger.pem);
+    let run = bed.ordain("redis-0", &["probe", "redis", "--liveness", "--tls-ca", "/run/tls/stranger.crt"]);
+    assert!(run.code == Some(1) && run.stderr.contains("TLS: "), "{run:?}");
+}
