@@ -3,6 +3,7 @@
 //! gives a master up that does not come back.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
@@ -31,7 +32,7 @@ use crate::core::repair::{Repair, is_kept_from_readers, repairs};
 use crate::core::sentinel_conf::Watched;
 use crate::edge::wire::Target;
 use crate::edge::{files, redis, sentinel};
-use crate::exit::Wrong;
+use crate::exit::{OrWrong, Wrong};
 
 pub async fn run(args: Reconcile, deadline: Instant) -> Result<Then> {
     let Reconcile { groups, pod, members, sentinels, labels, secrets, run, watch, assume_master, stale_after, deadline: _ } =
@@ -75,6 +76,9 @@ pub async fn run(args: Reconcile, deadline: Instant) -> Result<Then> {
     }
     Ok(Then::Exit)
 }
+
+/// Where the manifests have `ordain install` put the hook in the Sentinel's container.
+const INSTALLED: &str = "/opt/ordain";
 
 /// What no single look can tell.
 #[derive(Debug, Default)]
@@ -230,7 +234,7 @@ async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Reco
 async fn tell(observer: &Observer<'_>, evidence: &Evidence, at: &Endpoint, master: &PodName) -> Result<()> {
     let Observer { world, subject, council, logins, .. } = observer;
     let address = subject.announced(master, evidence.ips_of(master));
-    let hook = files::hook_beside_this_program(HOOK)?;
+    let hook = Path::new(INSTALLED).join(HOOK);
     let watched = Watched {
         group: &subject.group,
         master: address.ok_or_else(|| anyhow!("the address of {master} is not known"))?,
@@ -244,6 +248,7 @@ async fn tell(observer: &Observer<'_>, evidence: &Evidence, at: &Endpoint, maste
         replicas: Vec::new(),
         sentinels: Vec::new(),
     };
+    watched.check().or_wrong()?;
     let told = in_time(async {
         let target = world.target(at).await?;
         sentinel::watch_group(&target, &logins.sentinel, &watched).await

@@ -51,6 +51,8 @@ fn main() {
         |bed: &Bed| vec![bed.bare("redis-2", folder.path(), &["genconf-redis", "--dry-run", "--sentinel-service", "sentinel"])];
     let all_up = measure(40, || (), || decide(&bed));
     all_up.print("a replica's decision, three Sentinels up");
+    let probe = measure(100, || (), || vec![bed.bare("redis-1", folder.path(), &["probe", "redis", "--readiness"])]);
+    probe.print("probe redis --readiness");
     bed.kill("sentinel-2");
     let hole = BlackHole::at(bed.ip("sentinel-2"), 26379);
     let one_gone = measure(40, || (), || decide(&bed));
