@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use ordain::core::disk::{Disk, Instance, Moment, Word};
+use ordain::core::disk::{Disk, Instance, LastHeard, Moment, Word};
 use ordain::core::evidence::{
     Evidence, Failure, Heard, Kept, Link as RealLink, Object, Own, Peer, RecordSeen, Replica, Role, Sentinel, SentinelAnswer,
     Watch,
@@ -79,7 +79,11 @@ pub fn instance(pod: Pod, run: u8) -> Instance {
 
 /// When a mark was made.
 pub fn marked_at(is_old: bool) -> Moment {
-    if is_old { Moment(NOW.0 - GRACE.as_millis() as u64) } else { NOW }
+    if is_old { a_grace_ago() } else { NOW }
+}
+
+fn a_grace_ago() -> Moment {
+    Moment(NOW.0 - GRACE.as_millis() as u64)
 }
 
 /// The record, as the program has it.
@@ -115,8 +119,9 @@ pub fn disk(time: Option<u8>, write_step: u64) -> Disk {
 }
 
 /// A word, as the program has it.
-pub fn real_word(told: Told, write_step: u64) -> Word {
-    Word { run: told.run.to_string(), disk: disk(told.disk, write_step), group: None, started: told.has_started }
+pub fn real_word(told: Told, is_lately: bool, write_step: u64) -> Word {
+    let at = if is_lately { NOW } else { a_grace_ago() };
+    Word { run: told.run.to_string(), disk: disk(told.disk, write_step), at, group: None, started: told.has_started }
 }
 
 /// The word of a run that begins, over the one that it finds: a run that never started its Redis was
@@ -148,6 +153,10 @@ pub enum Asker {
 
 /// All that was observed.
 pub fn evidence(asker: &Asker, look: &Look, write_step: u64) -> Evidence {
+    let mut heard = LastHeard::default();
+    for pod in pods().filter(|pod| look.heard_lately[usize::from(*pod)]) {
+        heard.note(name(pod), NOW);
+    }
     let (me, own, has_waited) = match asker {
         Asker::Pod { me, volume, word, has_waited } => {
             let own = Own {
@@ -157,11 +166,12 @@ pub fn evidence(asker: &Asker, look: &Look, write_step: u64) -> Evidence {
                 group_id: volume.is_stamped.then(|| GROUP.into()),
                 instance: Some(instance(*me, word.run)),
                 trying: if word.is_late { GRACE } else { Duration::ZERO },
+                heard,
             };
             (Some(*me), own, *has_waited)
         }
         Asker::Sentinel(_) | Asker::Reconcile => {
-            (None, Own { disk: Disk::Empty, group_id: None, instance: None, has_run: true, trying: Duration::ZERO }, false)
+            (None, Own { disk: Disk::Empty, group_id: None, instance: None, has_run: true, trying: Duration::ZERO, heard }, false)
         }
     };
     let kept = match asker {
@@ -205,9 +215,12 @@ fn sentinel(at: &Endpoint, seen: SeenSentinel) -> Sentinel {
 }
 
 fn peer(pod: Pod, look: &Look, write_step: u64) -> Peer {
+    let is_lately = look.heard_lately[usize::from(pod)];
     let object = match look.objects[usize::from(pod)] {
         SeenObject::Absent => Object::Absent,
-        SeenObject::Present(word) => Object::Present { uid: UID.into(), word: word.map(|told| real_word(told, write_step)) },
+        SeenObject::Present(word) => {
+            Object::Present { uid: UID.into(), word: word.map(|told| real_word(told, is_lately, write_step)) }
+        }
     };
     let heard = match look.redis[usize::from(pod)] {
         SeenRedis::Missing => Heard::Failed(Failure::NoSuchHost),

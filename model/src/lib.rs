@@ -38,6 +38,8 @@
 //!   So is a second master at an epoch that only a Sentinel knows which does not run.
 //! - Who tells Sentinels to fail over tells the next one when all have heard of the last.
 //! - Clocks agree. A disk's time is a count of writes, and a copy has the time of its original.
+//! - Who waits, and reconcile, look all the time: of whom they can know anything when the grace has passed
+//!   they have just heard.
 //! - Reconcile acts on the server that it has read, not on one that was started since. Its grace
 //!   begins anew whenever it sees a holder that could lead.
 //! - Networks are whole, and the API server answers. A pod is there, gone, or lost for good.

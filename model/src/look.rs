@@ -77,6 +77,8 @@ pub struct Look {
     pub objects: [SeenObject; PODS],
     /// The pods' Redis.
     pub redis: [SeenRedis; PODS],
+    /// Who was heard of within the grace.
+    pub heard_lately: [bool; PODS],
 }
 
 impl Look {
@@ -89,6 +91,7 @@ impl Look {
                     self.record = state.record;
                     self.is_current = true;
                     self.objects = std::array::from_fn(|pod| see_object(state, pod as Pod));
+                    self.heard_lately = std::array::from_fn(|pod| state.pods[pod].was_heard);
                 }
                 Source::Redis => self.redis = std::array::from_fn(|pod| see_redis(state, pod as Pod)),
             }

@@ -11,6 +11,7 @@ pub fn publish(state: &mut State, pod: Pod) {
     let run = state.fresh_run(pod);
     let this = state.pod_mut(pod);
     this.word = Some(first_word(this.word, run, this.volume.time()));
+    this.was_heard = true;
     this.phase = look_again(Patience::default());
 }
 
@@ -158,5 +159,6 @@ fn run(state: &mut State, pod: Pod, server: Server) {
     if let Some(word) = &mut this.word {
         word.has_started = true;
     }
+    this.was_heard = true;
     state.become_(pod, Phase::Running(server));
 }

@@ -35,7 +35,12 @@ impl fmt::Display for State {
                 }
                 other => format!("{other:?}"),
             };
-            writeln!(f, "   redis-{number} disk {disk}, {}: {phase}", word(pod.word))?;
+            writeln!(
+                f,
+                "   redis-{number} disk {disk}, {}{}: {phase}",
+                word(pod.word),
+                if pod.was_heard { " lately" } else { "" }
+            )?;
         }
         for (number, one) in self.sentinels.iter().enumerate() {
             let phase = match one.watching {

@@ -30,7 +30,7 @@ fn data(writes: u8) -> Option<Data> {
 /// Nothing has ever run.
 fn nothing() -> State {
     State {
-        pods: [PodState { phase: Phase::Gone, word: None, volume: Volume::default() }; 3],
+        pods: [PodState { phase: Phase::Gone, word: None, volume: Volume::default(), was_heard: false }; 3],
         sentinels: [SentinelState { watching: Watching::Starting(Look::default()), config: None, current: 0 }; 3],
         record: None,
         reconcile: Reconcile::default(),
@@ -56,8 +56,12 @@ fn healthy(master: Pod) -> State {
         let server =
             if pod == master { Server::Master } else { Server::Replica { of: master, link: Link::Up, is_electable: true } };
         let word = Some(Told { run: 0, disk: None, has_started: true, is_late: false });
-        *state.pod_mut(pod) =
-            PodState { phase: Phase::Running(server), word, volume: Volume { data: data(1), is_stamped: true } };
+        *state.pod_mut(pod) = PodState {
+            phase: Phase::Running(server),
+            word,
+            volume: Volume { data: data(1), is_stamped: true },
+            was_heard: false,
+        };
     }
     let watching = watching(false);
     state.sentinels = [SentinelState { watching, config: Some(claim), current: 1 }; 3];
@@ -72,7 +76,8 @@ fn outage(writes: [u8; 3], record: Claim, files: [Option<Claim>; 3]) -> State {
     let mut state = nothing();
     for (pod, writes) in (0..).zip(writes) {
         let word = Some(Told { run: 0, disk: None, has_started: true, is_late: false });
-        *state.pod_mut(pod) = PodState { phase: Phase::Down, word, volume: Volume { data: data(writes), is_stamped: true } };
+        *state.pod_mut(pod) =
+            PodState { phase: Phase::Down, word, volume: Volume { data: data(writes), is_stamped: true }, was_heard: false };
     }
     for (one, config) in state.sentinels.iter_mut().zip(files) {
         one.config = config;
@@ -100,6 +105,9 @@ fn with_pods_gone(mut state: State) -> State {
 
 fn setting(name: &'static str, mut start: State, faults: Faults) -> Setting {
     start.faults = faults;
+    for pod in &mut start.pods {
+        pod.was_heard = pod.server().is_some();
+    }
     Setting {
         name,
         start,
@@ -158,11 +166,25 @@ fn with_volume_lost(mut state: State, pod: Pod) -> State {
 /// The newest disk is that of redis-0, which followed an older claim before it was named.
 fn newest_follows() -> State {
     let mut state = with_sentinels_back(outage([2, 1, 1], claim(0, 2), LOST));
-    let word = Told { run: 1, disk: Some(2), has_started: true, is_late: false };
-    let server = Server::Replica { of: 2, link: Link::Never, is_electable: false };
-    let pod = state.pod_mut(0);
-    (pod.phase, pod.word) = (Phase::Running(server), Some(word));
+    run_behind(&mut state, 0, 2);
     state
+}
+
+/// The holder is about to come back; the others follow it, and redis-0 holds more.
+fn newest_follows_an_older() -> State {
+    let mut state = with_sentinels_back(stale(LOST));
+    for pod in 0..2 {
+        run_behind(&mut state, pod, 2);
+    }
+    state
+}
+
+/// It has told what its disk holds, and runs with that as a replica.
+fn run_behind(state: &mut State, pod: Pod, of: Pod) {
+    let server = Server::Replica { of, link: Link::Never, is_electable: false };
+    let this = state.pod_mut(pod);
+    let disk = this.volume.time();
+    (this.phase, this.word) = (Phase::Running(server), Some(Told { run: 1, disk, has_started: true, is_late: false }));
 }
 
 /// redis-0 was promoted and lives; the record was not told, and the Sentinels forgot it.
@@ -209,10 +231,7 @@ fn lost_node() -> State {
 fn all_run() -> State {
     let mut state = cut(LOST);
     for pod in crate::state::pods() {
-        let server = Server::Replica { of: (pod + 1) % 3, link: Link::Never, is_electable: false };
-        let of = state.pod_mut(pod);
-        let disk = of.volume.time();
-        (of.phase, of.word) = (Phase::Running(server), Some(Told { run: 1, disk, has_started: true, is_late: false }));
+        run_behind(&mut state, pod, (pod + 1) % 3);
     }
     state
 }
@@ -228,10 +247,7 @@ fn lost_count() -> State {
 fn given_up() -> State {
     let mut state = with_sentinels_back(cut(LOST));
     for pod in 0..2 {
-        let server = Server::Replica { of: 2, link: Link::Never, is_electable: false };
-        let of = state.pod_mut(pod);
-        let disk = of.volume.time();
-        (of.phase, of.word) = (Phase::Running(server), Some(Told { run: 1, disk, has_started: true, is_late: false }));
+        run_behind(&mut state, pod, 2);
     }
     state.record = state.record.map(|lease| Lease { is_given_up: true, ..lease });
     // Nobody could know of the last write.
@@ -292,6 +308,7 @@ pub fn small() -> Vec<Setting> {
         setting("a stale record, files lost", stale(LOST), NONE),
         with_grace(setting("a stale record, Sentinels first, and the grace", with_sentinels_back(stale(LOST)), NONE)),
         with_grace(setting("the newest disk runs as a replica", newest_follows(), NONE)),
+        with_grace(setting("the newest disk follows an older one, a crash", newest_follows_an_older(), CRASH)),
         with_grace(in_order(setting("pods remade in order, and the grace", cut(LOST), NONE))),
         in_order(setting("pods remade in order, a lost volume", cut(LOST), WIPE)),
         in_order(setting(

@@ -189,6 +189,8 @@ pub struct PodState {
     pub word: Option<Told>,
     /// Its volume.
     pub volume: Volume,
+    /// Within the grace it has told what its disk holds, or others have known it.
+    pub was_heard: bool,
 }
 
 impl PodState {

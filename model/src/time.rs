@@ -51,9 +51,10 @@ pub fn can_pass_grace(state: &State) -> bool {
 /// be lost.
 pub fn pass_grace(setting: &Setting, state: &mut State) {
     let seen = Look::at_once(state);
-    let known =
-        pods().filter(|pod| verdict::is_known(setting, &seen, *pod)).fold(0, |known, pod| known | state.pod(pod).volume.writes());
-    state.protected &= known;
+    for pod in pods() {
+        state.pod_mut(pod).was_heard = verdict::is_known(setting, &seen, pod);
+    }
+    state.protected &= state.pods.iter().filter(|pod| pod.was_heard).fold(0, |known, pod| known | pod.volume.writes());
     if let Some(mark) = state.record.as_mut().and_then(|lease| lease.mark.as_mut()) {
         mark.is_old = true;
     }

@@ -18,8 +18,11 @@ fn shows(setting: &str, property: &str, ablated: impl FnOnce(&mut Setting)) {
 
 /// The same where another rule would be enough: with that one left out it takes this one.
 fn shows_beside(enough: Rule, setting: &str, property: &str, rule: Rule) {
-    let whole = named(setting);
-    shows_of(Setting { rules: Rules::ALL.without(enough), ..whole }, property, without(rule));
+    shows_of(named_without(enough, setting), property, without(rule));
+}
+
+fn named_without(enough: Rule, setting: &str) -> Setting {
+    Setting { rules: Rules::ALL.without(enough), ..named(setting) }
 }
 
 fn shows_of(whole: Setting, property: &str, ablated: impl FnOnce(&mut Setting)) {
@@ -78,6 +81,11 @@ fn a_stale_holder_that_waits_for_nobody_leads_before_the_newest_disk_is_told() {
 }
 
 #[test]
+fn a_stale_holder_that_has_waited_leads_while_the_newest_disk_is_silent_for_a_moment() {
+    shows("the newest disk follows an older one, a crash", NOTHING_LOST, without(Rule::HeardLatelyIsAwaited));
+}
+
+#[test]
 fn a_word_that_outlives_the_start_of_its_redis_tells_of_an_older_disk() {
     shows("a stale record, files lost", NOTHING_LOST, without(Rule::WordEndsWithLink));
 }
@@ -104,7 +112,9 @@ fn without_reconcile_a_promotion_that_nobody_announced_leaves_the_record_behind(
 
 #[test]
 fn a_holder_that_was_just_restarted_is_given_up() {
-    shows("the newest disk runs as a replica", NOTHING_LOST, protocol(|protocol| protocol.counts_from_last_sight = false));
+    // Nobody is elected either while it has only just been heard of.
+    let whole = named_without(Rule::HeardLatelyIsAwaited, "the newest disk runs as a replica");
+    shows_of(whole, NOTHING_LOST, protocol(|protocol| protocol.counts_from_last_sight = false));
 }
 
 #[test]
@@ -130,8 +140,9 @@ fn a_stale_holder_leads_before_a_pod_of_a_lower_ordinal_is_made_again() {
 
 #[test]
 fn a_holder_that_was_given_up_leads_while_another_is_elected() {
-    // Who waits anew for whom reconcile has just made electable does not lead either.
-    let mut whole = named("given up and back, torn looks");
+    // Who waits anew for whom reconcile has just made electable does not lead either, and nobody is made
+    // electable while the holder has only just been heard of.
+    let mut whole = named_without(Rule::HeardLatelyIsAwaited, "given up and back, torn looks");
     whole.protocol.waits_anew = false;
     shows_of(whole, ONE_MASTER, without(Rule::NotGivenUp));
 }
@@ -156,7 +167,9 @@ fn a_record_refuses_for_ever_the_failovers_of_sentinels_that_lost_their_count() 
 
 #[test]
 fn a_holder_with_the_newest_disk_is_given_up_and_an_older_one_elected() {
-    shows("a stale record, files lost", NOTHING_LOST, without(Rule::NewestIsNotGivenUp));
+    // Nobody is elected either while it has only just been heard of.
+    let enough = Rule::HeardLatelyIsAwaited;
+    shows_beside(enough, "a stale record, files lost", NOTHING_LOST, Rule::NewestIsNotGivenUp);
 }
 
 #[test]
@@ -211,6 +224,7 @@ fn shown(rule: Rule) -> Shown {
         Rule::HoldsData => By(a_holder_whose_volume_was_lost_wipes_all_others),
         Rule::NoNewerDisk => By(a_stale_record_makes_an_old_disk_the_master),
         Rule::EveryoneHasTold => By(a_stale_holder_that_waits_for_nobody_leads_before_the_newest_disk_is_told),
+        Rule::HeardLatelyIsAwaited => By(a_stale_holder_that_has_waited_leads_while_the_newest_disk_is_silent_for_a_moment),
         Rule::LowerOrdinalsHaveTold => By(a_stale_holder_leads_before_a_pod_of_a_lower_ordinal_is_made_again),
         Rule::NoFailover => By(a_pod_that_does_not_mind_a_failover_starts_in_the_middle_of_it),
         Rule::NotGivenUp => By(a_holder_that_was_given_up_leads_while_another_is_elected),

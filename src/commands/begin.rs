@@ -13,7 +13,7 @@ use super::observe::{Observer, from_api};
 use super::patience::{persist, refused};
 use super::settle::{Settled, random_id};
 use crate::core::decision;
-use crate::core::disk::{Instance, Word};
+use crate::core::disk::{Instance, LastHeard, Word};
 use crate::core::evidence::{Failure, Own};
 use crate::core::identity::PodName;
 use crate::edge::disk;
@@ -30,7 +30,14 @@ pub fn own_disk(data_dir: &Path, dry_run: bool) -> Result<Own> {
         Err(_) if dry_run && !data_dir.exists() => disk::Found::NOTHING,
         Err(error) => return Err(error).or_wrong(),
     };
-    Ok(Own { disk: found.disk, group_id: found.group_id, instance: None, has_run: true, trying: Duration::ZERO })
+    Ok(Own {
+        disk: found.disk,
+        group_id: found.group_id,
+        instance: None,
+        has_run: true,
+        trying: Duration::ZERO,
+        heard: LastHeard::default(),
+    })
 }
 
 /// Publishes what this pod's disk holds, under a new instance; returns what is known of itself since. A refusal
@@ -40,7 +47,8 @@ pub fn own_disk(data_dir: &Path, dry_run: bool) -> Result<Own> {
 /// [`Wrong`] where RBAC does not allow it.
 pub async fn publish(cluster: &Cluster, me: &PodName, own: &Own) -> Result<Result<Own, Refusal>> {
     let run = random_id();
-    let word = Word { run: run.clone(), disk: own.disk, group: own.group_id.clone(), started: false };
+    let at = SystemTime::now().into();
+    let word = Word { run: run.clone(), disk: own.disk, at, group: own.group_id.clone(), started: false };
     match from_api(cluster.publish(me, &word, None)).await {
         Err(refusal @ Refusal::Failed(Failure::NotAllowed(_))) => Err(refused("this pod's annotations", refusal)),
         published => Ok(published.map(|Published { uid, has_run }| Own {
@@ -67,6 +75,7 @@ pub async fn begin(observer: &Observer<'_>, settled: &Settled, deadline: Instant
     let has_started = Word {
         run: instance.run.clone(),
         disk: observer.own.disk,
+        at: SystemTime::now().into(),
         group: settled.record.as_ref().map(|record| record.group_id.clone()).or_else(|| observer.own.group_id.clone()),
         started: true,
     };

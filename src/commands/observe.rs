@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::setting::{ANSWER, Council, Ground, Logins, Subject, World};
 use crate::core::decision::is_settled;
-use crate::core::disk::{Disk, Moment};
+use crate::core::disk::{Disk, LastHeard, Moment};
 use crate::core::evidence::{Evidence, Failure, Heard, Object, Own, Peer, RecordSeen, Role, Sentinel, SentinelAnswer};
 use crate::core::identity::{Endpoint, PodName};
 use crate::core::labels::Pod;
@@ -44,7 +44,7 @@ pub struct Observer<'a> {
     pub subject: &'a Subject,
     pub council: &'a Council,
     pub logins: &'a Logins,
-    /// What this pod knows of itself, but for how long it has been trying.
+    /// What this pod knows of itself, but for how long it has been trying and whom its earlier runs have heard.
     pub own: Own,
     /// The pods as they were seen last.
     seen: RefCell<Vec<Pod>>,
@@ -64,7 +64,14 @@ type Located = (Endpoint, Target);
 impl<'a> Observer<'a> {
     /// For a pod whose disk is not asked about: a Sentinel, or one that does not start anything.
     pub fn new(world: &'a World, subject: &'a Subject, council: &'a Council, logins: &'a Logins) -> Self {
-        let own = Own { disk: Disk::Empty, group_id: None, instance: None, has_run: false, trying: Duration::ZERO };
+        let own = Own {
+            disk: Disk::Empty,
+            group_id: None,
+            instance: None,
+            has_run: false,
+            trying: Duration::ZERO,
+            heard: LastHeard::default(),
+        };
         Self { world, subject, council, logins, own, seen: RefCell::default(), found: RefCell::default() }
     }
 
@@ -98,6 +105,13 @@ impl<'a> Observer<'a> {
     /// Where the Sentinels are, if that was looked up so lately that another look would say the same.
     fn located(&self) -> Option<Vec<Located>> {
         self.found.borrow().as_ref().filter(|(when, _)| when.elapsed() < ANSWER).map(|(_, found)| found.clone())
+    }
+
+    /// Remembers who was heard of.
+    pub fn remember(&mut self, evidence: &Evidence) {
+        for pod in evidence.heard_of() {
+            self.own.heard.note(pod, evidence.now);
+        }
     }
 
     /// The pods as the last look saw them.
@@ -331,6 +345,7 @@ impl<'a> Observer<'a> {
         if Some(&pod.name) == evidence.me.as_ref() {
             evidence.my_ip = evidence.my_ip.or(pod.ips.first().copied());
             evidence.own.trying = pod.trying_since.map_or(Duration::ZERO, |since| evidence.now.since(since));
+            evidence.own.heard.take_over(&pod.heard);
             return;
         }
         let object = Object::Present { uid: pod.uid, word: pod.word };

@@ -218,7 +218,7 @@ async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Reco
             let Some(cluster) = world.cluster() else { return Ok(()) };
             let seen = observer.seen().into_iter().find(|seen| seen.name == *pod);
             let Some((word, version)) = seen.and_then(|seen| Some((seen.word?, seen.version))) else { return Ok(()) };
-            let ended = Word { started: true, ..word };
+            let ended = Word { started: true, at: evidence.now, ..word };
             let done = cluster.publish(pod, &ended, Some(&version)).await;
             return done.map(drop).map_err(|refusal| refused(&format!("the word of {pod}"), refusal));
         }

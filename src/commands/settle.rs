@@ -16,6 +16,9 @@ use crate::core::identity::{Endpoint, Group, PodName};
 use crate::core::record::{Claim, Record};
 use crate::edge::kubernetes::{Cluster, Refusal};
 
+/// How often within the grace a waiting pod notes of whom it hears.
+const NOTES: u32 = 10;
+
 /// A decision, and what it rests on.
 #[allow(clippy::struct_excessive_bools, reason = "each says something of its own")]
 pub struct Settled {
@@ -77,6 +80,7 @@ pub async fn settle(
     let mut backoff = Backoff::new();
     let mut last: Option<(String, Evidence)> = None;
     let mut patience = Patience { since: started, could_come: false };
+    let mut noted: Option<Instant> = None;
     loop {
         if let (Some(_), None, Some(cluster), Some(me)) =
             (&last, &observer.own.instance, observer.world.cluster(), &observer.subject.me)
@@ -86,6 +90,7 @@ pub async fn settle(
         }
         let mut evidence = observer.observe(patience.since.elapsed(), deadline).await;
         patience.note(&mut evidence);
+        observer.remember(&evidence);
         give_up_if_not_allowed(observer, &evidence)?;
         // Nothing is concluded from asking that was cut short.
         let is_over = Instant::now() >= deadline;
@@ -110,7 +115,8 @@ pub async fn settle(
         if last.as_ref().is_none_or(|(told, _)| *told != obstacle) {
             info!("{}{obstacle}", name(observer));
         }
-        if last.is_none() {
+        if noted.is_none_or(|when| when.elapsed() >= evidence.grace / NOTES) {
+            noted = Some(Instant::now());
             note_trying(observer).await;
         }
         let until = if has_last_resort { at_last } else { deadline };
@@ -232,13 +238,17 @@ pub fn random_id() -> String {
     format!("{:016x}", fastrand::u64(..))
 }
 
-/// Notes since when this pod has been trying, once it has to wait: over its container's restarts it is
-/// one attempt. Where that cannot be noted it begins anew.
+/// Notes since when this pod has been trying, once it has to wait, and of whom it has heard: over its
+/// container's restarts it is one attempt. Where that cannot be noted it begins anew.
 async fn note_trying(observer: &Observer<'_>) {
     let Some(cluster) = observer.world.cluster() else { return };
     let Some(instance) = &observer.own.instance else { return };
-    let is_noted = observer.seen().iter().any(|pod| pod.name == instance.pod && pod.trying_since.is_some());
-    if !is_noted && let Err(refusal) = from_api(cluster.note_trying(&instance.pod, SystemTime::now().into())).await {
+    let own = observer.seen().into_iter().find(|pod| pod.name == instance.pod);
+    let now = SystemTime::now().into();
+    let since = own.as_ref().and_then(|own| own.trying_since).unwrap_or(now);
+    let mut heard = own.map(|own| own.heard).unwrap_or_default();
+    heard.take_over(&observer.own.heard);
+    if let Err(refusal) = from_api(cluster.note_trying(&instance.pod, since, &heard)).await {
         info!("cannot note since when {} has been waiting: {refusal}", instance.pod);
     }
 }

@@ -169,7 +169,7 @@ impl Watch<'_> {
             Ok(subject) => subject,
             Err(error) => return warn!("{error:#}"),
         };
-        let observer = Observer::new(self.world, &subject, self.council, self.logins);
+        let mut observer = Observer::new(self.world, &subject, self.council, self.logins);
         let mut backoff = Backoff::slow();
         let mut masterless = Lasting::default();
         let mut links_down: BTreeMap<PodName, Lasting> = BTreeMap::new();
@@ -200,6 +200,7 @@ impl Watch<'_> {
                 }
             }
             drop(seat);
+            observer.remember(&evidence);
             masterless.note(now, evidence.living_masters().is_empty() && !may_yet_lead(&evidence));
             let down: Vec<_> = repair::links_down(&evidence).cloned().collect();
             links_down.retain(|pod, _| down.contains(pod));

@@ -1,6 +1,7 @@
 //! What pods say of their own disks before they start: each publishes its word in an annotation of
 //! its own pod, and every decision weighs all of them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,6 +15,9 @@ pub const WORD: &str = "ordain.dev/disk";
 /// The annotation of a pod that holds since when it has been trying to start: set when it first has to
 /// wait, kept over its container's restarts, and taken away when its server starts.
 pub const TRYING: &str = "ordain.dev/trying-since";
+/// The annotation of a pod that holds when it has last [`LastHeard`] of the others while it waited, kept and taken
+/// away with [`TRYING`].
+pub const HEARD: &str = "ordain.dev/heard";
 
 /// The annotation of a pod in which a server has been started: it outlives the containers and not the pod.
 pub const HAS_RUN: &str = "ordain.dev/has-run";
@@ -139,6 +143,9 @@ pub struct Word {
     pub run: String,
     /// What the disk held before the start.
     pub disk: Disk,
+    /// When that was said; long ago where the word does not say so.
+    #[serde(default)]
+    pub at: Moment,
     /// The group's id that is stamped into the data directory, if one is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
@@ -163,6 +170,57 @@ impl FromStr for Word {
     }
 }
 
+/// When pods were last heard of: they answered, or their word of their disk held.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct LastHeard(BTreeMap<PodName, Moment>);
+
+impl LastHeard {
+    /// Whether there is nobody of whom that is known.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// When a pod was last heard of.
+    pub fn of(&self, pod: &PodName) -> Option<Moment> {
+        self.0.get(pod).copied()
+    }
+
+    /// A pod was heard of then, too.
+    pub fn note(&mut self, pod: &PodName, at: Moment) {
+        let last = self.0.entry(pod.clone()).or_insert(at);
+        *last = at.max(*last);
+    }
+
+    /// Who was heard of by another was heard of.
+    pub fn take_over(&mut self, other: &Self) {
+        for (pod, at) in &other.0 {
+            self.note(pod, *at);
+        }
+    }
+}
+
+impl Serialize for LastHeard {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl fmt::Display for LastHeard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = serde_json::to_string(self).map_err(|_| fmt::Error)?;
+        f.write_str(&text)
+    }
+}
+
+impl FromStr for LastHeard {
+    type Err = serde_json::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let named: BTreeMap<String, Moment> = serde_json::from_str(text)?;
+        Ok(Self(named.into_iter().filter_map(|(name, at)| Some((name.parse().ok()?, at))).collect()))
+    }
+}
+
 /// The id that a record which is made again takes: the one that the pods have published, that of the
 /// master first.
 pub fn published_group_id<'a>(master: &PodName, words: impl Iterator<Item = (&'a PodName, &'a Word)>) -> Option<String> {
@@ -176,7 +234,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn word() -> Word {
-        Word { run: "a1".into(), disk: Disk::Written(Moment(1_000)), group: Some("g".into()), started: false }
+        Word { run: "a1".into(), disk: Disk::Written(Moment(1_000)), at: Moment(2_000), group: Some("g".into()), started: false }
     }
 
     #[test]
@@ -193,11 +251,29 @@ mod tests {
 
     #[test]
     fn a_word_reads_as_a_person_would_write_it() {
-        let text = r#"{"run":"a1","disk":{"written":"1970-01-01T00:00:01.000Z"},"group":"g","started":false}"#;
+        let text = r#"{"run":"a1","disk":{"written":"1970-01-01T00:00:01.000Z"},"at":"1970-01-01T00:00:02.000Z","group":"g","started":false}"#;
         assert_eq!(word().to_string(), text);
         assert_eq!(text.parse::<Word>().unwrap(), word());
         let empty = r#"{"run":"a1","disk":"empty"}"#;
-        assert_eq!(empty.parse::<Word>().unwrap(), Word { disk: Disk::Empty, group: None, ..word() });
+        let long_ago = Word { disk: Disk::Empty, at: Moment(0), group: None, ..word() };
+        assert_eq!(empty.parse::<Word>().unwrap(), long_ago);
+    }
+
+    #[test]
+    fn what_was_heard_last_counts_and_reads_back() {
+        let [zero, one] = ["redis-0", "redis-1"].map(|name| name.parse::<PodName>().unwrap());
+        let mut heard = LastHeard::default();
+        assert!(heard.is_empty() && heard.of(&zero).is_none());
+        heard.note(&zero, Moment(2_000));
+        heard.note(&zero, Moment(1_000));
+        let text = r#"{"redis-0":"1970-01-01T00:00:02.000Z"}"#;
+        assert_eq!((heard.to_string().as_str(), text.parse::<LastHeard>().unwrap()), (text, heard.clone()));
+        let mut other = LastHeard::default();
+        other.note(&zero, Moment(3_000));
+        other.note(&one, Moment(1_000));
+        heard.take_over(&other);
+        assert_eq!(heard, other);
+        assert_eq!(r#"{"nobody":"1970-01-01T00:00:02.000Z"}"#.parse::<LastHeard>().unwrap(), LastHeard::default());
     }
 
     #[test]
@@ -221,7 +297,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_annotation_makes_the_reader_panic(text in "\\PC*") {
-            let _ = (text.parse::<Word>(), text.parse::<Instance>(), text.parse::<Moment>());
+            let _ = (text.parse::<Word>(), text.parse::<LastHeard>(), text.parse::<Instance>(), text.parse::<Moment>());
         }
 
         #[test]

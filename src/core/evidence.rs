@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::disk::{Disk, Instance, Moment, Word, published_group_id};
+use super::disk::{Disk, Instance, LastHeard, Moment, Word, published_group_id};
 use super::identity::{Endpoint, Host, PodName};
 use super::record::{Mark, Record};
 use super::rules::{Rule, Rules};
@@ -242,6 +242,9 @@ pub struct Own {
     /// How long this pod has been trying to start, over all its runs.
     #[serde(serialize_with = "seconds")]
     pub trying: Duration,
+    /// When whoever looks has last heard of the others, over all its runs.
+    #[serde(skip_serializing_if = "LastHeard::is_empty")]
+    pub heard: LastHeard,
 }
 
 /// What is known of the record.
@@ -359,6 +362,18 @@ impl Evidence {
             return own().or_else(|| published_group_id(master, words));
         }
         published_group_id(master, words).or_else(own)
+    }
+
+    /// The peers that are heard of now: they answer, or what they have told of their disks holds.
+    pub fn heard_of(&self) -> impl Iterator<Item = &PodName> {
+        let is_heard = |peer: &&Peer| peer.heard.answer().is_some() || self.disk_of(peer, Rules::ALL) != Known::Nothing;
+        self.peers.iter().filter(is_heard).map(|peer| &peer.pod)
+    }
+
+    /// Whether a peer has said anything within the grace, whether or not it still holds.
+    pub fn was_heard_lately(&self, peer: &Peer) -> bool {
+        let told = peer.word().map(|(_, word)| word.at);
+        told.max(self.own.heard.of(&peer.pod)).is_some_and(|at| self.now.since(at) < self.grace)
     }
 
     /// The mark in the record, while it is younger than the grace.

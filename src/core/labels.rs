@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use super::disk::{Moment, Word};
+use super::disk::{LastHeard, Moment, Word};
 use super::identity::PodName;
 use super::record::Record;
 
@@ -76,6 +76,8 @@ pub struct Pod {
     pub word: Option<Word>,
     /// Since when it has been trying to start.
     pub trying_since: Option<Moment>,
+    /// When it has last heard of the others.
+    pub heard: LastHeard,
     /// Its replica's label is withheld: it has lost its master, and readers shall not see it.
     pub is_withheld: bool,
 }
@@ -188,6 +190,7 @@ mod tests {
             stamp: stamp.map(|text| text.parse().unwrap()),
             word: None,
             trying_since: None,
+            heard: LastHeard::default(),
             is_withheld: false,
         }
     }

@@ -28,7 +28,7 @@ pub fn watchers(evidence: &Evidence) -> (Vec<&Endpoint>, Vec<(&Endpoint, Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::disk::{Disk, Moment};
+    use crate::core::disk::{Disk, LastHeard, Moment};
     use crate::core::evidence::{Link, Own, Peer, RecordSeen, Replica, Role, Sentinel, SentinelAnswer, Watch};
     use crate::core::record::{Claim, Record};
     use std::time::Duration;
@@ -85,7 +85,7 @@ mod tests {
         });
         Evidence {
             me: None,
-            own: Own { disk: Disk::Empty, group_id: None, instance: None, has_run: false, trying: Duration::ZERO },
+            own: Own { disk: Disk::Empty, group_id: None, instance: None, has_run: false, trying: Duration::ZERO, heard: LastHeard::default() },
             my_ip: None,
             first: pod(0),
             domain: "redis-headless.demo.svc.cluster.local".into(),

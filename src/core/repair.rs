@@ -228,6 +228,11 @@ fn elect_instead(case: Case<'_>, named: &PodName) -> Option<Repair> {
     if !has_copied && !disk.holds_data() && !case.peers.iter().all(is_known) {
         return None;
     }
+    // Who was silent only for a moment may hold more.
+    let is_awaited = |peer: &Peer| case.disk_of(peer) == Known::Nothing && case.was_heard_lately(peer);
+    if case.peers.iter().any(is_awaited) && case.obeys(Rule::HeardLatelyIsAwaited) {
+        return None;
+    }
     let is_surpassed = !has_copied && is_surpassed(case, disk, Duration::ZERO) && case.obeys(Rule::NewestIsElected);
     let is_electable = best.replica().is_some_and(|replica| replica.priority > 0);
     (!is_surpassed && !is_electable).then(|| Repair::ElectInstead(best.pod.clone()))

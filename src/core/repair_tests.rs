@@ -6,7 +6,7 @@ use rstest::rstest;
 
 use super::Repair::{ElectInstead, EndWord, GiveUp, MakeElectable, Reset, Restart, TakeHolderBack, Tell};
 use super::*;
-use crate::core::disk::{Instance, Moment, Word};
+use crate::core::disk::{Instance, LastHeard, Moment, Word};
 use crate::core::evidence::{Failure, Heard, Own, RecordSeen, Replica, Role, Sentinel, SentinelAnswer, Watch};
 use crate::core::identity::Endpoint;
 use crate::core::record::{Claim, Mark};
@@ -34,12 +34,12 @@ fn address(ordinal: u32) -> Endpoint {
 }
 
 fn published(disk: Disk, started: bool) -> Object {
-    Object::Present { uid: "uid".into(), word: Some(Word { run: "now".into(), disk, group: None, started }) }
+    Object::Present { uid: "uid".into(), word: Some(Word { run: "now".into(), disk, at: Moment(0), group: None, started }) }
 }
 
 /// Told by a pod whose volume is another group's.
 fn of_another_group(disk: Disk) -> Seen {
-    let word = Word { run: "now".into(), disk, group: Some("other".into()), started: false };
+    let word = Word { run: "now".into(), disk, at: Moment(0), group: Some("other".into()), started: false };
     (Object::Present { uid: "uid".into(), word: Some(word) }, Heard::Failed(Failure::Refused))
 }
 
@@ -64,6 +64,12 @@ fn waits(disk: Disk) -> Seen {
 /// It has told and started, and does not answer.
 fn gone(disk: Disk) -> Seen {
     (published(disk, true), Heard::Failed(Failure::TimedOut))
+}
+
+/// Its Redis was started then with a newer disk, and is gone.
+fn gone_since(at: Moment) -> Seen {
+    let word = Word { run: "now".into(), disk: NEW, at, group: None, started: true };
+    (Object::Present { uid: "uid".into(), word: Some(word) }, gone(NEW).1)
 }
 
 fn runs(disk: Disk, link: Link, priority: u32) -> Seen {
@@ -125,7 +131,14 @@ fn group(record: Record, pods: [Seen; 3]) -> Evidence {
     let peer = |(ordinal, (object, heard))| Peer { pod: pod(ordinal), ips: Vec::new(), object, heard };
     Evidence {
         me: None,
-        own: Own { disk: EMPTY, group_id: None, instance: None, has_run: false, trying: Duration::ZERO },
+        own: Own {
+            disk: EMPTY,
+            group_id: None,
+            instance: None,
+            has_run: false,
+            trying: Duration::ZERO,
+            heard: LastHeard::default(),
+        },
         my_ip: None,
         first: pod(0),
         domain: "redis-headless".into(),
@@ -528,6 +541,20 @@ fn nobody_is_elected_where(#[case] pods: [Seen; 3]) {
 }
 
 #[test]
+fn nobody_is_elected_while_one_is_silent_that_was_heard_of_within_the_grace() {
+    let seen = |at| group(given_up(), [absent(), runs(OLD, Link::Never, 0), gone_since(at)]);
+    assert_eq!(repairs(&seen(LATELY), GRACE), []);
+    assert_eq!(repairs(&seen(LONG_AGO), GRACE), [ElectInstead(pod(1))]);
+    let heard = |at| {
+        let mut evidence = seen(LONG_AGO);
+        evidence.own.heard.note(&pod(2), at);
+        repairs(&evidence, GRACE)
+    };
+    assert_eq!(heard(LATELY), []);
+    assert_eq!(heard(LONG_AGO), [ElectInstead(pod(1))]);
+}
+
+#[test]
 fn who_the_newest_claim_names_is_not_elected_for_sentinel_never_promotes_it() {
     let pods = || [untold(), runs(NEW, Link::Never, 0), runs(NEW, Link::Never, 0)];
     assert_eq!(repairs(&group(given_up(), pods()), GRACE), [ElectInstead(pod(1))]);
@@ -580,7 +607,8 @@ fn a_holder_that_a_newer_claim_does_not_name_is_not_restarted() {
 
 fn each_pod(ordinal: u32) -> Vec<Seen> {
     let of = u32::from(ordinal == 0);
-    let mut seen = vec![absent(), untold(), (Object::Unknown, Heard::Failed(Failure::TimedOut)), master(), gone(OLD)];
+    let mut seen =
+        vec![absent(), untold(), (Object::Unknown, Heard::Failed(Failure::TimedOut)), master(), gone(OLD), gone_since(LATELY)];
     seen.extend([EMPTY, OLD, NEW].map(waits));
     seen.extend([of_another_group(NEW), with_its_word(master()), with_its_word(follows(of, OLD, Link::Never, 0))]);
     for priority in [0, 100] {
@@ -676,7 +704,12 @@ fn only_who_holds_the_most_becomes_electable(evidence: &Evidence, _: Duration, r
             let replica = evidence.peer(pod).and_then(Peer::replica).expect("it is a replica");
             let is_most_advanced = replica.link != Link::Never || sure(evidence, pod) == newest(evidence);
             let is_the_named = named(evidence).is_some_and(|claim| claim.master == record.claim.master);
-            living.is_empty() && record.is_given_up && is_the_named && record.claim.master != *pod && is_most_advanced
+            let may_hold_more = |peer: &Peer| {
+                let told_lately = peer.word().is_some_and(|(_, word)| evidence.now.0 < word.at.0 + 300_000);
+                told_lately && sure(evidence, &peer.pod).is_none() && peer.heard.answer().is_none()
+            };
+            let is_certain = is_most_advanced && !evidence.peers.iter().any(may_hold_more);
+            living.is_empty() && record.is_given_up && is_the_named && record.claim.master != *pod && is_certain
         }
         _ => true,
     };
@@ -795,6 +828,7 @@ fn no_three_pods_make_a_repair_do_harm() {
 #[rstest]
 #[case::newest_is_not_given_up(Rule::NewestIsNotGivenUp, only_a_holder_that_is_away_and_not_the_newest_is_given_up)]
 #[case::newest_is_elected(Rule::NewestIsElected, only_who_holds_the_most_becomes_electable)]
+#[case::heard_lately_is_awaited(Rule::HeardLatelyIsAwaited, only_who_holds_the_most_becomes_electable)]
 #[case::own_group(Rule::OwnGroup, only_a_holder_with_the_newest_disk_is_taken_back_or_restarted)]
 #[case::own_group_of_who_is_given_up(Rule::OwnGroup, only_a_holder_that_is_away_and_not_the_newest_is_given_up)]
 #[case::word_ends_with_link(Rule::WordEndsWithLink, only_a_holder_with_the_newest_disk_is_taken_back_or_restarted)]

@@ -16,6 +16,8 @@ pub enum Rule {
     NoNewerDisk,
     /// Nobody leads before every pod that exists has told what its disk holds.
     EveryoneHasTold,
+    /// Nor before one has told again that was heard of within the grace, however long this pod has waited.
+    HeardLatelyIsAwaited,
     /// Nor before every pod of a lower ordinal has, though it does not exist now.
     LowerOrdinalsHaveTold,
     /// Nobody leads while a failover can be under way.
@@ -49,11 +51,12 @@ pub enum Rule {
 
 impl Rule {
     /// Each of them.
-    pub const EACH: [Self; 18] = [
+    pub const EACH: [Self; 19] = [
         Self::NoOtherMaster,
         Self::HoldsData,
         Self::NoNewerDisk,
         Self::EveryoneHasTold,
+        Self::HeardLatelyIsAwaited,
         Self::LowerOrdinalsHaveTold,
         Self::NoFailover,
         Self::NotGivenUp,

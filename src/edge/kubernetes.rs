@@ -23,7 +23,7 @@ use serde_json::json;
 use tower::retry::RetryLayer;
 use tower::{BoxError, ServiceBuilder};
 
-use crate::core::disk::{HAS_RUN, Instance, Moment, TRYING, WORD, Word};
+use crate::core::disk::{HAS_RUN, HEARD, Instance, LastHeard, Moment, TRYING, WORD, Word};
 use crate::core::evidence::Failure;
 use crate::core::identity::{Endpoint, Group, Host, PodName};
 use crate::core::labels::{Patch, Pod, STAMP, Scheme};
@@ -327,16 +327,17 @@ impl Cluster {
         if word.started {
             notes[TRYING] = serde_json::Value::Null;
             notes[HAS_RUN] = "true".into();
+            notes[HEARD] = serde_json::Value::Null;
         }
         self.annotate(pod, notes, version).await
     }
 
-    /// Notes since when a pod has been trying to start.
+    /// Notes since when a pod has been trying to start, and when it has last heard of the others.
     ///
     /// # Errors
     /// [`Refusal::Missing`] where the pod is gone.
-    pub async fn note_trying(&self, pod: &PodName, since: Moment) -> Result<(), Refusal> {
-        self.annotate(pod, json!({ TRYING: since.to_string() }), None).await.map(drop)
+    pub async fn note_trying(&self, pod: &PodName, since: Moment, heard: &LastHeard) -> Result<(), Refusal> {
+        self.annotate(pod, json!({ TRYING: since.to_string(), HEARD: heard.to_string() }), None).await.map(drop)
     }
 
     async fn annotate(&self, pod: &PodName, notes: serde_json::Value, version: Option<&str>) -> Result<Published, Refusal> {
@@ -493,6 +494,7 @@ fn read_pod(pod: &ApiPod, scheme: &Scheme) -> Option<Pod> {
         stamp: note(STAMP).and_then(|text| text.parse().ok()),
         word: note(WORD).and_then(|text| text.parse().ok()),
         trying_since: note(TRYING).and_then(|text| text.parse().ok()),
+        heard: note(HEARD).and_then(|text| text.parse().ok()).unwrap_or_default(),
         is_withheld: note(WITHHELD).is_some(),
     })
 }

@@ -318,7 +318,7 @@ impl Namespace {
     pub fn forget(&self, pod: &str) {
         let nothing = json!({"metadata": {
             "labels": {"role": null},
-            "annotations": {"ordain.dev/disk": null, "ordain.dev/trying-since": null, "ordain.dev/transition": null},
+            "annotations": {"ordain.dev/disk": null, "ordain.dev/trying-since": null, "ordain.dev/heard": null, "ordain.dev/transition": null},
         }});
         let forgotten = runtime().block_on(self.pods().patch(pod, &PatchParams::default(), &Patch::Merge(nothing)));
         forgotten.expect("the pod is changed");

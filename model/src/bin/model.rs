@@ -10,6 +10,9 @@ use model::settings::{large, small};
 /// How many steps are tried at most in one setting: about 3 GiB, and some minutes.
 const LIMIT: usize = 12_000_000;
 
+/// The search that says nothing where it was cut.
+const RECOVERY: &str = "recovery";
+
 fn main() -> ExitCode {
     println!("{:62} {:10} {:>9} {:>6} {:>8}  verdict", "setting", "search", "states", "depth", "seconds");
     let wrong = small().iter().chain(&large()).filter(|setting| !explore(setting)).count();
@@ -22,7 +25,7 @@ fn main() -> ExitCode {
 fn explore(setting: &Setting) -> bool {
     let mut is_well = report(setting.name, "safety", &check_safety(setting, LIMIT));
     if setting.has_grace {
-        is_well &= report(setting.name, "recovery", &check_recovery(setting, LIMIT / 4));
+        is_well &= report(setting.name, RECOVERY, &check_recovery(setting, LIMIT / 4));
     }
     is_well
 }
@@ -30,6 +33,8 @@ fn explore(setting: &Setting) -> bool {
 fn report(name: &str, search: &str, found: &Found) -> bool {
     let verdict = match (&found.wrong[..], found.is_complete) {
         ([], true) => "holds".to_owned(),
+        // What was not explored may have been the way out.
+        ([], false) if search == RECOVERY => "was cut: recovery was not checked".to_owned(),
         ([], false) => "holds as far as it was explored".to_owned(),
         (stories, _) => format!("not `{}`", stories[0].wrong),
     };

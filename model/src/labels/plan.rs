@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use ordain::core::disk::LastHeard;
 use ordain::core::labels::{Plan, Pod as RealPod, Scheme, Stamp as RealStamp, is_whole as real_is_whole, plan as real_plan};
 use ordain::core::record::{Record, Step};
 
@@ -74,5 +75,16 @@ fn real_pod(pod: Pod, listed: Listed) -> RealPod {
         text.parse::<RealStamp>().expect("a stamp")
     });
     let (uid, version, ips) = (String::new(), String::new(), Vec::new());
-    RealPod { name: name(pod).clone(), uid, version, ips, label, stamp, word: None, trying_since: None, is_withheld: false }
+    RealPod {
+        name: name(pod).clone(),
+        uid,
+        version,
+        ips,
+        label,
+        stamp,
+        word: None,
+        trying_since: None,
+        heard: LastHeard::default(),
+        is_withheld: false,
+    }
 }

@@ -105,7 +105,8 @@ pub(super) fn untold(case: Case<'_>, peer: &Peer) -> Option<String> {
     };
     // Who has marked the record has ended its word, and is about to answer.
     let has_just_marked = case.young_mark().is_some_and(|mark| peer.is(&mark.by));
-    let is_awaited = answers || has_just_marked || case.own.trying < case.grace;
+    let was_heard_lately = case.was_heard_lately(peer) && case.obeys(Rule::HeardLatelyIsAwaited);
+    let is_awaited = answers || has_just_marked || was_heard_lately || case.own.trying < case.grace;
     (is_needed && is_awaited && case.obeys(Rule::EveryoneHasTold))
         .then(|| format!("{} has not told what its disk holds", peer.pod))
 }

@@ -5,7 +5,7 @@ use rstest::rstest;
 use super::given::*;
 use crate::core::decision::Part::{Follow, Lead, Undecided};
 use crate::core::decision::*;
-use crate::core::disk::Moment;
+use crate::core::disk::{Moment, Word};
 use crate::core::evidence::{Failure, Link, Object};
 use crate::core::record::{Assumed, Mark};
 
@@ -132,6 +132,42 @@ fn who_is_named_waits_for_every_pod_that_exists_until_the_grace_is_over() {
 fn who_runs_and_has_not_told_is_waited_for_for_ever() {
     let evidence = power_cut().untold(2, waits_for(1)).past_any_failover().past_the_grace();
     assert_eq!(evidence.decide(), (Undecided, None));
+}
+
+/// redis-2 has started and is silent; this pod has waited past the grace.
+fn silent_after_its_start(told: Moment) -> Evidence {
+    let word = Word { started: true, at: told, ..word(NEW) };
+    power_cut().peer_is(2, object(2, Some(word)), refused()).past_any_failover().past_the_grace()
+}
+
+#[test]
+fn who_has_told_within_the_grace_is_waited_for_however_long_this_pod_has_waited() {
+    for lately in [LATELY, NOW, Moment(NOW.0 + 1_000)] {
+        assert_eq!(silent_after_its_start(lately).decide(), (Undecided, None));
+    }
+    for long_ago in [LONG_AGO, Moment(0)] {
+        assert_eq!(silent_after_its_start(long_ago).part(), Lead(claim(1, 5)));
+    }
+}
+
+#[test]
+fn who_was_heard_of_within_the_grace_is_waited_for_though_it_has_told_long_ago_or_is_gone() {
+    let heard = |ordinal, at| move |evidence: &mut Evidence| evidence.own.heard.note(&pod(ordinal), at);
+    let silent = silent_after_its_start(LONG_AGO);
+    assert_eq!(silent.clone().but(heard(2, LATELY)).decide(), (Undecided, None));
+    assert_eq!(silent.but(heard(2, LONG_AGO)).part(), Lead(claim(1, 5)));
+    let gone = power_cut().absent(0).past_the_grace();
+    assert_eq!(gone.clone().but(heard(0, LATELY)).decide(), (Undecided, None));
+    assert_eq!(gone.clone().but(heard(0, LONG_AGO)).part(), Lead(claim(1, 5)));
+    assert_eq!(gone.but(heard(2, LATELY)).part(), Lead(claim(1, 5)), "that one has told");
+}
+
+#[test]
+fn who_answers_or_whose_word_holds_is_heard_of() {
+    let heard = |evidence: &Evidence| evidence.heard_of().cloned().collect::<Vec<_>>();
+    assert_eq!(heard(&power_cut()), [pod(0), pod(2)]);
+    assert_eq!(heard(&power_cut().started(0, OLD, refused()).untold(2, MASTER)), [pod(2)]);
+    assert_eq!(heard(&power_cut().absent(0).untold(2, silent())), []);
 }
 
 #[test]

@@ -28,6 +28,7 @@ pub fn each_peer(ordinal: u32) -> Vec<Seen> {
         (Object::Absent, missing()),
         (Object::Unknown, silent()),
         (object(ordinal, None), refused()),
+        (object(ordinal, Some(Word { started: true, at: LATELY, ..word(NEW) })), refused()),
         started(OLD, refused()),
         started(NEW, silent()),
         started(OLD, MASTER),

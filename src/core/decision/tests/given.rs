@@ -1,11 +1,13 @@
 //! Evidence, put together in the words of a story.
 
 use crate::core::decision::*;
-use crate::core::disk::{Disk, Instance, Moment, Word};
+use crate::core::disk::{Disk, Instance, LastHeard, Moment, Word};
 use crate::core::evidence::{Failure, Kept, Link, Object, Own, Replica, Sentinel, SentinelAnswer, Watch};
 use crate::core::record::{Mark, Record};
 
 pub const NOW: Moment = Moment(100_000_000);
+pub const LONG_AGO: Moment = Moment(NOW.0 - 300_000);
+pub const LATELY: Moment = Moment(NOW.0 - 299_999);
 pub const DOWN_AFTER: Duration = Duration::from_secs(5);
 pub const GRACE: Duration = Duration::from_secs(300);
 
@@ -143,7 +145,7 @@ pub fn made_again(master: u32, epoch: u64) -> RecordSeen {
 }
 
 pub fn word(disk: Disk) -> Word {
-    Word { run: "now".into(), disk, group: None, started: false }
+    Word { run: "now".into(), disk, at: Moment(0), group: None, started: false }
 }
 
 /// What the volume of another group held.
@@ -162,7 +164,14 @@ pub fn nothing_yet(me: Option<u32>) -> Evidence {
     let absent = |ordinal| Peer { pod: pod(ordinal), ips: Vec::new(), object: Object::Absent, heard: missing() };
     Evidence {
         me: me.map(pod),
-        own: Own { disk: EMPTY, group_id: None, instance: me.map(instance), has_run: true, trying: Duration::ZERO },
+        own: Own {
+            disk: EMPTY,
+            group_id: None,
+            instance: me.map(instance),
+            has_run: true,
+            trying: Duration::ZERO,
+            heard: LastHeard::default(),
+        },
         my_ip: None,
         first: pod(0),
         domain: "redis-headless".into(),

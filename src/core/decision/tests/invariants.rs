@@ -148,7 +148,14 @@ fn leads_by_its_disk(evidence: &Evidence, decision: &Decision) -> bool {
 fn is_awaited(evidence: &Evidence, peer: &Peer) -> bool {
     let mark = evidence.recorded().and_then(|record| record.mark.as_ref());
     let is_lately = mark.is_some_and(|mark| evidence.now.since(mark.at) < evidence.grace);
-    evidence.own.trying < evidence.grace || peer.heard.answer().is_some() || is_lately && has_marked(evidence, peer)
+    evidence.own.trying < evidence.grace
+        || peer.heard.answer().is_some()
+        || is_lately && has_marked(evidence, peer)
+        || has_told_lately(evidence, peer)
+}
+
+fn has_told_lately(evidence: &Evidence, peer: &Peer) -> bool {
+    peer.word().is_some_and(|(_, word)| evidence.now.0 < word.at.0 + 300_000)
 }
 
 pub fn who_leads_is_named_by_the_newest_claim_or_nobody_is(evidence: &Evidence, decision: &Decision) -> Held {

@@ -12,7 +12,7 @@ use crate::core::decision::*;
 
 type Decide = fn(Rules, &Evidence) -> Decision;
 
-/// Peers x records x own disks x few councils, as each kind of pod, until `visit` has seen enough.
+/// Peers x records x own disks x few councils, before and past the grace, as each kind of pod, until `visit` has seen enough.
 fn search(me: Option<u32>, mut visit: impl FnMut(&Evidence) -> ControlFlow<()>) -> ControlFlow<()> {
     let mut evidence = nothing_yet(me);
     let others: Vec<u32> = (0..3).filter(|ordinal| Some(*ordinal) != me).collect();
@@ -27,7 +27,10 @@ fn search(me: Option<u32>, mut visit: impl FnMut(&Evidence) -> ControlFlow<()>) 
                 {
                     show(&mut evidence, 0, first);
                     show(&mut evidence, 1, second);
-                    visit(&evidence)?;
+                    for trying in [Duration::ZERO, GRACE] {
+                        evidence.own.trying = trying;
+                        visit(&evidence)?;
+                    }
                 }
             }
         }
@@ -59,6 +62,7 @@ fn breaks(rule: Rule, invariant: Invariant, decide: Decide, me: &[Option<u32>]) 
 #[case::holds_data_without_kubernetes(Rule::HoldsData, without_kubernetes_an_empty_disk_leads_only_alone)]
 #[case::no_newer_disk(Rule::NoNewerDisk, nobody_leads_while_another_is_known_to_hold_more)]
 #[case::everyone_has_told(Rule::EveryoneHasTold, nobody_leads_before_all_that_exist_have_told)]
+#[case::heard_lately_is_awaited(Rule::HeardLatelyIsAwaited, nobody_leads_while_another_may_have_copied_a_master_unseen)]
 #[case::lower_ordinals_have_told(Rule::LowerOrdinalsHaveTold, nobody_leads_before_the_lower_ordinals_have_told)]
 #[case::no_failover(Rule::NoFailover, nobody_leads_while_a_failover_may_be_under_way)]
 #[case::not_given_up(Rule::NotGivenUp, nobody_leads_after_being_given_up)]
