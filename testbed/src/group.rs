@@ -45,7 +45,7 @@ pub const REDIS: [&str; 3] = ["redis-0", "redis-1", "redis-2"];
 pub const SENTINELS: [&str; 3] = ["sentinel-0", "sentinel-1", "sentinel-2"];
 
 /// Where a kubelet mounts a pod's service account.
-const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+pub(crate) const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 const PASSWORD_FILE: &str = "/run/secret/password";
 
 impl Bed {
@@ -500,13 +500,13 @@ fn port(pod: &str) -> u16 {
 }
 
 /// The pod template of a StatefulSet, as the manifest has it.
-fn template(pod: &str) -> Json {
+pub(crate) fn template(pod: &str) -> Json {
     let set = pod.rsplit_once('-').expect("a pod's name").0;
     let file = repository().join(format!("manifests/shared-sentinel/{set}.yaml"));
     let object: Json = serde_saphyr::from_str(&std::fs::read_to_string(&file).expect("the manifest")).expect("YAML");
     object["spec"]["template"].clone()
 }
 
-fn words(list: &Json) -> Vec<&str> {
+pub(crate) fn words(list: &Json) -> Vec<&str> {
     list.as_array().into_iter().flatten().map(|word| word.as_str().expect("a word")).collect()
 }

@@ -20,6 +20,7 @@ mod promotion;
 mod readme;
 mod seen;
 mod sentinels;
+mod storm;
 mod taking_over;
 mod tls;
 mod yielding;
