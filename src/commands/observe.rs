@@ -123,6 +123,8 @@ impl<'a> Observer<'a> {
     /// already, or at the deadline. `waited` is how long this run has been looking.
     pub async fn observe(&self, waited: Duration, deadline: Instant) -> Evidence {
         loop {
+            // Where none is free until the deadline, nobody is asked any more.
+            let _seat = timeout_at(deadline, self.world.seats.acquire()).await;
             let asked = Instant::now();
             let evidence = self.look(waited, deadline).await;
             // A look that took longer than its sources may was overtaken by a stop of this process.

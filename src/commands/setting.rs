@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tokio::sync::Semaphore;
 use tracing::info;
 
 use crate::cli::{Announce, Labels, Members, PodArgs, Run, Secrets, Sentinels};
@@ -20,6 +21,8 @@ use crate::exit::{OrWrong, Wrong};
 
 /// How long a source may take for its answer, looking its name up included.
 pub const ANSWER: Duration = Duration::from_secs(1);
+/// How many groups are asked about side by side.
+const AT_ONCE: usize = 8;
 
 /// The way to the outside.
 pub struct World {
@@ -29,6 +32,9 @@ pub struct World {
     pub namespace: Option<String>,
     /// Absent where nothing is going to be looked up.
     dns: Option<Dns>,
+    /// Who asks everyone about a group sits on one of them: a hundred groups at once would overload the API
+    /// server until nobody gets an answer in time.
+    pub seats: Semaphore,
 }
 
 /// Where the record and the labels live.
@@ -71,7 +77,7 @@ impl World {
                 .into());
             }
         };
-        Ok(Self { ground, namespace, dns })
+        Ok(Self { ground, namespace, dns, seats: Semaphore::new(AT_ONCE) })
     }
 
     /// Says in a dry run what it took for granted.

@@ -509,13 +509,13 @@ fn port(pod: &str) -> u16 {
 }
 
 /// The pod template of a StatefulSet, as the manifest has it.
-fn template(pod: &str) -> Json {
+pub(crate) fn template(pod: &str) -> Json {
     let set = pod.rsplit_once('-').expect("a pod's name").0;
     let file = repository().join(format!("manifests/shared-sentinel/{set}.yaml"));
     let object: Json = serde_saphyr::from_str(&std::fs::read_to_string(&file).expect("the manifest")).expect("YAML");
     object["spec"]["template"].clone()
 }
 
-fn words(list: &Json) -> Vec<&str> {
+pub(crate) fn words(list: &Json) -> Vec<&str> {
     list.as_array().into_iter().flatten().map(|word| word.as_str().expect("a word")).collect()
 }

@@ -14,6 +14,7 @@
 //! - [`black_hole`]: an address that neither answers nor refuses.
 //! - [`client`]: a client that writes numbered keys and remembers what was acknowledged.
 //! - [`label_watch`]: every state of the labels in between.
+//! - [`storm`]: many groups under one set of Sentinels, whose masters all die at once.
 
 pub mod authority;
 pub mod black_hole;
@@ -28,6 +29,7 @@ pub mod label_watch;
 pub mod process;
 pub mod requests;
 pub mod sandbox;
+pub mod storm;
 pub mod subnet;
 
 use std::path::{Path, PathBuf};

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
 
 /// A running server.
 #[derive(Debug)]
@@ -12,6 +13,17 @@ pub struct Process {
     name: String,
     log: PathBuf,
     child: Child,
+}
+
+/// What a process has used.
+#[derive(Debug, Clone, Copy)]
+pub struct Usage {
+    /// Memory that it holds now, in MiB.
+    pub resident: f64,
+    /// Of that, what is not a file's.
+    pub anonymous: f64,
+    /// Time on a core since it started.
+    pub cpu: Duration,
 }
 
 impl Process {
@@ -32,6 +44,21 @@ impl Process {
     /// What it has printed.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// What it has used so far.
+    pub fn usage(&self) -> Usage {
+        let read = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", self.id())).expect("a running process");
+        let status = read("status");
+        let mib = |field: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("a field of its status");
+            line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).expect("a number") / 1024.0
+        };
+        // After the name in brackets, the 12th and 13th field: in hundredths of a second.
+        let stat = read("stat");
+        let fields = stat.rsplit_once(") ").expect("a name in brackets").1.split(' ');
+        let ticks: u64 = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+        Usage { resident: mib("VmRSS"), anonymous: mib("RssAnon"), cpu: Duration::from_millis(10 * ticks) }
     }
 
     /// Its exit status, where it has ended.

@@ -25,6 +25,7 @@ mod reconciling;
 mod register;
 mod seen;
 mod sentinels;
+mod storm;
 mod taking_over;
 mod tls;
 mod yielding;
