@@ -116,6 +116,36 @@ fn a_record_that_missed_the_last_failover_does_not_make_an_older_disk_the_master
 }
 
 #[test]
+fn a_stale_holder_that_has_waited_past_the_grace_waits_for_the_newest_disk_that_is_silent_for_a_moment() {
+    let mut bed = started_without_hooks(Bed::on_kubernetes(ordain()).with_quick_failover().with_env("ORDAIN_HOLDER_GRACE", "6s"));
+    bed.put_keys("redis-0", "early", 10);
+    bed.wait_for_keys_everywhere(10, UP);
+    let promoted = fail_over_unheard(&mut bed);
+    let third = REDIS.into_iter().find(|pod| *pod != "redis-0" && *pod != promoted).unwrap();
+    bed.kill(third);
+    bed.put_keys(promoted, "late", 40);
+    bed.cut_power(&[&[promoted][..], &SENTINELS].concat());
+    bed.lose_all_memory();
+
+    bed.start_each(&[&["redis-0", promoted, third][..], &SENTINELS].concat());
+    let noted = |bed: &Bed, key| bed.namespace.as_ref().unwrap().told("redis-0", key);
+    wait_for("redis-0 noting of whom it hears", UP, || noted(&bed, "heard")?.contains(promoted).then_some(()));
+    assert!(noted(&bed, "trying-since").is_some());
+    // Both what the newest disk has told and since when the holder waits are older than the grace.
+    std::thread::sleep(Duration::from_secs(8));
+    let before = bed.log("redis-0");
+    assert!(before.contains("its disk is older"), "{before}");
+    bed.kill(promoted);
+    bed.wait_for_log("redis-0", &format!("{promoted} has not told what its disk holds"), &before, UP);
+    bed.start(promoted);
+
+    bed.reconcile_from_now_on();
+    bed.wait_for_master(promoted, GIVEN_UP);
+    bed.wait_for_keys_everywhere(50, UP);
+    assert!(!bed.was_promoted("redis-0") && !bed.was_promoted(third));
+}
+
+#[test]
 fn a_group_in_which_nothing_was_written_since_its_replicas_copied_it_comes_back_as_soon() {
     let bed = Bed::on_kubernetes(ordain()).with_quick_failover();
     let mut bed = started(bed);
