@@ -31,8 +31,9 @@ test: build servers control-plane image ## Get all that is needed, and run every
 	cargo test --workspace --locked --no-run
 	hack/stage "tests of what is decided" $(TESTED) cargo test --workspace --exclude model --offline --lib --bins
 	hack/stage "the model" cargo test --package model --offline
-	hack/stage "tests on $$(redis-server --version | cut -d' ' -f1-3)" $(TESTED) hack/isolated cargo test --offline --test it -- --test-threads $(THREADS) --skip chaos::
+	hack/stage "tests on $$(redis-server --version | cut -d' ' -f1-3)" $(TESTED) hack/isolated cargo test --offline --test it -- --test-threads $(THREADS) --skip chaos:: --skip storm::
 	hack/stage "chaos" $(TESTED) hack/isolated cargo test --offline --test it -- --test-threads 1 chaos::
+	hack/stage "the storm" $(TESTED) hack/isolated cargo test --offline --test it -- --test-threads 1 storm::
 	hack/stage "tests on Redis 6.2" $(TESTED) REDIS_SERVER=$(SERVERS)/redis-6.2 hack/isolated cargo test --offline --test it -- --test-threads $(THREADS) $(ELSEWHERE)
 	hack/stage "tests on Valkey 9" $(TESTED) REDIS_SERVER=$(SERVERS)/valkey-9 hack/isolated cargo test --offline --test it -- --test-threads $(THREADS) $(ELSEWHERE)
 

@@ -183,7 +183,14 @@ mod tests {
         });
         Evidence {
             me: None,
-            own: Own { disk: Disk::Empty, group_id: None, instance: None, has_run: false, trying: Duration::ZERO, heard: LastHeard::default() },
+            own: Own {
+                disk: Disk::Empty,
+                group_id: None,
+                instance: None,
+                has_run: false,
+                trying: Duration::ZERO,
+                heard: LastHeard::default(),
+            },
             my_ip: None,
             first: pod(0),
             domain: "redis-headless.demo.svc.cluster.local".into(),

@@ -42,7 +42,7 @@ fn calm() {
     let before = storm.usage("sentinel-0");
     std::thread::sleep(CALM);
     let after = storm.usage("sentinel-0");
-    let share = (after.cpu - before.cpu).as_secs_f64() / CALM.as_secs_f64() * 100.0;
+    let share = after.cpu.saturating_sub(before.cpu).as_secs_f64() / CALM.as_secs_f64() * 100.0;
     println!(
         "reconcile --watch, {CALM_GROUPS} groups in which nothing happens: {:.1} MiB resident ({:.1} MiB without its own file), {share:.2} % of a core",
         after.resident, after.anonymous
@@ -55,9 +55,10 @@ fn storm(groups: usize, labeller: Labeller, name: &str) {
     let Outcome { fates, hooks, twofold } = storm.break_out(PATIENCE);
     let mut times: Vec<f64> = fates.iter().filter_map(|fate| fate.labelled).map(|time| time.as_secs_f64()).collect();
     times.sort_by(f64::total_cmp);
-    let at = |share: f64| times.get(((times.len() as f64 * share) as usize).min(times.len().saturating_sub(1))).copied();
+    // In hundredths of all.
+    let at = |share: usize| times.get((times.len() * share / 100).min(times.len().saturating_sub(1))).copied();
     let promoted = fates.iter().map(|fate| fate.promoted.as_secs_f64()).fold(0.0, f64::max);
     let wrong = fates.iter().filter(|fate: &&Fate| !fate.is_right).count();
-    let [median, most, last] = [0.5, 0.9, 1.0].map(|share| at(share).unwrap_or(f64::NAN));
+    let [median, most, last] = [50, 90, 100].map(|share| at(share).unwrap_or(f64::NAN));
     println!("{name:<34} {promoted:>9.1} {median:>8.2} {most:>8.2} {last:>8.2} {hooks:>8} {wrong:>7} {:>7}", twofold.len());
 }
