@@ -26,5 +26,5 @@ cargo fuzz build --sanitizer none
 for target in $(cargo fuzz list); do
   mkdir -p ".cache/fuzz/$target"
   cargo fuzz run --sanitizer none "$target" ".cache/fuzz/$target" "fuzz/corpus/$target" -- \
-    -max_total_time="$1" -rss_limit_mb=1024 -timeout=10 -print_final_stats=1
+    -max_total_time="$1" -rss_limit_mb=1024 -timeout=10 -verbosity=0 -print_final_stats=1
 done
