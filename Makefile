@@ -58,8 +58,8 @@ bench: build servers control-plane ## Measure, and print a table
 	@hack/isolated target/release/bench
 
 storm: build servers control-plane ## Kill the masters of many groups at once, and print when the labels were right (STORM_GROUPS)
-	@cargo build --quiet --locked --package testbed --bin storm
-	@hack/isolated target/debug/storm $(STORM_GROUPS)
+	@cargo build --quiet --release --locked --package testbed --bin storm
+	@hack/isolated target/release/storm $(STORM_GROUPS)
 
 fuzz: ## Feed the hook's arguments and Sentinel's replies with made-up input (FUZZ_SECONDS for each)
 	@hack/fuzz.sh $(FUZZ_SECONDS)
