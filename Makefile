@@ -7,13 +7,17 @@ ASSETS := $(or $(KUBEBUILDER_ASSETS),.cache/control-plane)
 SERVERS := .cache/servers
 # Sentinel's patience on a small machine bears this many groups at a time.
 THREADS ?= 3
+# How long each fuzz target is fed.
+FUZZ_SECONDS ?= 60
+# How many masters die at once in the storm.
+STORM_GROUPS ?= 300
 # What is run again on the other servers.
 ELSEWHERE := main_job:: sentinels:: lossless:: yielding:: handover::
 
 # The tests run what is shipped, and write nothing into the source tree.
 TESTED := env ORDAIN=bin/ordain INSTA_UPDATE=no
 
-.PHONY: help build demo test chaos lint model bench control-plane cluster e2e cluster-down servers image clean
+.PHONY: help build demo test chaos lint model bench storm fuzz control-plane cluster e2e cluster-down servers image clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -33,7 +37,7 @@ test: build servers control-plane image ## Get all that is needed, and run every
 	hack/stage "the model" cargo test --package model --offline
 	hack/stage "tests on $$(redis-server --version | cut -d' ' -f1-3)" $(TESTED) hack/isolated cargo test --offline --test it -- --test-threads $(THREADS) --skip chaos:: --skip storm::
 	hack/stage "chaos" $(TESTED) hack/isolated cargo test --offline --test it -- --test-threads 1 chaos::
-	hack/stage "the storm" $(TESTED) hack/isolated cargo test --offline --test it -- --test-threads 1 storm::
+	hack/stage "storm" $(TESTED) hack/isolated cargo test --offline --test it -- --test-threads 1 --nocapture storm::
 	hack/stage "tests on Redis 6.2" $(TESTED) REDIS_SERVER=$(SERVERS)/redis-6.2 hack/isolated cargo test --offline --test it -- --test-threads $(THREADS) $(ELSEWHERE)
 	hack/stage "tests on Valkey 9" $(TESTED) REDIS_SERVER=$(SERVERS)/valkey-9 hack/isolated cargo test --offline --test it -- --test-threads $(THREADS) $(ELSEWHERE)
 
@@ -43,6 +47,7 @@ chaos: build servers control-plane ## Many seeded rounds of kill -9, SIGSTOP, lo
 
 lint: ## Check the format and what clippy has to say
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --workspace --all-targets --locked -- --deny warnings
 
 model: ## Explore the protocol with large bounds, and print how many states
@@ -51,6 +56,13 @@ model: ## Explore the protocol with large bounds, and print how many states
 bench: build servers control-plane ## Measure, and print a table
 	@cargo build --quiet --release --locked --package testbed
 	@hack/isolated target/release/bench
+
+storm: build servers control-plane ## Kill the masters of many groups at once, and print when the labels were right (STORM_GROUPS)
+	@cargo build --quiet --release --locked --package testbed --bin storm
+	@hack/isolated target/release/storm $(STORM_GROUPS)
+
+fuzz: ## Feed the hook's arguments and Sentinel's replies with made-up input (FUZZ_SECONDS for each)
+	@hack/fuzz.sh $(FUZZ_SECONDS)
 
 control-plane: ## Build kube-apiserver, etcd and kubectl into .cache, once (about 5 minutes)
 	@test -n "$${KUBEBUILDER_ASSETS:-}" || hack/control-plane/build.sh $(ASSETS)
@@ -86,4 +98,4 @@ image: build ## Build the image into .cache/ordain.tar
 
 clean: ## Remove what was built; .cache, which is slow to fill, stays
 	cargo clean
-	rm -rf bin
+	rm -rf bin fuzz/target

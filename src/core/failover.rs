@@ -20,8 +20,15 @@ impl Hint {
     /// <to-ip> <to-port>`.
     ///
     /// # Errors
-    /// Names the argument that Sentinel would never send.
+    /// Names the argument that Sentinel would never send, in one line whatever that holds.
     pub fn parse(args: &[String]) -> Result<Self, String> {
+        Self::read(args).map_err(|refusal| {
+            let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+            refusal.chars().map(shown).collect()
+        })
+    }
+
+    fn read(args: &[String]) -> Result<Self, String> {
         let [group, role, state, from_host, from_port, to_host, to_port] = args else {
             return Err(format!(
                 "on-failover got {} arguments; Sentinel sends seven: <group> <leader|observer> start <from-ip> <from-port> <to-ip> <to-port>",
@@ -73,6 +80,7 @@ mod tests {
             ("redis leader start a 0 b 2", "port"),
             ("redis leader start a 1 b!c 2", "`b!c`"),
             ("Re/dis leader start a 1 b 2", "`Re/dis`"),
+            ("re\ndis leader start a 1 b 2", "`re\\ndis`"),
         ] {
             let refusal = parse(line).unwrap_err();
             assert!(refusal.contains(named), "{line}: {refusal}");
@@ -81,8 +89,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_arguments_make_the_parser_panic(args: Vec<String>) {
-            let _ = Hint::parse(&args);
+        fn no_arguments_make_the_parser_panic_or_refuse_in_two_lines(args: Vec<String>) {
+            let refusal = Hint::parse(&args).err().unwrap_or_default();
+            prop_assert!(!refusal.contains(char::is_control), "{refusal:?}");
         }
     }
 }

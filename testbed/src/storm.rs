@@ -204,7 +204,8 @@ impl Storm {
         let priority = if self.labeller == Labeller::Kubectl { "100" } else { "0" };
         let mut command = vec!["redis-server", "--port", "6379", "--bind", &ip, "--protected-mode", "no"];
         command.extend(["--dir", "/data", "--dbfilename", &file, "--save", "", "--appendonly", "no"]);
-        command.extend(["--repl-diskless-sync-delay", "0", "--replica-priority", priority]);
+        // So many servers would wake up ten times a second each, only to find nothing to do.
+        command.extend(["--hz", "1", "--repl-diskless-sync-delay", "0", "--replica-priority", priority]);
         command.extend(["--replica-announce-ip", &own, "--replica-announce-port", "6379"]);
         if ordinal > 0 {
             command.extend(["--replicaof", &master, "6379"]);

@@ -14,7 +14,7 @@ const STORM: Duration = Duration::from_secs(120);
 fn in_a_storm_every_groups_labels_are_right_at_the_end_whether_its_hook_ran_or_not() {
     let mut storm = Storm::new(ordain(), GROUPS, Labeller::OrdainWithLostHooks);
     storm.start(STORM);
-    println!("reconcile with {GROUPS} groups: {:?}", storm.usage("sentinel-0"));
+    println!("reconcile before the storm: {:?}", storm.usage("sentinel-0"));
     let Outcome { fates, hooks, twofold } = storm.break_out(STORM);
     assert!(twofold.is_empty(), "at some moment two pods carried the master label: {twofold:?}");
     let wrong: Vec<_> = fates.iter().filter(|fate| !fate.is_right || fate.labelled.is_none()).collect();
@@ -27,5 +27,6 @@ fn in_a_storm_every_groups_labels_are_right_at_the_end_whether_its_hook_ran_or_n
         let [median, last] = [times[times.len() / 2], times[times.len() - 1]];
         println!("from the promotion to the label by {by}: median {median:?}, last {last:?}");
     }
+    println!("reconcile after the storm: {:?}", storm.usage("sentinel-0"));
     assert!((GROUPS..3 * GROUPS).contains(&hooks), "some hooks ran, and some never did: {hooks}");
 }

@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use testbed::repository;
-use testbed::storm::{Fate, Labeller, Outcome, Storm};
+use testbed::storm::{Labeller, Outcome, Storm};
 
 /// For how many groups reconcile is measured while nothing happens, and for how long.
 const CALM_GROUPS: usize = 100;
@@ -42,7 +42,7 @@ fn calm() {
     let before = storm.usage("sentinel-0");
     std::thread::sleep(CALM);
     let after = storm.usage("sentinel-0");
-    let share = after.cpu.saturating_sub(before.cpu).as_secs_f64() / CALM.as_secs_f64() * 100.0;
+    let share = (after.cpu.as_secs_f64() - before.cpu.as_secs_f64()) / CALM.as_secs_f64() * 100.0;
     println!(
         "reconcile --watch, {CALM_GROUPS} groups in which nothing happens: {:.1} MiB resident ({:.1} MiB without its own file), {share:.2} % of a core",
         after.resident, after.anonymous
@@ -55,10 +55,9 @@ fn storm(groups: usize, labeller: Labeller, name: &str) {
     let Outcome { fates, hooks, twofold } = storm.break_out(PATIENCE);
     let mut times: Vec<f64> = fates.iter().filter_map(|fate| fate.labelled).map(|time| time.as_secs_f64()).collect();
     times.sort_by(f64::total_cmp);
-    // In hundredths of all.
-    let at = |share: usize| times.get((times.len() * share / 100).min(times.len().saturating_sub(1))).copied();
+    let at = |tenths: usize| times.get((times.len() * tenths / 10).min(times.len().saturating_sub(1))).copied();
     let promoted = fates.iter().map(|fate| fate.promoted.as_secs_f64()).fold(0.0, f64::max);
-    let wrong = fates.iter().filter(|fate: &&Fate| !fate.is_right).count();
-    let [median, most, last] = [50, 90, 100].map(|share| at(share).unwrap_or(f64::NAN));
+    let wrong = fates.iter().filter(|fate| !fate.is_right).count();
+    let [median, most, last] = [5, 9, 10].map(|tenths| at(tenths).unwrap_or(f64::NAN));
     println!("{name:<34} {promoted:>9.1} {median:>8.2} {most:>8.2} {last:>8.2} {hooks:>8} {wrong:>7} {:>7}", twofold.len());
 }
