@@ -28,7 +28,7 @@ use crate::core::identity::{Endpoint, PodName};
 use crate::core::labels::Pod;
 use crate::core::record::Record;
 use crate::core::redis_conf::ELECTABLE;
-use crate::core::repair::{Repair, is_kept_from_readers, repairs};
+use crate::core::repair::{Repair, is_kept_from_readers, repairs, stubborn};
 use crate::core::sentinel_conf::Watched;
 use crate::edge::wire::Target;
 use crate::edge::{files, redis, sentinel};
@@ -87,6 +87,8 @@ pub struct Memory {
     pub masterless: Duration,
     /// For how long the link of each replica has been seen down.
     pub links_down: BTreeMap<PodName, Duration>,
+    /// The Sentinels that have gone on naming another master than all the others for too long.
+    pub stubborn: Vec<Endpoint>,
     /// After how long of that its label is withheld.
     pub stale_after: Option<Duration>,
 }
@@ -102,7 +104,15 @@ impl Memory {
 /// Whether something is to be put right, as far as was seen.
 pub fn is_amiss(observer: &Observer<'_>, evidence: &Evidence, memory: &Memory) -> bool {
     let moves = decision::for_sentinel(evidence).record.is_some();
-    moves || is_unlabelled(observer, evidence, evidence.recorded(), memory) || !repairs(evidence, memory.masterless).is_empty()
+    moves || is_unlabelled(observer, evidence, evidence.recorded(), memory) || !all_repairs(evidence, memory).is_empty()
+}
+
+/// What no label and no record puts right.
+fn all_repairs(evidence: &Evidence, memory: &Memory) -> Vec<Repair> {
+    let goes_on = |at: &&Endpoint| memory.stubborn.contains(at);
+    // One at a time: the others must be a majority without it.
+    let unwatch = stubborn(evidence).into_iter().find(goes_on).map(|at| Repair::Unwatch(at.clone()));
+    repairs(evidence, memory.masterless).into_iter().chain(unwatch).collect()
 }
 
 fn is_unlabelled(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Record>, memory: &Memory) -> bool {
@@ -146,7 +156,7 @@ pub async fn put_right(
         announce_promotion(cluster, group, &wrote, None, "reconcile").await;
         announce_repairs(cluster, &scheme.key, &wrote, "reconcile").await;
     }
-    for repair in repairs(evidence, memory.masterless) {
+    for repair in all_repairs(evidence, memory) {
         if matches!(repair, Repair::Restart(_)) && !is_seen_again(observer, &repair, memory, deadline).await {
             continue;
         }
@@ -194,6 +204,13 @@ async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Reco
         Repair::Restart(pod) => in_time(redis::shut_down(&target(pod), &logins.redis, is_as_seen(pod))).await,
         Repair::Tell(at, master) => {
             return tell(observer, evidence, at, master).await;
+        }
+        Repair::Unwatch(at) => {
+            in_time(async {
+                let target = world.target(at).await?;
+                sentinel::forget_group(&target, &logins.sentinel, &subject.group).await
+            })
+            .await
         }
         Repair::Reset(at) => {
             in_time(async {

@@ -34,6 +34,9 @@ const PASS: Duration = Duration::from_secs(20);
 const TURN: Duration = Duration::from_millis(600);
 /// How often a group is looked at of which nothing is told: a Redis tells nobody that it was configured anew.
 const REST: Duration = Duration::from_secs(30);
+/// For how long a Sentinel may name another master than all the others before it is taken for stuck: longer
+/// than it takes to hear of a failover.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How many groups are looked at side by side.
 const AT_ONCE: usize = 16;
 /// How often the Sentinels are looked up again.
@@ -173,6 +176,7 @@ impl Watch<'_> {
         let mut backoff = Backoff::slow();
         let mut masterless = Lasting::default();
         let mut links_down: BTreeMap<PodName, Lasting> = BTreeMap::new();
+        let mut stubborn: BTreeMap<Endpoint, Lasting> = BTreeMap::new();
         loop {
             let known = match &self.world.ground {
                 Ground::Cluster(_) => books.known(&subject.group),
@@ -187,6 +191,7 @@ impl Watch<'_> {
             let memory = Memory {
                 masterless: masterless.so_far(now),
                 links_down: links_down.iter().map(|(pod, down)| (pod.clone(), down.so_far(now))).collect(),
+                stubborn: stubborn.iter().filter(|(_, since)| since.so_far(now) >= PATIENCE).map(|(at, _)| at.clone()).collect(),
                 stale_after: self.stale_after,
             };
             let mut evidence = observer.glance(known, now + PASS).await;
@@ -202,11 +207,8 @@ impl Watch<'_> {
             drop(seat);
             observer.remember(&evidence);
             masterless.note(now, evidence.living_masters().is_empty() && !may_yet_lead(&evidence));
-            let down: Vec<_> = repair::links_down(&evidence).cloned().collect();
-            links_down.retain(|pod, _| down.contains(pod));
-            for pod in down {
-                links_down.entry(pod).or_default().note(now, true);
-            }
+            note_all(&mut links_down, now, repair::links_down(&evidence).cloned().collect());
+            note_all(&mut stubborn, now, repair::stubborn(&evidence).into_iter().cloned().collect());
             let pause = if is_quiet(&evidence) { REST.mul_f64(0.75 + fastrand::f64() / 2.0) } else { backoff.next() };
             if timeout(pause, news.notified()).await.is_ok() {
                 sleep(TURN.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
@@ -229,6 +231,14 @@ impl Lasting {
     fn note(&mut self, look: Instant, is_so: bool) {
         let since = self.0.filter(|(_, last)| look - *last < PASS).map_or(look, |(since, _)| since);
         self.0 = is_so.then(|| (since, Instant::now()));
+    }
+}
+
+/// What was so in a look, of things of one kind.
+fn note_all<K: Ord>(lasting: &mut BTreeMap<K, Lasting>, look: Instant, so: Vec<K>) {
+    lasting.retain(|thing, _| so.contains(thing));
+    for thing in so {
+        lasting.entry(thing).or_default().note(look, true);
     }
 }
 

@@ -37,6 +37,9 @@ pub enum Repair {
     /// This Sentinel knows more replicas than the group has pods: it forgets the replicas, and finds those
     /// that live.
     Reset(Endpoint),
+    /// This Sentinel names another than all the others do, and nothing will change its mind: it forgets the
+    /// group, and is told of it again.
+    Unwatch(Endpoint),
 }
 
 impl fmt::Display for Repair {
@@ -51,6 +54,9 @@ impl fmt::Display for Repair {
             }
             Self::EndWord(pod) => write!(f, "{pod} runs: what it told of its disk before holds no more"),
             Self::Tell(at, master) => write!(f, "Sentinel {at} does not know the group: it is told that {master} leads"),
+            Self::Unwatch(at) => {
+                write!(f, "Sentinel {at} goes on naming another than all others: it forgets the group, to be told again")
+            }
             Self::Reset(at) => write!(f, "Sentinel {at} knows replicas that are gone: it forgets all, and finds those that live"),
         }
     }
@@ -121,6 +127,20 @@ fn unaware<'a>(evidence: &'a Evidence, record: Option<&Record>, master: &PodName
     let is_agreed = record.is_some_and(|record| record.claim.master == *master) && evidence.watches().all(names_it);
     let is_unaware = |sentinel: &&Sentinel| sentinel.heard.answer() == Some(&SentinelAnswer::Unaware);
     evidence.sentinels.iter().filter(is_unaware).filter(move |_| is_agreed).map(|sentinel| &sentinel.at)
+}
+
+/// The Sentinels that name another master than the only one that lives, though a majority and the record name
+/// that, and not by a newer epoch. One that has not heard of a failover yet does so for a moment; one that
+/// lost its own failover to another at the same epoch, for ever.
+pub fn stubborn(evidence: &Evidence) -> Vec<&Endpoint> {
+    let ([master], Some(record)) = (&evidence.living_masters()[..], evidence.recorded()) else { return Vec::new() };
+    if record.claim.master != **master || !is_calm(evidence, master) {
+        return Vec::new();
+    }
+    let names_it = |watch: &Watch| evidence.member_at(&watch.master.host) == Some(*master);
+    let newest = evidence.watches().filter(|(_, watch)| names_it(watch)).map(|(_, watch)| watch.config_epoch).max();
+    let is_stubborn = |watch: &Watch| !names_it(watch) && !watch.failover_in_progress && Some(watch.config_epoch) <= newest;
+    evidence.watches().filter(|(_, watch)| is_stubborn(watch)).map(|(at, _)| at).collect()
 }
 
 /// A Sentinel that knows more replicas than can be, one at a time: until it has found everyone again it can

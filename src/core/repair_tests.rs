@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rstest::rstest;
 
-use super::Repair::{ElectInstead, EndWord, GiveUp, MakeElectable, Reset, Restart, TakeHolderBack, Tell};
+use super::Repair::{ElectInstead, EndWord, GiveUp, MakeElectable, Reset, Restart, TakeHolderBack, Tell, Unwatch};
 use super::*;
 use crate::core::disk::{Instance, LastHeard, Moment, Word};
 use crate::core::evidence::{Failure, Heard, Own, RecordSeen, Replica, Role, Sentinel, SentinelAnswer, Watch};
@@ -224,6 +224,21 @@ fn one_sentinel_at_a_time_forgets_the_replicas_of_which_there_are_too_many() {
         ..well([0, 1, 2].map(too_many))
     };
     assert_eq!(repairs(&away, Duration::ZERO), [], "a pod is away");
+}
+
+#[test]
+fn a_sentinel_that_names_another_by_no_newer_epoch_is_stubborn() {
+    let names_another = |epoch: u64| says(1, |watch| (watch.master, watch.config_epoch) = (address(1), epoch));
+    let found = |sentinels: [Sentinel; 3]| stubborn(&well(sentinels)).into_iter().cloned().collect::<Vec<_>>();
+    let [one, another] = [|| says(0, |_| {}), || says(2, |_| {})];
+    assert_eq!(found([one(), names_another(5), another()]), [sentinel(1)]);
+    assert_eq!(found([one(), names_another(4), another()]), [sentinel(1)]);
+    assert_eq!(found([one(), names_another(6), another()]), [], "it knows something newer");
+    assert_eq!(found([one(), names_another(5), knows_nothing(2)]), [], "the others are no majority");
+    let promotes = says(1, |watch| (watch.master, watch.failover_in_progress) = (address(1), true));
+    assert_eq!(found([one(), promotes, another()]), [], "it is failing over");
+    let two = group(record(), [master(), master(), runs(OLD, Link::Up, 100)]).peers;
+    assert_eq!(stubborn(&Evidence { peers: two, ..well([one(), names_another(5), another()]) }), Vec::<&Endpoint>::new());
 }
 
 #[test]
@@ -816,7 +831,7 @@ fn no_three_pods_make_a_repair_do_harm() {
                 ElectInstead(_) => 3,
                 Restart(_) => 4,
                 EndWord(_) => 5,
-                Tell(..) | Reset(_) => panic!("there are no Sentinels here"),
+                Tell(..) | Reset(_) | Unwatch(_) => panic!("there are no Sentinels here"),
             };
             done[kind] += 1;
         }

@@ -42,6 +42,20 @@ fn a_sentinel_that_lost_its_group_is_told_to_watch_it_again() {
 }
 
 #[test]
+fn a_sentinel_that_goes_on_naming_another_than_all_others_is_told_again() {
+    let bed = started(Bed::on_kubernetes(ordain()));
+    // Nothing that the others say at the same epoch changes its mind.
+    bed.ask("sentinel-1", &["SENTINEL", "REMOVE", "redis"]).unwrap();
+    let elsewhere = bed.ask("sentinel-1", &["SENTINEL", "MONITOR", "redis", &bed.host_name("redis-1"), "6379", "2"]);
+    // Reconcile may have told it first.
+    if elsewhere.is_ok() {
+        assert_eq!(bed.named_by("sentinel-1"), Some("redis-1"));
+    }
+    wait_for("sentinel-1 naming redis-0", UP * 3, || (bed.named_by("sentinel-1") == Some("redis-0")).then_some(()));
+    knows_all(&bed, "sentinel-1");
+}
+
+#[test]
 fn sentinels_forget_a_replica_that_is_gone() {
     let bed = started(Bed::on_kubernetes(ordain()));
     let folder = tempfile::tempdir().unwrap();
