@@ -2,8 +2,8 @@
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use fuzz::core::failover::Hint;
+use libfuzzer_sys::fuzz_target;
 
 // No argument of a program holds a NUL: between two of them is an argument.
 fuzz_target!(|bytes: &[u8]| {

@@ -4,8 +4,8 @@
 
 use std::io::Cursor;
 
-use libfuzzer_sys::fuzz_target;
 use fuzz::edge::sentinel::read;
+use libfuzzer_sys::fuzz_target;
 use redis::{Parser, Value};
 
 // The answers to `SENTINEL GET-MASTER-ADDR-BY-NAME` and `SENTINEL MASTER`, one after the other.
