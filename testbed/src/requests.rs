@@ -93,10 +93,12 @@ impl Requests {
         lease["spec"]["holderIdentity"] = self.promoted.as_str().into();
         lease["spec"]["leaseTransitions"] = transitions.into();
         let stamp = format!("{}/{transitions}", lease["metadata"]["uid"].as_str().unwrap_or_default());
+        // kubectl is slow enough that a reconcile may have moved the record meanwhile: not under its version.
+        let moved = json!({"spec": {"holderIdentity": self.promoted, "leaseTransitions": transitions}});
         let mut requests = vec![
             ("GET", leases.clone(), "application/json", Value::Null, words("get lease redis", 0)),
             ("GET", format!("{pods}?resourceVersion=0"), "application/json", Value::Null, words("get pods", 1)),
-            ("PUT", leases, "application/json", lease, words("replace -f FILE", 2)),
+            ("PUT", leases, "application/json", lease, words(&format!("patch lease redis --type=merge -p {moved}"), 2)),
         ];
         let others = REDIS.into_iter().filter(|pod| *pod != self.promoted);
         for pod in others.chain([self.promoted.as_str()]) {
