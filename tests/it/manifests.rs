@@ -337,10 +337,11 @@ fn what_is_written_at_a_first_boot_names_the_pods_that_there_are() {
                     let lines: Vec<_> = file.lines().map(words).collect();
                     for line in &lines {
                         let line: Vec<_> = line.iter().map(String::as_str).collect();
-                        let host = match line[..] {
-                            ["replicaof" | "replica-announce-ip", host, ..] | ["sentinel", "announce-ip", host] => host,
-                            ["sentinel", "known-replica" | "known-sentinel" | "monitor", _, host, ..] => host,
-                            _ => continue,
+                        let (["replicaof" | "replica-announce-ip", host, ..]
+                        | ["sentinel", "announce-ip", host]
+                        | ["sentinel", "known-replica" | "known-sentinel" | "monitor", _, host, ..]) = line[..]
+                        else {
+                            continue;
                         };
                         assert!(is_there(host), "{} in {}: {line:?}", pod, set.what);
                     }
