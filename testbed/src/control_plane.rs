@@ -175,11 +175,13 @@ fn is_access(object: &Value) -> bool {
 /// The objects of `manifests/shared-sentinel`, as kustomize builds them.
 pub fn manifests() -> &'static [Value] {
     static BUILT: OnceLock<Vec<Value>> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let folder = repository().join("manifests/shared-sentinel");
-        let built = ControlPlane::shared().kubectl(&["kustomize", &folder.to_string_lossy()], "").expect("kustomize");
-        serde_saphyr::from_multiple(&built).expect("YAML")
-    })
+    BUILT.get_or_init(|| kustomize(&repository().join("manifests/shared-sentinel")))
+}
+
+/// What kustomize builds of a folder.
+pub fn kustomize(folder: &Path) -> Vec<Value> {
+    let built = ControlPlane::shared().kubectl(&["kustomize", &folder.to_string_lossy()], "").expect("kustomize");
+    serde_saphyr::from_multiple(&built).expect("YAML")
 }
 
 /// A namespace of a test's own.

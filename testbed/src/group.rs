@@ -511,7 +511,8 @@ fn port(pod: &str) -> u16 {
 /// The pod template of a StatefulSet, as the manifest has it.
 pub(crate) fn template(pod: &str) -> Json {
     let set = pod.rsplit_once('-').expect("a pod's name").0;
-    let file = repository().join(format!("manifests/shared-sentinel/{set}.yaml"));
+    let folder = if set == "redis" { "base/redis" } else { "shared-sentinel" };
+    let file = repository().join(format!("manifests/{folder}/{set}.yaml"));
     let object: Json = serde_saphyr::from_str(&std::fs::read_to_string(&file).expect("the manifest")).expect("YAML");
     object["spec"]["template"].clone()
 }

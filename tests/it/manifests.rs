@@ -1,43 +1,181 @@
-//! What the manifests promise beyond what the main job's tests run of them.
+//! What the manifests promise beyond what the main job's tests run of them: every folder, and every
+//! folder with every option.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
-use testbed::control_plane::{ControlPlane, manifests};
+use testbed::control_plane::{ControlPlane, kustomize};
 use testbed::group::Bed;
+use testbed::repository;
 
 use crate::ordain;
 
-#[test]
-fn the_api_server_takes_the_whole_topology_with_strict_validation() {
-    let namespace = ControlPlane::shared().namespace();
-    namespace.apply(manifests());
-    let listed = namespace.plane.kubectl(&["get", "statefulsets,services", "-n", &namespace.name, "-o", "name"], "").unwrap();
-    let mut listed: Vec<_> = listed.lines().collect();
-    listed.sort_unstable();
-    assert_eq!(
-        listed,
-        [
-            "service/redis-headless",
-            "service/redis-master",
-            "service/redis-replica",
-            "service/sentinel",
-            "statefulset.apps/redis",
-            "statefulset.apps/sentinel",
-        ]
-    );
+/// Components that may be added to any topology.
+const OPTIONS: [&str; 6] = ["emptydir", "load-balancer", "metrics", "min-replicas", "network-policy", "ordered-ready"];
+
+/// A folder as kustomize builds it.
+struct Topology {
+    name: String,
+    objects: Vec<Value>,
+}
+
+impl Topology {
+    fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
+        self.objects.iter().filter(move |object| object["kind"] == kind)
+    }
+
+    fn named<'a>(&'a self, kind: &'a str, name: &str) -> Option<&'a Value> {
+        self.of_kind(kind).find(|object| name_of(object) == name)
+    }
+
+    fn sets(&self) -> impl Iterator<Item = Set<'_>> {
+        self.of_kind("StatefulSet").map(|object| Set {
+            what: format!("{}: {}", self.name, name_of(object)),
+            object,
+            template: &object["spec"]["template"],
+        })
+    }
+
+    fn has_sentinels(&self) -> bool {
+        self.sets().any(|set| set.containers().any(|container| name_in(container) == "sentinel"))
+    }
+}
+
+/// A StatefulSet of a topology.
+struct Set<'a> {
+    what: String,
+    object: &'a Value,
+    template: &'a Value,
+}
+
+impl<'a> Set<'a> {
+    fn spec(&self) -> &'a Value {
+        &self.template["spec"]
+    }
+
+    fn containers(&self) -> impl Iterator<Item = &'a Value> + use<'a> {
+        let spec = &self.template["spec"];
+        ["initContainers", "containers"].into_iter().flat_map(|list| spec[list].as_array().unwrap())
+    }
+
+    fn is_redis(&self) -> bool {
+        self.template["metadata"]["labels"]["app.kubernetes.io/component"] == "redis"
+    }
+}
+
+fn name_of(object: &Value) -> &str {
+    object["metadata"]["name"].as_str().unwrap()
+}
+
+fn name_in(container: &Value) -> &str {
+    container["name"].as_str().unwrap()
+}
+
+/// Every folder below `manifests` that is applied, as it is and with every option that it has not.
+fn topologies() -> &'static [Topology] {
+    static BUILT: OnceLock<Vec<Topology>> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let mut built = Vec::new();
+        for folder in ["manifests", "manifests/overlays"] {
+            for entry in std::fs::read_dir(repository().join(folder)).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                if name != "base" && path.join("kustomization.yaml").is_file() {
+                    built.push(Topology { objects: kustomize(&path), name: name.clone() });
+                    built.push(Topology { objects: with_every_option(&path), name: format!("{name} with every option") });
+                }
+            }
+        }
+        assert!(built.len() >= 10, "only {} topologies were found", built.len());
+        built
+    })
+}
+
+fn with_every_option(topology: &Path) -> Vec<Value> {
+    let own = std::fs::read_to_string(topology.join("kustomization.yaml")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    // kustomize takes no absolute paths.
+    let depth = folder.path().canonicalize().unwrap().components().count() - 1;
+    let from_here = |path: &Path| format!("{}{}", "../".repeat(depth), path.strip_prefix("/").unwrap().display());
+    let options = OPTIONS.iter().filter(|option| !own.contains(&format!("components/{option}")));
+    let components: Vec<_> = options.map(|option| from_here(&repository().join("manifests/components").join(option))).collect();
+    let kustomization = json!({
+        "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization",
+        "resources": [from_here(topology)], "components": components,
+    });
+    std::fs::write(folder.path().join("kustomization.yaml"), kustomization.to_string()).unwrap();
+    kustomize(folder.path())
 }
 
 #[test]
-fn the_images_are_set_by_kustomize() {
-    let images: Vec<String> = manifests()
-        .iter()
-        .filter(|object| object["kind"] == "StatefulSet")
-        .flat_map(|set| {
-            let spec = &set["spec"]["template"]["spec"];
-            let containers = ["initContainers", "containers"].map(|list| spec[list].as_array().unwrap());
-            containers.into_iter().flatten().map(|container| container["image"].as_str().unwrap().to_owned())
-        })
-        .collect();
-    assert_eq!(images, ["ordain:0.1.0", "redis:7.4", "ordain:0.1.0", "redis:7.4", "ordain:0.1.0"]);
+fn the_api_server_takes_every_topology_with_strict_validation() {
+    for topology in topologies() {
+        let namespace = ControlPlane::shared().namespace();
+        namespace.apply(&topology.objects);
+    }
+}
+
+#[test]
+fn names_are_the_same_everywhere() {
+    for topology in topologies() {
+        let what = &topology.name;
+        for (kind, must, may) in [
+            ("StatefulSet", &["redis"][..], &["redis-replicas", "sentinel"][..]),
+            ("Service", &["redis-headless", "redis-master", "redis-replica"], &["sentinel", "redis-metrics"]),
+        ] {
+            let names: Vec<_> = topology.of_kind(kind).map(name_of).collect();
+            assert!(must.iter().all(|name| names.contains(name)), "{what}: {names:?}");
+            assert!(names.iter().all(|name| must.contains(name) || may.contains(name)), "{what}: {names:?}");
+        }
+        for set in topology.sets() {
+            let main = if set.is_redis() { "redis" } else { "sentinel" };
+            assert_eq!(name_in(&set.spec()["containers"][0]), main, "{}", set.what);
+            let claims = set.object["spec"]["volumeClaimTemplates"].as_array();
+            assert!(claims.into_iter().flatten().all(|claim| name_of(claim) == "data"), "{}", set.what);
+            let volumes = set.spec()["volumes"].as_array().unwrap().iter();
+            let on_node = volumes.filter(|volume| volume["name"] == "data").count();
+            assert_eq!(claims.map_or(0, Vec::len) + on_node, usize::from(set.is_redis()), "{}: data", set.what);
+            for container in set.containers() {
+                let image = match name_in(container) {
+                    "redis" | "sentinel" => "redis:7.4",
+                    "metrics" => "oliver006/redis_exporter:v1.87.0",
+                    _ => "ordain:0.1.0",
+                };
+                assert_eq!(container["image"], image, "{}: {}", set.what, container["name"]);
+            }
+        }
+        for object in
+            topology.objects.iter().filter(|object| ["StatefulSet", "Service"].iter().any(|kind| object["kind"] == *kind))
+        {
+            for label in ["app.kubernetes.io/name", "app.kubernetes.io/instance"] {
+                assert!(object["metadata"]["labels"][label].is_string(), "{what}: {object}");
+            }
+        }
+    }
+}
+
+#[test]
+fn pods_are_found_before_they_are_ready_and_the_master_by_its_label_alone() {
+    for topology in topologies() {
+        for set in topology.sets() {
+            let by = set.object["spec"]["serviceName"].as_str().unwrap();
+            let headless = &topology.named("Service", by).unwrap_or_else(|| panic!("{}: no {by}", set.what))["spec"];
+            assert_eq!((&headless["clusterIP"], &headless["publishNotReadyAddresses"]), (&json!("None"), &json!(true)), "{by}");
+            assert!(selects(&headless["selector"], set.template), "{}: {by}", set.what);
+        }
+        let service = |name: &str| &topology.named("Service", name).unwrap()["spec"];
+        let (master, replica) = (service("redis-master"), service("redis-replica"));
+        assert_eq!((&master["selector"]["role"], &replica["selector"]["role"]), (&json!("master"), &json!("slave")));
+        assert_eq!(master["publishNotReadyAddresses"], true, "{}", topology.name);
+        assert!(replica["publishNotReadyAddresses"].is_null(), "{}: readers want a replica that is ready", topology.name);
+    }
+}
+
+fn selects(selector: &Value, template: &Value) -> bool {
+    selector.as_object().unwrap().iter().all(|(key, value)| template["metadata"]["labels"][key] == *value)
 }
 
 #[test]
@@ -62,64 +200,163 @@ fn the_role_allows_what_ordain_does_and_nothing_else() {
     }
 }
 
-/// What a StatefulSet's pods are made from.
-fn templates() -> Vec<(&'static str, &'static Value)> {
-    let sets = manifests().iter().filter(|object| object["kind"] == "StatefulSet");
-    sets.map(|set| (set["metadata"]["name"].as_str().unwrap(), &set["spec"]["template"]["spec"])).collect()
-}
-
-fn containers(spec: &Value) -> impl Iterator<Item = &Value> {
-    ["initContainers", "containers"].into_iter().flat_map(|list| spec[list].as_array().unwrap())
-}
-
 #[test]
 fn every_container_is_confined_and_says_what_it_needs() {
-    for (set, spec) in templates() {
-        assert_eq!(spec["securityContext"]["runAsNonRoot"], true, "{set}");
-        assert_eq!(spec["securityContext"]["seccompProfile"]["type"], "RuntimeDefault", "{set}");
-        for container in containers(spec) {
+    for set in topologies().iter().flat_map(Topology::sets) {
+        let what = &set.what;
+        assert_eq!(set.spec()["securityContext"]["runAsNonRoot"], true, "{what}");
+        assert_eq!(set.spec()["securityContext"]["seccompProfile"]["type"], "RuntimeDefault", "{what}");
+        assert_eq!(set.spec()["enableServiceLinks"], false, "{what}");
+        for container in set.containers() {
             let security = &container["securityContext"];
             let is_confined = security["allowPrivilegeEscalation"] == false
                 && security["readOnlyRootFilesystem"] == true
                 && security["capabilities"] == json!({"drop": ["ALL"]});
-            assert!(is_confined, "{set}: {container}");
+            assert!(is_confined, "{what}: {container}");
             let needs = &container["resources"];
             let says = needs["requests"]["cpu"].is_string() && needs["requests"]["memory"].is_string();
-            assert!(says && needs["limits"]["memory"].is_string(), "{set}: {container}");
+            assert!(says && needs["limits"]["memory"].is_string(), "{what}: {container}");
         }
     }
 }
 
 #[test]
 fn every_server_is_probed_by_ordain_and_a_redis_hands_over_before_it_stops() {
-    for (set, spec) in templates() {
-        let server = &spec["containers"][0];
-        for (probe, question) in
-            [("startupProbe", "--startup"), ("livenessProbe", "--liveness"), ("readinessProbe", "--readiness")]
-        {
-            let wanted = json!(["/opt/ordain/ordain", "probe", set, question]);
-            assert_eq!(server[probe]["exec"]["command"], wanted, "{set} {probe}");
+    for topology in topologies() {
+        for set in topology.sets() {
+            for server in set.containers().filter(|container| ["redis", "sentinel"].contains(&name_in(container))) {
+                let what = format!("{}: {}", set.what, name_in(server));
+                let number = |probe: &str, field: &str| server[probe][field].as_u64().unwrap();
+                let is_sidecar = server["restartPolicy"] == "Always";
+                let startup = (!is_sidecar).then_some(("startupProbe", "--startup"));
+                for (probe, question) in
+                    [("livenessProbe", "--liveness"), ("readinessProbe", "--readiness")].into_iter().chain(startup)
+                {
+                    let wanted = json!(["/opt/ordain/ordain", "probe", name_in(server), question]);
+                    assert_eq!(server[probe]["exec"]["command"], wanted, "{what}: {probe}");
+                }
+                // Ordain itself gives up after 60 s, and says why. What is started before Redis must not wait for it.
+                let patience = if is_sidecar {
+                    assert!(server["startupProbe"].is_null(), "{what}");
+                    number("livenessProbe", "initialDelaySeconds") + number("livenessProbe", "periodSeconds")
+                } else {
+                    number("startupProbe", "periodSeconds") * number("startupProbe", "failureThreshold")
+                };
+                assert!(patience > 60, "{what}: {patience} s");
+                assert!(
+                    is_sidecar || name_in(server) != "sentinel" || !set.is_redis(),
+                    "{what}: it ends before Redis has handed over"
+                );
+            }
+            if set.is_redis() {
+                let stop = &set.spec()["containers"][0]["lifecycle"]["preStop"]["exec"]["command"];
+                let wanted = if topology.has_sentinels() { json!(["/opt/ordain/ordain", "handover"]) } else { Value::Null };
+                assert_eq!(*stop, wanted, "{}", set.what);
+                // The handover's deadline, and what the server takes for its own end.
+                assert!(set.spec()["terminationGracePeriodSeconds"].as_u64().unwrap() >= 30 + 10, "{}", set.what);
+            }
         }
-        // Ordain itself gives up after 60 s, and says why.
-        let patience = ["periodSeconds", "failureThreshold"].map(|field| server["startupProbe"][field].as_u64().unwrap());
-        assert!(patience[0] * patience[1] > 60, "{set}: {patience:?}");
     }
-    let redis = &templates().into_iter().find(|(set, _)| *set == "redis").unwrap().1;
-    let stop = &redis["containers"][0]["lifecycle"]["preStop"]["exec"]["command"];
-    assert_eq!(*stop, json!(["/opt/ordain/ordain", "handover"]));
-    // The handover's deadline, and what the server takes for its own end.
-    assert!(redis["terminationGracePeriodSeconds"].as_u64().unwrap() >= 30 + 10);
 }
 
 #[test]
 fn pods_are_kept_apart_and_one_at_a_time_is_taken_away() {
-    for (set, spec) in templates() {
-        let apart = &spec["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"][0]["podAffinityTerm"];
-        assert_eq!(apart["topologyKey"], "kubernetes.io/hostname", "{set}");
-        let object = |kind: &str| manifests().iter().find(|object| object["kind"] == kind && object["metadata"]["name"] == set);
-        let selector = &object("StatefulSet").unwrap()["spec"]["selector"];
-        assert_eq!(apart["labelSelector"], *selector, "{set}");
-        let budget = &object("PodDisruptionBudget").unwrap()["spec"];
-        assert_eq!((&budget["maxUnavailable"], &budget["selector"]), (&json!(1), selector), "{set}");
+    for topology in topologies() {
+        for set in topology.sets() {
+            let what = &set.what;
+            let preferred = &set.spec()["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"];
+            let apart = &preferred[0]["podAffinityTerm"];
+            assert_eq!(apart["topologyKey"], "kubernetes.io/hostname", "{what}");
+            assert!(selects(&set.object["spec"]["selector"]["matchLabels"], set.template), "{what}");
+            // One budget for all of a group: two sets of it do not lose a pod each.
+            let budgets = topology.of_kind("PodDisruptionBudget").map(|budget| &budget["spec"]);
+            let own: Vec<_> = budgets.filter(|budget| selects(&budget["selector"]["matchLabels"], set.template)).collect();
+            let [budget] = own[..] else { panic!("{what}: {} budgets", own.len()) };
+            assert_eq!((&budget["maxUnavailable"], &budget["selector"]), (&json!(1), &apart["labelSelector"]), "{what}");
+        }
+        let selectors: Vec<_> = topology.sets().map(|set| &set.object["spec"]["selector"]["matchLabels"]).collect();
+        let is_claimed_once = |set: &Set<'_>| selectors.iter().filter(|selector| selects(selector, set.template)).count() == 1;
+        assert!(topology.sets().all(|set| is_claimed_once(&set)), "{}: a pod of two sets", topology.name);
+    }
+}
+
+/// The variables of a container of a pod, as the kubelet makes them.
+fn environment(topology: &Topology, container: &Value, pod: &str) -> BTreeMap<String, String> {
+    let mut made = BTreeMap::new();
+    for source in container["envFrom"].as_array().into_iter().flatten() {
+        let map = source["configMapRef"]["name"].as_str().unwrap();
+        let data = topology.named("ConfigMap", map).unwrap_or_else(|| panic!("{}: no {map}", topology.name))["data"]
+            .as_object()
+            .unwrap();
+        made.extend(data.iter().map(|(key, value)| (key.clone(), value.as_str().unwrap().to_owned())));
+    }
+    for variable in container["env"].as_array().into_iter().flatten() {
+        let value = match variable["valueFrom"]["fieldRef"]["fieldPath"].as_str() {
+            Some("metadata.name") => pod,
+            Some("metadata.namespace") => "demo",
+            Some("status.podIP") => "192.0.2.1",
+            _ => variable["value"].as_str().unwrap(),
+        };
+        made.insert(variable["name"].as_str().unwrap().to_owned(), value.to_owned());
+    }
+    made
+}
+
+/// What `ordain` would write in a pod's container, were this the first boot.
+fn written(topology: &Topology, container: &Value, pod: &str) -> String {
+    let mut environment = environment(topology, container, pod);
+    // The Secret and what an option adds are not here.
+    environment.retain(|key, _| key != "ORDAIN_PASSWORD_FILE" && key != "ORDAIN_EXTRA_CONFIG");
+    let subcommand = container["command"][1].as_str().unwrap();
+    let mut run = Command::new(ordain());
+    let output = run.args([subcommand, "--dry-run"]).env_clear().envs(environment).output().unwrap();
+    assert!(output.status.success(), "{}: {pod}: {}", topology.name, String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn what_is_written_at_a_first_boot_names_the_pods_that_there_are() {
+    for topology in topologies() {
+        let pods = |set: &Set<'_>| {
+            let name = name_of(set.object).to_owned();
+            (0..set.object["spec"]["replicas"].as_u64().unwrap()).map(move |ordinal| format!("{name}-{ordinal}"))
+        };
+        let hosts = |set: &Set<'_>| {
+            let by = set.object["spec"]["serviceName"].as_str().unwrap().to_owned();
+            pods(set).map(move |pod| format!("{pod}.{by}")).collect::<Vec<_>>()
+        };
+        let is_there = |host: &str| {
+            topology.sets().flat_map(|set| hosts(&set)).any(|one| host == one || host.starts_with(&format!("{one}.")))
+        };
+        let mut masters = 0;
+        for set in topology.sets() {
+            for container in set.containers().filter(|container| ["redis", "sentinel"].contains(&name_in(container))) {
+                for pod in pods(&set) {
+                    let file = written(topology, container, &pod);
+                    let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+                    let lines: Vec<_> = file.lines().map(words).collect();
+                    for line in &lines {
+                        let line: Vec<_> = line.iter().map(String::as_str).collect();
+                        let (["replicaof" | "replica-announce-ip", host, ..]
+                        | ["sentinel", "announce-ip", host]
+                        | ["sentinel", "known-replica" | "known-sentinel" | "monitor", _, host, ..]) = line[..]
+                        else {
+                            continue;
+                        };
+                        assert!(is_there(host), "{} in {}: {line:?}", pod, set.what);
+                    }
+                    let follows = file.contains("replicaof redis-0.redis-headless.");
+                    if name_in(container) == "redis" {
+                        masters += usize::from(!follows);
+                        assert_eq!(follows, pod != "redis-0", "{pod} in {}: {file}", set.what);
+                    } else {
+                        assert!(file.contains("sentinel monitor redis redis-0.redis-headless."), "{pod} in {}: {file}", set.what);
+                        let others = lines.iter().filter(|line| line.get(1).is_some_and(|word| word == "known-sentinel")).count();
+                        assert_eq!(others, 2, "{pod} in {}: {file}", set.what);
+                    }
+                }
+            }
+        }
+        assert_eq!(masters, 1, "{}", topology.name);
     }
 }
