@@ -170,9 +170,7 @@ pub fn evidence(asker: &Asker, look: &Look, write_step: u64) -> Evidence {
             };
             (Some(*me), own, *has_waited)
         }
-        Asker::Sentinel(_) | Asker::Reconcile => {
-            (None, Own { disk: Disk::Empty, group_id: None, instance: None, has_run: true, trying: Duration::ZERO, heard }, false)
-        }
+        Asker::Sentinel(_) | Asker::Reconcile => (None, Own { heard, ..Own::default() }, false),
     };
     let kept = match asker {
         Asker::Sentinel(kept) => *kept,

@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use tracing::warn;
 
-use super::labelling::Wrote;
+use super::labelling::Labelled;
 use super::observe::from_api;
 use crate::core::identity::{Group, PodName};
 use crate::core::labels::Patch;
@@ -13,7 +13,8 @@ use crate::edge::kubernetes::events::{About, Reason};
 /// Tells of a change of master, on the new master's pod and on the record. Whoever gave it the master label
 /// tells so; `from` is who led before, where that is known otherwise. An Event that cannot be made is no
 /// reason to fail.
-pub async fn announce_promotion(cluster: &Cluster, group: &Group, wrote: &Wrote, from: Option<&PodName>, by: &str) {
+pub async fn announce_promotion(cluster: &Cluster, group: &Group, labelled: &Labelled, from: Option<&PodName>, by: &str) {
+    let Labelled::Wrote(wrote) = labelled else { return };
     let record = &wrote.record;
     let master = &record.claim.master;
     let Some(patch) = wrote.patches.iter().find(|patch| patch.pod == *master && !patch.is_repair) else { return };
@@ -29,8 +30,8 @@ pub async fn announce_promotion(cluster: &Cluster, group: &Group, wrote: &Wrote,
 }
 
 /// Tells of each label that was put right, on its pod.
-pub async fn announce_repairs(cluster: &Cluster, scheme_key: &str, wrote: &Wrote, by: &str) {
-    let told = wrote.patches.iter().filter(|patch| patch.is_repair).map(async |patch| {
+pub async fn announce_repairs(cluster: &Cluster, scheme_key: &str, labelled: &Labelled, by: &str) {
+    let told = labelled.patches().iter().filter(|patch| patch.is_repair).map(async |patch| {
         let Patch { pod, uid, version, label, .. } = patch;
         let note = match label {
             Some(label) => format!("{scheme_key}={label}, as the record says; told by {by}"),

@@ -13,7 +13,7 @@ use super::observe::{Observer, from_api};
 use super::patience::{persist, refused};
 use super::settle::{Settled, random_id};
 use crate::core::decision;
-use crate::core::disk::{Instance, LastHeard, Word};
+use crate::core::disk::{Instance, Word};
 use crate::core::evidence::{Failure, Own};
 use crate::core::identity::PodName;
 use crate::edge::disk;
@@ -30,14 +30,7 @@ pub fn own_disk(data_dir: &Path, dry_run: bool) -> Result<Own> {
         Err(_) if dry_run && !data_dir.exists() => disk::Found::NOTHING,
         Err(error) => return Err(error).or_wrong(),
     };
-    Ok(Own {
-        disk: found.disk,
-        group_id: found.group_id,
-        instance: None,
-        has_run: true,
-        trying: Duration::ZERO,
-        heard: LastHeard::default(),
-    })
+    Ok(Own { disk: found.disk, group_id: found.group_id, has_run: true, ..Own::default() })
 }
 
 /// Publishes what this pod's disk holds, under a new instance; returns what is known of itself since. A refusal

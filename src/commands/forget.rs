@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::Then;
-use super::observe::{Observer, from_api, in_time};
+use super::observe::{Observer, from_api};
 use super::patience::{Backoff, blame, refused};
 use super::setting::{Council, Logins, Subject, World};
 use super::settle::wait_for_news;
@@ -22,6 +22,7 @@ use crate::core::identity::{Endpoint, Group};
 use crate::core::registry::{still_there, watchers};
 use crate::edge::kubernetes::Refusal;
 use crate::edge::sentinel;
+use crate::edge::wire::Target;
 use crate::exit::Wrong;
 
 pub async fn run(args: Forget, deadline: Instant) -> Result<Then> {
@@ -34,7 +35,7 @@ pub async fn run(args: Forget, deadline: Instant) -> Result<Then> {
     let logins = Logins::read(&secrets)?;
     let world = World::open(&run, &pod).await?;
     let council = Council::new(&world, &sentinels)?;
-    if council.named.is_empty() && council.service.is_none() {
+    if council.is_unnamed() {
         return Err(Wrong("who shall forget? Name the Sentinels by --sentinel or --sentinel-service".to_owned()).into());
     }
     let subject = Subject::new(&world, group, None, &pod, &members, &labels)?;
@@ -129,11 +130,8 @@ async fn have_sentinels_forget(observer: &Observer<'_>, evidence: &Evidence) -> 
     }
     let (watching, silent) = watchers(evidence);
     let told: Vec<&Endpoint> = watching.into_iter().chain(silent.into_iter().map(|(at, _)| at)).collect();
-    let done =
-        join_all(told.iter().map(|at| {
-            in_time(async { sentinel::forget_group(&world.target(at).await?, &logins.sentinel, &subject.group).await })
-        }))
-        .await;
+    let forget = async |target: &Target| sentinel::forget_group(target, &logins.sentinel, &subject.group).await;
+    let done = join_all(told.iter().map(|at| world.ask(at, forget))).await;
     for (at, done) in told.into_iter().zip(done) {
         match done {
             Ok(true) => info!("the Sentinel {at} has forgotten `{}`", subject.group),

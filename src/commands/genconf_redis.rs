@@ -12,17 +12,17 @@ use tracing::{info, warn};
 use super::Then;
 use super::announcing::announce_promotion;
 use super::begin::{Begun, begin, own_disk, prepare_disk, publish};
-use super::labelling::{Labelled, is_due, label};
+use super::labelling::{is_due, label};
 use super::observe::Observer;
 use super::patience::Backoff;
 use super::report;
-use super::setting::{Council, Ground, Logins, Subject, World, own_pod};
+use super::setting::{Council, Ground, Logins, Subject, World, own_group, own_pod};
 use super::settle::{Settled, settle};
 use super::source::Source;
 use crate::cli::{Electable, Form, GenconfRedis};
 use crate::core::decision;
 use crate::core::evidence::Own;
-use crate::core::identity::{Endpoint, Group};
+use crate::core::identity::Endpoint;
 use crate::core::redis_conf::{ELECTABLE, RedisConf, TEMPLATE};
 use crate::edge::files::{self, Draft};
 use crate::exit::{OrWrong, Wrong};
@@ -48,10 +48,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
         command,
     } = args;
     let me = own_pod(&pod)?;
-    let group = match group {
-        Some(group) => group,
-        None => me.base().parse::<Group>().or_wrong()?,
-    };
+    let group = own_group(group, &me)?;
     let logins = Logins::read(&secrets)?;
     let text = Source::read(&text, "redis.conf.tera", TEMPLATE)?;
     let mut draft = if run.dry_run { None } else { Some(Draft::begin(&output).or_wrong()?) };
@@ -127,9 +124,7 @@ async fn label_pods(world: &World, subject: &Subject, deadline: Instant) -> Resu
     match label(cluster, subject, |pod| pod, until).await {
         Ok(labelled) => {
             info!("labels: {labelled}");
-            if let Labelled::Wrote(wrote) = &labelled {
-                announce_promotion(cluster, &subject.group, wrote, None, &format!("genconf-redis at {me}")).await;
-            }
+            announce_promotion(cluster, &subject.group, &labelled, None, &format!("genconf-redis at {me}")).await;
         }
         Err(error) if error.is::<Wrong>() => return Err(error),
         Err(error) => warn!("starts without its label: {error:#}"),

@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::groups::groups_to_watch;
-use super::observe::{Observer, in_time};
-use super::setting::{Council, Logins, Subject, World, own_pod};
+use super::observe::Observer;
+use super::setting::{Council, Logins, Subject, World, in_time, own_pod};
 use super::settle::{Settled, settle};
 use super::source::Source;
 use super::{HOOK, Then, report};

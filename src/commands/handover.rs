@@ -17,22 +17,22 @@ use tracing::{info, warn};
 
 use super::Then;
 use super::announcing::announce_promotion;
-use super::labelling::{Labelled, label};
-use super::observe::{Observer, in_time};
+use super::labelling::label;
+use super::observe::Observer;
 use super::patience::{Backoff, blame, persist};
-use super::setting::{Council, Ground, Logins, Subject, World, own_pod};
+use super::setting::{Council, Ground, Logins, Subject, World, in_time, own_group, own_pod};
 use super::settle::{Settled, act, wait_for_news};
 use crate::cli::Handover;
 use crate::core::decision;
 use crate::core::evidence::{Evidence, Failure, Heard, Link, Role};
 use crate::core::handover::{Outcome, Step, heirs, outcome, step, wait_for_good_timing};
-use crate::core::identity::{Endpoint, Group, PodName};
+use crate::core::identity::{Endpoint, PodName};
 use crate::core::labels::Scheme;
 use crate::edge::redis::Master;
 use crate::edge::sentinel::Asked;
 use crate::edge::wire::Target;
 use crate::edge::{redis, sentinel};
-use crate::exit::{OrWrong, Wrong};
+use crate::exit::Wrong;
 
 /// For how long writes are paused if nothing more is said: said again at each look, so that the pause
 /// outlasts a moment without a processor, and ends by itself where this program does.
@@ -52,14 +52,11 @@ const HOOK: Duration = Duration::from_secs(2);
 pub async fn run(args: Handover, deadline: Instant) -> Result<Then> {
     let Handover { group, pod, members, sentinels, labels, secrets, run, deadline: _ } = args;
     let me = own_pod(&pod)?;
-    let group = match group {
-        Some(group) => group,
-        None => me.base().parse::<Group>().or_wrong()?,
-    };
+    let group = own_group(group, &me)?;
     let logins = Logins::read(&secrets)?;
     let world = World::open(&run, &pod).await?;
     let council = Council::new(&world, &sentinels)?;
-    if council.named.is_empty() && council.service.is_none() {
+    if council.is_unnamed() {
         return Err(
             Wrong("who shall elect another master? Name the Sentinels by --sentinel or --sentinel-service".to_owned()).into()
         );
@@ -67,7 +64,7 @@ pub async fn run(args: Handover, deadline: Instant) -> Result<Then> {
     // The others' view of the group, in which this pod is one of them.
     let mut subject = Subject::new(&world, group, Some(me.clone()), &pod, &members, &labels)?;
     let ip = pod.pod_ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let own = Target { name: subject.certified(&me, &[ip]), ips: vec![ip], port: subject.port };
+    let own = subject.target(&me, vec![ip]);
     subject.me = None;
     if run.dry_run && matches!(world.ground, Ground::Nowhere) {
         info!("{me} would hand over to a replica, if it is the master");
@@ -174,8 +171,8 @@ impl Leaving<'_> {
         let Observer { world, subject, logins, .. } = self.observer;
         let mut evidence = self.observer.observe(Duration::ZERO, deadline).await;
         join_all(evidence.sentinels.iter_mut().filter(|sentinel| sentinel.heard == Heard::Pending).map(async |sentinel| {
-            let ask = async { sentinel::view(&world.target(&sentinel.at).await?, &logins.sentinel, &subject.group).await };
-            sentinel.heard = in_time(ask).await.into();
+            let view = async |target: &Target| sentinel::view(target, &logins.sentinel, &subject.group).await;
+            sentinel.heard = world.ask(&sentinel.at, view).await.into();
         }))
         .await;
         evidence
@@ -188,10 +185,7 @@ impl Leaving<'_> {
         let says = |failure: Failure| format!("the Sentinel {at}: {failure}");
         let sentinel = in_time(world.target(&at)).await.map_err(says)?;
         let known = in_time(sentinel::replicas(&sentinel, &logins.sentinel, &subject.group)).await.map_err(says)?;
-        let target = |pod| {
-            let ips = evidence.ips_of(pod).to_owned();
-            (pod, Target { name: subject.certified(pod, &ips), ips, port: subject.port })
-        };
+        let target = |pod| (pod, subject.target(pod, evidence.ips_of(pod).to_owned()));
         let heirs = heirs(evidence, self.me, &known)?.into_iter().map(target).collect();
         let plan = Plan { at, sentinel, heirs, wait: wait_for_good_timing(&known) };
         self.catch_up(&plan).await?;
@@ -278,8 +272,7 @@ impl Leaving<'_> {
             match outcome(answer.as_ref(), is_me) {
                 Outcome::Promoted(new) => {
                     // It is believed when that one says so, too.
-                    let role = async { redis::role(&world.target(&new).await?, &logins.redis).await };
-                    if in_time(role).await == Ok(Role::Master) {
+                    if world.ask(&new, async |target| redis::role(target, &logins.redis).await).await == Ok(Role::Master) {
                         return End::Promoted(new);
                     }
                 }
@@ -380,9 +373,7 @@ impl Leaving<'_> {
                     bail!("{obstacle}");
                 }
                 let labelled = label(cluster, subject, |pod| pod, deadline).await?;
-                if let Labelled::Wrote(wrote) = &labelled {
-                    announce_promotion(cluster, group, wrote, subject.me.as_ref(), "handover").await;
-                }
+                announce_promotion(cluster, group, &labelled, subject.me.as_ref(), "handover").await;
                 match timeout(HOOK, cluster.carries(pod, scheme, &scheme.master)).await {
                     Ok(()) => Ok(()),
                     Err(_) => bail!("{labelled}, and {pod} does not carry {}={}", scheme.key, scheme.master),

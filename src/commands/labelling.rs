@@ -31,6 +31,16 @@ pub struct Wrote {
     pub patches: Vec<Patch>,
 }
 
+impl Labelled {
+    /// The patches that were made, in this order.
+    pub fn patches(&self) -> &[Patch] {
+        match self {
+            Self::Wrote(wrote) => &wrote.patches,
+            Self::Superseded => &[],
+        }
+    }
+}
+
 impl fmt::Display for Labelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

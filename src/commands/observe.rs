@@ -9,9 +9,9 @@ use futures::future::{LocalBoxFuture, try_join_all};
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::setting::{ANSWER, Council, Ground, Logins, Subject, World};
+use super::setting::{ANSWER, Council, Ground, Logins, Subject, World, in_time};
 use crate::core::decision::is_settled;
-use crate::core::disk::{Disk, LastHeard, Moment};
+use crate::core::disk::Moment;
 use crate::core::evidence::{Evidence, Failure, Heard, Object, Own, Peer, RecordSeen, Role, Sentinel, SentinelAnswer};
 use crate::core::identity::{Endpoint, PodName};
 use crate::core::labels::Pod;
@@ -64,14 +64,7 @@ type Located = (Endpoint, Target);
 impl<'a> Observer<'a> {
     /// For a pod whose disk is not asked about: a Sentinel, or one that does not start anything.
     pub fn new(world: &'a World, subject: &'a Subject, council: &'a Council, logins: &'a Logins) -> Self {
-        let own = Own {
-            disk: Disk::Empty,
-            group_id: None,
-            instance: None,
-            has_run: false,
-            trying: Duration::ZERO,
-            heard: LastHeard::default(),
-        };
+        let own = Own::default();
         Self { world, subject, council, logins, own, seen: RefCell::default(), found: RefCell::default() }
     }
 
@@ -95,10 +88,7 @@ impl<'a> Observer<'a> {
 
     async fn locate_sentinels(&self) -> Result<Vec<Located>, Failure> {
         let Self { world, council, .. } = self;
-        let mut all = council.named.clone();
-        if let Some(service) = &council.service {
-            all.extend(world.servers(service, council.port).await?);
-        }
+        let all = council.endpoints(world).await?;
         try_join_all(all.into_iter().map(async |at| world.target(&at).await.map(|target| (at, target)))).await
     }
 
@@ -126,7 +116,7 @@ impl<'a> Observer<'a> {
             // Where none is free until the deadline, nobody is asked any more.
             let _seat = timeout_at(deadline, self.world.seats.acquire()).await;
             let asked = Instant::now();
-            let evidence = self.look(waited, deadline).await;
+            let evidence = self.ask_all(None, waited, deadline).await;
             // A look that took longer than its sources may was overtaken by a stop of this process.
             if asked.elapsed() < LONGEST_LOOK || Instant::now() >= deadline {
                 return evidence;
@@ -138,10 +128,6 @@ impl<'a> Observer<'a> {
     /// who is told of their changes. What is done about it rests on a look of [`Observer::observe`].
     pub async fn glance(&self, known: Known, deadline: Instant) -> Evidence {
         self.ask_all(Some(known), Duration::ZERO, deadline).await
-    }
-
-    async fn look(&self, waited: Duration, deadline: Instant) -> Evidence {
-        self.ask_all(None, waited, deadline).await
     }
 
     async fn ask_all(&self, known: Option<Known>, waited: Duration, deadline: Instant) -> Evidence {
@@ -378,7 +364,7 @@ impl<'a> Observer<'a> {
             };
             let (ips, answer) = match found {
                 Ok(ips) => {
-                    let target = Target { name: subject.certified(&pod, &ips), ips, port: subject.port };
+                    let target = subject.target(&pod, ips);
                     let answer = in_time(redis::role(&target, &logins.redis)).await;
                     (target.ips, answer)
                 }
@@ -409,12 +395,7 @@ fn failure_of(refusal: Refusal) -> Failure {
     }
 }
 
-/// An answer, a failure, or silence.
-pub async fn in_time<T>(ask: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    timeout(ANSWER, ask).await.unwrap_or(Err(Failure::TimedOut))
-}
-
-/// The same for the API server, whose silence is a refusal like others.
+/// What the API server answers in time; its silence is a refusal like others.
 pub async fn from_api<T>(ask: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
     timeout(ANSWER, ask).await.unwrap_or(Err(Refusal::Failed(Failure::TimedOut)))
 }

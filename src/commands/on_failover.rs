@@ -13,10 +13,10 @@ use tracing::info;
 use super::Then;
 use super::announcing::announce_promotion;
 use super::labelling::{Labelled, label, label_by};
-use super::observe::{Observer, from_api, in_time};
+use super::observe::{Observer, from_api};
 use super::patience::{blame, persist, refused};
 use super::report::millis;
-use super::setting::{ANSWER, Council, Ground, Logins, Subject, World, own_pod};
+use super::setting::{ANSWER, Council, Ground, Logins, Subject, World, in_time, own_pod};
 use super::settle::random_id;
 use crate::cli::{OnFailover, PodArgs};
 use crate::core::decision;
@@ -93,10 +93,8 @@ pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
     let recorded = started.elapsed();
     let labelled = hook.label(cluster, &moved, pods, deadline).await?;
     let all = started.elapsed();
-    if let Labelled::Wrote(wrote) = &labelled {
-        let by = own_pod(&pod).map_or_else(|_| "on-failover".to_owned(), |me| format!("on-failover at {me}"));
-        announce_promotion(cluster, group, wrote, moved.from.as_ref(), &by).await;
-    }
+    let by = own_pod(&pod).map_or_else(|_| "on-failover".to_owned(), |me| format!("on-failover at {me}"));
+    announce_promotion(cluster, group, &labelled, moved.from.as_ref(), &by).await;
     info!(
         group = %group,
         epoch = moved.record.claim.epoch,
@@ -148,11 +146,8 @@ impl Hook {
             SentinelAnswer::Watching(watch) => watch,
             SentinelAnswer::Unaware => return Err(Wrong(format!("the local Sentinel does not watch `{group}`")).into()),
         };
-        let ask = async {
-            let target = self.world.target(&watch.master).await?;
-            redis::role(&target, &self.logins.redis).await
-        };
-        match in_time(ask).await.map_err(|failure| blame(&watch.master.to_string(), failure))? {
+        let role = self.world.ask(&watch.master, async |target| redis::role(target, &self.logins.redis).await);
+        match role.await.map_err(|failure| blame(&watch.master.to_string(), failure))? {
             Role::Master => Ok(watch),
             Role::Replica(replica) => bail!("{} is still a replica of {}", watch.master, replica.of),
         }

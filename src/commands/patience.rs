@@ -31,13 +31,17 @@ impl Backoff {
         Self { next: Self::FIRST, longest: Duration::from_secs(2) }
     }
 
-    /// The next pause: somewhere between half and all of it, so that pods that started together
-    /// do not ask together.
+    /// The next pause.
     pub fn next(&mut self) -> Duration {
-        let pause = self.next.mul_f64(0.5 + fastrand::f64() / 2.0);
+        let pause = jittered(self.next);
         self.next = (self.next * 2).min(self.longest);
         pause
     }
+}
+
+/// Somewhere between half and all of a pause, so that pods that started together do not ask together.
+pub fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
 /// Attempts something until it succeeds, is [`Wrong`], or the deadline comes.

@@ -12,11 +12,11 @@ use tracing::info;
 
 use super::announcing::{announce_promotion, announce_repairs};
 use super::groups::{check_names_one, groups_to_watch};
-use super::labelling::{Labelled, is_due, label};
-use super::observe::{Observer, in_time};
+use super::labelling::{is_due, label};
+use super::observe::Observer;
 use super::patience::refused;
 use super::report::millis;
-use super::setting::{Council, Logins, Subject, World};
+use super::setting::{Council, Logins, Subject, World, in_time};
 use super::settle::{Settled, act, random_id};
 use super::watching::Watch;
 use super::{HOOK, Then};
@@ -148,13 +148,13 @@ pub async fn put_right(
     }
     if let (Some(cluster), false) = (observer.world.cluster(), dry_run)
         && is_unlabelled(observer, evidence, record.as_ref(), memory)
-        && let Labelled::Wrote(wrote) = label(cluster, observer.subject, |pod| memory.judge(evidence, pod), deadline).await?
     {
-        for patch in &wrote.patches {
+        let labelled = label(cluster, observer.subject, |pod| memory.judge(evidence, pod), deadline).await?;
+        for patch in labelled.patches() {
             tell(format!("label {}: {}={}", patch.pod, scheme.key, patch.label.as_deref().unwrap_or_default()));
         }
-        announce_promotion(cluster, group, &wrote, None, "reconcile").await;
-        announce_repairs(cluster, &scheme.key, &wrote, "reconcile").await;
+        announce_promotion(cluster, group, &labelled, None, "reconcile").await;
+        announce_repairs(cluster, &scheme.key, &labelled, "reconcile").await;
     }
     for repair in all_repairs(evidence, memory) {
         if matches!(repair, Repair::Restart(_)) && !is_seen_again(observer, &repair, memory, deadline).await {
@@ -188,10 +188,7 @@ async fn is_seen_again(observer: &Observer<'_>, repair: &Repair, memory: &Memory
 
 async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Record>, repair: &Repair) -> Result<()> {
     let Observer { world, subject, logins, .. } = observer;
-    let target = |pod: &PodName| {
-        let ips = evidence.ips_of(pod).to_owned();
-        Target { name: subject.certified(pod, &ips), ips, port: subject.port }
-    };
+    let target = |pod: &PodName| subject.target(pod, evidence.ips_of(pod).to_owned());
     // The same server, with the same link, as was seen.
     let is_as_seen = |pod: &PodName| {
         let seen = evidence.peer(pod).and_then(Peer::replica).map(|replica| (replica.run.clone(), replica.link));
@@ -206,18 +203,11 @@ async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Reco
             return tell(observer, evidence, at, master).await;
         }
         Repair::Unwatch(at) => {
-            in_time(async {
-                let target = world.target(at).await?;
-                sentinel::forget_group(&target, &logins.sentinel, &subject.group).await
-            })
-            .await
+            world.ask(at, async |target| sentinel::forget_group(target, &logins.sentinel, &subject.group).await).await
         }
         Repair::Reset(at) => {
-            in_time(async {
-                let target = world.target(at).await?;
-                sentinel::forget_replicas(&target, &logins.sentinel, &subject.group).await.map(|()| true)
-            })
-            .await
+            let forget = async |target: &Target| sentinel::forget_replicas(target, &logins.sentinel, &subject.group).await;
+            world.ask(at, forget).await.map(|()| true)
         }
         Repair::GiveUp(claim) => {
             let told = || evidence.watches().find(|(_, watch)| evidence.member_at(&watch.master.host) == Some(&claim.master));
@@ -266,10 +256,7 @@ async fn tell(observer: &Observer<'_>, evidence: &Evidence, at: &Endpoint, maste
         sentinels: Vec::new(),
     };
     watched.check().or_wrong()?;
-    let told = in_time(async {
-        let target = world.target(at).await?;
-        sentinel::watch_group(&target, &logins.sentinel, &watched).await
-    });
+    let told = world.ask(at, async |target| sentinel::watch_group(target, &logins.sentinel, &watched).await);
     let has_hook = told.await.map_err(|failure| anyhow!("Sentinel {at} was not told to watch the group: {failure}"))?;
     if !has_hook {
         info!("{}: Sentinel {at} takes no hook at run time: its failovers are found out by reconcile", subject.group);

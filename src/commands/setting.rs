@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tracing::info;
 
 use crate::cli::{Announce, Labels, Members, PodArgs, Run, Secrets, Sentinels};
@@ -23,6 +24,11 @@ use crate::exit::{OrWrong, Wrong};
 pub const ANSWER: Duration = Duration::from_secs(1);
 /// How many groups are asked about side by side.
 const AT_ONCE: usize = 8;
+
+/// An answer, a failure, or silence.
+pub async fn in_time<T>(ask: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    timeout(ANSWER, ask).await.unwrap_or(Err(Failure::TimedOut))
+}
 
 /// The way to the outside.
 pub struct World {
@@ -108,6 +114,11 @@ impl World {
         Ok(Target { name: at.host.clone(), ips: self.addresses(&at.host).await?, port: at.port })
     }
 
+    /// Looks a server up and asks it, all within the time of an answer.
+    pub async fn ask<T>(&self, at: &Endpoint, ask: impl AsyncFnOnce(&Target) -> Result<T, Failure>) -> Result<T, Failure> {
+        in_time(async { ask(&self.target(at).await?).await }).await
+    }
+
     /// The servers behind a Service: its SRV records, else its addresses at `port`.
     pub async fn servers(&self, service: &str, port: u16) -> Result<Vec<Endpoint>, Failure> {
         let Some(dns) = &self.dns else { return Err(Failure::NoSuchHost) };
@@ -151,6 +162,11 @@ pub fn own_pod(pod: &PodArgs) -> Result<PodName> {
             Err(_) => Err(Wrong("this pod has no name: set --pod-name or POD_NAME".to_owned()).into()),
         },
     }
+}
+
+/// The group that was named, else the one that this pod's name tells.
+pub fn own_group(named: Option<Group>, me: &PodName) -> Result<Group> {
+    named.map_or_else(|| me.base().parse().or_wrong(), Ok)
 }
 
 /// A group, and how its pods are reached and called.
@@ -232,8 +248,13 @@ impl Subject {
     }
 
     /// What the certificate of a pod's Redis names.
-    pub fn certified(&self, pod: &PodName, ips: &[IpAddr]) -> Host {
+    fn certified(&self, pod: &PodName, ips: &[IpAddr]) -> Host {
         self.announced(pod, ips).map_or_else(|| self.host_name(pod), |endpoint| endpoint.host)
+    }
+
+    /// The Redis of a pod that is at these addresses.
+    pub fn target(&self, pod: &PodName, ips: Vec<IpAddr>) -> Target {
+        Target { name: self.certified(pod, &ips), ips, port: self.port }
     }
 
     /// How the Redis of a pod calls itself; none where that is an address that is not known.
@@ -280,6 +301,20 @@ impl Council {
         let service = sentinel_service.as_deref().map(|service| world.service_domain(service)).transpose()?;
         let count = sentinel_count.map_or(if service.is_some() { 3 } else { named.len() }, |count| count as usize);
         Ok(Self { named, service, count, port: *sentinel_port })
+    }
+
+    /// Whether no Sentinels were named, in whatever way.
+    pub fn is_unnamed(&self) -> bool {
+        self.named.is_empty() && self.service.is_none()
+    }
+
+    /// Where the Sentinels are: those that were named, and those behind the Service.
+    pub async fn endpoints(&self, world: &World) -> Result<Vec<Endpoint>, Failure> {
+        let mut all = self.named.clone();
+        if let Some(service) = &self.service {
+            all.extend(world.servers(service, self.port).await?);
+        }
+        Ok(all)
     }
 
     /// The host name under which a pod's Sentinel is known to the others.

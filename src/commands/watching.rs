@@ -14,10 +14,10 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::warn;
 
 use super::books::Books;
-use super::observe::{Known, Observer, in_time};
-use super::patience::Backoff;
+use super::observe::{Known, Observer};
+use super::patience::{Backoff, jittered};
 use super::reconcile::{Memory, is_amiss, put_right};
-use super::setting::{Council, Ground, Logins, Subject, World};
+use super::setting::{Council, Ground, Logins, Subject, World, in_time};
 use crate::cli::{Labels, Members, PodArgs};
 use crate::core::evidence::{Failure, RecordSeen};
 use crate::core::identity::{Endpoint, Group, PodName};
@@ -124,10 +124,7 @@ impl Watch<'_> {
     }
 
     async fn sentinels(&self) -> Result<Vec<Endpoint>, Failure> {
-        let mut all = self.council.named.clone();
-        if let Some(service) = &self.council.service {
-            all.extend(self.world.servers(service, self.council.port).await?);
-        }
+        let mut all = self.council.endpoints(self.world).await?;
         all.sort();
         Ok(all)
     }
@@ -211,7 +208,7 @@ impl Watch<'_> {
             note_all(&mut stubborn, now, repair::stubborn(&evidence).into_iter().cloned().collect());
             let pause = if is_quiet(&evidence) { REST.mul_f64(0.75 + fastrand::f64() / 2.0) } else { backoff.next() };
             if timeout(pause, news.notified()).await.is_ok() {
-                sleep(TURN.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+                sleep(jittered(TURN)).await;
             }
         }
     }

@@ -247,6 +247,14 @@ pub struct Own {
     pub heard: LastHeard,
 }
 
+/// Of whoever starts nothing, and whose disk is not asked about: a Sentinel, reconcile.
+impl Default for Own {
+    fn default() -> Self {
+        let (disk, trying, heard) = (Disk::Empty, Duration::ZERO, LastHeard::default());
+        Self { disk, group_id: None, instance: None, has_run: false, trying, heard }
+    }
+}
+
 /// What is known of the record.
 #[allow(clippy::large_enum_variant, reason = "there is one of them in a run")]
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]

@@ -142,7 +142,7 @@ pub fn outcome(answer: Option<&SentinelAnswer>, is_me: impl Fn(&Endpoint) -> boo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::disk::{Disk, LastHeard, Moment};
+    use crate::core::disk::Moment;
     use crate::core::evidence::{Failure, Heard, Object, Own, Peer, RecordSeen, Replica, Role, Sentinel};
 
     fn pod(ordinal: u32) -> PodName {
@@ -183,14 +183,7 @@ mod tests {
         });
         Evidence {
             me: None,
-            own: Own {
-                disk: Disk::Empty,
-                group_id: None,
-                instance: None,
-                has_run: false,
-                trying: Duration::ZERO,
-                heard: LastHeard::default(),
-            },
+            own: Own::default(),
             my_ip: None,
             first: pod(0),
             domain: "redis-headless.demo.svc.cluster.local".into(),

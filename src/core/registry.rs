@@ -28,7 +28,7 @@ pub fn watchers(evidence: &Evidence) -> (Vec<&Endpoint>, Vec<(&Endpoint, Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::disk::{Disk, LastHeard, Moment};
+    use crate::core::disk::Moment;
     use crate::core::evidence::{Link, Own, Peer, RecordSeen, Replica, Role, Sentinel, SentinelAnswer, Watch};
     use crate::core::record::{Claim, Record};
     use std::time::Duration;
@@ -85,14 +85,7 @@ mod tests {
         });
         Evidence {
             me: None,
-            own: Own {
-                disk: Disk::Empty,
-                group_id: None,
-                instance: None,
-                has_run: false,
-                trying: Duration::ZERO,
-                heard: LastHeard::default(),
-            },
+            own: Own::default(),
             my_ip: None,
             first: pod(0),
             domain: "redis-headless.demo.svc.cluster.local".into(),

@@ -6,7 +6,7 @@ use rstest::rstest;
 
 use super::Repair::{ElectInstead, EndWord, GiveUp, MakeElectable, Reset, Restart, TakeHolderBack, Tell, Unwatch};
 use super::*;
-use crate::core::disk::{Instance, LastHeard, Moment, Word};
+use crate::core::disk::{Instance, Moment, Word};
 use crate::core::evidence::{Failure, Heard, Own, RecordSeen, Replica, Role, Sentinel, SentinelAnswer, Watch};
 use crate::core::identity::Endpoint;
 use crate::core::record::{Claim, Mark};
@@ -131,14 +131,7 @@ fn group(record: Record, pods: [Seen; 3]) -> Evidence {
     let peer = |(ordinal, (object, heard))| Peer { pod: pod(ordinal), ips: Vec::new(), object, heard };
     Evidence {
         me: None,
-        own: Own {
-            disk: EMPTY,
-            group_id: None,
-            instance: None,
-            has_run: false,
-            trying: Duration::ZERO,
-            heard: LastHeard::default(),
-        },
+        own: Own::default(),
         my_ip: None,
         first: pod(0),
         domain: "redis-headless".into(),

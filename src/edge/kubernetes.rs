@@ -1,6 +1,7 @@
 //! Kubernetes: the record (a Lease) and the pods.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use kube::api::{
 use kube::client::ConfigExt;
 use kube::client::retry::RetryPolicy;
 use kube::{Api, Client, Config, Error};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use tower::retry::RetryLayer;
 use tower::{BoxError, ServiceBuilder};
@@ -76,7 +78,7 @@ impl std::fmt::Display for Refusal {
         match self {
             Self::Missing => f.write_str("it does not exist"),
             Self::Conflict => f.write_str("it has changed in the meantime"),
-            Self::Failed(failure) => failure.fmt(f),
+            Self::Failed(failure) => std::fmt::Display::fmt(failure, f),
         }
     }
 }
@@ -249,12 +251,8 @@ impl Cluster {
         let only = WatchParams::default().fields(&format!("metadata.name={group}"));
         // Version "0" begins with what there is: where it was absent, its creation is that.
         let since = known.map_or("0", |record| record.version.as_str());
-        if let Ok(changes) = self.leases.watch(&only, since).await
-            && let Some(Ok(WatchEvent::Added(_) | WatchEvent::Modified(_) | WatchEvent::Deleted(_))) = pin!(changes).next().await
-        {
-            return;
-        }
-        std::future::pending::<()>().await;
+        let is_news = |change: &WatchEvent<Lease>| !matches!(change, WatchEvent::Bookmark(_) | WatchEvent::Error(_));
+        until(&self.leases, &only, since, is_news).await;
     }
 
     /// Lists the group's pods as they are now, with what `scheme` says of each. Right after a write
@@ -299,22 +297,12 @@ impl Cluster {
             known.iter().any(|one| (&one.name, &one.uid, &one.ips, &one.word) == (&pod.name, &pod.uid, &pod.ips, &pod.word))
         };
         // Version "0" begins with what there is.
-        if let Ok(changes) = self.pods.watch(&ours, "0").await {
-            let mut changes = pin!(changes);
-            while let Some(Ok(change)) = changes.next().await {
-                let is_news = match change {
-                    WatchEvent::Added(pod) | WatchEvent::Modified(pod) => {
-                        read_pod(&pod, scheme).is_some_and(|pod| !is_known(&pod))
-                    }
-                    WatchEvent::Deleted(_) => true,
-                    WatchEvent::Bookmark(_) | WatchEvent::Error(_) => false,
-                };
-                if is_news {
-                    return;
-                }
-            }
-        }
-        std::future::pending::<()>().await;
+        let is_news = |change: &WatchEvent<ApiPod>| match change {
+            WatchEvent::Added(pod) | WatchEvent::Modified(pod) => read_pod(pod, scheme).is_some_and(|pod| !is_known(&pod)),
+            WatchEvent::Deleted(_) => true,
+            WatchEvent::Bookmark(_) | WatchEvent::Error(_) => false,
+        };
+        until(&self.pods, &ours, "0", is_news).await;
     }
 
     /// Publishes what a pod has to say of its disk; if `version` is given, only while the pod is still as it
@@ -376,17 +364,13 @@ impl Cluster {
     pub async fn carries(&self, pod: &PodName, scheme: &Scheme, value: &str) {
         let only = WatchParams::default().fields(&format!("metadata.name={pod}"));
         // Version "0" begins with what there is.
-        if let Ok(changes) = self.pods.watch(&only, "0").await {
-            let mut changes = pin!(changes);
-            while let Some(Ok(change)) = changes.next().await {
-                if let WatchEvent::Added(pod) | WatchEvent::Modified(pod) = change
-                    && read_pod(&pod, scheme).is_some_and(|pod| pod.label.as_deref() == Some(value))
-                {
-                    return;
-                }
+        let carries_it = |change: &WatchEvent<ApiPod>| match change {
+            WatchEvent::Added(pod) | WatchEvent::Modified(pod) => {
+                read_pod(pod, scheme).is_some_and(|pod| pod.label.as_deref() == Some(value))
             }
-        }
-        std::future::pending::<()>().await;
+            WatchEvent::Deleted(_) | WatchEvent::Bookmark(_) | WatchEvent::Error(_) => false,
+        };
+        until(&self.pods, &only, "0", carries_it).await;
     }
 
     /// Deletes a group's record, while it is still as it was read.
@@ -399,6 +383,22 @@ impl Cluster {
         let deleted = self.leases.delete(&group.to_string(), &only).await;
         deleted.map(drop).map_err(|error| refusal(&error, "delete leases"))
     }
+}
+
+/// Returns when a change is the one that is waited for. Never returns where nothing can be watched.
+async fn until<K>(api: &Api<K>, which: &WatchParams, since: &str, is_it: impl Fn(&WatchEvent<K>) -> bool)
+where
+    K: Clone + DeserializeOwned + Debug,
+{
+    if let Ok(changes) = api.watch(which, since).await {
+        let mut changes = pin!(changes);
+        while let Some(Ok(change)) = changes.next().await {
+            if is_it(&change) {
+                return;
+            }
+        }
+    }
+    std::future::pending::<()>().await;
 }
 
 fn write_record(group: &Group, record: &Record, over: Option<&Record>) -> Lease {

@@ -11,6 +11,7 @@ use crate::client::Writer;
 use crate::gate::Gate;
 use crate::group::{Bed, REDIS, SENTINELS};
 use crate::process::Process;
+use crate::sandbox::EXTRA_CONFIG;
 use crate::{server_binary, wait_for};
 
 /// Where a Redis keeps its data.
@@ -69,6 +70,22 @@ impl Bed {
     pub fn lose_all_memory(&self) {
         for sentinel in SENTINELS {
             self.lose_memory(sentinel);
+        }
+    }
+
+    /// Has the Sentinels that are started from now on wait for so long before they find a master down.
+    pub fn make_sentinels_patient(&self, down_after: Duration) {
+        let patience = format!("sentinel down-after-milliseconds redis {}\n", down_after.as_millis());
+        for sentinel in SENTINELS {
+            self.sandbox(sentinel).append(EXTRA_CONFIG, &patience);
+        }
+    }
+
+    /// Has the running Sentinels wait for so long.
+    pub fn tell_sentinels_to_wait(&self, down_after: Duration) {
+        let patience = down_after.as_millis().to_string();
+        for sentinel in SENTINELS {
+            self.ask(sentinel, &["SENTINEL", "SET", "redis", "down-after-milliseconds", &patience]).expect("a running Sentinel");
         }
     }
 

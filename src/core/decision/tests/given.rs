@@ -1,7 +1,7 @@
 //! Evidence, put together in the words of a story.
 
 use crate::core::decision::*;
-use crate::core::disk::{Disk, Instance, LastHeard, Moment, Word};
+use crate::core::disk::{Disk, Instance, Moment, Word};
 use crate::core::evidence::{Failure, Kept, Link, Object, Own, Replica, Sentinel, SentinelAnswer, Watch};
 use crate::core::record::{Mark, Record};
 
@@ -164,14 +164,7 @@ pub fn nothing_yet(me: Option<u32>) -> Evidence {
     let absent = |ordinal| Peer { pod: pod(ordinal), ips: Vec::new(), object: Object::Absent, heard: missing() };
     Evidence {
         me: me.map(pod),
-        own: Own {
-            disk: EMPTY,
-            group_id: None,
-            instance: me.map(instance),
-            has_run: true,
-            trying: Duration::ZERO,
-            heard: LastHeard::default(),
-        },
+        own: Own { instance: me.map(instance), has_run: true, ..Own::default() },
         my_ip: None,
         first: pod(0),
         domain: "redis-headless".into(),
