@@ -6,6 +6,7 @@ use anyhow::Result;
 use futures::future::try_join_all;
 use tokio::time::Instant;
 
+use super::observe::from_api;
 use super::patience::{persist, refused};
 use super::setting::Subject;
 use crate::core::identity::PodName;
@@ -29,6 +30,15 @@ pub struct Wrote {
     pub from: Option<PodName>,
     /// In this order.
     pub patches: Vec<Patch>,
+}
+
+/// The record as it is now.
+pub struct Moved {
+    pub record: Record,
+    /// Whether this run has moved it.
+    pub is_news: bool,
+    /// Whom it named before this run moved it.
+    pub from: Option<PodName>,
 }
 
 impl Labelled {
@@ -57,6 +67,35 @@ impl fmt::Display for Labelled {
 /// Whether a pod is not labelled as the record says, as far as was seen.
 pub fn is_due(record: &Record, pods: &[Pod], scheme: &Scheme) -> bool {
     matches!(plan(record, pods, scheme), Plan::Write { others, master } if !others.is_empty() || master.is_some())
+}
+
+/// Labels the pods by a list that may be older than the record, where that is good enough, which spares
+/// waiting for a new one. Right after a write to the record the API server takes up to 100 ms to list the pods
+/// as they are now, for its cache of pods waits to hear from etcd that no pod has changed. `seen` is what is
+/// known of a pod beyond what was listed.
+///
+/// # Errors
+/// [`crate::exit::Wrong`] where RBAC does not allow it; else it was not done by the deadline.
+pub async fn label_listed(
+    cluster: &Cluster,
+    subject: &Subject,
+    moved: &Moved,
+    pods: Vec<Pod>,
+    seen: impl Fn(Pod) -> Pod,
+    deadline: Instant,
+) -> Result<Labelled> {
+    let Subject { group, scheme, replicas, .. } = subject;
+    let named = moved.from.iter().chain([&moved.record.claim.master]);
+    if is_whole(&pods, *replicas as usize, named) {
+        // What this run wrote is newer than the list; what it only read may be older.
+        let record = if moved.is_news { Ok(moved.record.clone()) } else { from_api(cluster.record(group)).await };
+        if let Ok(record) = record
+            && let Ok(labelled) = label_by(cluster, record, pods.into_iter().map(&seen).collect(), scheme).await
+        {
+            return Ok(labelled);
+        }
+    }
+    label(cluster, subject, seen, deadline).await
 }
 
 /// Labels the group's pods as the record says, and starts over where one has changed in between. `seen` is
@@ -93,7 +132,7 @@ pub async fn label(cluster: &Cluster, subject: &Subject, seen: impl Fn(Pod) -> P
 ///
 /// # Errors
 /// [`Refusal::Conflict`] or [`Refusal::Missing`] where one has changed since: list them anew.
-pub async fn label_by(cluster: &Cluster, record: Record, pods: Vec<Pod>, scheme: &Scheme) -> Result<Labelled, Refusal> {
+async fn label_by(cluster: &Cluster, record: Record, pods: Vec<Pod>, scheme: &Scheme) -> Result<Labelled, Refusal> {
     let Plan::Write { others, master } = plan(&record, &pods, scheme) else { return Ok(Labelled::Superseded) };
     try_join_all(others.iter().map(|patch| cluster.patch(patch, scheme))).await?;
     if let Some(patch) = &master {

@@ -12,7 +12,7 @@ use tracing::info;
 
 use super::Then;
 use super::announcing::announce_promotion;
-use super::labelling::{Labelled, label, label_by};
+use super::labelling::{Moved, label_listed};
 use super::observe::{Observer, from_api};
 use super::patience::{blame, persist, refused};
 use super::report::millis;
@@ -24,7 +24,7 @@ use crate::core::disk::published_group_id;
 use crate::core::evidence::{Role, SentinelAnswer, Watch, is_name_of};
 use crate::core::failover::Hint;
 use crate::core::identity::{Host, PodName};
-use crate::core::labels::{Pod, Scheme, is_whole};
+use crate::core::labels::{Pod, Scheme};
 use crate::core::record::{Claim, Record, Step};
 use crate::edge::kubernetes::{Cluster, Refusal};
 use crate::edge::wire::Target;
@@ -91,7 +91,7 @@ pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
     })
     .await?;
     let recorded = started.elapsed();
-    let labelled = hook.label(cluster, &moved, pods, deadline).await?;
+    let labelled = label_listed(cluster, &hook.subject, &moved, pods, |pod| pod, deadline).await?;
     let all = started.elapsed();
     let by = own_pod(&pod).map_or_else(|_| "on-failover".to_owned(), |me| format!("on-failover at {me}"));
     announce_promotion(cluster, group, &labelled, moved.from.as_ref(), &by).await;
@@ -117,15 +117,6 @@ fn local_sentinel(pod: &PodArgs, council: &Council) -> Target {
     let ip = pod.pod_ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let name = own_pod(pod).ok().and_then(|me| council.host_of(&me));
     Target { name: name.unwrap_or(Host::Ip(ip)), ips: vec![ip], port: council.port }
-}
-
-/// The record as it is now.
-struct Moved {
-    record: Record,
-    /// Whether this run has moved it.
-    is_news: bool,
-    /// Whom it named before this run moved it.
-    from: Option<PodName>,
 }
 
 struct Hook {
@@ -199,25 +190,6 @@ impl Hook {
             },
         };
         moved.map(|record| Moved { record, is_news: true, from }).map_err(|refusal| refused("the record", refusal))
-    }
-
-    /// Labels the pods: by the list that was made beside the first questions, where that is good enough,
-    /// which spares waiting for a new one. Right after a write to the record the API server takes up to
-    /// 100 ms to list the pods as they are now, for its cache of pods waits to hear from etcd that no pod has
-    /// changed.
-    async fn label(&self, cluster: &Cluster, moved: &Moved, pods: Vec<Pod>, deadline: Instant) -> Result<Labelled> {
-        let Subject { group, scheme, replicas, .. } = &self.subject;
-        let named = moved.from.iter().chain([&moved.record.claim.master]);
-        if is_whole(&pods, *replicas as usize, named) {
-            // What this run wrote is newer than the list; what it only read may be older.
-            let record = if moved.is_news { Ok(moved.record.clone()) } else { from_api(cluster.record(group)).await };
-            if let Ok(record) = record
-                && let Ok(labelled) = label_by(cluster, record, pods, scheme).await
-            {
-                return Ok(labelled);
-            }
-        }
-        label(cluster, &self.subject, |pod| pod, deadline).await
     }
 
     /// The record is not older than what the local Sentinel says: one of the two is late, unless a

@@ -12,7 +12,7 @@ use tracing::info;
 
 use super::announcing::{announce_promotion, announce_repairs};
 use super::groups::{check_names_one, groups_to_watch};
-use super::labelling::{is_due, label};
+use super::labelling::{Moved, is_due, label_listed};
 use super::observe::Observer;
 use super::patience::refused;
 use super::report::millis;
@@ -132,6 +132,7 @@ pub async fn put_right(
     let started = Instant::now();
     let mut record = evidence.recorded().cloned();
     let from = record.as_ref().map(|record| record.claim.master.clone());
+    let mut is_news = false;
     let mut changed = Vec::new();
     let mut tell = |line: String| {
         println!("{line}");
@@ -145,11 +146,14 @@ pub async fn put_right(
             bail!("{obstacle}");
         }
         record = settled.record;
+        is_news = true;
     }
-    if let (Some(cluster), false) = (observer.world.cluster(), dry_run)
-        && is_unlabelled(observer, evidence, record.as_ref(), memory)
+    if let (Some(cluster), Some(record), false) = (observer.world.cluster(), &record, dry_run)
+        && is_unlabelled(observer, evidence, Some(record), memory)
     {
-        let labelled = label(cluster, observer.subject, |pod| memory.judge(evidence, pod), deadline).await?;
+        let judge = |pod| memory.judge(evidence, pod);
+        let moved = Moved { record: record.clone(), is_news, from: from.clone() };
+        let labelled = label_listed(cluster, observer.subject, &moved, observer.seen(), judge, deadline).await?;
         for patch in labelled.patches() {
             tell(format!("label {}: {}={}", patch.pod, scheme.key, patch.label.as_deref().unwrap_or_default()));
         }

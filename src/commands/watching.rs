@@ -3,6 +3,7 @@
 //! The API server is asked for nothing that it tells by itself.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use super::books::Books;
 use super::observe::{Known, Observer};
 use super::patience::{Backoff, jittered};
 use super::reconcile::{Memory, is_amiss, put_right};
-use super::setting::{Council, Ground, Logins, Subject, World, in_time};
+use super::setting::{Council, Ground, Logins, Subject, World, in_time, own_pod};
 use crate::cli::{Labels, Members, PodArgs};
 use crate::core::evidence::{Failure, RecordSeen};
 use crate::core::identity::{Endpoint, Group, PodName};
@@ -30,8 +31,8 @@ use crate::edge::sentinel;
 /// How long a look may take, and how far apart two looks may be to count as one watch.
 const PASS: Duration = Duration::from_secs(20);
 /// After something was told of a group, whose turn it is comes first: Sentinel's hook, and a pod that starts,
-/// label by themselves. Somewhere between half and all of this, so that of several reconciles one is first.
-const TURN: Duration = Duration::from_millis(600);
+/// label by themselves. Then come the reconciles, one after the other.
+const TURN: Duration = Duration::from_millis(500);
 /// How often a group is looked at of which nothing is told: a Redis tells nobody that it was configured anew.
 const REST: Duration = Duration::from_secs(30);
 /// For how long a Sentinel may name another master than all the others before it is taken for stuck: longer
@@ -170,6 +171,7 @@ impl Watch<'_> {
             Err(error) => return warn!("{error:#}"),
         };
         let mut observer = Observer::new(self.world, &subject, self.council, self.logins);
+        let turn = TURN * (1 + self.place_in_line(&subject.group));
         let mut backoff = Backoff::slow();
         let mut masterless = Lasting::default();
         let mut links_down: BTreeMap<PodName, Lasting> = BTreeMap::new();
@@ -208,9 +210,21 @@ impl Watch<'_> {
             note_all(&mut stubborn, now, repair::stubborn(&evidence).into_iter().cloned().collect());
             let pause = if is_quiet(&evidence) { REST.mul_f64(0.75 + fastrand::f64() / 2.0) } else { backoff.next() };
             if timeout(pause, news.notified()).await.is_ok() {
-                sleep(jittered(TURN)).await;
+                sleep(jittered(turn)).await;
             }
         }
+    }
+}
+
+impl Watch<'_> {
+    /// How many of the other reconciles look after a group before this one: beside each Sentinel there is one, and
+    /// for each group another is the first.
+    fn place_in_line(&self, group: &Group) -> u32 {
+        let Ok(me) = own_pod(self.pod) else { return 0 };
+        let mut hasher = DefaultHasher::new();
+        group.hash(&mut hasher);
+        let all = self.council.count.max(1) as u64;
+        ((hasher.finish() + u64::from(me.ordinal())) % all) as u32
     }
 }
 

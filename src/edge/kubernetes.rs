@@ -12,14 +12,14 @@ use hyper_rustls::{FixedServerNameResolver, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
-use k8s_openapi::api::core::v1::{Pod as ApiPod, PodStatus};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{
     DeleteParams, ListParams, ObjectMeta, Patch as Body, PatchParams, PostParams, Preconditions, WatchEvent, WatchParams,
 };
 use kube::client::ConfigExt;
 use kube::client::retry::RetryPolicy;
-use kube::{Api, Client, Config, Error};
+use kube::core::Request;
+use kube::{Api, Client, Config, Error, Resource};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use tower::retry::RetryLayer;
@@ -33,6 +33,9 @@ use crate::core::record::{Assumed, Claim, Mark, Record};
 
 pub mod events;
 pub mod follow;
+mod view;
+
+use view::{PodView, Status};
 
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "ordain");
 const EPOCH: &str = "ordain.dev/config-epoch";
@@ -157,7 +160,8 @@ impl Access {
             namespace: namespace.to_owned(),
             leases: Api::namespaced(client.clone(), namespace),
             pods: Api::namespaced(client.clone(), namespace),
-            events: Api::namespaced(client, namespace),
+            events: Api::namespaced(client.clone(), namespace),
+            client,
         })
     }
 }
@@ -202,8 +206,9 @@ fn client(config: &Config, is_in_cluster: bool) -> Result<Client> {
 pub struct Cluster {
     namespace: String,
     leases: Api<Lease>,
-    pods: Api<ApiPod>,
+    pods: Api<PodView>,
     events: Api<Event>,
+    client: Client,
 }
 
 impl Cluster {
@@ -297,7 +302,7 @@ impl Cluster {
             known.iter().any(|one| (&one.name, &one.uid, &one.ips, &one.word) == (&pod.name, &pod.uid, &pod.ips, &pod.word))
         };
         // Version "0" begins with what there is.
-        let is_news = |change: &WatchEvent<ApiPod>| match change {
+        let is_news = |change: &WatchEvent<PodView>| match change {
             WatchEvent::Added(pod) | WatchEvent::Modified(pod) => read_pod(pod, scheme).is_some_and(|pod| !is_known(&pod)),
             WatchEvent::Deleted(_) => true,
             WatchEvent::Bookmark(_) | WatchEvent::Error(_) => false,
@@ -333,8 +338,7 @@ impl Cluster {
         if let Some(version) = version {
             body["metadata"]["resourceVersion"] = version.into();
         }
-        let patched = self.pods.patch_metadata(&pod.to_string(), &PatchParams::default(), &Body::Merge(body)).await;
-        let patched = patched.map_err(|error| refusal(&error, "patch pods"))?;
+        let patched = self.patch_pod(pod, body).await?;
         let has_run = patched.metadata.annotations.is_some_and(|notes| notes.contains_key(HAS_RUN));
         let uid = patched.metadata.uid;
         let uid = uid.ok_or_else(|| Refusal::Failed(Failure::Nonsense(format!("the pod {pod} has no uid"))))?;
@@ -354,8 +358,16 @@ impl Cluster {
                 "annotations": { STAMP: patch.stamp.to_string(), WITHHELD: withheld },
             }
         });
-        let patched = self.pods.patch_metadata(&patch.pod.to_string(), &PatchParams::default(), &Body::Merge(body)).await;
-        patched.map(drop).map_err(|error| refusal(&error, "patch pods"))
+        self.patch_pod(&patch.pod, body).await.map(drop)
+    }
+
+    async fn patch_pod(&self, pod: &PodName, body: serde_json::Value) -> Result<PodView, Refusal> {
+        let pods = Request::new(PodView::url_path(&(), Some(&self.namespace)));
+        let patched = async {
+            let request = pods.patch_metadata(&pod.to_string(), &PatchParams::default(), &Body::Merge(body));
+            self.client.request(request.map_err(Error::BuildRequest)?).await
+        };
+        patched.await.map_err(|error| refusal(&error, "patch pods"))
     }
 }
 
@@ -364,7 +376,7 @@ impl Cluster {
     pub async fn carries(&self, pod: &PodName, scheme: &Scheme, value: &str) {
         let only = WatchParams::default().fields(&format!("metadata.name={pod}"));
         // Version "0" begins with what there is.
-        let carries_it = |change: &WatchEvent<ApiPod>| match change {
+        let carries_it = |change: &WatchEvent<PodView>| match change {
             WatchEvent::Added(pod) | WatchEvent::Modified(pod) => {
                 read_pod(pod, scheme).is_some_and(|pod| pod.label.as_deref() == Some(value))
             }
@@ -478,18 +490,17 @@ fn read_record(lease: &Lease) -> Result<Record, Failure> {
 }
 
 /// A pod that is no StatefulSet's is nobody's master or replica: it is passed over.
-fn read_pod(pod: &ApiPod, scheme: &Scheme) -> Option<Pod> {
-    let meta = &pod.metadata;
-    let status = pod.status.as_ref();
+fn read_pod(pod: &PodView, scheme: &Scheme) -> Option<Pod> {
+    let PodView { metadata: meta, status: Status { phase, pod_ips } } = pod;
     // A pod that has ended keeps its address in its status, where it may be another's by now.
-    let runs = |status: &&PodStatus| !matches!(status.phase.as_deref(), Some("Failed" | "Succeeded"));
-    let ips = status.filter(runs).and_then(|status| status.pod_ips.as_ref()).into_iter().flatten();
+    let has_ended = matches!(phase.as_deref(), Some("Failed" | "Succeeded"));
+    let ips = pod_ips.iter().filter(|_| !has_ended);
     let note = |key: &str| meta.annotations.as_ref().and_then(|notes| notes.get(key));
     Some(Pod {
         name: meta.name.as_ref()?.parse().ok()?,
         uid: meta.uid.clone()?,
         version: meta.resource_version.clone()?,
-        ips: ips.filter_map(|entry| entry.ip.parse().ok()).collect(),
+        ips: ips.filter_map(|entry| entry.ip.as_ref()?.parse().ok()).collect(),
         label: meta.labels.as_ref().and_then(|labels| labels.get(&scheme.key)).cloned(),
         stamp: note(STAMP).and_then(|text| text.parse().ok()),
         word: note(WORD).and_then(|text| text.parse().ok()),

@@ -1,11 +1,11 @@
 //! What changes: records and pods, told by watches that begin anew by themselves.
 
 use futures::{Stream, StreamExt};
-use k8s_openapi::api::core::v1::Pod as ApiPod;
 use kube::ResourceExt;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Config, Event, watcher};
 
+use super::view::PodView;
 use super::{Cluster, MANAGED_BY, read_pod, read_record};
 use crate::core::evidence::Failure;
 use crate::core::identity::Group;
@@ -69,7 +69,7 @@ impl Cluster {
         // A page at a time: a whole list of many groups would take more memory than all else here.
         let config = Config::default().labels(selector).page_size(50);
         watcher(self.pods.clone(), config).default_backoff().filter_map(move |event| {
-            let change = Change::read(event, |pod: &ApiPod| {
+            let change = Change::read(event, |pod: &PodView| {
                 let label = |key: &str| pod.labels().get(key).cloned();
                 Some((group_of(&label)?, read_pod(pod, &scheme)?))
             });
