@@ -10,6 +10,7 @@ use ordain::core::evidence::{
 };
 use ordain::core::identity::{Endpoint, PodName};
 use ordain::core::record::{self, Record};
+use ordain::core::sets::{Set, Sets};
 
 use crate::look::{Look, SeenObject, SeenRedis, SeenSentinel};
 use crate::state::{Claim, Lease, Link, Mark, Pod, SENTINELS, Server, Told, Volume, pods};
@@ -34,6 +35,7 @@ const UID: &str = "u";
 
 struct Names {
     pods: Vec<PodName>,
+    sets: Sets,
     redis: Vec<Endpoint>,
     sentinels: Vec<Endpoint>,
 }
@@ -42,6 +44,7 @@ static NAMES: LazyLock<Names> = LazyLock::new(|| {
     let endpoint = |word: String| Endpoint::parse(&word, 6379).expect("an endpoint");
     Names {
         pods: pods().map(|pod| format!("redis-{pod}").parse().expect("a pod's name")).collect(),
+        sets: format!("redis={}", pods().count()).parse::<Set>().expect("a set").into(),
         redis: pods().map(|pod| endpoint(format!("redis-{pod}.redis"))).collect(),
         sentinels: (0..SENTINELS).map(|one| endpoint(format!("sentinel-{one}:26379"))).collect(),
     }
@@ -181,6 +184,7 @@ pub fn evidence(asker: &Asker, look: &Look, write_step: u64) -> Evidence {
         own,
         my_ip: None,
         first: name(0).clone(),
+        sets: NAMES.sets.clone(),
         domain: "redis".into(),
         sentinel_count: SENTINELS,
         down_after: DOWN_AFTER,

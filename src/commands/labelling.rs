@@ -77,7 +77,7 @@ pub async fn label(cluster: &Cluster, subject: &Subject, seen: impl Fn(Pod) -> P
                 // And nobody is missing in the list whom an earlier run may yet label as the master.
                 let stamp = Stamp::of(&record);
                 let is_since = known.replace(stamp.clone()) == Some(stamp);
-                if is_since || is_whole(&pods, subject.replicas as usize, [&record.claim.master]) {
+                if is_since || is_whole(&pods, subject.sets.pods().count(), [&record.claim.master]) {
                     break (record, pods);
                 }
             };

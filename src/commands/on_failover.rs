@@ -206,9 +206,9 @@ impl Hook {
     /// 100 ms to list the pods as they are now, for its cache of pods waits to hear from etcd that no pod has
     /// changed.
     async fn label(&self, cluster: &Cluster, moved: &Moved, pods: Vec<Pod>, deadline: Instant) -> Result<Labelled> {
-        let Subject { group, scheme, replicas, .. } = &self.subject;
+        let Subject { group, scheme, sets, .. } = &self.subject;
         let named = moved.from.iter().chain([&moved.record.claim.master]);
-        if is_whole(&pods, *replicas as usize, named) {
+        if is_whole(&pods, sets.pods().count(), named) {
             // What this run wrote is newer than the list; what it only read may be older.
             let record = if moved.is_news { Ok(moved.record.clone()) } else { from_api(cluster.record(group)).await };
             if let Ok(record) = record
