@@ -13,6 +13,7 @@ use ordain::core::record::{self, Record};
 use ordain::core::sets::{Set, Sets};
 
 use crate::look::{Look, SeenObject, SeenRedis, SeenSentinel};
+use crate::setting::Setting;
 use crate::state::{Claim, Lease, Link, Mark, Pod, SENTINELS, Server, Told, Volume, pods};
 
 /// After how long Sentinel finds a silent master down.
@@ -155,7 +156,8 @@ pub enum Asker {
 }
 
 /// All that was observed.
-pub fn evidence(asker: &Asker, look: &Look, write_step: u64) -> Evidence {
+pub fn evidence(asker: &Asker, look: &Look, setting: &Setting) -> Evidence {
+    let (write_step, has_sentinels) = (setting.write_step, setting.has_sentinels);
     let mut heard = LastHeard::default();
     for pod in pods().filter(|pod| look.heard_lately[usize::from(*pod)]) {
         heard.note(name(pod), NOW);
@@ -186,12 +188,18 @@ pub fn evidence(asker: &Asker, look: &Look, write_step: u64) -> Evidence {
         first: name(0).clone(),
         sets: NAMES.sets.clone(),
         domain: "redis".into(),
-        sentinel_count: SENTINELS,
+        sentinel_count: if has_sentinels { SENTINELS } else { 0 },
         down_after: DOWN_AFTER,
         grace: GRACE,
         waited: if has_waited { DOWN_AFTER + ordain::core::decision::FAILOVER } else { Duration::ZERO },
         now: NOW,
-        sentinels: NAMES.sentinels.iter().zip(look.sentinels).map(|(at, seen)| sentinel(at, seen)).collect(),
+        sentinels: NAMES
+            .sentinels
+            .iter()
+            .zip(look.sentinels)
+            .filter(|_| has_sentinels)
+            .map(|(at, seen)| sentinel(at, seen))
+            .collect(),
         discovery: None,
         record: look.record.map_or(RecordSeen::Absent, |lease| RecordSeen::Present(real_record(lease))),
         listing: None,

@@ -209,7 +209,7 @@ impl Graph {
     fn add(&mut self, state: &State, parent: (u32, u16)) -> u32 {
         let number = self.parents.len() as u32;
         self.parents.push(parent);
-        if property::is_healthy(state) {
+        if property::is_healthy(setting, state) {
             self.healthy.push(number);
         }
         if !property::holds(state) {

@@ -365,9 +365,13 @@ impl Bed {
             main.kill();
         }
         let beside = format!("{pod}/");
-        for (_, mut process) in self.servers.extract_if(.., |name, _| name.starts_with(&beside)) {
-            process.kill();
-        }
+        self.servers.retain(|name, process| {
+            let is_beside = name.starts_with(&beside);
+            if is_beside {
+                process.kill();
+            }
+            !is_beside
+        });
     }
 
     /// Deletes a pod: its container, its object and its name. Its volume stays.
