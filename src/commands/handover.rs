@@ -323,7 +323,7 @@ impl Leaving<'_> {
             }
             let Err(obstacle) = self.deliver_to(&heirs).await else {
                 info!(
-                    "{me} has nobody to hand over to, for there is no Sentinel: its replicas have all its writes, {count} of them, and more are held back for at most {PAUSE:?}"
+                    "{me} has nobody to hand over to, for no Sentinel is named: its replicas have all its writes, {count} of them, and more are held back for at most {PAUSE:?}"
                 );
                 return Ok(Then::Exit);
             };
