@@ -313,10 +313,8 @@ pub fn small() -> Vec<Setting> {
         torn(Torn::ANY, in_order(setting("a first boot in order, torn looks", nothing(), NONE))),
         with_grace(alone(setting("a first boot without Sentinels", nothing(), NONE))),
         with_grace(alone(setting("copied later, without Sentinels", copied_later(), NONE))),
-        with_grace(alone(torn(
-            Torn::PODS,
-            setting("copied later, without Sentinels, a crash, torn looks", copied_later(), CRASH),
-        ))),
+        with_grace(alone(setting("copied later, without Sentinels, a crash", copied_later(), CRASH))),
+        alone(torn(Torn::PODS, setting("copied later, without Sentinels, torn looks", copied_later(), NONE))),
         with_grace(alone(in_order(setting("copied later, without Sentinels, in order", copied_later(), NONE)))),
         setting("two crashes and a write", healthy(0), Faults { writes: 1, ..TWO_CRASHES }),
         torn(Torn::PODS, setting("two crashes, torn looks", healthy(0), TWO_CRASHES)),

@@ -219,10 +219,12 @@ fn without_master(case: Case<'_>, record: &Record, masterless: Duration) -> Opti
     let nobody_elects = case.has_no_sentinels() && case.obeys(Rule::OnlyTheHolderWrites);
     if record.is_given_up && record.claim.master == *named {
         let comes_back = is_newest && !runs_as_replica && case.obeys(Rule::NewestIsNotGivenUp);
-        return match comes_back {
-            true => Some(Repair::TakeHolderBack),
-            false if nobody_elects => None,
-            false => elect_instead(case, named),
+        return if comes_back {
+            Some(Repair::TakeHolderBack)
+        } else if nobody_elects {
+            None
+        } else {
+            elect_instead(case, named)
         };
     }
     if nobody_elects {
