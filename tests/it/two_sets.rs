@@ -1,15 +1,10 @@
 //! `manifests/master-replica-sentinel`: one group in two StatefulSets, a Sentinel beside each Redis.
 
-use std::time::Duration;
-
 use testbed::group::Bed;
 use testbed::layout::MASTER_REPLICA_SENTINEL;
 use testbed::wait_for;
 
 use crate::{FAILED_OVER, UP, assert_nothing_is_lost, ordain, started};
-
-/// Reconcile looks every half minute at a group of which nothing is told; then Sentinel finds everyone anew.
-const FORGOTTEN: Duration = Duration::from_secs(90);
 
 fn bed() -> Bed {
     Bed::on_kubernetes(ordain()).of(&MASTER_REPLICA_SENTINEL)
@@ -116,5 +111,4 @@ fn a_pod_more_takes_its_part_without_a_restart_of_the_others_and_hands_it_over_w
     bed.wait_for_master(master, UP);
     bed.wait_for_labels(master, UP);
     bed.wait_for_keys_everywhere(100, UP);
-    bed.wait_for_sentinels(FORGOTTEN);
 }
