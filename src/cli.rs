@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::core::conf::TlsFiles;
 use crate::core::identity::{Group, PodName};
+use crate::core::sets::Set;
 
 /// Decides which Redis pod of a StatefulSet is the master, writes the redis.conf and sentinel.conf
 /// that make it so, and keeps the pods' role labels true through every failover.
@@ -64,7 +65,7 @@ impl Command {
 /// `genconf-redis`.
 #[derive(Debug, Args)]
 pub struct GenconfRedis {
-    /// The group: Sentinel's master name and the Lease's name [default: the pod's name without its ordinal]
+    /// The group: Sentinel's master name and the Lease's name [default: the first --set, else the pod's name without its ordinal]
     #[arg(long, env = "ORDAIN_GROUP")]
     pub group: Option<Group>,
     #[command(flatten)]
@@ -209,6 +210,9 @@ pub struct Probe {
     /// This pod's name, whose ordinal tells for whom it cannot wait [default: $HOSTNAME]
     #[arg(long, env = "POD_NAME")]
     pub pod_name: Option<PodName>,
+    /// A StatefulSet of the group, where there are several: as for the other subcommands
+    #[arg(long = "set", env = "ORDAIN_SETS", value_name = "NAME=COUNT", value_delimiter = ',')]
+    pub sets: Vec<Set>,
     /// This pod's address [default: 127.0.0.1]
     #[arg(long, env = "POD_IP")]
     pub pod_ip: Option<IpAddr>,
@@ -252,7 +256,7 @@ pub struct Question {
 /// `handover`.
 #[derive(Debug, Args)]
 pub struct Handover {
-    /// The group [default: the pod's name without its ordinal]
+    /// The group [default: the first --set, else the pod's name without its ordinal]
     #[arg(long, env = "ORDAIN_GROUP")]
     pub group: Option<Group>,
     #[command(flatten)]
@@ -324,13 +328,16 @@ pub struct PodArgs {
 /// The group's Redis pods.
 #[derive(Debug, Args)]
 pub struct Members {
-    /// The headless Service that names the Redis pods [default: <statefulset>-headless]
+    /// The headless Service that names the Redis pods [default: <statefulset>-headless, of the first --set]
     #[arg(long, env = "ORDAIN_SERVICE")]
     pub service: Option<String>,
-    /// How many pods the group has
+    /// A StatefulSet of the group with its pods, where there are several; repeat or separate by commas, that of the first master first
+    #[arg(long = "set", env = "ORDAIN_SETS", value_name = "NAME=COUNT", value_delimiter = ',', conflicts_with = "replicas")]
+    pub sets: Vec<Set>,
+    /// How many pods the group has, where its StatefulSet is the only one
     #[arg(long, env = "ORDAIN_REPLICAS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub replicas: u32,
-    /// The pod that leads a first boot [default: <group>-0]
+    /// The pod that leads a first boot [default: <group>-0, or that of the first --set]
     #[arg(long, env = "ORDAIN_FIRST_POD")]
     pub first_pod: Option<PodName>,
     /// The port of Redis

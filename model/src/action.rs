@@ -98,7 +98,7 @@ pub fn enabled(setting: &Setting, state: &State, actions: &mut Vec<Action>) {
     for pod in pods() {
         of_pod(setting, state, pod, actions);
     }
-    for one in sentinels() {
+    for one in sentinels().filter(|_| setting.has_sentinels) {
         of_sentinel(setting, state, one, actions);
     }
     if setting.protocol.reconciles {

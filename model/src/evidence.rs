@@ -10,8 +10,10 @@ use ordain::core::evidence::{
 };
 use ordain::core::identity::{Endpoint, PodName};
 use ordain::core::record::{self, Record};
+use ordain::core::sets::{Set, Sets};
 
 use crate::look::{Look, SeenObject, SeenRedis, SeenSentinel};
+use crate::setting::Setting;
 use crate::state::{Claim, Lease, Link, Mark, Pod, SENTINELS, Server, Told, Volume, pods};
 
 /// After how long Sentinel finds a silent master down.
@@ -34,6 +36,7 @@ const UID: &str = "u";
 
 struct Names {
     pods: Vec<PodName>,
+    sets: Sets,
     redis: Vec<Endpoint>,
     sentinels: Vec<Endpoint>,
 }
@@ -42,6 +45,7 @@ static NAMES: LazyLock<Names> = LazyLock::new(|| {
     let endpoint = |word: String| Endpoint::parse(&word, 6379).expect("an endpoint");
     Names {
         pods: pods().map(|pod| format!("redis-{pod}").parse().expect("a pod's name")).collect(),
+        sets: format!("redis={}", pods().count()).parse::<Set>().expect("a set").into(),
         redis: pods().map(|pod| endpoint(format!("redis-{pod}.redis"))).collect(),
         sentinels: (0..SENTINELS).map(|one| endpoint(format!("sentinel-{one}:26379"))).collect(),
     }
@@ -152,7 +156,8 @@ pub enum Asker {
 }
 
 /// All that was observed.
-pub fn evidence(asker: &Asker, look: &Look, write_step: u64) -> Evidence {
+pub fn evidence(asker: &Asker, look: &Look, setting: &Setting) -> Evidence {
+    let (write_step, has_sentinels) = (setting.write_step, setting.has_sentinels);
     let mut heard = LastHeard::default();
     for pod in pods().filter(|pod| look.heard_lately[usize::from(*pod)]) {
         heard.note(name(pod), NOW);
@@ -181,13 +186,20 @@ pub fn evidence(asker: &Asker, look: &Look, write_step: u64) -> Evidence {
         own,
         my_ip: None,
         first: name(0).clone(),
+        sets: NAMES.sets.clone(),
         domain: "redis".into(),
-        sentinel_count: SENTINELS,
+        sentinel_count: if has_sentinels { SENTINELS } else { 0 },
         down_after: DOWN_AFTER,
         grace: GRACE,
         waited: if has_waited { DOWN_AFTER + ordain::core::decision::FAILOVER } else { Duration::ZERO },
         now: NOW,
-        sentinels: NAMES.sentinels.iter().zip(look.sentinels).map(|(at, seen)| sentinel(at, seen)).collect(),
+        sentinels: NAMES
+            .sentinels
+            .iter()
+            .zip(look.sentinels)
+            .filter(|_| has_sentinels)
+            .map(|(at, seen)| sentinel(at, seen))
+            .collect(),
         discovery: None,
         record: look.record.map_or(RecordSeen::Absent, |lease| RecordSeen::Present(real_record(lease))),
         listing: None,

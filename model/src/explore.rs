@@ -174,7 +174,7 @@ impl Graph {
         let mut level: Vec<(u32, State)> = Vec::new();
         for state in model.init_states() {
             numbers.insert(fingerprint(&state), 0u32);
-            graph.add(&state, (0, 0));
+            graph.add(&model.0, &state, (0, 0));
             level.push((0, state));
         }
         let mut actions = Vec::new();
@@ -189,7 +189,7 @@ impl Graph {
                     let to = match numbers.entry(fingerprint(&next)) {
                         Entry::Occupied(known) => *known.get(),
                         Entry::Vacant(place) => {
-                            let number = graph.add(&next, (from, index as u16));
+                            let number = graph.add(&model.0, &next, (from, index as u16));
                             place.insert(number);
                             next_level.push((number, next));
                             number
@@ -206,10 +206,10 @@ impl Graph {
         graph
     }
 
-    fn add(&mut self, state: &State, parent: (u32, u16)) -> u32 {
+    fn add(&mut self, setting: &Setting, state: &State, parent: (u32, u16)) -> u32 {
         let number = self.parents.len() as u32;
         self.parents.push(parent);
-        if property::is_healthy(state) {
+        if property::is_healthy(setting, state) {
             self.healthy.push(number);
         }
         if !property::holds(state) {

@@ -1,6 +1,7 @@
 //! What must hold in every state, and which states are healthy.
 
 use crate::fault::on_any_disk;
+use crate::setting::Setting;
 use crate::state::{Claim, Phase, State, pods};
 
 /// No pod was started as a master beside another.
@@ -29,14 +30,16 @@ pub fn holds(state: &State) -> bool {
 }
 
 /// One living master, which the record and a majority of the Sentinels name, and which all other
-/// pods follow, ready to be promoted.
-pub fn is_healthy(state: &State) -> bool {
+/// pods follow, ready to be promoted where there are Sentinels.
+pub fn is_healthy(setting: &Setting, state: &State) -> bool {
     let mut masters = state.masters();
     let (Some(master), None) = (masters.next(), masters.next()) else { return false };
     let is_recorded = state.record.is_some_and(|lease| lease.claim.master == master);
     let named = state.sentinels.iter().filter(|one| one.names().is_some_and(|claim| claim.master == master)).count();
     let follows = |pod| {
-        pod == master || state.pod(pod).phase == Phase::Lost || state.pod(pod).follows(master) && state.pod(pod).is_electable()
+        pod == master
+            || state.pod(pod).phase == Phase::Lost
+            || state.pod(pod).follows(master) && (state.pod(pod).is_electable() || !setting.has_sentinels)
     };
-    is_recorded && named >= 2 && pods().all(follows)
+    is_recorded && (named >= 2 || !setting.has_sentinels) && pods().all(follows)
 }

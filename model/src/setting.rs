@@ -134,6 +134,8 @@ pub struct Setting {
     pub torn: Torn,
     /// Whether the grace may pass.
     pub has_grace: bool,
+    /// Whether there are Sentinels.
+    pub has_sentinels: bool,
     /// Pods are made one after the other, each once the one before runs.
     pub is_ordered: bool,
     /// How much newer a write makes a disk, in milliseconds.

@@ -115,6 +115,7 @@ fn setting(name: &'static str, mut start: State, faults: Faults) -> Setting {
         others: IN_TWO,
         torn: Torn::NONE,
         has_grace: false,
+        has_sentinels: true,
         is_ordered: false,
         write_step: APART,
         rules: Rules::ALL,
@@ -271,6 +272,28 @@ fn with_grace(setting: Setting) -> Setting {
     Setting { has_grace: true, ..setting }
 }
 
+/// Without Sentinels and without reconcile.
+fn alone(setting: Setting) -> Setting {
+    let protocol = Protocol { reconciles: false, ..setting.protocol };
+    Setting { has_sentinels: false, protocol, ..setting }
+}
+
+/// The same with the volume of redis-0 lost, by which no write is: a person must say who leads.
+pub fn holder_lost_without_sentinels() -> Setting {
+    let start = with_volume_lost(copied_later(), 0);
+    alone(torn(Torn::PODS, setting("the holder is empty, without Sentinels, a crash, torn looks", start, CRASH)))
+}
+
+/// After a power cut: redis-0 is recorded and was written first, and the others have copied it since.
+fn copied_later() -> State {
+    let mut state = outage([1, 1, 1], claim(0, 1), LOST);
+    for (pod, time) in [(1, 2), (2, 3)] {
+        state.pod_mut(pod).volume.data = Some(Data { time, writes: 1 });
+    }
+    state.clock = 3;
+    state
+}
+
 fn torn(torn: Torn, setting: Setting) -> Setting {
     Setting { torn, ..setting }
 }
@@ -288,6 +311,11 @@ pub fn small() -> Vec<Setting> {
         in_order(setting("a first boot in order, a crash", nothing(), CRASH)),
         in_order(setting("a first boot in order, a lost volume", nothing(), WIPE)),
         torn(Torn::ANY, in_order(setting("a first boot in order, torn looks", nothing(), NONE))),
+        with_grace(alone(setting("a first boot without Sentinels", nothing(), NONE))),
+        with_grace(alone(setting("copied later, without Sentinels", copied_later(), NONE))),
+        with_grace(alone(setting("copied later, without Sentinels, a crash", copied_later(), CRASH))),
+        alone(torn(Torn::PODS, setting("copied later, without Sentinels, torn looks", copied_later(), NONE))),
+        with_grace(alone(in_order(setting("copied later, without Sentinels, in order", copied_later(), NONE)))),
         setting("two crashes and a write", healthy(0), Faults { writes: 1, ..TWO_CRASHES }),
         torn(Torn::PODS, setting("two crashes, torn looks", healthy(0), TWO_CRASHES)),
         backward(torn(Torn::PODS, setting("two crashes, torn looks backward", healthy(2), TWO_CRASHES))),

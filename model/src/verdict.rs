@@ -58,7 +58,7 @@ impl Verdict {
     }
 }
 
-type Key<Who> = (Who, Look, u64, Rules);
+type Key<Who> = (Who, Look, u64, bool, Rules);
 
 thread_local! {
     static DECIDED: RefCell<HashMap<Key<Asker>, Verdict>> = RefCell::default();
@@ -67,10 +67,16 @@ thread_local! {
 
 /// What a pod or a Sentinel decides.
 pub fn decide(setting: &Setting, asker: Asker, look: &Look) -> Verdict {
-    let key = (asker, Look { is_current: true, is_overtaken: false, ..*look }, setting.write_step, setting.rules);
+    let key = (
+        asker,
+        Look { is_current: true, is_overtaken: false, ..*look },
+        setting.write_step,
+        setting.has_sentinels,
+        setting.rules,
+    );
     DECIDED.with_borrow_mut(|decided| {
         *decided.entry(key).or_insert_with(|| {
-            let evidence = evidence(&asker, look, setting.write_step);
+            let evidence = evidence(&asker, look, setting);
             let decide = if evidence.me.is_some() { for_redis_by } else { for_sentinel_by };
             Verdict::new(&decide(setting.rules, &evidence), a_failover_could_come(&evidence))
         })
@@ -79,17 +85,23 @@ pub fn decide(setting: &Setting, asker: Asker, look: &Look) -> Verdict {
 
 /// The decision with its reason, for a report.
 pub fn why(setting: &Setting, asker: Asker, look: &Look) -> String {
-    let evidence = evidence(&asker, look, setting.write_step);
+    let evidence = evidence(&asker, look, setting);
     let decide = if evidence.me.is_some() { for_redis_by } else { for_sentinel_by };
     decide(setting.rules, &evidence).why
 }
 
 /// What reconcile puts right first, beyond what the pods' own probes do.
 pub fn repair(setting: &Setting, look: &Look, is_masterless: bool) -> Option<Repair> {
-    let key = (is_masterless, Look { is_current: true, is_overtaken: false, ..*look }, setting.write_step, setting.rules);
+    let key = (
+        is_masterless,
+        Look { is_current: true, is_overtaken: false, ..*look },
+        setting.write_step,
+        setting.has_sentinels,
+        setting.rules,
+    );
     REPAIRED.with_borrow_mut(|repaired| {
         let repair = repaired.entry(key).or_insert_with(|| {
-            let evidence = evidence(&Asker::Reconcile, look, setting.write_step);
+            let evidence = evidence(&Asker::Reconcile, look, setting);
             let masterless = if is_masterless { GRACE } else { Duration::ZERO };
             // A probe has a step of its own, and the model's pods end their own words.
             let is_a_pods = |repair: &Repair| matches!(repair, Repair::MakeElectable(_) | Repair::EndWord(_));
@@ -101,14 +113,14 @@ pub fn repair(setting: &Setting, look: &Look, is_masterless: bool) -> Option<Rep
 
 /// What a majority says against the record.
 pub fn outvoting(setting: &Setting, look: &Look) -> Option<Claim> {
-    let evidence = evidence(&Asker::Reconcile, look, setting.write_step);
+    let evidence = evidence(&Asker::Reconcile, look, setting);
     let is_obeyed = setting.rules.has(ordain::core::rules::Rule::MajorityOutvotesTheRecord);
     outvoted(&evidence).filter(|_| is_obeyed).as_ref().map(claim)
 }
 
 /// Whether anybody can know what a pod's disk holds.
 pub fn is_known(setting: &Setting, look: &Look, of: Pod) -> bool {
-    let evidence = evidence(&Asker::Reconcile, look, setting.write_step);
+    let evidence = evidence(&Asker::Reconcile, look, setting);
     let peer = evidence.peer(evidence::name(of)).expect("a pod of the group");
     evidence.disk_of(peer, Rules::ALL) != Known::Nothing
 }

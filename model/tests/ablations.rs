@@ -2,7 +2,7 @@
 
 use model::explore::{Found, GETS_WELL, NOTHING_LOST, ONE_MASTER, UNIQUE_EPOCHS, check_recovery, check_safety};
 use model::setting::{Protocol, Setting};
-use model::settings::named;
+use model::settings::{holder_lost_without_sentinels, named};
 use ordain::core::rules::{Rule, Rules};
 
 const LIMIT: usize = 3_000_000;
@@ -211,6 +211,19 @@ fn without_reconcile_nobody_makes_a_missing_record_where_all_pods_run() {
     shows("no record, all pods run", GETS_WELL, protocol(|protocol| protocol.reconciles = false));
 }
 
+#[test]
+fn a_master_that_was_copied_later_waits_for_ever_where_nobody_elects() {
+    shows("copied later, without Sentinels", GETS_WELL, without(Rule::OnlyTheHolderWrites));
+}
+
+#[test]
+fn a_holder_whose_volume_was_lost_wipes_all_copies_where_nobody_elects() {
+    // Their disks are newer than an empty one, too.
+    let enough = Rules::ALL.without(Rule::NoNewerDisk);
+    let setting = Setting { rules: enough, ..holder_lost_without_sentinels() };
+    shows_of(setting, NOTHING_LOST, without(Rule::HoldsData));
+}
+
 /// By which test a rule is shown to be needed, or why by none.
 enum Shown {
     By(fn()),
@@ -240,6 +253,7 @@ fn shown(rule: Rule) -> Shown {
         ),
         Rule::MajorityOutvotesTheRecord => By(a_record_refuses_for_ever_the_failovers_of_sentinels_that_lost_their_count),
         Rule::NewestIsNotGivenUp => By(a_holder_with_the_newest_disk_is_given_up_and_an_older_one_elected),
+        Rule::OnlyTheHolderWrites => By(a_master_that_was_copied_later_waits_for_ever_where_nobody_elects),
         Rule::NewestIsElected => By(a_replica_is_elected_though_one_that_is_starting_holds_more),
     }
 }

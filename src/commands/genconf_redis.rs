@@ -48,7 +48,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
         command,
     } = args;
     let me = own_pod(&pod)?;
-    let group = own_group(group, &me)?;
+    let group = own_group(group, &members, &me)?;
     let logins = Logins::read(&secrets)?;
     let text = Source::read(&text, "redis.conf.tera", TEMPLATE)?;
     let mut draft = if run.dry_run { None } else { Some(Draft::begin(&output).or_wrong()?) };

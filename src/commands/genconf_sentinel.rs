@@ -225,11 +225,14 @@ impl Site<'_> {
             return Vec::new();
         }
         let named = council.named.iter().filter_map(|at| Some((at.clone(), at.host.pod()?)));
-        let count = u32::try_from(council.count).unwrap_or(u32::MAX);
+        let pods: Vec<_> = if subject.sets.are_several() && subject.sets.have(&self.me) {
+            subject.sets.pods().take(council.count).collect()
+        } else {
+            (0..u32::try_from(council.count).unwrap_or(u32::MAX)).map(|ordinal| self.me.sibling(ordinal)).collect()
+        };
         let numbered = council.service.iter().flat_map(|domain| {
-            (0..count)
-                .map(|ordinal| self.me.sibling(ordinal))
-                .map(move |pod| (Endpoint { host: Host::Name(format!("{pod}.{domain}")), port: council.port }, pod))
+            let at = move |pod: &PodName| Endpoint { host: Host::Name(format!("{pod}.{domain}")), port: council.port };
+            pods.iter().map(move |pod| (at(pod), pod.clone()))
         });
         let others = named.chain(numbered).filter(|(_, pod)| *pod != self.me);
         others.map(|(at, pod)| (at, sentinel_id(self.namespace, &pod))).collect()

@@ -29,10 +29,11 @@ pub async fn groups_to_watch(
 
 /// Flags that are of one group must not be given for several.
 pub fn check_names_one(groups: &[Group], members: &Members, labels: &Labels) -> Result<()> {
-    let names_one = members.first_pod.is_some() || members.service.is_some() || labels.selector.is_some();
+    let Members { sets, first_pod, service, .. } = members;
+    let names_one = !sets.is_empty() || first_pod.is_some() || service.is_some() || labels.selector.is_some();
     if names_one && groups.len() != 1 {
         return Err(Wrong(
-            "--first-pod, --service and --selector are of one group: name one --group, or leave them away".to_owned(),
+            "--set, --first-pod, --service and --selector are of one group: name one --group, or leave them away".to_owned(),
         )
         .into());
     }

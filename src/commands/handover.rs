@@ -6,6 +6,9 @@
 //! replica; wait until it is labelled. Where it fails, the writes go on here.
 //!
 //! A Sentinel of Valkey 9 is asked for a coordinated failover: then the servers do the middle part.
+//!
+//! Without Sentinels nobody else becomes the master: the writes are paused, and every replica has them all
+//! before this one stops.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -25,14 +28,13 @@ use super::settle::{Settled, act, wait_for_news};
 use crate::cli::Handover;
 use crate::core::decision;
 use crate::core::evidence::{Evidence, Failure, Heard, Link, Role};
-use crate::core::handover::{Outcome, Step, heirs, outcome, step, wait_for_good_timing};
+use crate::core::handover::{Outcome, Step, heirs, outcome, silent, step, wait_for_good_timing, with_a_link};
 use crate::core::identity::{Endpoint, PodName};
 use crate::core::labels::Scheme;
 use crate::edge::redis::Master;
 use crate::edge::sentinel::Asked;
 use crate::edge::wire::Target;
 use crate::edge::{redis, sentinel};
-use crate::exit::Wrong;
 
 /// For how long writes are paused if nothing more is said: said again at each look, so that the pause
 /// outlasts a moment without a processor, and ends by itself where this program does.
@@ -46,21 +48,18 @@ const TIMELY: Duration = Duration::from_secs(12);
 /// Between two questions to who has not come so far: none of them tells of itself. (`WAIT` would, but
 /// newer servers count only what its own connection has written.)
 const PACE: Duration = Duration::from_millis(10);
+/// For how long a replica that gives no answer may have a link all the same.
+const SILENT: Duration = Duration::from_secs(5);
 /// How long Sentinel's hook is waited for, before its work is done here.
 const HOOK: Duration = Duration::from_secs(2);
 
 pub async fn run(args: Handover, deadline: Instant) -> Result<Then> {
     let Handover { group, pod, members, sentinels, labels, secrets, run, deadline: _ } = args;
     let me = own_pod(&pod)?;
-    let group = own_group(group, &me)?;
+    let group = own_group(group, &members, &me)?;
     let logins = Logins::read(&secrets)?;
     let world = World::open(&run, &pod).await?;
     let council = Council::new(&world, &sentinels)?;
-    if council.is_unnamed() {
-        return Err(
-            Wrong("who shall elect another master? Name the Sentinels by --sentinel or --sentinel-service".to_owned()).into()
-        );
-    }
     // The others' view of the group, in which this pod is one of them.
     let mut subject = Subject::new(&world, group, Some(me.clone()), &pod, &members, &labels)?;
     let ip = pod.pod_ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
@@ -86,6 +85,9 @@ pub async fn run(args: Handover, deadline: Instant) -> Result<Then> {
         }
         let mut leaving = Leaving { me: &me, observer: &observer, own: &own, master, paused: None };
         let evidence = leaving.look(deadline).await;
+        if council.is_unnamed() {
+            return leaving.deliver(evidence, run.dry_run, deadline).await;
+        }
         let obstacle = match step(&evidence, &me) {
             Step::Nothing(why) => return Ok(nothing(&me, &why)),
             Step::Wait(why) => why,
@@ -188,12 +190,12 @@ impl Leaving<'_> {
         let target = |pod| (pod, subject.target(pod, evidence.ips_of(pod).to_owned()));
         let heirs = heirs(evidence, self.me, &known)?.into_iter().map(target).collect();
         let plan = Plan { at, sentinel, heirs, wait: wait_for_good_timing(&known) };
-        self.catch_up(&plan).await?;
+        self.catch_up(&plan.heirs).await?;
         Ok(plan)
     }
 
     /// Waits until every heir has read as far as this master has written by now.
-    async fn catch_up(&mut self, plan: &Plan<'_>) -> Result<(), String> {
+    async fn catch_up(&mut self, heirs: &[(&PodName, Target)]) -> Result<(), String> {
         let offset = in_time(self.master.offset()).await.map_err(|failure| format!("this Redis: {failure}"))?;
         let until = Instant::now() + CATCH_UP;
         let login = &self.observer.logins.redis;
@@ -210,7 +212,7 @@ impl Leaving<'_> {
             }
             sleep(PACE).await;
         };
-        try_join_all(plan.heirs.iter().map(wait)).await.map(drop)
+        try_join_all(heirs.iter().map(wait)).await.map(drop)
     }
 
     /// One failover: by the servers' own means where the Sentinel has them, else with the writes paused here.
@@ -255,7 +257,7 @@ impl Leaving<'_> {
     async fn pause_and_ask(&mut self, plan: &Plan<'_>) -> Result<Asked, String> {
         self.paused = Some(Instant::now());
         in_time(self.master.pause(PAUSE)).await.map_err(|failure| format!("writes could not be paused: {failure}"))?;
-        self.catch_up(plan).await?;
+        self.catch_up(&plan.heirs).await?;
         Ok(self.ask(plan, false).await.unwrap_or_else(|failure| may_have_begun(&failure)))
     }
 
@@ -302,6 +304,51 @@ impl Leaving<'_> {
             }
             sleep(PACE).await;
         }
+    }
+
+    /// Where nobody elects another: every replica with a link has all that was written before this master stops. The
+    /// pause outlasts this program, for as long as the server takes to be told to stop.
+    async fn deliver(mut self, mut evidence: Evidence, is_dry_run: bool, deadline: Instant) -> Result<Then> {
+        let (me, subject) = (self.me, self.observer.subject);
+        let started = Instant::now();
+        let mut told = String::new();
+        loop {
+            let has_waited = started.elapsed() >= SILENT;
+            let pods = with_a_link(&evidence, me).chain(silent(&evidence, me).filter(|_| !has_waited));
+            let heirs: Vec<_> = pods.map(|pod| (pod, subject.target(pod, evidence.ips_of(pod).to_owned()))).collect();
+            let count = heirs.len();
+            if is_dry_run {
+                info!("{me} would pause its writes until its replicas have them all, {count} of them");
+                return Ok(Then::Exit);
+            }
+            let Err(obstacle) = self.deliver_to(&heirs).await else {
+                info!(
+                    "{me} has nobody to hand over to, for no Sentinel is named: its replicas have all its writes, {count} of them, and more are held back for at most {PAUSE:?}"
+                );
+                return Ok(Then::Exit);
+            };
+            if Instant::now() + ENOUGH >= deadline {
+                self.write_again().await?;
+                bail!("{me} stops before its replicas have all its writes: {obstacle}");
+            }
+            if told != obstacle {
+                info!("{me} waits before it stops: {obstacle}");
+                told = obstacle;
+            }
+            sleep(PACE).await;
+            // Who has lost its link meanwhile is not waited for.
+            evidence = self.look(deadline).await;
+        }
+    }
+
+    /// Once without a pause, so that the pause is short.
+    async fn deliver_to(&mut self, heirs: &[(&PodName, Target)]) -> Result<(), String> {
+        if self.paused.is_none() {
+            self.catch_up(heirs).await?;
+            self.paused = Some(Instant::now());
+        }
+        in_time(self.master.pause(PAUSE)).await.map_err(|failure| format!("writes could not be paused: {failure}"))?;
+        self.catch_up(heirs).await
     }
 
     async fn fail(&mut self, why: String) -> Result<Attempt> {

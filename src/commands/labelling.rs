@@ -84,9 +84,9 @@ pub async fn label_listed(
     seen: impl Fn(Pod) -> Pod,
     deadline: Instant,
 ) -> Result<Labelled> {
-    let Subject { group, scheme, replicas, .. } = subject;
+    let Subject { group, scheme, sets, .. } = subject;
     let named = moved.from.iter().chain([&moved.record.claim.master]);
-    if is_whole(&pods, *replicas as usize, named) {
+    if is_whole(&pods, sets.pods().count(), named) {
         // What this run wrote is newer than the list; what it only read may be older.
         let record = if moved.is_news { Ok(moved.record.clone()) } else { from_api(cluster.record(group)).await };
         if let Ok(record) = record
@@ -116,7 +116,7 @@ pub async fn label(cluster: &Cluster, subject: &Subject, seen: impl Fn(Pod) -> P
                 // And nobody is missing in the list whom an earlier run may yet label as the master.
                 let stamp = Stamp::of(&record);
                 let is_since = known.replace(stamp.clone()) == Some(stamp);
-                if is_since || is_whole(&pods, subject.replicas as usize, [&record.claim.master]) {
+                if is_since || is_whole(&pods, subject.sets.pods().count(), [&record.claim.master]) {
                     break (record, pods);
                 }
             };

@@ -138,6 +138,7 @@ impl<'a> Observer<'a> {
             own: self.own.clone(),
             my_ip: subject.my_ip,
             first: subject.first.clone(),
+            sets: subject.sets.clone(),
             domain: subject.domain.clone(),
             sentinel_count: council.count,
             down_after: subject.down_after,
@@ -347,8 +348,8 @@ impl<'a> Observer<'a> {
     }
 
     fn numbered_peers(&self) -> impl Iterator<Item = PodName> {
-        let Subject { first, me, replicas, .. } = self.subject;
-        (0..*replicas).map(|ordinal| first.sibling(ordinal)).filter(move |pod| Some(pod) != me.as_ref())
+        let Subject { sets, me, .. } = self.subject;
+        sets.pods().filter(move |pod| Some(pod) != me.as_ref())
     }
 
     fn ask_peer(&self, pod: PodName, ips: Option<Vec<IpAddr>>, evidence: &mut Evidence, asked: &Asked<'a>) {

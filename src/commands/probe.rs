@@ -8,7 +8,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use tokio::time::{Instant, timeout_at};
 
 use super::Then;
@@ -19,15 +19,17 @@ use crate::core::conf::TlsFiles;
 use crate::core::evidence::Failure;
 use crate::core::identity::{Host, PodName};
 use crate::core::probe;
+use crate::core::sets::Sets;
 use crate::edge::wire::{Login, Target, tls_to_myself};
 use crate::edge::{redis, sentinel};
 use crate::exit::OrWrong;
 
 pub async fn run(args: Probe, deadline: Instant) -> Result<Then> {
-    let Probe { server, question, groups, pod_name, pod_ip, port, sentinel_port, secrets, deadline: _ } = args;
+    let Probe { server, question, groups, pod_name, sets, pod_ip, port, sentinel_port, secrets, deadline: _ } = args;
     let Question { liveness: _, readiness, startup: _ } = question;
     let me = pod_name.or_else(|| std::env::var("HOSTNAME").ok()?.parse::<PodName>().ok());
     let ip = pod_ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let sets = Sets::new(sets).or_wrong().context("--set or ORDAIN_SETS")?;
     // Whether it lives is asked without a login.
     let logins = if readiness { Logins::read(&secrets)? } else { Logins::default() };
     let tls = match secrets.tls.files() {
@@ -43,7 +45,7 @@ pub async fn run(args: Probe, deadline: Instant) -> Result<Then> {
     let ask = async {
         Ok(match (server, readiness) {
             (_, false) => redis::ping(&target, &login).await.map(|()| Ok("lives".to_owned()))?,
-            (Server::Redis, true) => probe::redis(&redis::serving(&target, &login).await?, me.as_ref()),
+            (Server::Redis, true) => probe::redis(&redis::serving(&target, &login).await?, me.as_ref(), &sets),
             (Server::Sentinel, true) => probe::sentinel(&sentinel::quorums(&target, &login, &groups).await?, me.as_ref()),
         })
     };

@@ -14,6 +14,7 @@ use crate::core::conf::TlsFiles;
 use crate::core::evidence::{Failure, Kept};
 use crate::core::identity::{Endpoint, Group, Host, PodName};
 use crate::core::labels::Scheme;
+use crate::core::sets::{Set, Sets};
 use crate::edge::dns::Dns;
 use crate::edge::files;
 use crate::edge::kubernetes::{Access, Cluster};
@@ -164,9 +165,10 @@ pub fn own_pod(pod: &PodArgs) -> Result<PodName> {
     }
 }
 
-/// The group that was named, else the one that this pod's name tells.
-pub fn own_group(named: Option<Group>, me: &PodName) -> Result<Group> {
-    named.map_or_else(|| me.base().parse().or_wrong(), Ok)
+/// The group that was named, else the one that its first set's name tells, or this pod's.
+pub fn own_group(named: Option<Group>, members: &Members, me: &PodName) -> Result<Group> {
+    let set = members.sets.first().map_or(me.base(), Set::name);
+    named.map_or_else(|| set.parse().or_wrong(), Ok)
 }
 
 /// A group, and how its pods are reached and called.
@@ -180,8 +182,8 @@ pub struct Subject {
     pub my_ip: Option<IpAddr>,
     /// The pod that leads a first boot.
     pub first: PodName,
-    /// How many pods the group has.
-    pub replicas: u32,
+    /// The StatefulSets of its pods.
+    pub sets: Sets,
     /// The port of Redis.
     pub port: u16,
     /// After how long Sentinel finds a silent master down.
@@ -209,14 +211,24 @@ impl Subject {
         members: &Members,
         labels: &Labels,
     ) -> Result<Self> {
-        let Members { service, replicas, first_pod, port, announce, down_after, holder_grace } = members;
-        let first = match (first_pod, &me) {
-            (Some(first), _) => first.clone(),
-            (None, Some(me)) => me.sibling(0),
-            (None, None) => format!("{group}-0").parse().or_wrong().context("set --first-pod")?,
+        let Members { service, sets, replicas, first_pod, port, announce, down_after, holder_grace } = members;
+        let first = match (first_pod, sets.first(), &me) {
+            (Some(first), ..) => first.clone(),
+            (None, Some(set), _) => set.first().clone(),
+            (None, None, Some(me)) => me.sibling(0),
+            (None, None, None) => format!("{group}-0").parse().or_wrong().context("set --first-pod")?,
         };
-        let set = me.as_ref().unwrap_or(&first).base();
+        let set = sets.first().map_or(me.as_ref().unwrap_or(&first).base(), Set::name);
         let domain = world.service_domain(service.as_deref().unwrap_or(&format!("{set}-headless")))?;
+        let sets = if sets.is_empty() {
+            Set::of(&first, *replicas).into()
+        } else {
+            let sets = Sets::new(sets.clone()).or_wrong().context("--set or ORDAIN_SETS")?;
+            if let Some(stranger) = me.iter().chain([&first]).find(|pod| !sets.have(pod)) {
+                return Err(Wrong(format!("{stranger} is of no StatefulSet that --set names: name its own, too")).into());
+            }
+            sets
+        };
         let Labels { selector, .. } = labels;
         let usual = || format!("app.kubernetes.io/instance={group},app.kubernetes.io/component=redis");
         let selector = selector.clone().unwrap_or_else(usual);
@@ -225,7 +237,7 @@ impl Subject {
             me,
             my_ip: pod.pod_ip,
             first,
-            replicas: *replicas,
+            sets,
             port: *port,
             down_after: *down_after,
             grace: *holder_grace,

@@ -10,6 +10,7 @@ use super::disk::{Disk, Instance, LastHeard, Moment, Word, published_group_id};
 use super::identity::{Endpoint, Host, PodName};
 use super::record::{Mark, Record};
 use super::rules::{Rule, Rules};
+use super::sets::Sets;
 
 /// Why a source gave no answer. Kept as what it was, for they prove different things.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
@@ -292,6 +293,8 @@ pub struct Evidence {
     pub my_ip: Option<IpAddr>,
     /// The pod that leads a first boot.
     pub first: PodName,
+    /// The StatefulSets of the group's pods.
+    pub sets: Sets,
     /// The domain under which the group's pods have their names: `redis-headless.demo.svc.cluster.local`.
     pub domain: String,
     /// Of how many Sentinels the majority is taken, at least.
@@ -391,7 +394,15 @@ impl Evidence {
 
     /// Whether there are no Sentinels, by the flags and by what was found.
     pub fn has_no_sentinels(&self) -> bool {
-        self.sentinel_count == 0 && self.sentinels.is_empty()
+        self.sentinel_count == 0 && self.sentinels.is_empty() && self.discovery.is_none()
+    }
+
+    /// Whether this pod, which the record names, has what it led with, and nobody else can have led since: without
+    /// Sentinels only the record makes a master. A disk that was written later holds a later copy of this one.
+    pub fn is_the_only_writer(&self) -> bool {
+        let names_me = |record: &Record| Some(&record.claim.master) == self.me.as_ref();
+        let is_its_own = |record: &Record| self.own.group_id.as_ref() == Some(&record.group_id) && self.own.disk.holds_data();
+        self.has_no_sentinels() && self.recorded().is_some_and(|record| names_me(record) && is_its_own(record))
     }
 
     /// The addresses of a peer; none where it is not known.

@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::evidence::{Evidence, Link, SentinelAnswer, Watch};
+use super::evidence::{Evidence, Heard, Link, Peer, Replica, SentinelAnswer, Watch};
 use super::identity::{Endpoint, PodName};
 
 /// A replica as a Sentinel knows it (`SENTINEL REPLICAS`).
@@ -97,10 +97,7 @@ pub fn step(evidence: &Evidence, me: &PodName) -> Step {
 /// # Errors
 /// Why there can be no failover now, in words.
 pub fn heirs<'a>(evidence: &'a Evidence, me: &PodName, known: &[KnownReplica]) -> Result<Vec<&'a PodName>, String> {
-    let follows = |pod: &PodName| {
-        let replica = evidence.peer(pod).and_then(|peer| peer.replica());
-        replica.filter(|replica| replica.link == Link::Up && evidence.member_at(&replica.of.host) == Some(me))
-    };
+    let follows = |pod: &PodName| evidence.peer(pod).and_then(|peer| linked(evidence, me, peer));
     let mut is_anybody_fit = false;
     for replica in known.iter().filter(|replica| replica.may_be_promoted()) {
         let Some(pod) = evidence.member_at(&replica.at.host) else {
@@ -114,7 +111,28 @@ pub fn heirs<'a>(evidence: &'a Evidence, me: &PodName, known: &[KnownReplica]) -
     if !is_anybody_fit {
         return Err("the Sentinel knows no replica that it may promote".to_owned());
     }
-    Ok(evidence.peers.iter().map(|peer| &peer.pod).filter(|pod| *pod != me && follows(pod).is_some()).collect())
+    Ok(with_a_link(evidence, me).collect())
+}
+
+/// The replicas that have a link to this master.
+pub fn with_a_link<'a>(evidence: &'a Evidence, me: &PodName) -> impl Iterator<Item = &'a PodName> {
+    evidence.peers.iter().filter(move |peer| linked(evidence, me, peer).is_some()).map(|peer| &peer.pod)
+}
+
+/// The pods that give no answer, though they may run.
+pub fn silent<'a>(evidence: &'a Evidence, me: &PodName) -> impl Iterator<Item = &'a PodName> {
+    let gives_none = |peer: &&Peer| match &peer.heard {
+        Heard::Answer(_) => false,
+        Heard::Pending => true,
+        Heard::Failed(failure) => !failure.proves_nothing_runs(),
+    };
+    evidence.peers.iter().filter(gives_none).map(|peer| &peer.pod).filter(move |pod| *pod != me)
+}
+
+/// A peer's Redis, where that is a replica of this master, and its link is up.
+fn linked<'a>(evidence: &Evidence, me: &PodName, peer: &'a Peer) -> Option<&'a Replica> {
+    let follows_me = |replica: &&Replica| evidence.member_at(&replica.of.host) == Some(me);
+    peer.replica().filter(|replica| replica.link == Link::Up).filter(follows_me)
 }
 
 /// How a failover stands, by the Sentinel that was asked for it.
@@ -143,7 +161,8 @@ pub fn outcome(answer: Option<&SentinelAnswer>, is_me: impl Fn(&Endpoint) -> boo
 mod tests {
     use super::*;
     use crate::core::disk::Moment;
-    use crate::core::evidence::{Failure, Heard, Object, Own, Peer, RecordSeen, Replica, Role, Sentinel};
+    use crate::core::evidence::{Failure, Object, Own, RecordSeen, Role, Sentinel};
+    use crate::core::sets::Set;
 
     fn pod(ordinal: u32) -> PodName {
         format!("redis-{ordinal}").parse().unwrap()
@@ -186,6 +205,7 @@ mod tests {
             own: Own::default(),
             my_ip: None,
             first: pod(0),
+            sets: Set::of(&pod(0), 3).into(),
             domain: "redis-headless.demo.svc.cluster.local".into(),
             sentinel_count: 3,
             down_after: Duration::from_secs(5),
@@ -303,6 +323,33 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn where_nobody_elects_whoever_has_a_link_must_have_all_writes() {
+        let heard = [
+            (Heard::Failed(Failure::Refused), false),
+            (replica(0, Link::Up, 0), true),
+            (replica(0, Link::Lost, 0), false),
+            (replica(0, Link::Never, 0), false),
+            (replica(3, Link::Up, 0), false),
+        ];
+        for (one, other) in heard.iter().flat_map(|one| heard.iter().map(move |other| (one, other))) {
+            let evidence = group([(); 3].map(|()| Heard::Pending), [one.0.clone(), other.0.clone()]);
+            let wanted: Vec<_> = [(1, one.1), (2, other.1)].into_iter().filter(|(_, is_linked)| *is_linked).collect();
+            let found: Vec<_> = with_a_link(&evidence, &pod(0)).cloned().collect();
+            assert_eq!(found, wanted.iter().map(|(ordinal, _)| pod(*ordinal)).collect::<Vec<_>>());
+        }
+        for (heard, may_have_one) in [
+            (Heard::Pending, true),
+            (Heard::Failed(Failure::TimedOut), true),
+            (Heard::Failed(Failure::Refused), false),
+            (Heard::Failed(Failure::NoSuchHost), false),
+            (replica(0, Link::Up, 0), false),
+        ] {
+            let evidence = group([(); 3].map(|()| Heard::Pending), [heard, replica(0, Link::Up, 0)]);
+            assert_eq!(silent(&evidence, &pod(0)).count(), usize::from(may_have_one), "{evidence}");
         }
     }
 

@@ -12,6 +12,13 @@ use sha1::{Digest, Sha1};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotAName(String);
 
+impl NotAName {
+    /// With what it should have been, in words.
+    pub fn because(why: String) -> Self {
+        Self(why)
+    }
+}
+
 impl fmt::Display for NotAName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -4,6 +4,7 @@
 //! ready. So no pod may count on one of a higher ordinal: it would wait for ever.
 
 use super::identity::{Endpoint, Group, PodName};
+use super::sets::Sets;
 
 /// What a Redis told of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,11 +44,12 @@ pub enum Watching {
     },
 }
 
-/// Whether a Redis serves: what it does, or what is in the way. `me` is none where the pod has no ordinal.
+/// Whether a Redis serves: what it does, or what is in the way. `me` is none where the pod has no ordinal, `sets`
+/// are empty where the group has one alone.
 ///
 /// # Errors
 /// Why it does not serve, in one line.
-pub fn redis(told: &Serving, me: Option<&PodName>) -> Result<String, String> {
+pub fn redis(told: &Serving, me: Option<&PodName>, sets: &Sets) -> Result<String, String> {
     match told {
         Serving::Not(error) => Err(format!("does not serve: {error}")),
         Serving::Master { wanted, has } if has >= wanted => Ok("serves as master".to_owned()),
@@ -60,12 +62,18 @@ pub fn redis(told: &Serving, me: Option<&PodName>) -> Result<String, String> {
         Serving::Replica { of, link_is_up: true, .. } => Ok(format!("serves as replica of {of}")),
         Serving::Replica { of, copies: true, .. } => Err(format!("copies all that {of} has")),
         Serving::Replica { of, .. } => match (of.host.pod(), me) {
-            (Some(master), Some(me)) if master.base() == me.base() && master.ordinal() > me.ordinal() => {
+            (Some(master), Some(me)) if waits_for(&master, me, sets) => {
                 Ok(format!("waits for {of}, which may start only when this pod is ready"))
             }
             _ => Err(format!("has no link to {of}")),
         },
     }
+}
+
+/// Whether a master waits for this pod: it is of the same set and of a higher ordinal, or of a later set.
+fn waits_for(master: &PodName, me: &PodName, sets: &Sets) -> bool {
+    let are_in_order = master.base() == me.base() || sets.have(master) && sets.have(me);
+    are_in_order && sets.place(me) < sets.place(master)
 }
 
 /// Whether a Sentinel serves: it knows its groups, and counts a quorum for each.
@@ -99,13 +107,18 @@ mod tests {
         name.parse().unwrap()
     }
 
+    /// In a group of one set.
+    fn alone(told: &Serving, me: Option<&PodName>) -> Result<String, String> {
+        redis(told, me, &Sets::default())
+    }
+
     fn replica(of: &str, link_is_up: bool, copies: bool) -> Serving {
         Serving::Replica { of: Endpoint::parse(of, 6379).unwrap(), link_is_up, copies }
     }
 
     #[test]
     fn who_answers_a_ping_with_an_error_does_not_serve() {
-        let refusal = redis(&Serving::Not("LOADING Redis is loading".to_owned()), None).unwrap_err();
+        let refusal = alone(&Serving::Not("LOADING Redis is loading".to_owned()), None).unwrap_err();
         assert_eq!(refusal, "does not serve: LOADING Redis is loading");
     }
 
@@ -115,10 +128,10 @@ mod tests {
             for has in 0..4 {
                 for ordinal in 0..4 {
                     let me = pod("redis-0").sibling(ordinal);
-                    let serves = redis(&Serving::Master { wanted, has }, Some(&me)).is_ok();
+                    let serves = alone(&Serving::Master { wanted, has }, Some(&me)).is_ok();
                     assert_eq!(serves, has >= wanted || has >= ordinal, "{has} of {wanted} at ordinal {ordinal}");
                 }
-                assert_eq!(redis(&Serving::Master { wanted, has }, None).is_ok(), has >= wanted);
+                assert_eq!(alone(&Serving::Master { wanted, has }, None).is_ok(), has >= wanted);
             }
         }
     }
@@ -126,17 +139,17 @@ mod tests {
     #[test]
     fn a_replica_serves_while_its_link_is_up_and_never_while_it_copies_all_data() {
         for me in [None, Some(&pod("redis-1"))] {
-            assert!(redis(&replica("redis-0.redis", true, false), me).is_ok());
-            assert!(redis(&replica("redis-0.redis", false, false), me).is_err());
+            assert!(alone(&replica("redis-0.redis", true, false), me).is_ok());
+            assert!(alone(&replica("redis-0.redis", false, false), me).is_err());
         }
         for master in ["redis-0.redis", "redis-2.redis"] {
-            assert!(redis(&replica(master, false, true), Some(&pod("redis-1"))).unwrap_err().starts_with("copies all"));
+            assert!(alone(&replica(master, false, true), Some(&pod("redis-1"))).unwrap_err().starts_with("copies all"));
         }
     }
 
     #[test]
     fn a_replica_of_a_later_pod_of_its_own_set_is_ready_without_a_link_and_of_no_other() {
-        let without_link = |of: &str, me: &str| redis(&replica(of, false, false), Some(&pod(me))).is_ok();
+        let without_link = |of: &str, me: &str| alone(&replica(of, false, false), Some(&pod(me))).is_ok();
         for mine in 0..4 {
             for other in (0..4).filter(|other| *other != mine) {
                 let is_ready = without_link(&format!("redis-{other}.redis"), &format!("redis-{mine}"));
@@ -145,7 +158,20 @@ mod tests {
         }
         assert!(!without_link("redis-master-2.redis", "redis-1"), "another set's pods wait for nobody here");
         assert!(!without_link("192.0.2.1", "redis-1"), "an address has no ordinal");
-        assert!(redis(&replica("redis-2.redis", false, false), None).is_err(), "who has no ordinal waits");
+        assert!(alone(&replica("redis-2.redis", false, false), None).is_err(), "who has no ordinal waits");
+    }
+
+    #[test]
+    fn a_replica_of_a_pod_of_a_later_set_is_ready_without_a_link_and_of_an_earlier_one_is_not() {
+        let sets = Sets::new(["redis=2", "cache=2"].map(|set| set.parse().unwrap()).to_vec()).unwrap();
+        let pods = ["redis-0", "redis-1", "redis-7", "cache-0", "cache-1", "cache-7"];
+        for (mine, me) in pods.iter().enumerate() {
+            for (other, master) in pods.iter().enumerate().filter(|(other, _)| *other != mine) {
+                let told = replica(&format!("{master}.redis"), false, false);
+                assert_eq!(redis(&told, Some(&pod(me)), &sets).is_ok(), other > mine, "{me} behind {master}");
+            }
+        }
+        assert!(redis(&replica("other-0.redis", false, false), Some(&pod("redis-0")), &sets).is_err(), "of no set");
     }
 
     #[test]

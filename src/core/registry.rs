@@ -31,6 +31,7 @@ mod tests {
     use crate::core::disk::Moment;
     use crate::core::evidence::{Link, Own, Peer, RecordSeen, Replica, Role, Sentinel, SentinelAnswer, Watch};
     use crate::core::record::{Claim, Record};
+    use crate::core::sets::Set;
     use std::time::Duration;
 
     fn pod(ordinal: u32) -> PodName {
@@ -88,6 +89,7 @@ mod tests {
             own: Own::default(),
             my_ip: None,
             first: pod(0),
+            sets: Set::of(&pod(0), 3).into(),
             domain: "redis-headless.demo.svc.cluster.local".into(),
             sentinel_count: 3,
             down_after: Duration::from_secs(5),

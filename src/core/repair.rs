@@ -216,9 +216,19 @@ fn without_master(case: Case<'_>, record: &Record, masterless: Duration) -> Opti
     if runs_as_replica && (is_wanted || is_newest && everyone_has_told(case)) {
         return Some(Repair::Restart(named.clone()));
     }
+    let nobody_elects = case.has_no_sentinels() && case.obeys(Rule::OnlyTheHolderWrites);
     if record.is_given_up && record.claim.master == *named {
         let comes_back = is_newest && !runs_as_replica && case.obeys(Rule::NewestIsNotGivenUp);
-        return if comes_back { Some(Repair::TakeHolderBack) } else { elect_instead(case, named) };
+        return if comes_back {
+            Some(Repair::TakeHolderBack)
+        } else if nobody_elects {
+            None
+        } else {
+            elect_instead(case, named)
+        };
+    }
+    if nobody_elects {
+        return None;
     }
     let is_over = masterless >= case.grace && case.young_mark().is_none();
     // All have told, and it may not lead for its disk: nothing is gained by waiting for it.
@@ -241,7 +251,7 @@ fn elect_instead(case: Case<'_>, named: &PodName) -> Option<Repair> {
             Known::Nothing => None,
         }
     };
-    let ranked = replicas.filter_map(|peer| Some((worth(peer)?, Reverse(&peer.pod), peer)));
+    let ranked = replicas.filter_map(|peer| Some((worth(peer)?, Reverse(case.sets.place(&peer.pod)), peer)));
     let ((has_copied, disk, _), _, best) = ranked.max_by(|one, other| (&one.0, &one.1).cmp(&(&other.0, &other.1)))?;
     // Nothing is more than what others have not told of only once all have told, who does not exist yet, too.
     let is_known = |peer: &Peer| matches!(case.disk_of(peer), Known::Told(_));

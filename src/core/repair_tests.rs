@@ -10,6 +10,7 @@ use crate::core::disk::{Instance, Moment, Word};
 use crate::core::evidence::{Failure, Heard, Own, RecordSeen, Replica, Role, Sentinel, SentinelAnswer, Watch};
 use crate::core::identity::Endpoint;
 use crate::core::record::{Claim, Mark};
+use crate::core::sets::Set;
 
 const NOW: Moment = Moment(100_000_000);
 const GRACE: Duration = Duration::from_secs(300);
@@ -126,21 +127,23 @@ fn run_of(ordinal: u32, run: &str) -> Instance {
     Instance { pod: pod(ordinal), uid: "uid".into(), run: run.into() }
 }
 
-/// What reconcile sees of the three pods.
+/// What reconcile sees of the three pods, and one Sentinel that finds nothing wrong with the living master, or the first.
 fn group(record: Record, pods: [Seen; 3]) -> Evidence {
+    let living = (0..).zip(&pods).find(|(_, (_, heard))| *heard == Heard::Answer(Role::Master)).map_or(0, |(living, _)| living);
     let peer = |(ordinal, (object, heard))| Peer { pod: pod(ordinal), ips: Vec::new(), object, heard };
     Evidence {
         me: None,
         own: Own::default(),
         my_ip: None,
         first: pod(0),
+        sets: Set::of(&pod(0), 3).into(),
         domain: "redis-headless".into(),
-        sentinel_count: 0,
+        sentinel_count: 1,
         down_after: Duration::from_secs(5),
         grace: GRACE,
         waited: Duration::ZERO,
         now: NOW,
-        sentinels: Vec::new(),
+        sentinels: vec![calm(living)],
         discovery: None,
         listing: None,
         record: RecordSeen::Present(record),
@@ -174,6 +177,11 @@ fn says(number: u32, differs: impl FnOnce(&mut Watch)) -> Sentinel {
     (watch.finds_master_down, watch.last_ok_ping) = (false, Duration::ZERO);
     differs(&mut watch);
     Sentinel { at: sentinel(number), heard: Heard::Answer(SentinelAnswer::Watching(watch)) }
+}
+
+/// The only Sentinel, which finds nothing wrong with this master.
+fn calm(master: u32) -> Sentinel {
+    says(0, |watch| (watch.master, watch.other_sentinels) = (address(master), 0))
 }
 
 fn sentinel(number: u32) -> Endpoint {
@@ -636,9 +644,9 @@ fn each_record() -> Vec<RecordSeen> {
     [RecordSeen::Absent, RecordSeen::NotKept].into_iter().chain(records.map(RecordSeen::Present)).collect()
 }
 
-/// What Sentinels say past the record: nothing, that another is the master, or as much as it does.
-fn each_council() -> [Vec<Sentinel>; 3] {
-    [vec![], vec![names(1, 6)], vec![names(1, 5)]]
+/// What a Sentinel says: what the record does, that another is the master, or that at the same epoch; and none.
+fn each_council() -> [Vec<Sentinel>; 4] {
+    [vec![calm(0)], vec![names(1, 6)], vec![names(1, 5)], vec![]]
 }
 
 /// Every three pods x records x councils x how long no master was seen.
@@ -651,7 +659,7 @@ fn for_everything(mut visit: impl FnMut(&Evidence, Duration)) {
     };
     for (record, council) in each_record().into_iter().flat_map(|record| each_council().map(|council| (record.clone(), council)))
     {
-        (evidence.record, evidence.sentinels) = (record, council);
+        (evidence.record, evidence.sentinel_count, evidence.sentinels) = (record, council.len(), council);
         for holder in &holders {
             show(&mut evidence.peers[0], holder);
             for (one, other) in ones.iter().flat_map(|one| others.iter().map(move |other| (one, other))) {
@@ -668,7 +676,10 @@ fn for_everything(mut visit: impl FnMut(&Evidence, Duration)) {
 /// Whom the newest claim names; nobody where two are named at one epoch.
 fn named(evidence: &Evidence) -> Option<Claim> {
     let recorded = evidence.recorded().map(|record| record.claim.clone());
-    let told = evidence.watches().map(|(_, watch)| Claim { master: pod(1), epoch: watch.config_epoch });
+    let told = evidence.watches().filter_map(|(_, watch)| {
+        let (master, epoch) = (evidence.member_at(&watch.master.host)?.clone(), watch.config_epoch);
+        Some(Claim { master, epoch })
+    });
     let claims: Vec<_> = recorded.into_iter().chain(told).collect();
     let newest = claims.iter().max_by_key(|claim| claim.epoch)?;
     let is_disputed = claims.iter().any(|claim| claim.epoch == newest.epoch && claim.master != newest.master);
@@ -797,7 +808,14 @@ fn the_words_of_all_that_run_end_first(evidence: &Evidence, _: Duration, repairs
     holds(is_right, evidence, repairs, "ends another word, or too late")
 }
 
-const INVARIANTS: [Invariant; 5] = [
+/// Nobody would promote another, and the holder would wait for ever.
+fn without_sentinels_nobody_is_given_up_or_elected(evidence: &Evidence, _: Duration, repairs: &[Repair]) -> Result<(), String> {
+    let replaces = repairs.iter().any(|repair| matches!(repair, GiveUp(_) | ElectInstead(_)));
+    holds(!replaces || !evidence.sentinels.is_empty(), evidence, repairs, "replaces a holder where nobody elects")
+}
+
+const INVARIANTS: [Invariant; 6] = [
+    without_sentinels_nobody_is_given_up_or_elected,
     only_who_holds_the_most_becomes_electable,
     only_a_holder_that_is_away_and_not_the_newest_is_given_up,
     only_a_holder_with_the_newest_disk_is_taken_back_or_restarted,
@@ -839,6 +857,7 @@ fn no_three_pods_make_a_repair_do_harm() {
 #[case::heard_lately_is_awaited(Rule::HeardLatelyIsAwaited, only_who_holds_the_most_becomes_electable)]
 #[case::own_group(Rule::OwnGroup, only_a_holder_with_the_newest_disk_is_taken_back_or_restarted)]
 #[case::own_group_of_who_is_given_up(Rule::OwnGroup, only_a_holder_that_is_away_and_not_the_newest_is_given_up)]
+#[case::only_the_holder_writes(Rule::OnlyTheHolderWrites, without_sentinels_nobody_is_given_up_or_elected)]
 #[case::word_ends_with_link(Rule::WordEndsWithLink, only_a_holder_with_the_newest_disk_is_taken_back_or_restarted)]
 #[case::word_ends_with_mark(Rule::WordEndsWithMark, only_a_holder_with_the_newest_disk_is_taken_back_or_restarted)]
 fn repairs_need(#[case] rule: Rule, #[case] invariant: Invariant) {

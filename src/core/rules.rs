@@ -47,11 +47,14 @@ pub enum Rule {
     NewestIsNotGivenUp,
     /// After a holder was given up, nobody is made electable while a newer disk is known.
     NewestIsElected,
+    /// Without Sentinels nobody but the recorded holder takes writes: with its data it leads, however late others have
+    /// copied it, it is not given up, and nobody is made electable in its place.
+    OnlyTheHolderWrites,
 }
 
 impl Rule {
     /// Each of them.
-    pub const EACH: [Self; 19] = [
+    pub const EACH: [Self; 20] = [
         Self::NoOtherMaster,
         Self::HoldsData,
         Self::NoNewerDisk,
@@ -71,6 +74,7 @@ impl Rule {
         Self::MajorityOutvotesTheRecord,
         Self::NewestIsNotGivenUp,
         Self::NewestIsElected,
+        Self::OnlyTheHolderWrites,
     ];
 }
 

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::client::Writer;
 use crate::gate::Gate;
-use crate::group::{Bed, REDIS, SENTINELS};
+use crate::group::{Bed, SENTINELS};
 use crate::process::Process;
 use crate::sandbox::EXTRA_CONFIG;
 use crate::{server_binary, wait_for};
@@ -116,18 +116,19 @@ impl Bed {
 
     /// Plays reconcile's part: Sentinel may promote whoever follows.
     pub fn allow_election(&self) {
-        for pod in REDIS.iter().filter(|pod| self.is_started(pod)) {
+        for pod in self.layout.redis.iter().filter(|pod| self.is_started(pod)) {
             self.ask(pod, &["CONFIG", "SET", "replica-priority", "100"]).expect("a running Redis");
         }
     }
 
     /// Has Sentinel hand over to one pod, and waits until all follow it.
     pub fn hand_over_to(&mut self, pod: &str, deadline: Duration) {
-        let master = *REDIS.iter().find(|pod| self.role(pod) == "master").expect("a master");
-        let third = *REDIS.iter().find(|other| **other != master && **other != pod).expect("a third pod");
+        let redis = self.layout.redis;
+        let master = *redis.iter().find(|pod| self.role(pod) == "master").expect("a master");
+        let third = *redis.iter().find(|other| **other != master && **other != pod).expect("a third pod");
         // Then there is but one to promote.
         self.kill(third);
-        self.fail_over("sentinel-0", deadline);
+        self.fail_over(self.layout.sentinels[0], deadline);
         assert_eq!(self.wait_for_failover(master, deadline), pod);
         self.start(third);
         self.wait_for_master(pod, deadline);
@@ -158,7 +159,7 @@ impl Bed {
 
     /// The same for every pod that runs.
     pub fn wait_for_keys_everywhere(&self, count: u64, deadline: Duration) {
-        for pod in REDIS.iter().filter(|pod| self.is_started(pod)) {
+        for pod in self.layout.redis.iter().filter(|pod| self.is_started(pod)) {
             self.wait_for_keys(pod, count, deadline);
         }
     }

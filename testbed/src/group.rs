@@ -1,4 +1,5 @@
-//! Three Redis pods and three Sentinels, run as `manifests/shared-sentinel` says, each in a sandbox.
+//! Three Redis pods and three Sentinels, run as `manifests/shared-sentinel` says or another topology, each in a
+//! sandbox.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -14,10 +15,11 @@ use crate::client::{Master, Writer, ask, connect, connect_by_tls, master_by_sent
 use crate::control_plane::{ControlPlane, Namespace, PORT};
 use crate::dns::{Answer, NameServer};
 use crate::gate::Gate;
+use crate::layout::{Layout, SHARED_SENTINEL};
 use crate::process::Process;
 use crate::sandbox::{Container, EXTRA_CONFIG, Sandbox, list};
 use crate::subnet::Subnet;
-use crate::{repository, wait_for};
+use crate::wait_for;
 
 /// Pods, a name server, and a namespace where there is a cluster.
 pub struct Bed {
@@ -28,6 +30,8 @@ pub struct Bed {
     /// The name server, for faults.
     pub dns: NameServer,
     ordain: PathBuf,
+    /// Which pods there are.
+    pub layout: &'static Layout,
     env: BTreeMap<String, String>,
     password: Option<String>,
     authority: Option<Authority>,
@@ -47,6 +51,10 @@ pub const SENTINELS: [&str; 3] = ["sentinel-0", "sentinel-1", "sentinel-2"];
 /// Where a kubelet mounts a pod's service account.
 pub const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 const PASSWORD_FILE: &str = "/run/secret/password";
+/// What the testbed adds to the file of a Sentinel beside a Redis.
+const SENTINEL_CONFIG: &str = "/etc/ordain-extra-sentinel.conf";
+/// After a split vote Sentinel waits for twice this before it tries again.
+const SOON_AGAIN: &str = "sentinel failover-timeout redis 5000\n";
 
 impl Bed {
     /// On the shared control plane, in a namespace of its own.
@@ -68,6 +76,7 @@ impl Bed {
             namespace,
             dns: NameServer::start(&subnet),
             ordain: ordain.to_owned(),
+            layout: &SHARED_SENTINEL,
             env: BTreeMap::new(),
             password: None,
             authority: None,
@@ -78,6 +87,11 @@ impl Bed {
             servers: BTreeMap::new(),
             subnet,
         }
+    }
+
+    /// Has the pods of another topology.
+    pub fn of(self, layout: &'static Layout) -> Self {
+        Self { layout, ..self }
     }
 
     /// Sets a variable in every pod that is made later, over what the manifests say.
@@ -114,6 +128,12 @@ impl Bed {
         self.with_env("ORDAIN_PASSWORD_FILE", PASSWORD_FILE).with_env("ORDAIN_SENTINEL_PASSWORD_FILE", PASSWORD_FILE)
     }
 
+    /// Gives Redis a password where the manifests have their Secret.
+    pub fn with_secret(mut self, password: &str) -> Self {
+        self.password = Some(password.to_owned());
+        self
+    }
+
     /// Has every server speak TLS and nothing else, each with a certificate for its pod.
     pub fn with_tls(mut self) -> Self {
         self.authority = Some(Authority::new());
@@ -133,9 +153,14 @@ impl Bed {
 
     /// A pod's address.
     pub fn ip(&self, pod: &str) -> IpAddr {
-        let (base, ordinal) = pod.rsplit_once('-').expect("a pod's name");
+        let (base, ordinal) = pod_of(pod).rsplit_once('-').expect("a pod's name");
         let ordinal: u8 = ordinal.parse().expect("an ordinal");
-        self.subnet.host(if base == "redis" { 10 } else { 20 } + ordinal).into()
+        let from = match base {
+            "redis" => 10,
+            "redis-replicas" => 40,
+            _ => 20,
+        };
+        self.subnet.host(from + ordinal).into()
     }
 
     /// An address of this bed's that is no pod's.
@@ -145,6 +170,7 @@ impl Bed {
 
     /// A pod's host name.
     pub fn host_name(&self, pod: &str) -> String {
+        let pod = pod_of(pod);
         format!("{pod}.{}", self.service(pod))
     }
 
@@ -160,29 +186,34 @@ impl Bed {
         format!("{service}.{}.svc.cluster.local", self.namespace_name())
     }
 
-    /// Makes all six pods, the Sentinels first, and runs them.
+    /// Makes all pods, and runs them.
     pub fn start_all(&mut self) {
-        for pod in REDIS.iter().chain(&SENTINELS) {
+        for pod in self.pods() {
             self.make(pod);
         }
-        for pod in REDIS.iter().chain(&SENTINELS) {
+        for pod in self.pods() {
             self.start(pod);
         }
     }
 
+    /// Every pod, those of Redis first.
+    pub fn pods(&self) -> Vec<&'static str> {
+        let alone = self.layout.sentinels.iter().filter(|sentinel| !sentinel.contains('/'));
+        self.layout.redis.iter().chain(alone).copied().collect()
+    }
+
     /// Makes a pod: its object, its names, its volumes, and what its initContainers do.
     pub fn make(&mut self, pod: &str) {
-        let template = template(pod);
+        let template = self.layout.template(pod);
         let ip = self.ip(pod);
         self.make_object(pod);
         let mut sandbox = Sandbox::new(pod, ip, &self.dns.resolv_conf(self.namespace_name()));
         sandbox.put_program(&self.ordain, "ordain");
         if pod.starts_with("sentinel") {
-            // After a split vote Sentinel waits for twice this before it tries again.
-            sandbox.append(EXTRA_CONFIG, "sentinel failover-timeout redis 5000\n");
+            sandbox.append(EXTRA_CONFIG, SOON_AGAIN);
         }
-        if let Some(password) = &self.password {
-            sandbox.write(PASSWORD_FILE, &format!("{password}\n"));
+        if self.layout.has_sentinels_beside() {
+            sandbox.write(SENTINEL_CONFIG, &format!("bind {ip}\n{SOON_AGAIN}"));
         }
         if let Some(authority) = &self.authority {
             let issued = self.certificate(authority, pod);
@@ -197,8 +228,13 @@ impl Bed {
             ("metadata.namespace", self.namespace_name().to_owned()),
             ("status.podIP", ip.to_string()),
         ]);
-        let mut containers: Vec<_> =
-            list(&spec["containers"]).iter().map(|container| Container::read(container, spec, &fields)).collect();
+        let read = |container: &Json| {
+            let mut read = Container::read(container, spec, &fields);
+            let own = std::mem::replace(&mut read.env, self.layout.settings(container));
+            read.env.extend(own);
+            read
+        };
+        let mut containers: Vec<_> = containers_of(&template).iter().map(read).collect();
         let mut given = self.env.clone();
         given.insert("ORDAIN_EXTRA_CONFIG".into(), EXTRA_CONFIG.into());
         if let Some(namespace) = &self.namespace {
@@ -217,9 +253,16 @@ impl Bed {
         }
         for container in &mut containers {
             container.env.extend(given.clone());
+            if container.name == "sentinel" && self.layout.has_sentinels_beside() {
+                container.env.insert("ORDAIN_EXTRA_CONFIG".into(), SENTINEL_CONFIG.into());
+            }
         }
         sandbox.set_containers(containers);
-        for container in list(&spec["initContainers"]) {
+        if let Some(password) = &self.password {
+            let file = sandbox.containers()[0].env["ORDAIN_PASSWORD_FILE"].clone();
+            sandbox.write(&file, &format!("{password}\n"));
+        }
+        for container in list(&spec["initContainers"]).into_iter().filter(|container| !is_sidecar(container)) {
             // The image of ordain has the program at its root, and starts it.
             let mut command = vec!["/ordain"];
             command.extend(words(&container["args"]));
@@ -234,19 +277,20 @@ impl Bed {
     pub(crate) fn make_object(&self, pod: &str) {
         let ip = self.ip(pod);
         if let Some(namespace) = &self.namespace {
-            namespace.make_pod(pod, &template(pod), ip);
+            namespace.make_pod(pod, &self.layout.template(pod), ip);
         }
         self.dns.zone.address(&self.host_name(pod), ip);
     }
 
     /// What a headless Service's names answer: the pods that exist.
     fn publish_services(&self) {
-        for (base, port) in [("redis", 6379), ("sentinel", 26379)] {
+        let of_redis = if self.layout.has_sentinels_beside() { &[6379, 26379][..] } else { &[6379] };
+        for (base, ports) in [("redis", of_redis), ("sentinel", &[26379])] {
             let pods: Vec<_> = self.sandboxes.keys().filter(|pod| pod.starts_with(base)).collect();
             if let Some(first) = pods.first() {
                 let answer = Answer {
                     ips: pods.iter().map(|pod| self.ip(pod)).collect(),
-                    services: pods.iter().map(|pod| (self.host_name(pod), port)).collect(),
+                    services: pods.iter().flat_map(|pod| ports.iter().map(|port| (self.host_name(pod), *port))).collect(),
                     fault: None,
                 };
                 self.dns.zone.set(&self.service(first), answer);
@@ -256,15 +300,18 @@ impl Bed {
 
     /// Starts a pod's containers, or starts them again.
     pub fn start(&mut self, pod: &str) {
-        let template = template(pod);
-        for container in self.sandboxes[pod].containers() {
+        let template = self.layout.template(pod);
+        let containers = self.sandboxes[pod].containers();
+        for container in containers {
             if container.name == "reconcile" && !self.reconciles {
                 continue;
             }
-            let spec = list(&template["spec"]["containers"]).into_iter().find(|spec| spec["name"] == container.name.as_str());
+            let spec = containers_of(&template).into_iter().find(|spec| spec["name"] == container.name.as_str());
             let command = words(&spec.expect("its spec")["command"]).into_iter().map(str::to_owned).collect::<Vec<_>>();
             let process = self.sandboxes[pod].start(container, &command.iter().map(String::as_str).collect::<Vec<_>>());
-            self.servers.insert(process_of(pod, &container.name), process);
+            let is_main = container.name == containers[0].name;
+            let name = if is_main { pod.to_owned() } else { format!("{pod}/{}", container.name) };
+            self.servers.insert(name, process);
         }
     }
 
@@ -278,7 +325,7 @@ impl Bed {
     /// Runs the command that a pod's main container has at this place of its spec, as a kubelet does:
     /// `/lifecycle/preStop` or `/readinessProbe`.
     pub fn exec(&self, pod: &str, place: &str) -> Run {
-        let template = template(pod);
+        let template = self.layout.template(pod);
         let containers = list(&template["spec"]["containers"]);
         let command = containers[0].pointer(&format!("{place}/exec/command")).expect("a command in the manifest");
         Run::of(&self.sandboxes[pod].run(&words(command)))
@@ -317,9 +364,14 @@ impl Bed {
         if let Some(mut main) = self.servers.remove(pod) {
             main.kill();
         }
-        if let Some(mut beside) = self.servers.remove(&process_of(pod, "reconcile")) {
-            beside.kill();
-        }
+        let beside = format!("{pod}/");
+        self.servers.retain(|name, process| {
+            let is_beside = name.starts_with(&beside);
+            if is_beside {
+                process.kill();
+            }
+            !is_beside
+        });
     }
 
     /// Deletes a pod: its container, its object and its name. Its volume stays.
@@ -329,6 +381,13 @@ impl Bed {
         if let Some(namespace) = &self.namespace {
             namespace.delete_pod(pod);
         }
+    }
+
+    /// Deletes a pod for good, as when its StatefulSet is scaled down.
+    pub fn remove(&mut self, pod: &str) {
+        self.delete(pod);
+        self.sandboxes.remove(pod);
+        self.publish_services();
     }
 
     /// Whether a pod's main container runs, or has not been waited for since it ended.
@@ -387,8 +446,8 @@ impl Bed {
     }
 
     pub(crate) fn writer_that(&self, start: fn(Master) -> Writer) -> Writer {
-        let pods = REDIS.map(|pod| (self.announced(pod), self.ip(pod)));
-        let sentinels = SENTINELS.map(|pod| self.ip(pod));
+        let pods: Vec<_> = self.layout.redis.iter().map(|pod| (self.announced(pod), self.ip(pod))).collect();
+        let sentinels: Vec<_> = self.layout.sentinels.iter().map(|pod| self.ip(pod)).collect();
         start(Box::new(move || {
             let named = sentinels.iter().find_map(|ip| master_by_sentinel(*ip, "redis"))?;
             pods.iter().find(|(host, _)| *host == named).map(|(_, ip)| *ip)
@@ -398,7 +457,7 @@ impl Bed {
     /// Waits until one pod is the master and the others are its replicas with their links up.
     pub fn wait_for_master(&self, master: &str, deadline: Duration) {
         wait_for(&format!("{master} as the one master"), deadline, || {
-            let running: Vec<_> = REDIS.iter().filter(|pod| self.servers.contains_key(**pod)).collect();
+            let running: Vec<_> = self.layout.redis.iter().filter(|pod| self.servers.contains_key(**pod)).collect();
             let is_right = running.iter().all(|pod| {
                 if **pod == master {
                     self.role(pod) == "master"
@@ -414,7 +473,7 @@ impl Bed {
 
     /// Waits until Sentinel may promote every replica.
     pub fn wait_for_electable(&self, deadline: Duration) {
-        for pod in REDIS.iter().filter(|pod| self.is_started(pod)) {
+        for pod in self.layout.redis.iter().filter(|pod| self.is_started(pod)) {
             wait_for(&format!("{pod} being electable"), deadline, || {
                 let replication = self.text(pod, &["INFO", "replication"]);
                 (replication.contains("role:master") || replication.contains("slave_priority:100")).then_some(())
@@ -424,7 +483,7 @@ impl Bed {
 
     /// Waits until every Sentinel knows all of them: two replicas and two other Sentinels.
     pub fn wait_for_sentinels(&self, deadline: Duration) {
-        for sentinel in SENTINELS {
+        for sentinel in self.layout.sentinels {
             wait_for(&format!("{sentinel} knowing the others"), deadline, || {
                 let knows = |field: &str| self.sentinel_field(sentinel, field).as_deref() == Some("2");
                 (knows("num-slaves")
@@ -445,7 +504,7 @@ impl Bed {
     /// The pod that a Sentinel names as the master.
     pub fn named_by(&self, sentinel: &str) -> Option<&'static str> {
         let address = self.text(sentinel, &["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "redis"]);
-        REDIS.into_iter().find(|pod| Some(self.announced(pod).as_str()) == address.lines().next())
+        self.layout.redis.iter().copied().find(|pod| Some(self.announced(pod).as_str()) == address.lines().next())
     }
 
     /// Has a Sentinel replace the master, as soon as it knows enough of the replicas to agree.
@@ -455,11 +514,12 @@ impl Bed {
 
     /// Waits until a running pod other than `old` is the master, and every Sentinel says so.
     pub fn wait_for_failover(&self, old: &str, deadline: Duration) -> &'static str {
-        let others: Vec<_> = REDIS.into_iter().filter(|pod| *pod != old && self.servers.contains_key(*pod)).collect();
+        let others: Vec<_> =
+            self.layout.redis.iter().copied().filter(|pod| *pod != old && self.servers.contains_key(*pod)).collect();
         let promoted = wait_for(&format!("another master than {old}"), deadline, || {
             others.iter().copied().find(|pod| self.role(pod) == "master")
         });
-        for sentinel in SENTINELS.iter().filter(|sentinel| self.servers.contains_key(**sentinel)) {
+        for sentinel in self.layout.sentinels.iter().filter(|sentinel| self.servers.contains_key(**sentinel)) {
             wait_for(&format!("{sentinel} naming {promoted}"), deadline, || {
                 (self.named_by(sentinel) == Some(promoted)).then_some(())
             });
@@ -470,12 +530,13 @@ impl Bed {
     /// The label of every Redis pod, in order.
     pub fn labels(&self) -> Vec<Option<String>> {
         let namespace = self.namespace.as_ref().expect("a cluster");
-        REDIS.iter().map(|pod| namespace.label(pod, "role")).collect()
+        self.layout.redis.iter().map(|pod| namespace.label(pod, "role")).collect()
     }
 
     /// Waits until the labels name one pod as the master.
     pub fn wait_for_labels(&self, master: &str, deadline: Duration) {
-        let wanted: Vec<_> = REDIS.iter().map(|pod| Some(if *pod == master { "master" } else { "slave" }.to_owned())).collect();
+        let wanted: Vec<_> =
+            self.layout.redis.iter().map(|pod| Some(if *pod == master { "master" } else { "slave" }.to_owned())).collect();
         wait_for(&format!("the label role=master on {master}"), deadline, || (self.labels() == wanted).then_some(()));
     }
 }
@@ -499,22 +560,24 @@ impl Run {
     }
 }
 
-/// The name of a container's process: the pod's own for the main one.
-fn process_of(pod: &str, container: &str) -> String {
-    if container == "reconcile" { format!("{pod}/{container}") } else { pod.to_owned() }
+/// The containers that a bed runs: the main one first, then the others and the sidecars. It has no exporter.
+fn containers_of(template: &Json) -> Vec<Json> {
+    let sidecars = list(&template["spec"]["initContainers"]).into_iter().filter(is_sidecar);
+    let all = list(&template["spec"]["containers"]).into_iter().chain(sidecars);
+    all.filter(|container| container["name"] != "metrics").collect()
+}
+
+fn is_sidecar(container: &Json) -> bool {
+    container["restartPolicy"] == "Always"
+}
+
+/// The pod of a server, which may be a Sentinel beside a Redis.
+fn pod_of(server: &str) -> &str {
+    server.split('/').next().unwrap_or(server)
 }
 
 fn port(pod: &str) -> u16 {
-    if pod.starts_with("redis") { 6379 } else { 26379 }
-}
-
-/// The pod template of a StatefulSet, as the manifest has it.
-pub(crate) fn template(pod: &str) -> Json {
-    let set = pod.rsplit_once('-').expect("a pod's name").0;
-    let folder = if set == "redis" { "base/redis" } else { "shared-sentinel" };
-    let file = repository().join(format!("manifests/{folder}/{set}.yaml"));
-    let object: Json = serde_saphyr::from_str(&std::fs::read_to_string(&file).expect("the manifest")).expect("YAML");
-    object["spec"]["template"].clone()
+    if pod.ends_with("/sentinel") || pod.starts_with("sentinel") { 26379 } else { 6379 }
 }
 
 pub(crate) fn words(list: &Json) -> Vec<&str> {

@@ -26,6 +26,7 @@ pub mod faults;
 pub mod gate;
 pub mod group;
 pub mod label_watch;
+pub mod layout;
 pub mod process;
 pub mod requests;
 pub mod sandbox;

@@ -19,8 +19,9 @@ use serde_json::{Value as Json, json};
 use crate::client::{ask, connect, text};
 use crate::control_plane::{ControlPlane, Namespace, PORT, assets};
 use crate::dns::{Answer, NameServer};
-use crate::group::{ACCOUNT, SENTINELS, template, words};
+use crate::group::{ACCOUNT, SENTINELS, words};
 use crate::label_watch::LabelWatch;
+use crate::layout::SHARED_SENTINEL;
 use crate::process::{Process, Usage};
 use crate::sandbox::{Container, EXTRA_CONFIG, Sandbox, list};
 use crate::subnet::Subnet;
@@ -155,7 +156,7 @@ impl Storm {
     }
 
     fn make_redis_pods(&mut self) {
-        let mut template = template("redis-0");
+        let mut template = SHARED_SENTINEL.template("redis-0");
         if self.labeller == Labeller::Kubectl {
             template["metadata"]["labels"]["role"] = "slave".into();
         }
@@ -227,7 +228,7 @@ impl Storm {
     }
 
     fn make_sentinel(&mut self, sentinel: &'static str) {
-        let (template, ip) = (template(sentinel), self.sentinel_ip(sentinel));
+        let (template, ip) = (SHARED_SENTINEL.template(sentinel), self.sentinel_ip(sentinel));
         let mut sandbox = Sandbox::new(sentinel, ip, &self.dns.resolv_conf(&self.namespace.name));
         sandbox.put_program(&self.ordain, "ordain");
         for (file, text) in self.namespace.account("sentinel") {
@@ -262,7 +263,7 @@ impl Storm {
     }
 
     fn start_sentinel(&mut self, sentinel: &'static str) {
-        let template = template(sentinel);
+        let template = SHARED_SENTINEL.template(sentinel);
         for container in self.sentinels[sentinel].containers() {
             if container.name == "reconcile" && self.labeller == Labeller::Kubectl {
                 continue;

@@ -25,9 +25,11 @@ mod reconciling;
 mod register;
 mod seen;
 mod sentinels;
+mod static_replication;
 mod storm;
 mod taking_over;
 mod tls;
+mod two_sets;
 mod yielding;
 
 use std::path::{Path, PathBuf};
@@ -35,7 +37,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use testbed::client::{Report, missing};
-use testbed::group::{Bed, REDIS};
+use testbed::group::Bed;
 use testbed::wait_for;
 
 /// The program under test: what `ORDAIN` names, such as the release build, else what cargo built.
@@ -89,7 +91,7 @@ fn fail_over_unheard(bed: &mut Bed) -> &'static str {
 /// Waits until no pod lacks a write that a client counts on.
 fn assert_nothing_is_lost(bed: &Bed, report: &Report) {
     assert!(!report.acknowledged.is_empty(), "there was nothing to lose");
-    for pod in REDIS.iter().filter(|pod| bed.is_started(pod)) {
+    for pod in bed.layout.redis.iter().filter(|pod| bed.is_started(pod)) {
         let mut lost = Vec::new();
         let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             wait_for(&format!("every write in {pod}"), UP, || {

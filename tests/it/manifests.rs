@@ -38,10 +38,6 @@ impl Topology {
             template: &object["spec"]["template"],
         })
     }
-
-    fn has_sentinels(&self) -> bool {
-        self.sets().any(|set| set.containers().any(|container| name_in(container) == "sentinel"))
-    }
 }
 
 /// A StatefulSet of a topology.
@@ -250,8 +246,7 @@ fn every_server_is_probed_by_ordain_and_a_redis_hands_over_before_it_stops() {
             }
             if set.is_redis() {
                 let stop = &set.spec()["containers"][0]["lifecycle"]["preStop"]["exec"]["command"];
-                let wanted = if topology.has_sentinels() { json!(["/opt/ordain/ordain", "handover"]) } else { Value::Null };
-                assert_eq!(*stop, wanted, "{}", set.what);
+                assert_eq!(*stop, json!(["/opt/ordain/ordain", "handover"]), "{}", set.what);
                 // The handover's deadline, and what the server takes for its own end.
                 assert!(set.spec()["terminationGracePeriodSeconds"].as_u64().unwrap() >= 30 + 10, "{}", set.what);
             }

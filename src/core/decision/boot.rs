@@ -69,7 +69,7 @@ fn holds_data_anywhere(case: Case<'_>) -> bool {
 }
 
 /// Nobody claims anything, but there is data: once all pods have told, the most advanced disk leads;
-/// of equal ones that of the lowest ordinal.
+/// of equal ones that of the lowest ordinal in the first set.
 fn adopt(case: Case<'_>) -> Decision {
     let mut disks = Vec::new();
     disks.extend(case.evidence().me.iter().map(|me| (case.own.disk, me)));
@@ -85,7 +85,7 @@ fn adopt(case: Case<'_>) -> Decision {
             Known::Copied | Known::Nothing => {}
         }
     }
-    let best = disks.into_iter().max_by_key(|(disk, pod)| (*disk, Reverse(*pod))).map(|(_, pod)| pod);
+    let best = disks.into_iter().max_by_key(|(disk, pod)| (*disk, Reverse(case.sets.place(pod)))).map(|(_, pod)| pod);
     let Some(best) = best else { return Decision::undecided("is undecided: nobody has told what its disk holds") };
     let claim = Claim { master: best.clone(), epoch: 0 };
     if case.me.as_ref() == Some(best) {

@@ -9,6 +9,9 @@ use crate::core::identity::PodName;
 use crate::core::record::{Assumed, Claim, Record, Step};
 use crate::core::rules::{Case, Rule};
 
+/// How another comes to lead where no Sentinel elects one.
+const BY_A_PERSON: &str = "; without Sentinel a person says who shall lead, by `ordain reconcile --assume-master POD`";
+
 /// The newest claim names this pod: it leads if it can prove that it may. `by` says who claims so.
 pub(super) fn lead_or_yield(case: Case<'_>, claim: &Claim, by: &str) -> Decision {
     let living = case.evidence().living_masters();
@@ -39,7 +42,8 @@ pub(super) fn lead_or_yield(case: Case<'_>, claim: &Claim, by: &str) -> Decision
     });
     if let Some(why) = obstacle {
         let at_last = if case.own.disk.holds_data() { None } else { first_absent(case) };
-        return Decision { at_last, ..Decision::undecided(format!("does not lead, though {by} names it: {why}")) };
+        let how = if case.has_no_sentinels() { BY_A_PERSON } else { "" };
+        return Decision { at_last, ..Decision::undecided(format!("does not lead, though {by} names it: {why}{how}")) };
     }
     match failover_risk(case) {
         None => Decision::lead(
@@ -69,7 +73,7 @@ fn disk_obstacle(case: Case<'_>) -> Option<String> {
         let fears = !own.holds_data() && case.obeys(Rule::HoldsData);
         return fears.then(|| format!("its disk is empty, and {} may hold the data", other.pod));
     }
-    if is_assumed(case) {
+    if is_assumed(case) || case.is_the_only_writer() && case.obeys(Rule::OnlyTheHolderWrites) {
         return None;
     }
     if !own.holds_data() && case.obeys(Rule::HoldsData) {
@@ -99,8 +103,12 @@ pub(super) fn untold(case: Case<'_>, peer: &Peer) -> Option<String> {
     }
     let answers = peer.heard.answer().is_some();
     let is_needed = match &peer.object {
-        // A StatefulSet makes its pods in order, or all at once: one of a lower ordinal is coming.
-        Object::Absent => case.me.as_ref().is_some_and(|me| peer.pod < *me) && case.obeys(Rule::LowerOrdinalsHaveTold),
+        // A StatefulSet makes its pods in order, or all at once: one of a lower ordinal is coming. So are those of
+        // the sets before, which wait for nobody of this one.
+        Object::Absent => {
+            let is_before = |me| case.sets.place(&peer.pod) < case.sets.place(me);
+            case.me.as_ref().is_some_and(is_before) && case.obeys(Rule::LowerOrdinalsHaveTold)
+        }
         Object::Present { .. } | Object::Unknown => true,
     };
     // Who has marked the record has ended its word, and is about to answer.
@@ -135,7 +143,8 @@ fn first_absent(case: Case<'_>) -> Option<PodName> {
     if case.peers.iter().any(is_awaited) {
         return None;
     }
-    case.peers.iter().filter(|peer| peer.object == Object::Absent).map(|peer| &peer.pod).min().cloned()
+    let absent = case.peers.iter().filter(|peer| peer.object == Object::Absent).map(|peer| &peer.pod);
+    absent.min_by_key(|pod| case.sets.place(pod)).cloned()
 }
 
 /// A failover that may replace this pod while it starts.

@@ -237,7 +237,9 @@ fn is_most_advanced(case: Case<'_>, claim: &Claim) -> bool {
         Known::Told(disk) => !disk.is_newer_than(own, Duration::ZERO),
         Known::Copied | Known::Nothing => false,
     };
-    own.holds_data() && is_recorded && case.peer(&claim.master).is_some() && case.peers.iter().all(is_behind)
+    // Who is no master by the record never is one where nobody elects.
+    let can_be_elected = !(case.has_no_sentinels() && case.obeys(Rule::OnlyTheHolderWrites));
+    can_be_elected && own.holds_data() && is_recorded && case.peer(&claim.master).is_some() && case.peers.iter().all(is_behind)
 }
 
 /// The pod that has marked the record and may be about to start: it has not answered yet, the same

@@ -177,19 +177,27 @@ fn check_the_order(evidence: &Evidence) {
 #[rstest]
 #[case::as_the_first_pod(0)]
 #[case::as_a_pod_between_others(1)]
-fn no_disks_and_records_break_a_rule(#[case] me: u32, #[values(false, true)] tried_for_long: bool) {
+fn no_disks_and_records_break_a_rule(
+    #[case] me: u32,
+    #[values(false, true)] tried_for_long: bool,
+    #[values(false, true)] has_sentinels: bool,
+) {
     let mut evidence = redis(me).past_any_failover();
+    if !has_sentinels {
+        evidence = evidence.without_sentinels();
+    }
     if tried_for_long {
         evidence = evidence.past_the_grace();
     }
     let mut parts = Parts::default();
     let others: Vec<u32> = (0..3).filter(|ordinal| *ordinal != me).collect();
-    let (records, councils) = (each_record(), few_councils());
+    let records = each_record();
+    let councils = if has_sentinels { few_councils() } else { vec![[UNAWARE, UNAWARE, UNAWARE]] };
     let [first_peers, second_peers] = [others[0], others[1]].map(each_peer);
     for record in &records {
         evidence.record.clone_from(record);
         // A record that was read says the same with Sentinels that know nothing and with silent ones.
-        let known = usize::from(matches!(record, RecordSeen::Present(_)));
+        let known = usize::from(has_sentinels && matches!(record, RecordSeen::Present(_)));
         for council in &councils[known..] {
             sit(&mut evidence.sentinels, council);
             for (disk, stamp) in each_own_disk() {
@@ -205,7 +213,7 @@ fn no_disks_and_records_break_a_rule(#[case] me: u32, #[values(false, true)] tri
         }
     }
     println!("{} cases as redis-{me}: {parts:?}", parts.all());
-    assert!(parts.led > 0 && parts.followed > 0 && parts.undecided > 0 && parts.electable > 0);
+    assert!(parts.led > 0 && parts.followed > 0 && parts.undecided > 0 && (parts.electable > 0) == has_sentinels);
 }
 
 /// What keeps nobody from leading by its disk, and what does, in few scenes: each is what two peers are.
@@ -406,6 +414,10 @@ impl World {
         self.views.iter_mut().for_each(|view| sit(&mut view.sentinels, council));
     }
 
+    fn without_sentinels(self) -> Self {
+        Self { views: self.views.into_iter().map(Evidence::without_sentinels).collect() }
+    }
+
     /// Who would start as a master, and who as a replica that Sentinel may elect.
     fn decisions(&self) -> Vec<Decision> {
         self.views.iter().map(Evidence::decision).collect()
@@ -486,9 +498,11 @@ const DISKS: [Disk; 4] = [EMPTY, OLD, BARELY_NEWER, NEW];
 fn of_three_pods_that_wait_to_start_only_one_does(
     #[values(false, true)] by_a_persons_word: bool,
     #[values(false, true)] tried_for_long: bool,
+    #[values(false, true)] has_sentinels: bool,
 ) {
     let disks = DISKS.into_iter().flat_map(|a| DISKS.into_iter().flat_map(move |b| DISKS.map(|c| [a, b, c])));
     let worlds = disks.flat_map(|[a, b, c]| [None, Some("g")].map(|stamp| World::new(&[(0, a), (1, b), (2, c)], None, stamp)));
+    let worlds = worlds.map(|world| if has_sentinels { world } else { world.without_sentinels() });
     check_worlds(worlds, by_a_persons_word, tried_for_long);
 }
 

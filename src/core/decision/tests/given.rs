@@ -4,6 +4,7 @@ use crate::core::decision::*;
 use crate::core::disk::{Disk, Instance, Moment, Word};
 use crate::core::evidence::{Failure, Kept, Link, Object, Own, Replica, Sentinel, SentinelAnswer, Watch};
 use crate::core::record::{Mark, Record};
+use crate::core::sets::Set;
 
 pub const NOW: Moment = Moment(100_000_000);
 pub const LONG_AGO: Moment = Moment(NOW.0 - 300_000);
@@ -167,6 +168,7 @@ pub fn nothing_yet(me: Option<u32>) -> Evidence {
         own: Own { instance: me.map(instance), has_run: true, ..Own::default() },
         my_ip: None,
         first: pod(0),
+        sets: Set::of(&pod(0), 3).into(),
         domain: "redis-headless".into(),
         sentinel_count: 3,
         down_after: DOWN_AFTER,
@@ -224,6 +226,10 @@ impl Evidence {
         let sentinels = heard.into_iter().enumerate();
         let sentinels = sentinels.map(|(ordinal, heard)| Sentinel { at: at(&format!("sentinel-{ordinal}:26379")), heard });
         Self { sentinels: sentinels.collect(), ..self }
+    }
+
+    pub fn without_sentinels(self) -> Self {
+        Self { sentinel_count: 0, ..self.sentinels([]) }
     }
 
     /// This pod's disk, stamped with the group's id where it holds data.

@@ -12,7 +12,7 @@ pub type Held = Result<(), String>;
 pub type Invariant = fn(&Evidence, &Decision) -> Held;
 
 /// What holds of every decision for a Redis.
-pub const OF_REDIS: [Invariant; 22] = [
+pub const OF_REDIS: [Invariant; 24] = [
     who_leads_is_named_by_the_newest_claim_or_nobody_is,
     nobody_leads_beside_a_living_master,
     nobody_leads_while_another_is_known_to_hold_more,
@@ -35,6 +35,8 @@ pub const OF_REDIS: [Invariant; 22] = [
     the_record_never_goes_back,
     what_is_settled_is_followed,
     only_an_empty_pod_runs_at_last,
+    without_sentinels_the_holder_leads_with_its_data,
+    without_sentinels_nobody_starts_electable,
 ];
 
 /// What holds of every decision for a Sentinel.
@@ -139,9 +141,15 @@ fn proves_nothing_runs<T>(heard: &Heard<T>) -> bool {
     matches!(heard, Heard::Failed(failure) if failure.proves_nothing_runs())
 }
 
-/// This pod leads, the disks are published and nobody has said that they do not count.
+/// This pod leads, the disks are published and nothing says that they do not count.
 fn leads_by_its_disk(evidence: &Evidence, decision: &Decision) -> bool {
-    matches!(decision.part, Lead(_)) && is_kept(evidence) && !is_assumed(evidence)
+    matches!(decision.part, Lead(_)) && is_kept(evidence) && !is_assumed(evidence) && !holds_all_writes(evidence)
+}
+
+/// It is recorded as master with the data of its group, and nobody can have made another one since.
+fn holds_all_writes(evidence: &Evidence) -> bool {
+    let has_its_stamp = |record: &Record| evidence.own.group_id.as_ref() == Some(&record.group_id);
+    evidence.sentinels.is_empty() && evidence.own.disk.holds_data() && own_record(evidence).is_some_and(has_its_stamp)
 }
 
 /// It runs, or is about to, or has not been waited for long enough.
@@ -368,6 +376,17 @@ pub fn only_an_empty_pod_runs_at_last(evidence: &Evidence, decision: &Decision) 
     let is_told = existing.iter().all(|peer| has_copied(peer) || sure(evidence, peer).is_some() || is_given_up_on(peer));
     let is_right = decision.part == Undecided && !evidence.own.disk.holds_data() && is_first && is_told;
     holds(is_right, evidence, decision, "would run at last, though another may still tell that it holds the data")
+}
+
+pub fn without_sentinels_the_holder_leads_with_its_data(evidence: &Evidence, decision: &Decision) -> Held {
+    let is_given_up = own_record(evidence).is_some_and(|record| record.is_given_up);
+    let may_lead = holds_all_writes(evidence) && !is_given_up && evidence.living_masters().is_empty();
+    holds(!may_lead || matches!(decision.part, Lead(_)), evidence, decision, "does not lead, and nobody else ever will")
+}
+
+pub fn without_sentinels_nobody_starts_electable(evidence: &Evidence, decision: &Decision) -> Held {
+    let is_elected = matches!(decision.part, Follow(_)) && decision.electable;
+    holds(!is_elected || !evidence.sentinels.is_empty(), evidence, decision, "starts electable where nobody elects")
 }
 
 pub fn a_sentinel_watches_the_only_living_master(evidence: &Evidence, decision: &Decision) -> Held {

@@ -1,9 +1,11 @@
 //! One example for each rule and each guard, then everything that a group of three can show.
 
+mod alone;
 mod disks;
 mod everything;
 mod given;
 mod invariants;
+mod two_sets;
 mod without;
 
 use std::net::IpAddr;

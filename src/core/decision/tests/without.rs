@@ -13,8 +13,8 @@ use crate::core::decision::*;
 type Decide = fn(Rules, &Evidence) -> Decision;
 
 /// Peers x records x own disks x few councils, before and past the grace, as each kind of pod, until `visit` has seen enough.
-fn search(me: Option<u32>, mut visit: impl FnMut(&Evidence) -> ControlFlow<()>) -> ControlFlow<()> {
-    let mut evidence = nothing_yet(me);
+fn search(mut evidence: Evidence, mut visit: impl FnMut(&Evidence) -> ControlFlow<()>) -> ControlFlow<()> {
+    let me = (0..3).find(|ordinal| evidence.me == Some(pod(*ordinal)));
     let others: Vec<u32> = (0..3).filter(|ordinal| Some(*ordinal) != me).collect();
     let [first_peers, second_peers] = [others[0], others[1]].map(each_peer);
     for record in each_record() {
@@ -39,10 +39,10 @@ fn search(me: Option<u32>, mut visit: impl FnMut(&Evidence) -> ControlFlow<()>) 
 }
 
 /// Finds evidence for which the invariant breaks where the rule is left out.
-fn breaks(rule: Rule, invariant: Invariant, decide: Decide, me: &[Option<u32>]) -> Option<Evidence> {
+fn breaks(rule: Rule, invariant: Invariant, decide: Decide, beginnings: Vec<Evidence>) -> Option<Evidence> {
     let mut found = None;
-    let _ = me.iter().try_for_each(|me| {
-        search(*me, |evidence| {
+    let _ = beginnings.into_iter().try_for_each(|beginning| {
+        search(beginning, |evidence| {
             if invariant(evidence, &decide(Rules::ALL.without(rule), evidence)).is_ok() {
                 return ControlFlow::Continue(());
             }
@@ -77,7 +77,20 @@ fn breaks(rule: Rule, invariant: Invariant, decide: Decide, me: &[Option<u32>]) 
 #[case::starts_unelectable(Rule::StartsUnelectable, only_the_most_advanced_starts_electable)]
 #[case::majority_outvotes_the_record(Rule::MajorityOutvotesTheRecord, a_majority_that_names_the_only_living_master_is_believed)]
 fn a_redis_needs(#[case] rule: Rule, #[case] invariant: Invariant) {
-    let found = breaks(rule, invariant, for_redis_by, &[Some(1), Some(0)]);
+    let found = breaks(rule, invariant, for_redis_by, vec![redis(1), redis(0)]);
+    let found = found.unwrap_or_else(|| panic!("nothing breaks without {rule:?}"));
+    println!("without {rule:?}: {}", invariant(&found, &for_redis_by(Rules::ALL.without(rule), &found)).unwrap_err());
+}
+
+#[rstest]
+#[case::only_the_holder_writes(Rule::OnlyTheHolderWrites, without_sentinels_the_holder_leads_with_its_data)]
+#[case::only_the_holder_writes_and_nobody_is_elected(Rule::OnlyTheHolderWrites, without_sentinels_nobody_starts_electable)]
+#[case::holds_data(Rule::HoldsData, an_empty_disk_leads_only_where_nothing_can_have_been_lost)]
+#[case::not_given_up(Rule::NotGivenUp, nobody_leads_after_being_given_up)]
+#[case::no_other_master(Rule::NoOtherMaster, nobody_leads_beside_a_living_master)]
+fn a_redis_without_sentinels_needs(#[case] rule: Rule, #[case] invariant: Invariant) {
+    let beginnings = vec![redis(1).without_sentinels(), redis(0).without_sentinels()];
+    let found = breaks(rule, invariant, for_redis_by, beginnings);
     let found = found.unwrap_or_else(|| panic!("nothing breaks without {rule:?}"));
     println!("without {rule:?}: {}", invariant(&found, &for_redis_by(Rules::ALL.without(rule), &found)).unwrap_err());
 }
@@ -87,7 +100,7 @@ fn a_redis_needs(#[case] rule: Rule, #[case] invariant: Invariant) {
 #[case::sentinel_waits_for_the_marked(Rule::SentinelWaitsForTheMarked, a_sentinel_waits_for_who_is_starting)]
 #[case::all_told_before_adoption(Rule::AllToldBeforeAdoption, what_is_adopted_is_the_most_advanced_of_all)]
 fn a_sentinel_needs(#[case] rule: Rule, #[case] invariant: Invariant) {
-    let found = breaks(rule, invariant, for_sentinel_by, &[None]);
+    let found = breaks(rule, invariant, for_sentinel_by, vec![sentinel()]);
     let found = found.unwrap_or_else(|| panic!("nothing breaks without {rule:?}"));
     println!("without {rule:?}: {}", invariant(&found, &for_sentinel_by(Rules::ALL.without(rule), &found)).unwrap_err());
 }
