@@ -18,4 +18,5 @@ pub mod registry;
 pub mod repair;
 pub mod rules;
 pub mod sentinel_conf;
+pub mod takeover;
 pub mod template;

@@ -13,7 +13,6 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::api::core::v1::{Pod as ApiPod, PodStatus};
-use k8s_openapi::api::events::v1::Event;
 use kube::api::{
     DeleteParams, ListParams, ObjectMeta, Patch as Body, PatchParams, PostParams, Preconditions, WatchEvent, WatchParams,
 };
@@ -31,8 +30,13 @@ use crate::core::identity::{Endpoint, Group, Host, PodName};
 use crate::core::labels::{Patch, Pod, STAMP, Scheme};
 use crate::core::record::{Assumed, Claim, Mark, Record};
 
+pub mod election;
 pub mod events;
 pub mod follow;
+pub mod nodes;
+
+use election::Election;
+use nodes::Nodes;
 
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "ordain");
 const EPOCH: &str = "ordain.dev/config-epoch";
@@ -157,7 +161,7 @@ impl Access {
             namespace: namespace.to_owned(),
             leases: Api::namespaced(client.clone(), namespace),
             pods: Api::namespaced(client.clone(), namespace),
-            events: Api::namespaced(client, namespace),
+            client,
         })
     }
 }
@@ -203,10 +207,20 @@ pub struct Cluster {
     namespace: String,
     leases: Api<Lease>,
     pods: Api<ApiPod>,
-    events: Api<Event>,
+    client: Client,
 }
 
 impl Cluster {
+    /// The nodes, and the pods of all namespaces.
+    pub fn nodes(&self) -> Nodes {
+        Nodes::new(self.client.clone())
+    }
+
+    /// A candidate for a Lease of the namespace.
+    pub fn election(&self, lease: &str, pod: &str) -> Election {
+        Election::new(self.client.clone(), &self.namespace, lease, pod)
+    }
+
     /// Reads a group's record.
     ///
     /// # Errors
