@@ -26,6 +26,7 @@ mod register;
 mod seen;
 mod sentinels;
 mod storm;
+mod takeover;
 mod taking_over;
 mod tls;
 mod yielding;

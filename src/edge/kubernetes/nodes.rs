@@ -30,14 +30,14 @@ const ANSWER: Duration = Duration::from_secs(4);
 /// The nodes, and the pods of all namespaces.
 #[derive(Clone)]
 pub struct Nodes {
-    nodes: Api<ApiNode>,
+    all: Api<ApiNode>,
     pods: Api<ApiPod>,
     client: Client,
 }
 
 impl Nodes {
     pub(super) fn new(client: Client) -> Self {
-        Self { nodes: Api::all(client.clone()), pods: Api::all(client.clone()), client }
+        Self { all: Api::all(client.clone()), pods: Api::all(client.clone()), client }
     }
 
     /// Whether what is followed may be followed, and the selectors be read.
@@ -47,7 +47,7 @@ impl Nodes {
     pub async fn check(&self, nodes: Option<&str>, guests: &str) -> Result<(), Refusal> {
         let one = ListParams::default().limit(1);
         let which = nodes.map_or_else(|| one.clone(), |nodes| one.clone().labels(nodes));
-        in_time(async { self.nodes.list_metadata(&which).await.map_err(|error| refusal(&error, "list nodes")) }).await?;
+        in_time(async { self.all.list_metadata(&which).await.map_err(|error| refusal(&error, "list nodes")) }).await?;
         let which = one.labels(guests);
         in_time(async { self.pods.list_metadata(&which).await.map_err(|error| refusal(&error, "list pods")) }).await.map(drop)
     }
@@ -55,7 +55,7 @@ impl Nodes {
     /// The nodes that `selector` matches, by their names.
     pub fn follow(&self, selector: Option<&str>) -> impl Stream<Item = Change<(String, Node)>> + use<> {
         let config = selector.map_or_else(Config::default, |selector| Config::default().labels(selector));
-        watcher(self.nodes.clone(), config).filter_map(async |event| {
+        watcher(self.all.clone(), config).filter_map(async |event| {
             Change::read(event, |node| {
                 let node = read_node(node)?;
                 Some((node.name.clone(), node))
@@ -109,7 +109,7 @@ impl Nodes {
         change: impl FnOnce(&mut Vec<Taint>) -> Option<String>,
     ) -> Result<(), Refusal> {
         let done = async {
-            let node = self.nodes.get(name).await.map_err(|error| refusal(&error, "get nodes"))?;
+            let node = self.all.get(name).await.map_err(|error| refusal(&error, "get nodes"))?;
             if node.metadata.resource_version.as_deref() != Some(version) {
                 return Err(Refusal::Conflict);
             }
@@ -119,7 +119,7 @@ impl Nodes {
                 "metadata": { "resourceVersion": version, "annotations": { TAKEN: mark } },
                 "spec": { "taints": taints },
             });
-            let patched = self.nodes.patch(name, &PatchParams::default(), &Body::Merge(body)).await;
+            let patched = self.all.patch(name, &PatchParams::default(), &Body::Merge(body)).await;
             patched.map(drop).map_err(|error| refusal(&error, "patch nodes"))
         };
         in_time(done).await
@@ -132,7 +132,7 @@ impl Nodes {
     pub async fn delete(&self, name: &str, uid: &str, version: &str) -> Result<(), Refusal> {
         let as_told = Preconditions { uid: Some(uid.to_owned()), resource_version: Some(version.to_owned()) };
         let only = DeleteParams { preconditions: Some(as_told), ..DeleteParams::default() };
-        let deleted = async { self.nodes.delete(name, &only).await.map_err(|error| refusal(&error, "delete nodes")) };
+        let deleted = async { self.all.delete(name, &only).await.map_err(|error| refusal(&error, "delete nodes")) };
         in_time(deleted).await.map(drop)
     }
 
