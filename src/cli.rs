@@ -306,8 +306,8 @@ pub struct Forget {
 /// `takeover`.
 #[derive(Debug, Args)]
 pub struct Takeover {
-    /// For how long a node must be not Ready before anything is done; a quarter of it is the least for which it is asked, and found silent, by this program itself
-    #[arg(long, env = "ORDAIN_GRACE", default_value = "20s", value_parser = duration)]
+    /// For how long a node's Ready must be Unknown before anything is done; for a quarter of it, at least, it must have been silent when this program knocked
+    #[arg(long, env = "ORDAIN_GRACE", default_value = "20s", value_parser = grace)]
     pub grace: Duration,
     /// How the pods of a dead node are freed
     #[arg(long, env = "ORDAIN_METHOD", default_value = "out-of-service")]
@@ -322,7 +322,7 @@ pub struct Takeover {
         default_value = "app.kubernetes.io/name=redis,app.kubernetes.io/component in (redis,sentinel)"
     )]
     pub selector: String,
-    /// The nodes to look after; a majority is one of these [default: all]
+    /// The nodes to look after, of which a majority must be Ready [default: all]
     #[arg(long, env = "ORDAIN_NODE_SELECTOR")]
     pub node_selector: Option<String>,
     /// The Lease whose holder acts; it must exist
@@ -555,6 +555,12 @@ fn duration(word: &str) -> Result<Duration, String> {
         Ok(duration) => Ok(duration),
         Err(_) => Err("write it as `5s`, `500ms` or `5m`".to_owned()),
     }
+}
+
+/// So that nobody knocks without a pause.
+fn grace(word: &str) -> Result<Duration, String> {
+    let grace = duration(word)?;
+    if grace < Duration::from_secs(1) { Err("it must be at least `1s`".to_owned()) } else { Ok(grace) }
 }
 
 fn duration_or_off(word: &str) -> Result<Limit, String> {

@@ -76,7 +76,7 @@ impl Then {
 pub async fn within_deadline(command: Command) -> Result<Then> {
     let limit = match &command {
         // It ends by itself at SIGTERM, once it has given back what it holds.
-        Command::Takeover(_) => return tell(command, Instant::now()).await,
+        Command::Takeover(_) => return Box::pin(tell(command, Instant::now())).await,
         Command::GenconfRedis(args) => args.deadline,
         Command::GenconfSentinel(args) => args.deadline,
         Command::OnFailover(args) => args.deadline.min(on_failover::LIMIT),

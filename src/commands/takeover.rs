@@ -296,13 +296,7 @@ impl Patrol<'_> {
             }
             match self.carry_out(facts, act).await {
                 Ok(()) => {
-                    let mut done = self.done.borrow_mut();
-                    match (&act.deed, &act.seen) {
-                        (Deed::Free(guest), _) => drop(done.guests.insert(guest.uid.clone())),
-                        (_, Some((_, version))) => drop(done.nodes.insert(act.node.clone(), version.clone())),
-                        (_, None) => {}
-                    }
-                    drop(done);
+                    self.note(act);
                     told.remove(&act.node);
                     info!(node = act.node, act = word, why = act.why, "acted");
                     self.announce(act, reason).await;
@@ -315,6 +309,17 @@ impl Patrol<'_> {
             }
         }
         is_done
+    }
+
+    fn note(&self, act: &Act) {
+        let mut done = self.done.borrow_mut();
+        match (&act.deed, &act.seen) {
+            (Deed::Free(guest), _) => {
+                done.guests.insert(guest.uid.clone());
+            }
+            (_, Some((_, version))) => drop(done.nodes.insert(act.node.clone(), version.clone())),
+            (_, None) => {}
+        }
     }
 
     async fn carry_out(&self, facts: &Facts, act: &Act) -> Result<(), Refusal> {

@@ -402,8 +402,8 @@ fn takeover_is_confined_kept_apart_and_on_the_api_server_with_strict_validation(
         assert_eq!(words, wanted);
         let rules = |kind: &str| {
             let role = takeover.named(kind, "node-takeover").unwrap();
-            let rule = |rule: &Value| (rule["resources"].clone(), rule["resourceNames"].clone(), rule["verbs"].clone());
-            role["rules"].as_array().unwrap().iter().map(rule).collect::<Vec<_>>()
+            let told = |rule: &Value| (rule["resources"].clone(), rule["resourceNames"].clone(), rule["verbs"].clone());
+            role["rules"].as_array().unwrap().iter().map(told).collect::<Vec<_>>()
         };
         let delete: &[&str] = if deletes { &["delete"] } else { &[] };
         let wanted = [
