@@ -230,6 +230,10 @@ impl Patrol<'_> {
                 continue;
             }
             let facts = self.facts(&asked);
+            let still_deleted = facts.still_deleted();
+            if still_deleted != facts.deleted {
+                self.election.leave(write_deleted(&still_deleted));
+            }
             let is_in_question = !facts.in_question().is_empty();
             if is_in_question && Instant::now() >= round {
                 round = Instant::now() + self.settings.round();
@@ -330,8 +334,7 @@ impl Patrol<'_> {
             Deed::GiveBack => self.nodes.give_back(node, version).await,
             Deed::Delete => {
                 // First, so that whoever comes after us knows of it.
-                let mut deleted = facts.deleted.clone();
-                deleted.retain(|name, _| facts.nodes.iter().all(|node| node.name != *name));
+                let mut deleted = facts.still_deleted();
                 deleted.insert(node.clone(), facts.clock.wall);
                 self.election.remember(write_deleted(&deleted)).await?;
                 self.nodes.delete(node, uid, version).await

@@ -46,14 +46,16 @@ struct Stage {
 impl Stage {
     /// Nodes that are Ready, with a Redis on each.
     fn new(nodes: &[&str]) -> Self {
-        Self::allowed_by("manifests/node-takeover", nodes)
+        Self::allowed_by("manifests/node-takeover", nodes, |_| {})
     }
 
-    fn allowed_by(folder: &str, nodes: &[&str]) -> Self {
+    /// What it may do is what a folder says, but for an edit.
+    fn allowed_by(folder: &str, nodes: &[&str], edit: impl Fn(&mut Value)) -> Self {
         let namespace = ControlPlane::shared().namespace();
         let mut objects = kustomize(&repository().join(folder));
         for object in &mut objects {
             move_to(object, &namespace.name);
+            edit(object);
         }
         namespace.apply(&objects);
         let files = tempfile::tempdir().unwrap();
@@ -416,7 +418,7 @@ fn a_dry_run_tells_what_it_would_do_and_writes_nothing() {
 
 #[test]
 fn by_delete_node_the_node_and_its_pods_go_and_the_next_waits_for_its_return() {
-    let mut stage = Stage::allowed_by("manifests/overlays/node-takeover-delete-node", &["a", "b", "c", "d", "e"]);
+    let mut stage = Stage::allowed_by("manifests/overlays/node-takeover-delete-node", &["a", "b", "c", "d", "e"], |_| {});
     let mut one = stage.started("one", &["--method", "delete-node"]);
     stage.die("d");
     let (pod, _) = stage.pod("d").clone();
@@ -477,4 +479,28 @@ fn what_it_lacks_is_said_in_one_line() {
     stage.namespace.plane.kubectl(&["delete", "clusterrolebinding", &binding], "").unwrap();
     let (code, said) = run(&[]);
     assert!(code == Some(2) && said.contains("the Role must allow `list nodes`"), "{code:?} {said}");
+}
+
+#[test]
+fn without_any_of_its_rights_it_does_not_get_through_and_names_it() {
+    let rights = [("nodes", &["get", "list", "watch", "patch"][..]), ("pods", &["list", "watch"]), ("events", &["create"])];
+    let of_its_lease = [("leases", &["get", "list", "watch", "update"][..])];
+    let each = rights.iter().chain(&of_its_lease).flat_map(|(resource, verbs)| verbs.iter().map(move |verb| (*resource, *verb)));
+    let stages = each.map(|(resource, verb)| {
+        let without = |object: &mut Value| {
+            for rule in object["rules"].as_array_mut().into_iter().flatten().filter(|rule| rule["resources"][0] == resource) {
+                let mut verbs = rule["verbs"].as_array_mut().unwrap().iter_mut();
+                // A rule must allow something.
+                *verbs.find(|one| **one == verb).expect("a right of its") = "none".into();
+            }
+        };
+        let mut stage = Stage::allowed_by("manifests/node-takeover", &["a", "b", "c"], without);
+        let takeover = stage.start("one", &[]);
+        stage.die("c");
+        (stage, takeover, format!("cannot {verb} resource {resource}"))
+    });
+    for (stage, takeover, words) in stages.collect::<Vec<_>>() {
+        wait_for(&words, AFTER_A_TERM, || takeover.log().replace(['\\', '"'], "").contains(&words).then_some(()));
+        assert!(!stage.is_out("c") || words.contains("events"), "{words}: {}", takeover.log());
+    }
 }

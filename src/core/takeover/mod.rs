@@ -299,6 +299,12 @@ impl Facts {
         self.deleted.iter().filter(move |(name, at)| !is_there(name) && is_recent(at)).map(|(name, _)| name)
     }
 
+    /// The Nodes that we deleted, without those that are back.
+    pub fn still_deleted(&self) -> BTreeMap<String, Moment> {
+        let is_back = |name: &String| self.nodes.iter().any(|node| node.name == *name && !node.is_leaving);
+        self.deleted.clone().into_iter().filter(|(name, _)| !is_back(name)).collect()
+    }
+
     /// Where to knock at the nodes that are in question: those that say nothing and host pods of groups.
     pub fn in_question(&self) -> Vec<(&Node, Vec<SocketAddr>)> {
         let is_silent = |node: &&Node| matches!(node.state, State::Silent(_)) && node.service == Service::In;

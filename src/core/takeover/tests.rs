@@ -274,7 +274,11 @@ fn pods_of_a_node_that_we_deleted_are_freed_and_no_others() {
     assert!(decide(&facts, &by_deleting).acts.is_empty(), "that is long ago");
     let mut facts = dead();
     facts.deleted.insert("here".to_owned(), ago(seconds(1)));
+    facts.deleted.insert("gone".to_owned(), ago(seconds(3601)));
     assert_eq!(deeds(&decide(&facts, &by_deleting)), [("dead", &Deed::Delete)], "it is back");
+    assert!(facts.still_deleted().keys().eq(["gone"]), "one that is back is forgotten");
+    edit(&mut facts, "here", |node| node.is_leaving = true);
+    assert!(facts.still_deleted().keys().eq(["gone", "here"]), "one that is going is not back");
 }
 
 /// One of each class, of all that is known of the node in question.

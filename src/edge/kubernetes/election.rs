@@ -84,6 +84,11 @@ impl Election {
         self.get().await.map(drop)
     }
 
+    /// Leaves something to the next holder when the Lease is renewed.
+    pub fn leave(&self, memory: String) {
+        self.memory.send_replace(memory);
+    }
+
     /// Leaves something to the next holder, before this returns.
     ///
     /// # Errors
@@ -91,7 +96,7 @@ impl Election {
     pub async fn remember(&self, memory: String) -> Result<(), Refusal> {
         let mut known = self.known.lock().await;
         let held = known.as_ref().filter(|known| self.is_mine(&known.lease)).ok_or(Refusal::Conflict)?;
-        self.memory.send_replace(memory);
+        self.leave(memory);
         *known = Some(self.hold(&held.lease).await?);
         Ok(())
     }
