@@ -399,6 +399,11 @@ impl Cluster {
     }
 }
 
+/// What the API server does within a time.
+async fn within<T>(limit: Duration, done: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
+    tokio::time::timeout(limit, done).await.unwrap_or(Err(Refusal::Failed(Failure::TimedOut)))
+}
+
 /// Returns when a change is the one that is waited for. Never returns where nothing can be watched.
 async fn until<K>(api: &Api<K>, which: &WatchParams, since: &str, is_it: impl Fn(&WatchEvent<K>) -> bool)
 where

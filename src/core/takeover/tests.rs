@@ -367,7 +367,7 @@ fn what_must_hold_holds_in_every_combination() {
                 (true, Method::DeleteNode, 2),
                 (false, Method::OutOfService, 2),
             ] {
-                let facts = Facts { is_complete, ..facts.clone() };
+                facts.is_complete = is_complete;
                 let plan = decide(&facts, &Settings { grace: GRACE, method, at_most });
                 acted += must_hold(&facts, method, at_most, &plan);
             }
@@ -391,41 +391,48 @@ fn must_hold(facts: &Facts, method: Method, at_most: usize, plan: &Plan) -> usiz
     let heard = facts.nodes.iter().filter(|node| node.state == State::Ready).filter(answers_us).count();
     let mut taken = 0;
     for act in &plan.acts {
-        let what = format!("{act:?} of {facts:?}");
+        let what = || format!("{act:?} of {facts:?}");
         match &act.deed {
             Deed::TakeOut | Deed::Delete => {
                 taken += 1;
-                let node = named(&act.node).expect(&what);
-                assert_eq!(act.deed == Deed::Delete, method == Method::DeleteNode, "by the method that was chosen: {what}");
-                assert!(facts.is_complete, "never on half of the story: {what}");
-                assert!(2 * ready > facts.nodes.len() + away, "never where a majority is lost: {what}");
-                assert!(heard > 0, "never where nobody answers us: {what}");
-                assert!(matches!(node.state, State::Silent(_)), "never on a kubelet that reports: {what}");
-                assert!(node.service == Service::In && !node.is_leaving, "never in anybody's way: {what}");
-                assert!(facts.guests.iter().any(|guest| guest.node == act.node), "never for nobody's sake: {what}");
-                let asked = facts.asked.get(&act.node).expect(&what);
+                let node = named(&act.node).unwrap_or_else(|| panic!("{}", what()));
+                assert_eq!(act.deed == Deed::Delete, method == Method::DeleteNode, "by the method that was chosen: {}", what());
+                assert!(facts.is_complete, "never on half of the story: {}", what());
+                assert!(2 * ready > facts.nodes.len() + away, "never where a majority is lost: {}", what());
+                assert!(heard > 0, "never where nobody answers us: {}", what());
+                assert!(matches!(node.state, State::Silent(_)), "never on a kubelet that reports: {}", what());
+                let own = facts.silent.get(&act.node).map_or(Duration::ZERO, |since| NOW.saturating_sub(*since));
+                let told = matches!(node.state, State::Silent(Some(told)) if WALL.since(told) >= GRACE);
+                assert!(own >= GRACE || told, "never before the grace is over: {}", what());
+                assert!(!node.kubelet.is_empty(), "never on a node without an address: {}", what());
+                assert!(node.service == Service::In && !node.is_leaving, "never in anybody's way: {}", what());
+                assert!(facts.guests.iter().any(|guest| guest.node == act.node), "never for nobody's sake: {}", what());
+                let asked = facts.asked.get(&act.node).unwrap_or_else(|| panic!("{}", what()));
                 let mut answers = asked.kubelet.iter().chain(&asked.guests);
                 let is_life = |answer: &Answer| matches!(answer, Answer::Accepted | Answer::Refused);
-                assert!(answers.all(|(_, answer)| !is_life(answer)), "never on a node where something answered: {what}");
+                assert!(answers.all(|(_, answer)| !is_life(answer)), "never on a node where something answered: {}", what());
                 let is_silent = |(_, answer): &(SocketAddr, Answer)| *answer == Answer::Silence;
                 assert!(
                     !asked.kubelet.is_empty() && asked.kubelet.iter().all(is_silent),
-                    "never on a kubelet that was not asked: {what}"
+                    "never on a kubelet that was not asked: {}",
+                    what()
                 );
-                assert!(asked.at >= asked.since + seconds(5) && asked.at >= past(seconds(5)), "never on old answers: {what}");
+                assert!(asked.at >= asked.since + seconds(5) && asked.at >= past(seconds(5)), "never on old answers: {}", what());
             }
             Deed::GiveBack => {
-                let node = named(&act.node).expect(&what);
+                let node = named(&act.node).unwrap_or_else(|| panic!("{}", what()));
                 assert_eq!(
                     (node.service, node.state),
                     (Service::OutByUs, State::Ready),
-                    "never another's taint, never too early: {what}"
+                    "never another's taint, never too early: {}",
+                    what()
                 );
             }
             Deed::Free(guest) => {
                 assert!(
                     named(&guest.node).is_none() && facts.deleted.contains_key(&guest.node),
-                    "never from a node that is there: {what}"
+                    "never from a node that is there: {}",
+                    what()
                 );
             }
         }

@@ -18,11 +18,10 @@ use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{Config, Event, watcher};
 use kube::{Api, Client};
 use tokio::sync::{Mutex, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
-use super::{Refusal, refusal};
-use crate::core::evidence::Failure;
+use super::{Refusal, refusal, within};
 
 /// After how long without a renewal another may take the Lease.
 const TERM: Duration = Duration::from_secs(15);
@@ -225,15 +224,11 @@ impl Election {
     }
 
     async fn get(&self) -> Result<Lease, Refusal> {
-        in_time(async { self.leases.get(&self.name).await.map_err(|error| refusal(&error, "get leases")) }).await
+        within(ANSWER, async { self.leases.get(&self.name).await.map_err(|error| refusal(&error, "get leases")) }).await
     }
 
     async fn replace(&self, lease: &Lease) -> Result<Lease, Refusal> {
         let replaced = async { self.leases.replace(&self.name, &PostParams::default(), lease).await };
-        in_time(async { replaced.await.map_err(|error| refusal(&error, "update leases")) }).await
+        within(ANSWER, async { replaced.await.map_err(|error| refusal(&error, "update leases")) }).await
     }
-}
-
-async fn in_time<T>(done: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
-    timeout(ANSWER, done).await.unwrap_or(Err(Refusal::Failed(Failure::TimedOut)))
 }

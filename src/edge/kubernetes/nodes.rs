@@ -13,7 +13,7 @@ use kube::{Api, Client};
 use serde_json::json;
 
 use super::follow::Change;
-use super::{Refusal, refusal};
+use super::{Refusal, refusal, within};
 use crate::core::disk::Moment;
 use crate::core::takeover::{Guest, Node, Service, State};
 
@@ -47,9 +47,11 @@ impl Nodes {
     pub async fn check(&self, nodes: Option<&str>, guests: &str) -> Result<(), Refusal> {
         let one = ListParams::default().limit(1);
         let which = nodes.map_or_else(|| one.clone(), |nodes| one.clone().labels(nodes));
-        in_time(async { self.all.list_metadata(&which).await.map_err(|error| refusal(&error, "list nodes")) }).await?;
+        within(ANSWER, async { self.all.list_metadata(&which).await.map_err(|error| refusal(&error, "list nodes")) }).await?;
         let which = one.labels(guests);
-        in_time(async { self.pods.list_metadata(&which).await.map_err(|error| refusal(&error, "list pods")) }).await.map(drop)
+        within(ANSWER, async { self.pods.list_metadata(&which).await.map_err(|error| refusal(&error, "list pods")) })
+            .await
+            .map(drop)
     }
 
     /// The nodes that `selector` matches, by their names.
@@ -122,7 +124,7 @@ impl Nodes {
             let patched = self.all.patch(name, &PatchParams::default(), &Body::Merge(body)).await;
             patched.map(drop).map_err(|error| refusal(&error, "patch nodes"))
         };
-        in_time(done).await
+        within(ANSWER, done).await
     }
 
     /// Deletes a Node, if it is still as it was told of.
@@ -133,7 +135,7 @@ impl Nodes {
         let as_told = Preconditions { uid: Some(uid.to_owned()), resource_version: Some(version.to_owned()) };
         let only = DeleteParams { preconditions: Some(as_told), ..DeleteParams::default() };
         let deleted = async { self.all.delete(name, &only).await.map_err(|error| refusal(&error, "delete nodes")) };
-        in_time(deleted).await.map(drop)
+        within(ANSWER, deleted).await.map(drop)
     }
 
     /// Deletes a pod without waiting for its kubelet.
@@ -145,16 +147,11 @@ impl Nodes {
         let now = DeleteParams { grace_period_seconds: Some(0), preconditions: Some(same), ..DeleteParams::default() };
         let pods: Api<ApiPod> = Api::namespaced(self.client.clone(), &guest.namespace);
         let deleted = async { pods.delete(&guest.name, &now).await.map_err(|error| refusal(&error, "delete pods")) };
-        match in_time(deleted).await {
+        match within(ANSWER, deleted).await {
             Ok(_) | Err(Refusal::Missing | Refusal::Conflict) => Ok(()),
             Err(refusal) => Err(refusal),
         }
     }
-}
-
-async fn in_time<T>(done: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
-    let silence = Err(Refusal::Failed(crate::core::evidence::Failure::TimedOut));
-    tokio::time::timeout(ANSWER, done).await.unwrap_or(silence)
 }
 
 /// As it reads back: Kubernetes keeps whole seconds.
