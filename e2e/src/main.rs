@@ -24,7 +24,7 @@ use crate::cluster::text;
 use crate::group::{Group, REDIS};
 use crate::labels::Labels;
 use crate::masters::Masters;
-use crate::scenarios::{ALL, Scenario};
+use crate::scenarios::{ALL, BY_NAME, Scenario};
 use crate::table::{Outcome, Row};
 use crate::writer::{Writer, now};
 
@@ -49,8 +49,9 @@ fn main() -> ExitCode {
 /// Whether every bar was kept.
 fn run() -> Result<bool> {
     let names: Vec<String> = std::env::args().skip(1).collect();
-    let unknown = names.iter().find(|name| ALL.iter().all(|scenario| scenario.name != **name));
-    ensure!(unknown.is_none(), "no scenario {unknown:?}: there are {}", ALL.map(|scenario| scenario.name).join(", "));
+    let all: Vec<_> = ALL.iter().chain(&BY_NAME).map(|scenario| scenario.name).collect();
+    let unknown = names.iter().find(|name| !all.contains(&name.as_str()));
+    ensure!(unknown.is_none(), "no scenario {unknown:?}: there are {}", all.join(", "));
     let has_nodes = std::env::var("E2E_CLUSTER").is_err();
     let rounds = std::env::var("E2E_ROUNDS").ok().map_or(Ok(1), |rounds| rounds.parse::<usize>())?;
 
@@ -67,7 +68,8 @@ fn run() -> Result<bool> {
     );
     group.wait_until_whole()?;
 
-    let chosen = ALL.iter().filter(|scenario| names.is_empty() || names.iter().any(|name| name == scenario.name));
+    let is_named = |scenario: &&Scenario| names.iter().any(|name| name == scenario.name);
+    let chosen = ALL.iter().filter(|scenario| names.is_empty() || is_named(scenario)).chain(BY_NAME.iter().filter(is_named));
     let mut rows = Vec::new();
     for scenario in chosen {
         if scenario.needs_nodes && !has_nodes {

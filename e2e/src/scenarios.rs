@@ -1,11 +1,11 @@
 //! What goes wrong.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::cluster::{node, text, wait_for};
+use crate::cluster::{Namespace, node, repository, text, wait_for};
 use crate::group::{Group, REDIS, SENTINEL, value};
 use crate::writer::Writer;
 
@@ -135,6 +135,24 @@ pub const ALL: [Scenario; 9] = [
     },
 ];
 
+/// Those that run only where they are named, for they need a cluster of their own: `NODES=4 make cluster`, and
+/// storage that any node reaches (`E2E_TOPOLOGY=network-storage`).
+pub const BY_NAME: [Scenario; 1] = [Scenario {
+    name: "lost-node-takeover",
+    prepare: with_takeover,
+    happen: taken_over,
+    bar: FAILOVER,
+    tolerance: Tolerance::Undelivered,
+    today: "-",
+    needs_nodes: true,
+}];
+
+/// Where takeover runs.
+const SYSTEM: &str = "kube-system";
+/// From the node's Ready going Unknown to all pods ready again, elsewhere: takeover's grace, and what Kubernetes
+/// takes to free the pods and to start them.
+const ELSEWHERE: Duration = Duration::from_secs(20 + 25);
+
 #[expect(clippy::unnecessary_wraps, reason = "as the other preparations")]
 fn nothing(_: &Group) -> Result<()> {
     Ok(())
@@ -195,6 +213,57 @@ fn lost_node(master: &Value, writer: &Writer, [lose, regain]: [&str; 2]) -> Resu
     let written = writer.wait_for_writes(50, Duration::from_secs(60));
     node(regain, &name)?;
     written
+}
+
+fn takeover(verb: &str) -> Result<String> {
+    let folder = repository().join("manifests/node-takeover");
+    Namespace(SYSTEM.to_owned()).run(&[verb, "--kustomize", &folder.to_string_lossy()])
+}
+
+fn with_takeover(group: &Group) -> Result<()> {
+    let nodes = group.namespace.list(&["nodes"])?.len();
+    ensure!(nodes >= 4, "{nodes} nodes: the pods of one are to start beside three others (NODES=4 make cluster)");
+    let claims = group.namespace.list(&["persistentvolumeclaims"])?;
+    let is_reached = |claim: &Value| claim["spec"]["storageClassName"] == "network";
+    ensure!(claims.iter().all(is_reached), "volumes that stay with their node (E2E_TOPOLOGY=network-storage)");
+    takeover("apply")?;
+    Namespace(SYSTEM.to_owned()).run(&["rollout", "status", "deployment/node-takeover", "--timeout=60s"]).map(|_| ())
+}
+
+/// The master's node is lost for good; its pods start elsewhere; then it comes back all the same.
+fn taken_over(group: &Group, master: &Value, writer: &Writer) -> Result<()> {
+    let name = text(&master["spec"]["nodeName"]);
+    let field = |path: &str| group.namespace.run(&["get", "node", &name, "--output", &format!("jsonpath={path}")]);
+    let ready = r#"{.status.conditions[?(@.type=="Ready")].status}"#;
+    let taints = "{.spec.taints[*].key}";
+    node("node-kill", &name)?;
+    let freed = (|| {
+        writer.wait_for_writes(50, Duration::from_secs(60))?;
+        wait_for("the node's Ready is Unknown", Duration::from_secs(90), || {
+            let ready = field(ready)?;
+            ensure!(ready == "Unknown", "{ready}");
+            Ok(())
+        })?;
+        let lost = Instant::now();
+        group.wait_until_whole()?;
+        let after = lost.elapsed();
+        println!(
+            "whole again elsewhere {:.1} s after the node's Ready went Unknown, bar {} s",
+            after.as_secs_f64(),
+            ELSEWHERE.as_secs()
+        );
+        ensure!(after <= ELSEWHERE, "whole again only after {after:?}");
+        ensure!(field(taints)?.contains("out-of-service"), "{name} was not taken out of service");
+        Ok(())
+    })();
+    node("node-start", &name)?;
+    freed?;
+    wait_for("the node is Ready without the taint", Duration::from_secs(90), || {
+        let (ready, taints) = (field(ready)?, field(taints)?);
+        ensure!(ready == "True" && !taints.contains("out-of-service"), "Ready {ready}, taints {taints}");
+        Ok(())
+    })?;
+    takeover("delete").map(|_| ())
 }
 
 /// A container's second restart waits for the kubelet's patience, which is not measured here.

@@ -21,7 +21,7 @@ pub struct Books {
 }
 
 /// Things of one kind by their names.
-struct Book<K, V> {
+pub struct Book<K, V> {
     /// None until all were told once.
     all: Option<BTreeMap<K, V>>,
     /// What was told since everything began anew.
@@ -37,7 +37,7 @@ impl<K, V> Default for Book<K, V> {
 
 impl<K: Ord + Clone, V: PartialEq> Book<K, V> {
     /// Takes a change; returns the names of what is not as it was.
-    fn take(&mut self, change: Change<(K, V)>) -> Vec<K> {
+    pub fn take(&mut self, change: Change<(K, V)>) -> Vec<K> {
         match change {
             Change::Anew => (self.is_anew, self.anew) = (true, BTreeMap::new()),
             Change::Is((name, thing)) if self.is_anew => drop(self.anew.insert(name, thing)),
@@ -61,6 +61,16 @@ impl<K: Ord + Clone, V: PartialEq> Book<K, V> {
             Change::Broken(_) => {}
         }
         Vec::new()
+    }
+
+    /// Whether all has been told, and nothing is being told anew.
+    pub fn is_whole(&self) -> bool {
+        !self.is_anew
+    }
+
+    /// What is known so far.
+    pub fn known(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.all.iter().flatten()
     }
 }
 

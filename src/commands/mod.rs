@@ -31,6 +31,7 @@ mod report;
 mod setting;
 mod settle;
 mod source;
+mod takeover;
 mod watching;
 
 /// The name under which Sentinel calls this program.
@@ -74,6 +75,8 @@ impl Then {
 /// What went wrong, and [`Wrong`] where trying again will not help.
 pub async fn within_deadline(command: Command) -> Result<Then> {
     let limit = match &command {
+        // It ends by itself at SIGTERM, once it has given back what it holds.
+        Command::Takeover(_) => return Box::pin(tell(command, Instant::now())).await,
         Command::GenconfRedis(args) => args.deadline,
         Command::GenconfSentinel(args) => args.deadline,
         Command::OnFailover(args) => args.deadline.min(on_failover::LIMIT),
@@ -116,6 +119,7 @@ async fn tell(command: Command, deadline: Instant) -> Result<Then> {
         Command::Probe(args) => probe::run(args, deadline).await,
         Command::Handover(args) => Box::pin(handover::run(args, deadline)).await,
         Command::Forget(args) => Box::pin(forget::run(args, deadline)).await,
+        Command::Takeover(args) => Box::pin(takeover::run(args)).await,
         Command::Install(args) => install::run(&args),
     }
 }

@@ -31,6 +31,14 @@ pub async fn in_time<T>(ask: impl Future<Output = Result<T, Failure>>) -> Result
     timeout(ANSWER, ask).await.unwrap_or(Err(Failure::TimedOut))
 }
 
+/// The way to the API server, whose name is looked up where it has one.
+pub async fn reachable(access: Access, dns: &Dns) -> Result<Access> {
+    let Some(host) = access.unresolved() else { return Ok(access) };
+    let ips = dns.addresses(&host).await.with_context(|| format!("cannot look up the API server `{host}`"))?;
+    let ip = ips.first().with_context(|| format!("the API server `{host}` has no address"))?;
+    access.resolved_to(*ip)
+}
+
 /// The way to the outside.
 pub struct World {
     /// Where the record and the labels live.
@@ -64,14 +72,9 @@ impl World {
         let dns = if access.is_some() || *no_kubernetes { Some(Dns::from_resolv_conf(resolv_conf).or_wrong()?) } else { None };
         let ground = match access {
             Some(access) => {
-                let access = match (access.unresolved(), &dns) {
-                    (Some(host), Some(dns)) => {
-                        let ips =
-                            dns.addresses(&host).await.with_context(|| format!("cannot look up the API server `{host}`"))?;
-                        let ip = ips.first().with_context(|| format!("the API server `{host}` has no address"))?;
-                        access.resolved_to(*ip)?
-                    }
-                    _ => access,
+                let access = match &dns {
+                    Some(dns) => reachable(access, dns).await?,
+                    None => access,
                 };
                 Ground::Cluster(Box::new(access.connect(namespace.as_deref().unwrap_or("default")).or_wrong()?))
             }

@@ -19,4 +19,5 @@ pub mod repair;
 pub mod rules;
 pub mod sentinel_conf;
 pub mod sets;
+pub mod takeover;
 pub mod template;

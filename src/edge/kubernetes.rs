@@ -12,7 +12,6 @@ use hyper_rustls::{FixedServerNameResolver, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
-use k8s_openapi::api::events::v1::Event;
 use kube::api::{
     DeleteParams, ListParams, ObjectMeta, Patch as Body, PatchParams, PostParams, Preconditions, WatchEvent, WatchParams,
 };
@@ -31,10 +30,14 @@ use crate::core::identity::{Endpoint, Group, Host, PodName};
 use crate::core::labels::{Patch, Pod, STAMP, Scheme};
 use crate::core::record::{Assumed, Claim, Mark, Record};
 
+pub mod election;
 pub mod events;
 pub mod follow;
+pub mod nodes;
 mod view;
 
+use election::Election;
+use nodes::Nodes;
 use view::{PodView, Status};
 
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "ordain");
@@ -160,7 +163,6 @@ impl Access {
             namespace: namespace.to_owned(),
             leases: Api::namespaced(client.clone(), namespace),
             pods: Api::namespaced(client.clone(), namespace),
-            events: Api::namespaced(client.clone(), namespace),
             client,
         })
     }
@@ -207,11 +209,20 @@ pub struct Cluster {
     namespace: String,
     leases: Api<Lease>,
     pods: Api<PodView>,
-    events: Api<Event>,
     client: Client,
 }
 
 impl Cluster {
+    /// The nodes, and the pods of all namespaces.
+    pub fn nodes(&self) -> Nodes {
+        Nodes::new(self.client.clone())
+    }
+
+    /// A candidate for a Lease of the namespace.
+    pub fn election(&self, lease: &str, pod: &str) -> Election {
+        Election::new(self.client.clone(), &self.namespace, lease, pod)
+    }
+
     /// Reads a group's record.
     ///
     /// # Errors
@@ -395,6 +406,11 @@ impl Cluster {
         let deleted = self.leases.delete(&group.to_string(), &only).await;
         deleted.map(drop).map_err(|error| refusal(&error, "delete leases"))
     }
+}
+
+/// What the API server does within a time.
+async fn within<T>(limit: Duration, done: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
+    tokio::time::timeout(limit, done).await.unwrap_or(Err(Refusal::Failed(Failure::TimedOut)))
 }
 
 /// Returns when a change is the one that is waited for. Never returns where nothing can be watched.

@@ -3,6 +3,7 @@
 pub mod disk;
 pub mod dns;
 pub mod files;
+pub mod knock;
 pub mod kubernetes;
 pub mod redis;
 pub mod sentinel;

@@ -236,6 +236,29 @@ impl Namespace {
         told
     }
 
+    /// Every request of one of its service accounts so far, whatever it was about: the verb, and the path with
+    /// what was asked of a list.
+    pub fn requests_of(&self, account: &str) -> Vec<String> {
+        let log = std::fs::read_to_string(self.plane.files.path().join("audit.log")).expect("the audit log");
+        let user = format!("system:serviceaccount:{}:{account}", self.name);
+        let entries = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let ours = entries.filter(|entry| entry["user"]["username"] == user.as_str());
+        ours.map(|entry| format!("{} {}", text(&entry["verb"]), text(&entry["requestURI"]))).collect()
+    }
+
+    /// A kubeconfig of a service account.
+    pub fn kubeconfig(&self, account: &str) -> String {
+        let server = format!("https://{}:{PORT}", self.plane.address);
+        let config = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "it",
+            "clusters": [{"name": "it", "cluster": {"server": server, "certificate-authority": self.plane.files.path().join("ca.crt")}}],
+            "users": [{"name": "it", "user": {"token": self.token(account)}}],
+            "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it", "namespace": self.name}}],
+        });
+        config.to_string()
+    }
+
     /// The namespace's Events: what each is about, its reason and its note.
     pub fn events(&self) -> Vec<[String; 3]> {
         let events: Api<Event> = Api::namespaced(self.plane.admin.clone(), &self.name);

@@ -27,6 +27,7 @@ mod seen;
 mod sentinels;
 mod static_replication;
 mod storm;
+mod takeover;
 mod taking_over;
 mod tls;
 mod two_sets;

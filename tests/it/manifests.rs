@@ -70,7 +70,10 @@ fn name_in(container: &Value) -> &str {
     container["name"].as_str().unwrap()
 }
 
-/// Every folder below `manifests` that is applied, as it is and with every option that it has not.
+/// What is no topology: it looks after the nodes of all.
+const TAKEOVER: [&str; 2] = ["manifests/node-takeover", "manifests/overlays/node-takeover-delete-node"];
+
+/// Every topology below `manifests`, as it is and with every option that it has not.
 fn topologies() -> &'static [Topology] {
     static BUILT: OnceLock<Vec<Topology>> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -79,7 +82,10 @@ fn topologies() -> &'static [Topology] {
             for entry in std::fs::read_dir(repository().join(folder)).unwrap() {
                 let path = entry.unwrap().path();
                 let name = path.file_name().unwrap().to_string_lossy().into_owned();
-                if name != "base" && path.join("kustomization.yaml").is_file() {
+                if name != "base"
+                    && !TAKEOVER.iter().any(|folder| path.ends_with(folder))
+                    && path.join("kustomization.yaml").is_file()
+                {
                     built.push(Topology { objects: kustomize(&path), name: name.clone() });
                     built.push(Topology { objects: with_every_option(&path), name: format!("{name} with every option") });
                 }
@@ -353,5 +359,65 @@ fn what_is_written_at_a_first_boot_names_the_pods_that_there_are() {
             }
         }
         assert_eq!(masters, 1, "{}", topology.name);
+    }
+}
+
+#[test]
+fn takeover_is_confined_kept_apart_and_on_the_api_server_with_strict_validation() {
+    for folder in TAKEOVER {
+        let takeover = Topology { name: folder.to_owned(), objects: kustomize(&repository().join(folder)) };
+        let plane = ControlPlane::shared();
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": takeover.objects}).to_string();
+        plane.kubectl(&["apply", "--validate=strict", "--dry-run=server", "-f", "-"], &list).expect("the API server takes it");
+        let deployment = &takeover.named("Deployment", "node-takeover").unwrap()["spec"];
+        let (template, spec) = (&deployment["template"], &deployment["template"]["spec"]);
+        assert_eq!(deployment["replicas"], 2);
+        assert!(selects(&deployment["selector"]["matchLabels"], template));
+        let budget = &takeover.named("PodDisruptionBudget", "node-takeover").unwrap()["spec"];
+        assert!(selects(&budget["selector"]["matchLabels"], template) && budget["maxUnavailable"] == 1);
+        let apart = &spec["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][0];
+        assert!(selects(&apart["labelSelector"]["matchLabels"], template) && apart["topologyKey"] == "kubernetes.io/hostname");
+        assert_eq!((&spec["securityContext"]["runAsNonRoot"], &spec["enableServiceLinks"]), (&json!(true), &json!(false)));
+        assert_eq!(spec["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+        let [container] = &spec["containers"].as_array().unwrap()[..] else { panic!("one container") };
+        assert_eq!(container["image"], "ordain:0.1.0");
+        let security =
+            json!({"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}});
+        assert_eq!(container["securityContext"], security);
+        let needs = &container["resources"];
+        assert!(
+            needs["requests"]["cpu"].is_string()
+                && needs["requests"]["memory"].is_string()
+                && needs["limits"]["memory"].is_string()
+        );
+
+        let deletes = folder.ends_with("delete-node");
+        let words: Vec<_> = container["command"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+        let wanted = if deletes { &["/ordain", "takeover", "--method=delete-node"][..] } else { &["/ordain", "takeover"] };
+        assert_eq!(words, wanted);
+        let rules = |kind: &str| {
+            let role = takeover.named(kind, "node-takeover").unwrap();
+            let told = |rule: &Value| (rule["resources"].clone(), rule["resourceNames"].clone(), rule["verbs"].clone());
+            role["rules"].as_array().unwrap().iter().map(told).collect::<Vec<_>>()
+        };
+        let delete: &[&str] = if deletes { &["delete"] } else { &[] };
+        let wanted = [
+            (json!(["nodes"]), Value::Null, json!([&["get", "list", "watch", "patch"], delete].concat())),
+            (json!(["pods"]), Value::Null, json!([&["list", "watch"], delete].concat())),
+            (json!(["events"]), Value::Null, json!(["create"])),
+        ];
+        assert_eq!(rules("ClusterRole"), wanted);
+        let wanted = [(json!(["leases"]), json!(["node-takeover"]), json!(["get", "list", "watch", "update"]))];
+        assert_eq!(rules("Role"), wanted);
+        assert!(takeover.named("Lease", "node-takeover").unwrap()["spec"].is_null(), "applied again it leaves who holds it");
+    }
+}
+
+#[test]
+fn takeover_looks_for_the_labels_that_every_pod_of_a_server_has() {
+    for set in topologies().iter().flat_map(Topology::sets) {
+        let label = |key: &str| set.template["metadata"]["labels"][format!("app.kubernetes.io/{key}")].as_str();
+        assert_eq!(label("name"), Some("redis"), "{}", set.what);
+        assert!(["redis", "sentinel"].map(Some).contains(&label("component")), "{}", set.what);
     }
 }

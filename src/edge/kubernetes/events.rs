@@ -6,11 +6,15 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
+use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
 
 use super::{Cluster, Refusal, refusal};
 use crate::core::identity::{Group, PodName};
 use crate::core::record::Record;
+
+/// What the API server takes for a note.
+const LONGEST_NOTE: usize = 1000;
 
 /// What happened, once. Of several that tell it, one is heard: the Event's name is made of what it tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +23,14 @@ pub enum Reason {
     Promoted,
     /// A pod's label was put right.
     Relabelled,
+    /// A dead node was taken out of service.
+    OutOfService,
+    /// A node that is back was given back to service.
+    BackInService,
+    /// A dead node was deleted.
+    NodeDeleted,
+    /// A pod of a node that was deleted was deleted, too.
+    PodFreed,
 }
 
 /// What an Event is about.
@@ -28,6 +40,8 @@ pub enum About<'a> {
     Pod(&'a PodName, &'a str),
     /// A group's record.
     Record(&'a Group, &'a Record),
+    /// A node, and its uid where it is known.
+    Node(&'a str, &'a str),
 }
 
 impl About<'_> {
@@ -35,6 +49,16 @@ impl About<'_> {
         let (kind, api, name, uid) = match self {
             Self::Pod(name, uid) => ("Pod", "v1", name.to_string(), *uid),
             Self::Record(group, record) => ("Lease", "coordination.k8s.io/v1", group.to_string(), record.uid.as_str()),
+            // It is in no namespace.
+            Self::Node(name, uid) => {
+                return ObjectReference {
+                    kind: Some("Node".to_owned()),
+                    api_version: Some("v1".to_owned()),
+                    name: Some((*name).to_owned()),
+                    uid: Some((*uid).to_owned()),
+                    ..ObjectReference::default()
+                };
+            }
         };
         ObjectReference {
             kind: Some(kind.to_owned()),
@@ -56,24 +80,27 @@ impl Cluster {
     pub async fn tell(&self, about: About<'_>, reason: Reason, id: &str, note: String, by: &str) -> Result<(), Refusal> {
         let regarding = about.reference(&self.namespace);
         let name = regarding.name.as_deref().unwrap_or_default();
+        // What is in no namespace has its Events in this one.
+        let namespace = regarding.namespace.clone().unwrap_or_else(|| "default".to_owned());
+        let events: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
         let word = format!("{reason:?}");
         let event = Event {
             metadata: ObjectMeta {
                 name: Some(format!("{name}.{}.{id}", word.to_lowercase())),
-                namespace: Some(self.namespace.clone()),
+                namespace: Some(namespace),
                 ..ObjectMeta::default()
             },
             event_time: Timestamp::try_from(SystemTime::now()).ok().map(MicroTime),
             action: Some(word.clone()),
             reason: Some(word),
-            note: Some(note),
+            note: Some(note.chars().take(LONGEST_NOTE).collect()),
             type_: Some("Normal".to_owned()),
             regarding: Some(regarding),
             reporting_controller: Some("ordain.dev/ordain".to_owned()),
             reporting_instance: Some(by.to_owned()),
             ..Event::default()
         };
-        match self.events.create(&PostParams::default(), &event).await.map_err(|error| refusal(&error, "create events")) {
+        match events.create(&PostParams::default(), &event).await.map_err(|error| refusal(&error, "create events")) {
             Ok(_) | Err(Refusal::Conflict) => Ok(()),
             Err(refusal) => Err(refusal),
         }

@@ -39,7 +39,7 @@ impl<T> Change<T> {
         }
     }
 
-    fn read<K>(event: Result<Event<K>, watcher::Error>, read: impl Fn(&K) -> Option<T>) -> Option<Self> {
+    pub(super) fn read<K>(event: Result<Event<K>, watcher::Error>, read: impl Fn(&K) -> Option<T>) -> Option<Self> {
         match event {
             Ok(Event::Init) => Some(Self::Anew),
             Ok(Event::InitApply(object) | Event::Apply(object)) => read(&object).map(Self::Is),

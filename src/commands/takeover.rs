@@ -1,0 +1,405 @@
+//! `takeover`: follow the nodes and the pods of groups; while a node says nothing, knock at it and at those that
+//! live; decide; act, if this one holds the Lease; and tell of each act in one line and in an Event.
+//!
+//! Nothing is asked while all nodes are Ready: the API server tells what changes, and the Lease is renewed.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result, anyhow};
+use futures::future::join_all;
+use futures::stream::{Stream, StreamExt};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::{info, warn};
+
+use super::Then;
+use super::books::Book;
+use super::patience::{Backoff, refused};
+use super::setting::reachable;
+use crate::cli::{self, Takeover};
+use crate::core::disk::Moment;
+use crate::core::takeover::{Act, Answer, Asked, Clock, Deed, Facts, Guest, Method, Node, Plan, Settings, State, Why, decide};
+use crate::edge::dns::Dns;
+use crate::edge::knock::knock;
+use crate::edge::kubernetes::election::Election;
+use crate::edge::kubernetes::events::{About, Reason};
+use crate::edge::kubernetes::follow::Change;
+use crate::edge::kubernetes::nodes::Nodes;
+use crate::edge::kubernetes::{Access, Cluster, Refusal};
+use crate::exit::{OrWrong, Wrong};
+
+/// How many of the nodes that are Ready are knocked at beside one that is not.
+const WITNESSES: usize = 10;
+/// How long the API server is left alone after it refused something.
+const AFTER_A_REFUSAL: Duration = Duration::from_secs(1);
+/// How long a watch must have lasted to be begun anew without a pause.
+const LASTING: Duration = Duration::from_secs(10);
+
+pub async fn run(args: Takeover) -> Result<Then> {
+    let Takeover {
+        grace,
+        method,
+        at_most,
+        selector,
+        node_selector,
+        lease,
+        pod_name,
+        namespace,
+        dry_run,
+        resolv_conf,
+        log_format: _,
+    } = args;
+    let method = match method {
+        cli::Method::OutOfService => Method::OutOfService,
+        cli::Method::DeleteNode => Method::DeleteNode,
+    };
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let access = Access::find().await.or_wrong()?;
+    let access = access.ok_or_else(|| {
+        Wrong("there is no Kubernetes here, neither a service account nor KUBECONFIG: run in a pod, or set KUBECONFIG".to_owned())
+    })?;
+    let access = reachable(access, &Dns::from_resolv_conf(&resolv_conf).or_wrong()?).await?;
+    let namespace = namespace.unwrap_or_else(|| access.namespace().to_owned());
+    let cluster = access.connect(&namespace).or_wrong()?;
+    let nodes = cluster.nodes();
+    let checked = nodes.check(node_selector.as_deref(), &selector).await;
+    checked.map_err(|refusal| refused("the nodes and pods cannot be followed", refusal))?;
+    let election = cluster.election(&lease, &pod_name);
+    if !dry_run {
+        election.check().await.map_err(|refusal| match refusal {
+            Refusal::Missing => anyhow!("there is no Lease `{lease}` in namespace {namespace}: make it, for it says who acts"),
+            refusal => refused(&format!("the Lease `{lease}`"), refusal),
+        })?;
+    }
+    let settings = Settings { grace, method, at_most: usize::try_from(at_most).unwrap_or(usize::MAX) };
+    let patrol = Patrol {
+        cluster: &cluster,
+        nodes: &nodes,
+        election: &election,
+        settings,
+        me: &pod_name,
+        is_dry: dry_run,
+        started: Instant::now(),
+        books: RefCell::default(),
+        news: Notify::new(),
+        done: RefCell::default(),
+    };
+    let standing = async {
+        if !dry_run {
+            election.stand().await;
+        }
+    };
+    tokio::select! {
+        // Without end.
+        _ = async { tokio::join!(patrol.follow(node_selector.as_deref(), &selector), standing, patrol.go_on()) } => {}
+        // The container is being stopped.
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    election.give_back().await;
+    Ok(Then::Exit)
+}
+
+/// What was told.
+#[derive(Default)]
+struct Books {
+    nodes: Book<String, Node>,
+    guests: Book<String, Option<Guest>>,
+    /// Since when each node has been silent, by our own clock.
+    silent: BTreeMap<String, Duration>,
+}
+
+struct Patrol<'a> {
+    cluster: &'a Cluster,
+    nodes: &'a Nodes,
+    election: &'a Election,
+    settings: Settings,
+    me: &'a str,
+    is_dry: bool,
+    started: Instant,
+    books: RefCell<Books>,
+    news: Notify,
+    done: RefCell<Done>,
+}
+
+/// What was done, until it is told of.
+#[derive(Default)]
+struct Done {
+    /// Nodes, under the version that is no more.
+    nodes: BTreeMap<String, String>,
+    /// Pods, by their uids: one that somebody holds on to stays for a while.
+    guests: BTreeSet<String>,
+}
+
+impl Patrol<'_> {
+    /// Keeps the books.
+    async fn follow(&self, node_selector: Option<&str>, selector: &str) {
+        let nodes = self.each(
+            "nodes",
+            || self.nodes.follow(node_selector),
+            |change| {
+                let mut books = self.books.borrow_mut();
+                let has_news = !books.nodes.take(change).is_empty();
+                let now = self.started.elapsed();
+                let Books { nodes, silent, .. } = &mut *books;
+                let is_silent = |node: &Node| matches!(node.state, State::Silent(_));
+                let names = || nodes.known().filter(|(_, node)| is_silent(node)).map(|(name, _)| name);
+                silent.retain(|name, _| names().any(|silent| silent == name));
+                for name in names() {
+                    silent.entry(name.clone()).or_insert(now);
+                }
+                has_news
+            },
+        );
+        let guests = self.each(
+            "pods",
+            || self.nodes.follow_guests(selector),
+            |change| !self.books.borrow_mut().guests.take(change).is_empty(),
+        );
+        tokio::join!(nodes, guests);
+    }
+
+    /// Takes each change. A watch that breaks is begun anew, so that nothing counts as known until all is told.
+    async fn each<T, S: Stream<Item = Change<T>>>(&self, what: &str, follow: impl Fn() -> S, take: impl Fn(Change<T>) -> bool) {
+        let mut backoff = Backoff::slow();
+        loop {
+            let begun = Instant::now();
+            let mut changes = pin!(follow());
+            while let Some(change) = changes.next().await {
+                if let Change::Broken(why) = change {
+                    warn!("the watch of the {what} begins again: {why}");
+                    break;
+                }
+                let is_whole = matches!(change, Change::All);
+                if take(change) || is_whole {
+                    self.news.notify_one();
+                }
+            }
+            take(Change::Anew);
+            if begun.elapsed() > LASTING {
+                backoff = Backoff::slow();
+            }
+            sleep(backoff.next()).await;
+        }
+    }
+
+    fn facts(&self, asked: &BTreeMap<String, Asked>) -> Facts {
+        let books = self.books.borrow();
+        Facts {
+            clock: Clock { own: self.started.elapsed(), wall: SystemTime::now().into() },
+            is_complete: books.nodes.is_whole() && books.guests.is_whole(),
+            nodes: books.nodes.known().map(|(_, node)| node.clone()).collect(),
+            guests: books.guests.known().filter_map(|(_, guest)| guest.clone()).collect(),
+            silent: books.silent.clone(),
+            asked: asked.clone(),
+            deleted: read_deleted(&self.election.memory()),
+        }
+    }
+
+    /// Whether what was done has not been told of yet: nothing is decided on what was before.
+    fn is_behind(&self) -> bool {
+        let books = self.books.borrow();
+        let is_as_before =
+            |name: &String, version: &String| books.nodes.known().any(|(_, node)| node.name == *name && node.version == *version);
+        let mut done = self.done.borrow_mut();
+        done.nodes.retain(|name, version| is_as_before(name, version));
+        done.guests.retain(|uid| books.guests.known().any(|(known, _)| known == uid));
+        !done.nodes.is_empty()
+    }
+
+    /// Looks, knocks, decides and acts, without end.
+    async fn go_on(&self) {
+        let mut seat = self.election.seat();
+        let mut asked = BTreeMap::new();
+        let mut round = Instant::now();
+        let mut told = BTreeMap::new();
+        loop {
+            if !self.is_dry && !sits(&seat) {
+                (asked, told) = (BTreeMap::new(), BTreeMap::new());
+                tokio::select! { _ = seat.changed() => {}, () = self.news.notified() => {} }
+                continue;
+            }
+            if self.is_behind() {
+                self.news.notified().await;
+                continue;
+            }
+            let facts = self.facts(&asked);
+            let still_deleted = facts.still_deleted();
+            if still_deleted != facts.deleted {
+                self.election.leave(write_deleted(&still_deleted));
+            }
+            let is_in_question = !facts.in_question().is_empty();
+            if is_in_question && Instant::now() >= round {
+                round = Instant::now() + self.settings.round();
+                asked = self.ask(&facts).await;
+            } else if !is_in_question {
+                asked = BTreeMap::new();
+            }
+            let facts = self.facts(&asked);
+            let plan = decide(&facts, &self.settings);
+            tell_holds(&plan, &mut told);
+            let is_done = self.act(&facts, &plan, &seat, &mut told).await;
+            let again = match (is_done, is_in_question) {
+                (false, _) => Some(Instant::now() + AFTER_A_REFUSAL),
+                (true, true) => Some(round),
+                (true, false) => None,
+            };
+            let is_due = async {
+                match again {
+                    Some(again) => sleep_until(again).await,
+                    None => std::future::pending().await,
+                }
+            };
+            // Renewals of the seat are no news.
+            tokio::select! { () = is_due => {}, () = self.news.notified() => {} }
+        }
+    }
+
+    /// Knocks at every node in question, and at some that are Ready, all at once.
+    async fn ask(&self, facts: &Facts) -> BTreeMap<String, Asked> {
+        let began = self.started.elapsed();
+        let mut ready: Vec<_> = facts.nodes.iter().filter(|node| node.state == State::Ready).collect();
+        fastrand::shuffle(&mut ready);
+        let witnesses = ready.into_iter().take(WITNESSES).map(|node| (node, Vec::new()));
+        let rounds = facts.in_question().into_iter().chain(witnesses).map(async |(node, doors)| {
+            let (kubelet, guests) = tokio::join!(knock_at(&node.kubelet), knock_at(&doors));
+            let answers = Asked { since: began, at: self.started.elapsed(), kubelet, guests };
+            (node.name.clone(), Asked::after(facts.asked.get(&node.name), began, answers, &self.settings))
+        });
+        join_all(rounds).await.into_iter().collect()
+    }
+
+    /// Does what was decided; returns whether all of it was done.
+    async fn act(
+        &self,
+        facts: &Facts,
+        plan: &Plan,
+        seat: &watch::Receiver<Option<Instant>>,
+        told: &mut BTreeMap<String, Told>,
+    ) -> bool {
+        let mut is_done = true;
+        for act in &plan.acts {
+            let (word, reason) = words(&act.deed);
+            if self.is_dry {
+                if told.insert(act.node.clone(), Told::Act(act.deed.clone())) != Some(Told::Act(act.deed.clone())) {
+                    info!(node = act.node, act = word, why = act.why, "would act");
+                }
+                continue;
+            }
+            if matches!(&act.deed, Deed::Free(guest) if self.done.borrow().guests.contains(&guest.uid)) {
+                continue;
+            }
+            if !sits(seat) {
+                return false;
+            }
+            match self.carry_out(facts, act).await {
+                Ok(()) => {
+                    self.note(act);
+                    told.remove(&act.node);
+                    info!(node = act.node, act = word, why = act.why, "acted");
+                    self.announce(act, reason).await;
+                }
+                Err(Refusal::Conflict | Refusal::Missing) => is_done = false,
+                Err(refusal) => {
+                    is_done = false;
+                    warn!(node = act.node, act = word, "not done: {refusal}");
+                }
+            }
+        }
+        is_done
+    }
+
+    fn note(&self, act: &Act) {
+        let mut done = self.done.borrow_mut();
+        match (&act.deed, &act.seen) {
+            (Deed::Free(guest), _) => {
+                done.guests.insert(guest.uid.clone());
+            }
+            (_, Some((_, version))) => drop(done.nodes.insert(act.node.clone(), version.clone())),
+            (_, None) => {}
+        }
+    }
+
+    async fn carry_out(&self, facts: &Facts, act: &Act) -> Result<(), Refusal> {
+        let Act { node, seen, deed, .. } = act;
+        let (uid, version) = seen.as_ref().map_or(("", ""), |(uid, version)| (uid, version));
+        match deed {
+            Deed::TakeOut => self.nodes.take_out(node, version).await,
+            Deed::GiveBack => self.nodes.give_back(node, version).await,
+            Deed::Delete => {
+                // First, so that whoever comes after us knows of it.
+                let mut deleted = facts.still_deleted();
+                deleted.insert(node.clone(), facts.clock.wall);
+                self.election.remember(write_deleted(&deleted)).await?;
+                self.nodes.delete(node, uid, version).await
+            }
+            Deed::Free(guest) => self.nodes.free(guest).await,
+        }
+    }
+
+    async fn announce(&self, act: &Act, reason: Reason) {
+        let Act { node, seen, deed, why } = act;
+        let (uid, version) = seen.as_ref().map_or(("", ""), |(uid, version)| (uid.as_str(), version.as_str()));
+        let (id, note) = match deed {
+            Deed::Free(guest) => (guest.uid.as_str(), format!("{guest}: {why}")),
+            Deed::TakeOut | Deed::GiveBack | Deed::Delete => (version, why.clone()),
+        };
+        if let Err(refusal) = self.cluster.tell(About::Node(node, uid), reason, id, note, self.me).await {
+            warn!(node, "what was done is not an Event: {refusal}");
+        }
+    }
+}
+
+fn sits(seat: &watch::Receiver<Option<Instant>>) -> bool {
+    seat.borrow().is_some_and(|until| Instant::now() < until)
+}
+
+async fn knock_at(doors: &[SocketAddr]) -> Vec<(SocketAddr, Answer)> {
+    join_all(doors.iter().map(async |at| (*at, knock(*at).await))).await
+}
+
+fn words(deed: &Deed) -> (&'static str, Reason) {
+    match deed {
+        Deed::TakeOut => ("out of service", Reason::OutOfService),
+        Deed::GiveBack => ("back in service", Reason::BackInService),
+        Deed::Delete => ("delete node", Reason::NodeDeleted),
+        Deed::Free(_) => ("free pod", Reason::PodFreed),
+    }
+}
+
+/// What was told of a node last, so that it is told once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Told {
+    Hold(Why),
+    Act(Deed),
+}
+
+fn tell_holds(plan: &Plan, told: &mut BTreeMap<String, Told>) {
+    told.retain(|node, _| plan.holds.contains_key(node) || plan.acts.iter().any(|act| act.node == *node));
+    for (node, why) in &plan.holds {
+        let hold = Told::Hold(why.clone());
+        if told.get(node) != Some(&hold) {
+            info!(node, why = %why, "holds still");
+            told.insert(node.clone(), hold);
+        }
+    }
+}
+
+/// The Nodes that were deleted, and when, as holders of the Lease leave them to each other.
+fn write_deleted(deleted: &BTreeMap<String, Moment>) -> String {
+    let words: Vec<_> = deleted.iter().map(|(name, at)| format!("{name}={at}")).collect();
+    words.join(",")
+}
+
+fn read_deleted(text: &str) -> BTreeMap<String, Moment> {
+    text.split(',')
+        .filter_map(|word| word.split_once('='))
+        .filter_map(|(name, at)| Some((name.to_owned(), at.parse().ok()?)))
+        .collect()
+}

@@ -1,0 +1,217 @@
+//! Nodes: who they are, the taint that takes one out of service, and the pods that are freed by it.
+
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
+
+use futures::{Stream, StreamExt};
+use k8s_openapi::api::core::v1::{Node as ApiNode, Pod as ApiPod, Taint};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{DeleteParams, ListParams, Patch as Body, PatchParams, Preconditions};
+use kube::runtime::watcher::{Config, watcher};
+use kube::{Api, Client};
+use serde_json::json;
+
+use super::follow::Change;
+use super::{Refusal, refusal, within};
+use crate::core::disk::Moment;
+use crate::core::takeover::{Guest, Node, Service, State};
+
+/// The taint by which Kubernetes takes a node for shut down (1.28 and later): its volumes are detached and
+/// its pods deleted.
+const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
+/// When we set it, as the taint says, too: one that says otherwise is another's.
+const TAKEN: &str = "ordain.dev/out-of-service";
+/// The kubelet's port, where a node does not name it.
+const KUBELET: i32 = 10250;
+/// How long the API server may take for what is done.
+const ANSWER: Duration = Duration::from_secs(4);
+
+/// The nodes, and the pods of all namespaces.
+#[derive(Clone)]
+pub struct Nodes {
+    all: Api<ApiNode>,
+    pods: Api<ApiPod>,
+    client: Client,
+}
+
+impl Nodes {
+    pub(super) fn new(client: Client) -> Self {
+        Self { all: Api::all(client.clone()), pods: Api::all(client.clone()), client }
+    }
+
+    /// Whether what is followed may be followed, and the selectors be read.
+    ///
+    /// # Errors
+    /// The API server's refusal.
+    pub async fn check(&self, nodes: Option<&str>, guests: &str) -> Result<(), Refusal> {
+        let one = ListParams::default().limit(1);
+        let which = nodes.map_or_else(|| one.clone(), |nodes| one.clone().labels(nodes));
+        within(ANSWER, async { self.all.list_metadata(&which).await.map_err(|error| refusal(&error, "list nodes")) }).await?;
+        let which = one.labels(guests);
+        within(ANSWER, async { self.pods.list_metadata(&which).await.map_err(|error| refusal(&error, "list pods")) })
+            .await
+            .map(drop)
+    }
+
+    /// The nodes that `selector` matches, by their names.
+    pub fn follow(&self, selector: Option<&str>) -> impl Stream<Item = Change<(String, Node)>> + use<> {
+        let config = selector.map_or_else(Config::default, |selector| Config::default().labels(selector));
+        watcher(self.all.clone(), config).filter_map(async |event| {
+            Change::read(event, |node| {
+                let node = read_node(node)?;
+                Some((node.name.clone(), node))
+            })
+        })
+    }
+
+    /// The pods that `selector` matches in all namespaces and that are bound to a node and have not ended, by
+    /// their uids.
+    pub fn follow_guests(&self, selector: &str) -> impl Stream<Item = Change<(String, Option<Guest>)>> + use<> {
+        let config = Config::default().labels(selector).page_size(50);
+        watcher(self.pods.clone(), config)
+            .filter_map(async |event| Change::read(event, |pod| Some((pod.metadata.uid.clone()?, read_guest(pod)))))
+    }
+
+    /// Taints a node out of service, if it is still as it was told of.
+    ///
+    /// # Errors
+    /// [`Refusal::Conflict`] where it has changed, [`Refusal::Missing`] where it is gone.
+    pub async fn take_out(&self, name: &str, version: &str) -> Result<(), Refusal> {
+        self.change_taints(name, version, |taints| {
+            let now = Time(Timestamp::try_from(SystemTime::now()).unwrap_or_default());
+            let mark = mark(&now);
+            taints.push(Taint {
+                key: OUT_OF_SERVICE.to_owned(),
+                value: Some("nodeshutdown".to_owned()),
+                effect: "NoExecute".to_owned(),
+                time_added: Some(now),
+            });
+            Some(mark)
+        })
+        .await
+    }
+
+    /// Takes our taint from a node, if it is still as it was told of.
+    ///
+    /// # Errors
+    /// [`Refusal::Conflict`] where it has changed, [`Refusal::Missing`] where it is gone.
+    pub async fn give_back(&self, name: &str, version: &str) -> Result<(), Refusal> {
+        self.change_taints(name, version, |taints| {
+            taints.retain(|taint| taint.key != OUT_OF_SERVICE);
+            None
+        })
+        .await
+    }
+
+    async fn change_taints(
+        &self,
+        name: &str,
+        version: &str,
+        change: impl FnOnce(&mut Vec<Taint>) -> Option<String>,
+    ) -> Result<(), Refusal> {
+        let done = async {
+            let node = self.all.get(name).await.map_err(|error| refusal(&error, "get nodes"))?;
+            if node.metadata.resource_version.as_deref() != Some(version) {
+                return Err(Refusal::Conflict);
+            }
+            let mut taints = node.spec.and_then(|spec| spec.taints).unwrap_or_default();
+            let mark = change(&mut taints);
+            let body = json!({
+                "metadata": { "resourceVersion": version, "annotations": { TAKEN: mark } },
+                "spec": { "taints": taints },
+            });
+            let patched = self.all.patch(name, &PatchParams::default(), &Body::Merge(body)).await;
+            patched.map(drop).map_err(|error| refusal(&error, "patch nodes"))
+        };
+        within(ANSWER, done).await
+    }
+
+    /// Deletes a Node, if it is still as it was told of.
+    ///
+    /// # Errors
+    /// [`Refusal::Conflict`] where it has changed, [`Refusal::Missing`] where it is gone.
+    pub async fn delete(&self, name: &str, uid: &str, version: &str) -> Result<(), Refusal> {
+        let as_told = Preconditions { uid: Some(uid.to_owned()), resource_version: Some(version.to_owned()) };
+        let only = DeleteParams { preconditions: Some(as_told), ..DeleteParams::default() };
+        let deleted = async { self.all.delete(name, &only).await.map_err(|error| refusal(&error, "delete nodes")) };
+        within(ANSWER, deleted).await.map(drop)
+    }
+
+    /// Deletes a pod without waiting for its kubelet.
+    ///
+    /// # Errors
+    /// The API server's refusal; that it is gone already is none.
+    pub async fn free(&self, guest: &Guest) -> Result<(), Refusal> {
+        let same = Preconditions { uid: Some(guest.uid.clone()), resource_version: None };
+        let now = DeleteParams { grace_period_seconds: Some(0), preconditions: Some(same), ..DeleteParams::default() };
+        let pods: Api<ApiPod> = Api::namespaced(self.client.clone(), &guest.namespace);
+        let deleted = async { pods.delete(&guest.name, &now).await.map_err(|error| refusal(&error, "delete pods")) };
+        match within(ANSWER, deleted).await {
+            Ok(_) | Err(Refusal::Missing | Refusal::Conflict) => Ok(()),
+            Err(refusal) => Err(refusal),
+        }
+    }
+}
+
+/// As it reads back: Kubernetes keeps whole seconds.
+fn mark(added: &Time) -> String {
+    Moment::from(SystemTime::UNIX_EPOCH + Duration::from_secs(added.0.as_second().try_into().unwrap_or(0))).to_string()
+}
+
+fn read_node(node: &ApiNode) -> Option<Node> {
+    let meta = &node.metadata;
+    let status = node.status.clone().unwrap_or_default();
+    let conditions = status.conditions.unwrap_or_default();
+    let ready = conditions.iter().find(|condition| condition.type_ == "Ready");
+    let told = || ready?.last_transition_time.as_ref().and_then(|time| Some(Moment(time.0.as_millisecond().try_into().ok()?)));
+    let state = match ready.map(|condition| condition.status.as_str()) {
+        Some("True") => State::Ready,
+        Some("Unknown") => State::Silent(told()),
+        _ => State::Unready,
+    };
+    let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_ref());
+    let taint = taints.into_iter().flatten().find(|taint| taint.key == OUT_OF_SERVICE);
+    let taken = meta.annotations.as_ref().and_then(|notes| notes.get(TAKEN));
+    let service = match taint {
+        None => Service::In,
+        Some(taint) if taken.is_some() && taint.time_added.as_ref().map(mark).as_ref() == taken => Service::OutByUs,
+        Some(_) => Service::OutByAnother,
+    };
+    let port = status.daemon_endpoints.and_then(|endpoints| endpoints.kubelet_endpoint).map_or(KUBELET, |kubelet| kubelet.port);
+    let port = u16::try_from(if port == 0 { KUBELET } else { port }).ok()?;
+    let addresses = status.addresses.unwrap_or_default();
+    let internal =
+        addresses.iter().filter(|address| address.type_ == "InternalIP").filter_map(|address| address.address.parse().ok());
+    Some(Node {
+        name: meta.name.clone()?,
+        uid: meta.uid.clone()?,
+        version: meta.resource_version.clone()?,
+        state,
+        service,
+        is_leaving: meta.deletion_timestamp.is_some(),
+        kubelet: internal.map(|ip| SocketAddr::new(ip, port)).collect(),
+    })
+}
+
+/// A pod that runs nowhere yet, or has ended, is nobody's guest.
+fn read_guest(pod: &ApiPod) -> Option<Guest> {
+    let meta = &pod.metadata;
+    let spec = pod.spec.as_ref()?;
+    let status = pod.status.clone().unwrap_or_default();
+    if matches!(status.phase.as_deref(), Some("Failed" | "Succeeded")) {
+        return None;
+    }
+    let containers = spec.init_containers.iter().flatten().chain(&spec.containers);
+    let ports = containers.flat_map(|container| container.ports.iter().flatten());
+    let ports = ports.filter(|port| port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP"));
+    let ports: Vec<_> = ports.filter_map(|port| u16::try_from(port.container_port).ok()).collect();
+    let ips: Vec<_> = status.pod_ips.iter().flatten().filter_map(|entry| entry.ip.parse().ok()).collect();
+    Some(Guest {
+        namespace: meta.namespace.clone()?,
+        name: meta.name.clone()?,
+        uid: meta.uid.clone()?,
+        node: spec.node_name.clone()?,
+        doors: ips.iter().flat_map(|ip| ports.iter().map(|port| SocketAddr::new(*ip, *port))).collect(),
+    })
+}
