@@ -64,9 +64,7 @@ impl Namespace {
 
     /// Runs shell words on a pod's node for each process of a pod's container, `$process`.
     pub fn for_processes(&self, pod: &Value, container: &str, then: &str) -> Result<()> {
-        let statuses = pod["status"]["containerStatuses"].as_array().cloned().unwrap_or_default();
-        let status = statuses.iter().find(|status| status["name"] == container).context("the container's status")?;
-        let id = text(&status["containerID"]);
+        let id = text(&status(pod, container)?["containerID"]);
         let id = id.rsplit('/').next().unwrap_or_default();
         ensure!(!id.is_empty(), "{} has no container {container}", pod["metadata"]["name"]);
         let script = format!(
@@ -82,6 +80,14 @@ fn printed(arguments: &[&str], output: &Output) -> Result<String> {
         bail!("kubectl {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim_end());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// What became of a pod's container, which may be a sidecar.
+pub fn status<'a>(pod: &'a Value, container: &str) -> Result<&'a Value> {
+    let kinds = ["containerStatuses", "initContainerStatuses"].into_iter();
+    let mut statuses = kinds.filter_map(|kind| pod["status"][kind].as_array()).flatten();
+    let status = statuses.find(|status| status["name"] == container);
+    status.with_context(|| format!("{} has no container {container}", pod["metadata"]["name"]))
 }
 
 /// A value of JSON as text; empty where it is none.

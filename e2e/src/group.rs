@@ -9,8 +9,8 @@ use crate::cluster::{Namespace, repository, text, wait_for};
 
 /// The pods of the group.
 pub const REDIS: &str = "app.kubernetes.io/component=redis";
-/// Its Sentinels' pods.
-pub const SENTINEL: &str = "app.kubernetes.io/component=sentinel";
+/// These and their Sentinels, which may be the same pods; also their StatefulSets.
+pub const ALL: &str = "app.kubernetes.io/name=redis";
 /// How long a group may take until it is whole again.
 const WHOLE: Duration = Duration::from_secs(150);
 
@@ -35,15 +35,24 @@ impl Group {
     pub fn apply(&self, topology: &str) -> Result<()> {
         let overlay = repository().join("e2e/overlays").join(topology);
         self.namespace.run(&["apply", "--kustomize", &overlay.to_string_lossy()])?;
-        for set in ["statefulset/redis", "statefulset/sentinel"] {
-            self.namespace.run(&["rollout", "status", set, "--timeout=60s"])?;
-        }
-        wait_for("all pods ready and labelled", Duration::from_secs(60), || self.check_pods().map(|_| ()))
+        wait_for("all pods ready and labelled", WHOLE, || self.check_pods().map(|_| ()))
     }
 
-    /// The group's pods and the Sentinels'.
+    /// Pods, in the order of their names.
     pub fn pods(&self, selector: &str) -> Result<Vec<Value>> {
         self.namespace.list(&["pods", "--selector", selector])
+    }
+
+    /// The pods in which a Sentinel runs.
+    pub fn sentinels(&self) -> Result<Vec<Value>> {
+        let mut pods = self.pods(ALL)?;
+        pods.retain(has_sentinel);
+        Ok(pods)
+    }
+
+    /// The Redis pod of the highest ordinal, in the last of its sets.
+    pub fn last_pod(&self) -> Result<String> {
+        Ok(text(&self.pods(REDIS)?.last().context("a pod")?["metadata"]["name"]))
     }
 
     /// The pod that carries the master label.
@@ -75,7 +84,7 @@ impl Group {
     /// One question, for the API server and this machine have other work. Gives the Redis pods, the
     /// master first, and the Sentinels' names.
     fn check_pods(&self) -> Result<(Vec<String>, Vec<String>)> {
-        let all = self.namespace.list(&["pods,statefulsets", "--selector", "app.kubernetes.io/name=redis"])?;
+        let all = self.namespace.list(&["pods,statefulsets", "--selector", ALL])?;
         let (pods, sets): (Vec<_>, Vec<_>) = all.into_iter().partition(|object| object["kind"] == "Pod");
         let wanted: u64 = sets.iter().filter_map(|set| set["spec"]["replicas"].as_u64()).sum();
         ensure!(wanted == pods.len() as u64, "{} of {wanted} pods", pods.len());
@@ -83,14 +92,14 @@ impl Group {
             ensure!(pod["metadata"]["deletionTimestamp"].is_null() && is_ready(pod), "{} is not ready", pod["metadata"]["name"]);
         }
         let label = |pod: &Value, key: &str| text(&pod["metadata"]["labels"][key]);
-        let (redis, sentinels): (Vec<_>, Vec<_>) =
-            pods.into_iter().partition(|pod| label(pod, "app.kubernetes.io/component") == "redis");
-        let named = |pods: &[Value], role: &str| -> Vec<String> {
-            pods.iter().filter(|pod| label(pod, "role") == role).map(|pod| text(&pod["metadata"]["name"])).collect()
+        let names = |is_chosen: &dyn Fn(&Value) -> bool| -> Vec<String> {
+            pods.iter().filter(|pod| is_chosen(pod)).map(|pod| text(&pod["metadata"]["name"])).collect()
         };
-        let (masters, replicas) = (named(&redis, "master"), named(&redis, "slave"));
-        ensure!(masters.len() == 1 && replicas.len() + 1 == redis.len(), "labelled master: {masters:?}, replica: {replicas:?}");
-        Ok(([masters, replicas].concat(), named(&sentinels, "")))
+        let is_redis = |pod: &Value| label(pod, "app.kubernetes.io/component") == "redis";
+        let [masters, replicas] = ["master", "slave"].map(|role| names(&|pod| is_redis(pod) && label(pod, "role") == role));
+        let all = names(&is_redis).len();
+        ensure!(masters.len() == 1 && replicas.len() + 1 == all, "labelled master: {masters:?}, replica: {replicas:?}");
+        Ok(([masters, replicas].concat(), names(&has_sentinel)))
     }
 
     fn check_whole(&self) -> Result<()> {
@@ -139,6 +148,11 @@ fn flags<'a>(answer: &'a str, address: &str) -> Option<&'a str> {
     let lines: Vec<_> = answer.lines().collect();
     let mut pairs = lines.chunks_exact(2).skip_while(|pair| pair[0] != "ip" || !pair[1].starts_with(address));
     pairs.find(|pair| pair[0] == "flags").map(|pair| pair[1])
+}
+
+fn has_sentinel(pod: &Value) -> bool {
+    let kinds = ["containers", "initContainers"].into_iter();
+    kinds.filter_map(|kind| pod["spec"][kind].as_array()).flatten().any(|container| container["name"] == "sentinel")
 }
 
 fn is_ready(pod: &Value) -> bool {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::cluster::{node, text, wait_for};
-use crate::group::{Group, REDIS, SENTINEL, value};
+use crate::cluster::{node, status, text, wait_for};
+use crate::group::{self, Group, REDIS, value};
 use crate::writer::Writer;
 
 /// One thing that goes wrong while a client writes.
@@ -76,7 +76,7 @@ pub const ALL: [Scenario; 9] = [
     },
     Scenario {
         name: "power-cut-of-all",
-        prepare: |group| make_master(group, "redis-2"),
+        prepare: |group| make_master(group, &group.last_pod()?),
         happen: |group, _, _| power_cut(group),
         bar: Duration::from_secs(10),
         tolerance: Tolerance::None,
@@ -107,7 +107,7 @@ pub const ALL: [Scenario; 9] = [
         name: "scale-down",
         prepare: |group| {
             scale(group, 5)?;
-            make_master(group, "redis-4")
+            make_master(group, &group.last_pod()?)
         },
         happen: |group, _, _| scale(group, 3),
         bar: FAILOVER,
@@ -154,7 +154,7 @@ fn delete(group: &Group, pod: &Value, how: &[&str]) -> Result<()> {
 
 fn power_cut(group: &Group) -> Result<()> {
     let redis = group.pods(REDIS)?;
-    let sentinels = group.pods(SENTINEL)?;
+    let sentinels = group.sentinels()?;
     let kill = |pods: &[Value], container: &str| -> Result<()> {
         std::thread::scope(|scope| {
             let kill = |pod| group.namespace.for_processes(pod, container, "kill -9 $process");
@@ -164,8 +164,7 @@ fn power_cut(group: &Group) -> Result<()> {
     };
     kill(&redis, "redis")?;
     kill(&sentinels, "sentinel")?;
-    let both = "app.kubernetes.io/component in (redis, sentinel)";
-    group.namespace.run(&["delete", "pods", "--selector", both, "--wait=false"])?;
+    group.namespace.run(&["delete", "pods", "--selector", group::ALL, "--wait=false"])?;
     wait_for("other pods in their place", Duration::from_secs(90), || {
         let now = group.pods(REDIS)?;
         let is_new = |pod: &Value| redis.iter().all(|old| old["metadata"]["uid"] != pod["metadata"]["uid"]);
@@ -175,12 +174,17 @@ fn power_cut(group: &Group) -> Result<()> {
 }
 
 fn rolling_update(group: &Group) -> Result<()> {
-    group.namespace.run(&["rollout", "restart", "statefulset/redis"])?;
-    group.namespace.run(&["rollout", "status", "statefulset/redis", "--timeout=180s"]).map(|_| ())
+    group.namespace.run(&["rollout", "restart", "statefulset", "--selector", REDIS])?;
+    group.namespace.run(&["rollout", "status", "statefulset", "--selector", REDIS, "--timeout=180s"]).map(|_| ())
 }
 
+/// Scales the last of the group's sets until there are so many pods in all.
 fn scale(group: &Group, replicas: usize) -> Result<()> {
-    group.namespace.run(&["scale", "statefulset/redis", &format!("--replicas={replicas}")])?;
+    let sets = group.namespace.list(&["statefulsets", "--selector", REDIS])?;
+    let (last, others) = sets.split_last().context("a StatefulSet")?;
+    let others: u64 = others.iter().filter_map(|set| set["spec"]["replicas"].as_u64()).sum();
+    let rest = replicas - usize::try_from(others)?;
+    group.namespace.run(&["scale", "statefulset", &text(&last["metadata"]["name"]), &format!("--replicas={rest}")])?;
     wait_for("as many pods", Duration::from_secs(60), || {
         let pods = group.pods(REDIS)?.len();
         ensure!(pods == replicas, "{pods} pods");
@@ -199,7 +203,7 @@ fn lost_node(master: &Value, writer: &Writer, [lose, regain]: [&str; 2]) -> Resu
 
 /// A container's second restart waits for the kubelet's patience, which is not measured here.
 fn a_master_that_never_restarted(group: &Group) -> Result<()> {
-    let is_fresh = |pod: &&Value| pod["status"]["containerStatuses"][0]["restartCount"] == 0;
+    let is_fresh = |pod: &&Value| status(pod, "redis").is_ok_and(|redis| redis["restartCount"] == 0);
     let master = group.master()?;
     if is_fresh(&&master) {
         return Ok(());
@@ -230,15 +234,16 @@ fn make_master(group: &Group, name: &str) -> Result<()> {
 }
 
 fn promote(group: &Group, name: &str, stopped: usize) -> Result<()> {
+    let sentinel = text(&group.sentinels()?.first().context("a Sentinel")?["metadata"]["name"]);
     wait_for("a Sentinel finds the other replica down", Duration::from_secs(20), || {
-        let state = group.sentinel("sentinel-0", &["replicas", "redis"])?;
+        let state = group.sentinel(&sentinel, &["replicas", "redis"])?;
         let down = state.lines().filter(|line| line.contains("s_down")).count();
         ensure!(down == stopped, "{down} of {stopped}");
         Ok(())
     })?;
-    group.sentinel("sentinel-0", &["failover", "redis"])?;
+    group.sentinel(&sentinel, &["failover", "redis"])?;
     wait_for("the failover", Duration::from_secs(20), || {
-        let state = group.sentinel("sentinel-0", &["master", "redis"])?;
+        let state = group.sentinel(&sentinel, &["master", "redis"])?;
         let address = value(&state, "ip").unwrap_or_default().to_owned();
         ensure!(address.starts_with(&format!("{name}.")), "it names {address}");
         Ok(())
