@@ -50,6 +50,12 @@ impl Namespace {
         Ok(list["items"].as_array().cloned().unwrap_or_default())
     }
 
+    /// The password of the Secret `redis`, where there is one.
+    pub fn password(&self) -> Result<Option<String>> {
+        let words = ["get", "secret", "redis", "--ignore-not-found", "--output", "go-template={{.data.password | base64decode}}"];
+        Ok(Some(self.run(&words)?).filter(|password| !password.is_empty()))
+    }
+
     /// Runs a command in a pod.
     pub fn exec(&self, pod: &str, words: &[&str]) -> Result<String> {
         self.run(&[&["exec", "--request-timeout=5s", pod, "--"], words].concat())
@@ -62,8 +68,9 @@ impl Namespace {
         Ok(text(&tool.with_context(|| format!("no tool on {node}"))?["metadata"]["name"]))
     }
 
-    /// Runs shell words on a pod's node for each process of a pod's container, `$process`.
-    pub fn for_processes(&self, pod: &Value, container: &str, then: &str) -> Result<()> {
+    /// Runs shell words on a pod's node for each process of a pod's container, `$process`, and returns what
+    /// they print.
+    pub fn for_processes(&self, pod: &Value, container: &str, then: &str) -> Result<String> {
         let id = text(&status(pod, container)?["containerID"]);
         let id = id.rsplit('/').next().unwrap_or_default();
         ensure!(!id.is_empty(), "{} has no container {container}", pod["metadata"]["name"]);
@@ -71,7 +78,7 @@ impl Namespace {
             "for group in $(grep -l {id} /proc/[0-9]*/cgroup); do process=${{group%/cgroup}}; process=${{process#/proc/}}; {then}; done"
         );
         let tool = self.tool_on(&text(&pod["spec"]["nodeName"]))?;
-        self.exec(&tool, &["sh", "-c", &script]).map(|_| ())
+        self.exec(&tool, &["sh", "-c", &script])
     }
 }
 

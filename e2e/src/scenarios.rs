@@ -24,6 +24,8 @@ pub struct Scenario {
     pub today: &'static str,
     /// Whether it needs nodes of our own.
     pub needs_nodes: bool,
+    /// Whether its bar needs another master, elected by Sentinel.
+    pub needs_election: bool,
 }
 
 /// Which acknowledged writes may be lost.
@@ -55,6 +57,7 @@ pub const ALL: [Scenario; 9] = [
         tolerance: Tolerance::None,
         today: "2.5 s, 0 · 11.6 s, 0",
         needs_nodes: false,
+        needs_election: true,
     },
     Scenario {
         name: "forced-delete",
@@ -64,15 +67,17 @@ pub const ALL: [Scenario; 9] = [
         tolerance: Tolerance::Undelivered,
         today: "1.7 s, 1400 · 33.3 s, 0",
         needs_nodes: false,
+        needs_election: true,
     },
     Scenario {
         name: "killed-process",
         prepare: a_master_that_never_restarted,
-        happen: |group, master, _| group.namespace.for_processes(master, "redis", "kill -9 $process"),
+        happen: |group, master, _| each_process(group, master, "redis", "kill -9 $process"),
         bar: Duration::from_secs(2),
         tolerance: Tolerance::None,
         today: "0.8 s, 1478 · 5.8 s, 1392",
         needs_nodes: false,
+        needs_election: false,
     },
     Scenario {
         name: "power-cut-of-all",
@@ -82,17 +87,17 @@ pub const ALL: [Scenario; 9] = [
         tolerance: Tolerance::None,
         today: "2.1 s, 1423 · 68.3 s, 1397",
         needs_nodes: false,
+        needs_election: false,
     },
     Scenario {
         name: "lost-volume",
         prepare: a_master_that_never_restarted,
-        happen: |group, master, _| {
-            group.namespace.for_processes(master, "redis", "rm -rf /proc/$process/root/data/*; kill -9 $process")
-        },
+        happen: |group, master, _| each_process(group, master, "redis", "rm -rf /proc/$process/root/data/*; kill -9 $process"),
         bar: FAILOVER,
         tolerance: Tolerance::Undelivered,
         today: "0.6 s, all · 6.0 s, all",
         needs_nodes: false,
+        needs_election: true,
     },
     Scenario {
         name: "rolling-update",
@@ -102,6 +107,7 @@ pub const ALL: [Scenario; 9] = [
         tolerance: Tolerance::None,
         today: "-",
         needs_nodes: false,
+        needs_election: true,
     },
     Scenario {
         name: "scale-down",
@@ -114,6 +120,7 @@ pub const ALL: [Scenario; 9] = [
         tolerance: Tolerance::None,
         today: "-",
         needs_nodes: false,
+        needs_election: false,
     },
     Scenario {
         name: "lost-node",
@@ -123,6 +130,7 @@ pub const ALL: [Scenario; 9] = [
         tolerance: Tolerance::Undelivered,
         today: "-",
         needs_nodes: true,
+        needs_election: true,
     },
     Scenario {
         name: "cut-node",
@@ -132,12 +140,17 @@ pub const ALL: [Scenario; 9] = [
         tolerance: Tolerance::Undelivered,
         today: "-",
         needs_nodes: true,
+        needs_election: true,
     },
 ];
 
 #[expect(clippy::unnecessary_wraps, reason = "as the other preparations")]
 fn nothing(_: &Group) -> Result<()> {
     Ok(())
+}
+
+fn each_process(group: &Group, pod: &Value, container: &str, then: &str) -> Result<()> {
+    group.namespace.for_processes(pod, container, then).map(drop)
 }
 
 fn delete(group: &Group, pod: &Value, how: &[&str]) -> Result<()> {
@@ -157,7 +170,7 @@ fn power_cut(group: &Group) -> Result<()> {
     let sentinels = group.sentinels()?;
     let kill = |pods: &[Value], container: &str| -> Result<()> {
         std::thread::scope(|scope| {
-            let kill = |pod| group.namespace.for_processes(pod, container, "kill -9 $process");
+            let kill = |pod| each_process(group, pod, container, "kill -9 $process");
             let killing: Vec<_> = pods.iter().map(|pod| scope.spawn(move || kill(pod))).collect();
             killing.into_iter().try_for_each(|killing| killing.join().expect("a thread"))
         })
@@ -221,15 +234,16 @@ fn a_master_that_never_restarted(group: &Group) -> Result<()> {
 /// Has the Sentinels promote one pod: the other replica is stopped until they find it down.
 fn make_master(group: &Group, name: &str) -> Result<()> {
     let master = group.master()?;
-    if master["metadata"]["name"] == name {
+    // Where nobody elects, nobody else ever leads.
+    if master["metadata"]["name"] == name || group.sentinels()?.is_empty() {
         return Ok(());
     }
     let pods = group.pods(REDIS)?;
     let is_other = |pod: &&Value| pod["metadata"]["name"] != name && pod["metadata"]["name"] != master["metadata"]["name"];
     let others: Vec<_> = pods.iter().filter(is_other).collect();
-    others.iter().try_for_each(|pod| group.namespace.for_processes(pod, "redis", "kill -STOP $process"))?;
+    others.iter().try_for_each(|pod| each_process(group, pod, "redis", "kill -STOP $process"))?;
     let promoted = promote(group, name, others.len());
-    others.iter().try_for_each(|pod| group.namespace.for_processes(pod, "redis", "kill -CONT $process"))?;
+    others.iter().try_for_each(|pod| each_process(group, pod, "redis", "kill -CONT $process"))?;
     promoted
 }
 

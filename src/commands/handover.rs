@@ -25,9 +25,9 @@ use super::settle::{Settled, act, wait_for_news};
 use crate::cli::Handover;
 use crate::core::decision;
 use crate::core::evidence::{Evidence, Failure, Heard, Link, Role};
-use crate::core::handover::{Outcome, Step, heirs, outcome, step, wait_for_good_timing};
+use crate::core::handover::{Outcome, Step, first_choice, heirs, outcome, step, wait_for_good_timing};
 use crate::core::identity::{Endpoint, PodName};
-use crate::core::labels::Scheme;
+use crate::core::labels::{Pod, Scheme};
 use crate::edge::redis::Master;
 use crate::edge::sentinel::Asked;
 use crate::edge::wire::Target;
@@ -84,7 +84,7 @@ pub async fn run(args: Handover, deadline: Instant) -> Result<Then> {
         if let Role::Replica(replica) = role {
             return Ok(nothing(&me, &format!("it is a replica of {}", replica.of)));
         }
-        let mut leaving = Leaving { me: &me, observer: &observer, own: &own, master, paused: None };
+        let mut leaving = Leaving { me: &me, observer: &observer, own: &own, master, paused: None, withheld: None };
         let evidence = leaving.look(deadline).await;
         let obstacle = match step(&evidence, &me) {
             Step::Nothing(why) => return Ok(nothing(&me, &why)),
@@ -132,6 +132,8 @@ struct Leaving<'a> {
     master: Master,
     /// Since when its writes are paused.
     paused: Option<Instant>,
+    /// The replica that is about to be promoted, and has no label until it is.
+    withheld: Option<PodName>,
 }
 
 /// What a failover needs.
@@ -141,6 +143,8 @@ struct Plan<'a> {
     sentinel: Target,
     /// Who must have every write.
     heirs: Vec<(&'a PodName, Target)>,
+    /// Of them the one that it is going to promote.
+    heir: Option<&'a PodName>,
     /// After how long it would be sooner done.
     wait: Duration,
 }
@@ -187,7 +191,8 @@ impl Leaving<'_> {
         let known = in_time(sentinel::replicas(&sentinel, &logins.sentinel, &subject.group)).await.map_err(says)?;
         let target = |pod| (pod, subject.target(pod, evidence.ips_of(pod).to_owned()));
         let heirs = heirs(evidence, self.me, &known)?.into_iter().map(target).collect();
-        let plan = Plan { at, sentinel, heirs, wait: wait_for_good_timing(&known) };
+        let heir = first_choice(&known).and_then(|replica| evidence.member_at(&replica.at.host));
+        let plan = Plan { at, sentinel, heirs, heir, wait: wait_for_good_timing(&known) };
         self.catch_up(&plan).await?;
         Ok(plan)
     }
@@ -228,11 +233,19 @@ impl Leaving<'_> {
             return self.fail(format!("the Sentinel {} refuses a failover: {why}", plan.at)).await;
         }
         let Plan { at, .. } = plan;
-        match self.await_end(evidence, plan, deadline).await {
+        let withhold = withhold(self.observer, plan.heir);
+        let (end, withheld) = tokio::join!(self.await_end(evidence, plan, deadline), withhold);
+        self.withheld = withheld;
+        match end {
             End::Promoted(new) => Ok(Attempt::Promoted(new)),
-            End::Over => self.fail(format!("the failover that the Sentinel {at} began came to nothing")).await,
+            End::Over => {
+                let failed = self.fail(format!("the failover that the Sentinel {at} began came to nothing")).await;
+                self.give_label_back(deadline).await;
+                failed
+            }
             End::Lost => {
                 self.write_again().await?;
+                self.give_label_back(deadline).await;
                 bail!(
                     "{} is still the master, and writes go on here: the Sentinel {at} that was asked for a failover is gone, and no other is asked",
                     self.me
@@ -346,11 +359,24 @@ impl Leaving<'_> {
                 warn!("the clients of {} are not sent away: {failure}", self.me);
             }
         }
+        if self.withheld.as_ref() != evidence.member_at(&new.host) {
+            self.give_label_back(deadline).await;
+        }
         labelled.map_err(|error| error.context(format!("{name} is the master now, and not labelled")))?;
         let Scheme { key, master: value, .. } = &subject.scheme;
         let labelled = self.observer.world.cluster().map_or_else(String::new, |_| format!(", and labelled {key}={value}"));
         info!("{} has handed over: {name} is the master{labelled}", self.me);
         Ok(Then::Exit)
+    }
+
+    /// The replica that was not promoted is one as before. Where it is not labelled now, reconcile does it.
+    async fn give_label_back(&mut self, deadline: Instant) {
+        let Observer { world, subject, .. } = self.observer;
+        let (Some(cluster), Some(name)) = (world.cluster(), self.withheld.take()) else { return };
+        let restore = |pod: Pod| Pod { is_withheld: pod.is_withheld && pod.name != name, ..pod };
+        if let Err(error) = label(cluster, subject, restore, deadline).await {
+            warn!("the label of {name} is not given back: {error:#}");
+        }
     }
 
     /// Waits for the label. Where Sentinel's hook does not set it, the record and the labels are moved here.
@@ -382,6 +408,21 @@ impl Leaving<'_> {
         )
         .await
     }
+}
+
+/// Withholds the label of the replica that is about to be promoted: it leaves the replicas' Service now, and
+/// kube-proxy, which follows Services once a second at most, has that behind it when the master's Service
+/// moves. It would else follow when the old master leaves that Service, and send writers nowhere for a second
+/// before it follows the new one.
+async fn withhold(observer: &Observer<'_>, heir: Option<&PodName>) -> Option<PodName> {
+    let (cluster, scheme) = (observer.world.cluster()?, &observer.subject.scheme);
+    let pod = observer.seen().into_iter().find(|pod| Some(&pod.name) == heir && !pod.is_withheld)?;
+    match in_time(async { Ok(cluster.withhold(&pod, scheme, "it is about to be promoted").await) }).await {
+        Ok(Ok(())) => return Some(pod.name),
+        Ok(Err(refusal)) => info!("the label of {} is not withheld: {refusal}", pod.name),
+        Err(failure) => info!("the label of {} is not withheld: {failure}", pod.name),
+    }
+    None
 }
 
 /// Another master that lives, by what any Sentinel says. Until this one is demoted, two answer as master.

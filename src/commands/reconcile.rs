@@ -28,7 +28,7 @@ use crate::core::identity::{Endpoint, PodName};
 use crate::core::labels::Pod;
 use crate::core::record::Record;
 use crate::core::redis_conf::ELECTABLE;
-use crate::core::repair::{Repair, is_kept_from_readers, repairs, stubborn};
+use crate::core::repair::{Repair, is_failing_over, is_kept_from_readers, repairs, stubborn};
 use crate::core::sentinel_conf::Watched;
 use crate::edge::wire::Target;
 use crate::edge::{files, redis, sentinel};
@@ -89,6 +89,8 @@ pub struct Memory {
     pub links_down: BTreeMap<PodName, Duration>,
     /// The Sentinels that have gone on naming another master than all the others for too long.
     pub stubborn: Vec<Endpoint>,
+    /// Whether a Sentinel has said that it is failing over: a look that ends early may not hear it.
+    pub failing_over: bool,
     /// After how long of that its label is withheld.
     pub stale_after: Option<Duration>,
 }
@@ -96,7 +98,9 @@ pub struct Memory {
 impl Memory {
     /// A pod with its label as it is to be: withheld, or not.
     fn judge(&self, evidence: &Evidence, pod: Pod) -> Pod {
-        let is_withheld = is_kept_from_readers(evidence, &pod.name, pod.is_withheld, self.stale_after, &self.links_down);
+        let failing_over = self.failing_over || is_failing_over(evidence);
+        let (links_down, stale_after) = (&self.links_down, self.stale_after);
+        let is_withheld = is_kept_from_readers(evidence, &pod.name, pod.is_withheld, stale_after, links_down, failing_over);
         Pod { is_withheld, ..pod }
     }
 }

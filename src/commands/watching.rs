@@ -185,13 +185,15 @@ impl Watch<'_> {
             };
             let seat = seats.acquire().await;
             let now = Instant::now();
-            let memory = Memory {
+            let mut memory = Memory {
                 masterless: masterless.so_far(now),
                 links_down: links_down.iter().map(|(pod, down)| (pod.clone(), down.so_far(now))).collect(),
                 stubborn: stubborn.iter().filter(|(_, since)| since.so_far(now) >= PATIENCE).map(|(at, _)| at.clone()).collect(),
+                failing_over: false,
                 stale_after: self.stale_after,
             };
             let mut evidence = observer.glance(known, now + PASS).await;
+            memory.failing_over = repair::is_failing_over(&evidence);
             if is_amiss(&observer, &evidence, &memory) {
                 // What was told may be old by now: what is done rests on what is so.
                 evidence = observer.observe(Duration::ZERO, now + PASS).await;

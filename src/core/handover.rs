@@ -34,6 +34,13 @@ impl KnownReplica {
     }
 }
 
+/// The one that the Sentinel promotes, unless something changes until it chooses.
+pub fn first_choice(known: &[KnownReplica]) -> Option<&KnownReplica> {
+    let fit = known.iter().filter(|replica| replica.may_be_promoted());
+    // `compareSlavesForPromotion` in Redis `src/sentinel.c`.
+    fit.min_by_key(|replica| (replica.priority, Reverse(replica.offset), &replica.run_id))
+}
+
 /// A Sentinel asks each server for its `INFO` so often; while it is failing over, once a second.
 const ASKS: Duration = Duration::from_secs(10);
 /// A failover that begins so long after that has promoted a replica when the Sentinel asks it next.
@@ -45,10 +52,7 @@ const BEST: Duration = Duration::from_millis(300);
 /// and not up to a second later, in all of which nobody could write: until it has lately asked the one
 /// that it is going to promote.
 pub fn wait_for_good_timing(known: &[KnownReplica]) -> Duration {
-    let fit = known.iter().filter(|replica| replica.may_be_promoted());
-    // `compareSlavesForPromotion` in Redis `src/sentinel.c`.
-    let first = fit.min_by_key(|replica| (replica.priority, Reverse(replica.offset), &replica.run_id));
-    match first.map(|replica| replica.asked_ago) {
+    match first_choice(known).map(|replica| replica.asked_ago) {
         None => Duration::ZERO,
         Some(ago) if GOOD.contains(&ago) => Duration::ZERO,
         Some(ago) if ago < BEST => BEST.saturating_sub(ago),
@@ -219,6 +223,7 @@ mod tests {
     #[test]
     fn a_failover_waits_until_the_sentinel_has_just_asked_whom_it_is_going_to_promote() {
         let wait = |known: &[KnownReplica]| wait_for_good_timing(known).as_millis();
+        assert_eq!(first_choice(&[asked(1, 0, |_| {}), asked(2, 0, |two| two.offset = 2)]).unwrap().at, address(2));
         for (ago, wanted) in
             [(0, 300), (149, 151), (150, 0), (500, 0), (501, 9799), (4000, 6300), (10_000, 300), (10_300, 0), (12_000, 0)]
         {

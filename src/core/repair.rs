@@ -176,24 +176,31 @@ pub fn is_quiet(evidence: &Evidence) -> bool {
 
 /// Whether the label of a pod is to be withheld from readers: it answers as a replica, and its link to the
 /// master has been down for `stale_after`, by its own word or as was seen (`seen_down`). It is given back when
-/// the link is up, and nothing is withheld where that is none. Who does not answer keeps what it has.
+/// the link is up, unless a failover is seen (`failing_over`), for then it may be about to lead. Nothing is
+/// withheld where `stale_after` is none. Who does not answer keeps what it has.
 pub fn is_kept_from_readers(
     evidence: &Evidence,
     pod: &PodName,
     is_withheld: bool,
     stale_after: Option<Duration>,
     seen_down: &BTreeMap<PodName, Duration>,
+    failing_over: bool,
 ) -> bool {
     let Some(stale_after) = stale_after else { return false };
     match evidence.peer(pod).and_then(|peer| peer.heard.answer()) {
         None => is_withheld,
         Some(Role::Master) => false,
-        Some(Role::Replica(replica)) if replica.link == Link::Up => false,
+        Some(Role::Replica(replica)) if replica.link == Link::Up => is_withheld && failing_over,
         Some(Role::Replica(replica)) => {
             let seen = seen_down.get(pod).copied();
             is_withheld || replica.down_for.max(seen).is_some_and(|down| down >= stale_after)
         }
     }
+}
+
+/// Whether a Sentinel says that it is failing over.
+pub fn is_failing_over(evidence: &Evidence) -> bool {
+    evidence.watches().any(|(_, watch)| watch.failover_in_progress)
 }
 
 /// The replicas whose links are down now.

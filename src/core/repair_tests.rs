@@ -266,7 +266,7 @@ fn a_replica_whose_link_has_been_down_for_too_long_is_withheld_until_it_is_up() 
     let seen = |of_one, of_two| group(record(), [master(), of_one, of_two]);
     let of = |is_withheld: bool, evidence: &Evidence, stale_after: Option<u64>, seen_down: u64| {
         let seen_down = BTreeMap::from([(pod(1), Duration::from_secs(seen_down))]);
-        is_kept_from_readers(evidence, &pod(1), is_withheld, stale_after.map(Duration::from_secs), &seen_down)
+        is_kept_from_readers(evidence, &pod(1), is_withheld, stale_after.map(Duration::from_secs), &seen_down, false)
     };
     let stale = seen(down(31), runs(OLD, Link::Up, 100));
     assert!(of(false, &stale, Some(30), 0));
@@ -277,6 +277,10 @@ fn a_replica_whose_link_has_been_down_for_too_long_is_withheld_until_it_is_up() 
     assert!(of(false, &seen(runs(OLD, Link::Never, 0), master()), Some(30), 30), "it never had a link");
     assert!(!of(true, &seen(runs(OLD, Link::Up, 100), master()), Some(30), 0), "it is up");
     for is_withheld in [false, true] {
+        let up = seen(runs(OLD, Link::Up, 100), master());
+        let stale_after = Some(Duration::from_secs(30));
+        let kept = is_kept_from_readers(&up, &pod(1), is_withheld, stale_after, &BTreeMap::new(), true);
+        assert_eq!(kept, is_withheld, "it may be about to lead");
         assert_eq!(of(is_withheld, &seen(waits(OLD), master()), Some(30), 99), is_withheld, "it does not answer");
     }
 }

@@ -357,6 +357,22 @@ impl Cluster {
         let patched = self.pods.patch_metadata(&patch.pod.to_string(), &PatchParams::default(), &Body::Merge(body)).await;
         patched.map(drop).map_err(|error| refusal(&error, "patch pods"))
     }
+
+    /// Withholds the label of a pod that is still as it was listed, and notes why.
+    ///
+    /// # Errors
+    /// [`Refusal::Conflict`] where it has changed, [`Refusal::Missing`] where it is gone.
+    pub async fn withhold(&self, pod: &Pod, scheme: &Scheme, why: &str) -> Result<(), Refusal> {
+        let body = json!({
+            "metadata": {
+                "resourceVersion": pod.version,
+                "labels": { &scheme.key: null },
+                "annotations": { WITHHELD: why },
+            }
+        });
+        let patched = self.pods.patch_metadata(&pod.name.to_string(), &PatchParams::default(), &Body::Merge(body)).await;
+        patched.map(drop).map_err(|error| refusal(&error, "patch pods"))
+    }
 }
 
 impl Cluster {

@@ -24,6 +24,8 @@ struct Seen {
     without_since: Option<Instant>,
     /// How long each time without one took.
     gaps: Vec<Duration>,
+    /// Each pod whose label was withheld, in order.
+    withheld: Vec<String>,
 }
 
 impl Seen {
@@ -68,7 +70,13 @@ impl LabelWatch {
                 let label = |key: &str| pod.labels().get(key).cloned();
                 let group = label("app.kubernetes.io/instance").unwrap_or_default();
                 let is_master = is_there && label("role").is_some_and(|role| role == "master");
-                told.lock().expect("what was seen").entry(group).or_default().take(pod.name_any(), is_master);
+                let mut told = told.lock().expect("what was seen");
+                let seen = told.entry(group).or_default();
+                if label("role").is_none() && pod.annotations().contains_key("ordain.dev/withheld") {
+                    seen.withheld.push(pod.name_any());
+                    seen.withheld.dedup();
+                }
+                seen.take(pod.name_any(), is_master);
             }
         });
         Self { seen, task }
@@ -98,6 +106,11 @@ impl LabelWatch {
     /// How long each time took in which no pod of the group `redis` carried the master label.
     pub fn gaps(&self) -> Vec<Duration> {
         self.seen_of("redis").gaps
+    }
+
+    /// Each pod of the group `redis` whose label was withheld, in order.
+    pub fn withheld(&self) -> Vec<String> {
+        self.seen_of("redis").withheld
     }
 
     fn seen_of(&self, group: &str) -> Seen {

@@ -145,6 +145,7 @@ fn a_master_that_has_handed_over_and_goes_on_running_follows_at_once_and_takes_n
     wait_for_sentinels_to_know_electable(&bed);
     let stubborn = Stubborn::start(&bed);
     wait_for("something to lose", UP, || (bed.keys("redis-0")? > 100).then_some(()));
+    let labels = LabelWatch::start(bed.namespace.as_ref().unwrap());
     let run = bed.ordain("redis-0", &["handover"]);
     assert_eq!(run.code, Some(0), "{run:?}");
     let promoted = bed.wait_for_failover("redis-0", UP);
@@ -157,6 +158,9 @@ fn a_master_that_has_handed_over_and_goes_on_running_follows_at_once_and_takes_n
     masters.dedup();
     assert_eq!(masters, ["redis-0", promoted]);
     bed.wait_for_master(promoted, UP);
+    let heirs = labels.withheld();
+    assert!(heirs.len() == 1 && heirs[0] != "redis-0", "readers leave whoever is about to be promoted: {heirs:?}");
+    bed.wait_for_labels(promoted, UP);
     bed.wait_for_keys_everywhere(written.len() as u64, UP);
 }
 
