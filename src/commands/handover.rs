@@ -233,9 +233,9 @@ impl Leaving<'_> {
             return self.fail(format!("the Sentinel {} refuses a failover: {why}", plan.at)).await;
         }
         let Plan { at, .. } = plan;
-        let withhold = withhold(self.observer, plan.heir);
-        let (end, withheld) = tokio::join!(self.await_end(evidence, plan, deadline), withhold);
-        self.withheld = withheld;
+        let leaves_readers = withhold(self.observer, plan.heir);
+        let (end, heir) = tokio::join!(self.await_end(evidence, plan, deadline), leaves_readers);
+        self.withheld = heir;
         match end {
             End::Promoted(new) => Ok(Attempt::Promoted(new)),
             End::Over => {
