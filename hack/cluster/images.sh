@@ -69,7 +69,7 @@ finish pause local --entrypoint '["/bin/sleep", "2147483647"]'
 begin
 mkdir "$stage/root/www"
 echo ok >"$stage/root/www/health"
-finish exporter local --entrypoint '["httpd", "-f", "-p", "9121", "-h", "/www"]'
+finish exporter local --entrypoint '["sh", "-c", "trap exit TERM; httpd -f -p 9121 -h /www & wait"]'
 server redis 7.0 "$(command -v redis-server)" "$(command -v redis-cli)"
 server valkey 9.1 "$servers/valkey-9" "$(command -v redis-cli)"
 echo "$stamp" >"$dir/.built"
