@@ -50,6 +50,12 @@ impl Namespace {
         Ok(list["items"].as_array().cloned().unwrap_or_default())
     }
 
+    /// The password of the Secret `redis`, where there is one.
+    pub fn password(&self) -> Result<Option<String>> {
+        let words = ["get", "secret", "redis", "--ignore-not-found", "--output", "go-template={{.data.password | base64decode}}"];
+        Ok(Some(self.run(&words)?).filter(|password| !password.is_empty()))
+    }
+
     /// Runs a command in a pod.
     pub fn exec(&self, pod: &str, words: &[&str]) -> Result<String> {
         self.run(&[&["exec", "--request-timeout=5s", pod, "--"], words].concat())
@@ -62,18 +68,17 @@ impl Namespace {
         Ok(text(&tool.with_context(|| format!("no tool on {node}"))?["metadata"]["name"]))
     }
 
-    /// Runs shell words on a pod's node for each process of a pod's container, `$process`.
-    pub fn for_processes(&self, pod: &Value, container: &str, then: &str) -> Result<()> {
-        let statuses = pod["status"]["containerStatuses"].as_array().cloned().unwrap_or_default();
-        let status = statuses.iter().find(|status| status["name"] == container).context("the container's status")?;
-        let id = text(&status["containerID"]);
+    /// Runs shell words on a pod's node for each process of a pod's container, `$process`, and returns what
+    /// they print.
+    pub fn for_processes(&self, pod: &Value, container: &str, then: &str) -> Result<String> {
+        let id = text(&status(pod, container)?["containerID"]);
         let id = id.rsplit('/').next().unwrap_or_default();
         ensure!(!id.is_empty(), "{} has no container {container}", pod["metadata"]["name"]);
         let script = format!(
             "for group in $(grep -l {id} /proc/[0-9]*/cgroup); do process=${{group%/cgroup}}; process=${{process#/proc/}}; {then}; done"
         );
         let tool = self.tool_on(&text(&pod["spec"]["nodeName"]))?;
-        self.exec(&tool, &["sh", "-c", &script]).map(|_| ())
+        self.exec(&tool, &["sh", "-c", &script])
     }
 }
 
@@ -82,6 +87,14 @@ fn printed(arguments: &[&str], output: &Output) -> Result<String> {
         bail!("kubectl {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim_end());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// What became of a pod's container, which may be a sidecar.
+pub fn status<'a>(pod: &'a Value, container: &str) -> Result<&'a Value> {
+    let kinds = ["containerStatuses", "initContainerStatuses"].into_iter();
+    let mut statuses = kinds.filter_map(|kind| pod["status"][kind].as_array()).flatten();
+    let status = statuses.find(|status| status["name"] == container);
+    status.with_context(|| format!("{} has no container {container}", pod["metadata"]["name"]))
 }
 
 /// A value of JSON as text; empty where it is none.

@@ -9,14 +9,16 @@ use crate::cluster::{Namespace, repository, text, wait_for};
 
 /// The pods of the group.
 pub const REDIS: &str = "app.kubernetes.io/component=redis";
-/// Its Sentinels' pods.
-pub const SENTINEL: &str = "app.kubernetes.io/component=sentinel";
+/// These and their Sentinels, which may be the same pods; also their StatefulSets.
+pub const ALL: &str = "app.kubernetes.io/name=redis";
 /// How long a group may take until it is whole again.
 const WHOLE: Duration = Duration::from_secs(150);
 
 /// A group in a namespace of its own, with a tool on each node.
 pub struct Group {
     pub namespace: Namespace,
+    /// What its clients log in by.
+    pub login: Option<String>,
 }
 
 impl Group {
@@ -28,22 +30,38 @@ impl Group {
         let tool = repository().join("e2e/tool.yaml");
         namespace.run(&["apply", "--filename", &tool.to_string_lossy()])?;
         namespace.run(&["rollout", "status", "daemonset/tool", "--timeout=60s"])?;
-        Ok(Self { namespace })
+        Ok(Self { namespace, login: None })
     }
 
     /// Applies a topology, and waits until all pods are ready and labelled.
-    pub fn apply(&self, topology: &str) -> Result<()> {
+    pub fn apply(&mut self, topology: &str) -> Result<()> {
         let overlay = repository().join("e2e/overlays").join(topology);
         self.namespace.run(&["apply", "--kustomize", &overlay.to_string_lossy()])?;
-        for set in ["statefulset/redis", "statefulset/sentinel"] {
-            self.namespace.run(&["rollout", "status", set, "--timeout=60s"])?;
-        }
-        wait_for("all pods ready and labelled", Duration::from_secs(60), || self.check_pods().map(|_| ()))
+        self.login = self.namespace.password()?.map(|password| format!("REDISCLI_AUTH={password}"));
+        wait_for("all pods ready and labelled", WHOLE, || self.check_pods().map(|_| ()))
     }
 
-    /// The group's pods and the Sentinels'.
+    /// Pods, in the order of their names.
     pub fn pods(&self, selector: &str) -> Result<Vec<Value>> {
         self.namespace.list(&["pods", "--selector", selector])
+    }
+
+    /// Words that are run in a pod with what is needed to log in.
+    pub fn with_login<'a>(&'a self, words: &[&'a str]) -> Vec<&'a str> {
+        let login = self.login.iter().flat_map(|login| ["env", login.as_str()]);
+        login.chain(words.iter().copied()).collect()
+    }
+
+    /// The pods in which a Sentinel runs; none where nobody elects.
+    pub fn sentinels(&self) -> Result<Vec<Value>> {
+        let mut pods = self.pods(ALL)?;
+        pods.retain(has_sentinel);
+        Ok(pods)
+    }
+
+    /// The Redis pod of the highest ordinal, in the last of its sets.
+    pub fn last_pod(&self) -> Result<String> {
+        Ok(text(&self.pods(REDIS)?.last().context("a pod")?["metadata"]["name"]))
     }
 
     /// The pod that carries the master label.
@@ -75,7 +93,7 @@ impl Group {
     /// One question, for the API server and this machine have other work. Gives the Redis pods, the
     /// master first, and the Sentinels' names.
     fn check_pods(&self) -> Result<(Vec<String>, Vec<String>)> {
-        let all = self.namespace.list(&["pods,statefulsets", "--selector", "app.kubernetes.io/name=redis"])?;
+        let all = self.namespace.list(&["pods,statefulsets", "--selector", ALL])?;
         let (pods, sets): (Vec<_>, Vec<_>) = all.into_iter().partition(|object| object["kind"] == "Pod");
         let wanted: u64 = sets.iter().filter_map(|set| set["spec"]["replicas"].as_u64()).sum();
         ensure!(wanted == pods.len() as u64, "{} of {wanted} pods", pods.len());
@@ -83,30 +101,28 @@ impl Group {
             ensure!(pod["metadata"]["deletionTimestamp"].is_null() && is_ready(pod), "{} is not ready", pod["metadata"]["name"]);
         }
         let label = |pod: &Value, key: &str| text(&pod["metadata"]["labels"][key]);
-        let (redis, sentinels): (Vec<_>, Vec<_>) =
-            pods.into_iter().partition(|pod| label(pod, "app.kubernetes.io/component") == "redis");
-        let named = |pods: &[Value], role: &str| -> Vec<String> {
-            pods.iter().filter(|pod| label(pod, "role") == role).map(|pod| text(&pod["metadata"]["name"])).collect()
+        let names = |is_chosen: &dyn Fn(&Value) -> bool| -> Vec<String> {
+            pods.iter().filter(|pod| is_chosen(pod)).map(|pod| text(&pod["metadata"]["name"])).collect()
         };
-        let (masters, replicas) = (named(&redis, "master"), named(&redis, "slave"));
-        ensure!(masters.len() == 1 && replicas.len() + 1 == redis.len(), "labelled master: {masters:?}, replica: {replicas:?}");
-        Ok(([masters, replicas].concat(), named(&sentinels, "")))
+        let is_redis = |pod: &Value| label(pod, "app.kubernetes.io/component") == "redis";
+        let [masters, replicas] = ["master", "slave"].map(|role| names(&|pod| is_redis(pod) && label(pod, "role") == role));
+        let all = names(&is_redis).len();
+        ensure!(masters.len() == 1 && replicas.len() + 1 == all, "labelled master: {masters:?}, replica: {replicas:?}");
+        Ok(([masters, replicas].concat(), names(&has_sentinel)))
     }
 
     fn check_whole(&self) -> Result<()> {
         let (redis, sentinels) = self.check_pods()?;
         let (master, replicas) = redis.split_first().context("a master")?;
-        let info = |pod: &str| self.namespace.exec(pod, &["redis-cli", "info", "replication"]);
+        let info = |pod: &str| self.namespace.exec(pod, &self.with_login(&["redis-cli", "info", "replication"]));
         let has = |info: &str, line: &str| info.lines().any(|is| is.trim_end() == line);
         let told = info(master)?;
         let connected = format!("connected_slaves:{}", replicas.len());
         ensure!(has(&told, "role:master") && has(&told, &connected), "{master} is labelled master: {told}");
         for replica in replicas {
             let told = info(replica)?;
-            ensure!(
-                has(&told, "master_link_status:up") && !has(&told, "slave_priority:0"),
-                "{replica} may not be promoted: {told}"
-            );
+            let may_be_promoted = sentinels.is_empty() || !has(&told, "slave_priority:0");
+            ensure!(has(&told, "master_link_status:up") && may_be_promoted, "{replica} may not be promoted: {told}");
         }
         for sentinel in sentinels {
             let state = self.sentinel(&sentinel, &["master", "redis"])?;
@@ -139,6 +155,11 @@ fn flags<'a>(answer: &'a str, address: &str) -> Option<&'a str> {
     let lines: Vec<_> = answer.lines().collect();
     let mut pairs = lines.chunks_exact(2).skip_while(|pair| pair[0] != "ip" || !pair[1].starts_with(address));
     pairs.find(|pair| pair[0] == "flags").map(|pair| pair[1])
+}
+
+fn has_sentinel(pod: &Value) -> bool {
+    let kinds = ["containers", "initContainers"].into_iter();
+    kinds.filter_map(|kind| pod["spec"][kind].as_array()).flatten().any(|container| container["name"] == "sentinel")
 }
 
 fn is_ready(pod: &Value) -> bool {

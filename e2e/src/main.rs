@@ -11,6 +11,7 @@ mod cluster;
 mod group;
 mod labels;
 mod masters;
+mod processes;
 mod scenarios;
 mod table;
 mod writer;
@@ -57,7 +58,7 @@ fn run() -> Result<bool> {
 
     let topology = std::env::var("E2E_TOPOLOGY").unwrap_or_else(|_| "shared-sentinel".to_owned());
 
-    let group = Group::prepare(NAMESPACE)?;
+    let mut group = Group::prepare(NAMESPACE)?;
     let started = Instant::now();
     group.apply(&topology)?;
     let first_boot = started.elapsed();
@@ -68,12 +69,17 @@ fn run() -> Result<bool> {
     );
     group.wait_until_whole()?;
 
+    let elects = !group.sentinels()?.is_empty();
     let is_named = |scenario: &&Scenario| names.iter().any(|name| name == scenario.name);
     let chosen = ALL.iter().filter(|scenario| names.is_empty() || is_named(scenario)).chain(BY_NAME.iter().filter(is_named));
     let mut rows = Vec::new();
     for scenario in chosen {
         if scenario.needs_nodes && !has_nodes {
             println!("{}: left out, for these nodes are not ours to kill", scenario.name);
+            continue;
+        }
+        if scenario.needs_election && !elects {
+            println!("{}: left out, for nobody elects another master here", scenario.name);
             continue;
         }
         let mut row = Row::new(scenario);
@@ -92,21 +98,24 @@ fn run() -> Result<bool> {
     Ok(first_boot <= FIRST_BOOT && is_quiet && rows.iter().all(Row::is_kept))
 }
 
-/// Whether a group to which nothing happens asks the API server for nothing but watches.
+/// Whether in a group to which nothing happens nobody asks the API server for anything but watches, and
+/// `reconcile` starts no process.
 fn is_quiet(group: &Group) -> Result<bool> {
     group.wait_until_whole()?;
+    let processes = processes::last(group)?;
     let before = audit::end()?;
     // There is no event to wait for: what counts is that there is none.
     std::thread::sleep(IDLE);
     let mut requests = audit::requests(NAMESPACE, before)?;
     requests.retain(|request, _| !request.contains(": watch "));
+    let started = processes::started(&processes, &processes::last(group)?);
     println!(
-        "idle for {} s: {} requests to the API server beside watches {requests:?}",
+        "idle for {} s: {} requests to the API server beside watches {requests:?}, processes that reconcile started {started:?}",
         IDLE.as_secs(),
         requests.values().sum::<usize>()
     );
     println!("in all: {:?}", audit::requests(NAMESPACE, 0)?);
-    Ok(requests.is_empty())
+    Ok(requests.is_empty() && started.values().all(|count| *count == 0))
 }
 
 fn play(group: &Group, scenario: &Scenario, round: usize) -> Result<Outcome> {
@@ -114,10 +123,10 @@ fn play(group: &Group, scenario: &Scenario, round: usize) -> Result<Outcome> {
     scenario.prepare(group)?;
     let master = group.master()?;
     let tool = group.tool_beside(&master)?;
-    let (masters, mut told) = Masters::watch(&group.namespace, &tool)?;
+    let (masters, mut told) = Masters::watch(group, &tool)?;
     let labels = Labels::watch(&group.namespace, REDIS, move |pod| told.pod(pod))?;
     let prefix = format!("{}-{round}", scenario.name);
-    let writer = Writer::start(&group.namespace, &tool, &group.master_service()?, &prefix)?;
+    let writer = Writer::start(group, &tool, &group.master_service()?, &prefix)?;
     let event = now();
     (scenario.happen)(group, &master, &writer)?;
     writer.wait_for_writes(50, Duration::from_secs(90))?;

@@ -10,7 +10,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::cluster::{Namespace, text};
+use crate::cluster::text;
+use crate::group::Group;
 
 /// Two writes of one pod that lie no further apart belong to one reign; each is asked every 25 ms.
 const REIGN: u64 = 300;
@@ -40,9 +41,9 @@ pub struct Masters {
 
 impl Masters {
     /// Starts it in a tool's pod.
-    pub fn watch(namespace: &Namespace, tool: &str) -> Result<(Self, Told)> {
-        let words = ["exec", "--stdin", tool, "--", "client", "masters"];
-        let mut child = namespace.kubectl(&words).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    pub fn watch(group: &Group, tool: &str) -> Result<(Self, Told)> {
+        let words = [vec!["exec", "--stdin", tool, "--"], group.with_login(&["client", "masters"])].concat();
+        let mut child = group.namespace.kubectl(&words).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let input = child.stdin.take().context("the watch's input")?;
         let lines = BufReader::new(child.stdout.take().context("the watch's output")?).lines();
         let writes = Arc::new(Mutex::new(Vec::new()));

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::cluster::{Namespace, node, repository, text, wait_for};
-use crate::group::{Group, REDIS, SENTINEL, value};
+use crate::cluster::{Namespace, node, repository, status, text, wait_for};
+use crate::group::{self, Group, REDIS, value};
 use crate::writer::Writer;
 
 /// One thing that goes wrong while a client writes.
@@ -24,6 +24,8 @@ pub struct Scenario {
     pub today: &'static str,
     /// Whether it needs nodes of our own.
     pub needs_nodes: bool,
+    /// Whether its bar needs another master, elected by Sentinel.
+    pub needs_election: bool,
 }
 
 /// Which acknowledged writes may be lost.
@@ -55,6 +57,7 @@ pub const ALL: [Scenario; 9] = [
         tolerance: Tolerance::None,
         today: "2.5 s, 0 · 11.6 s, 0",
         needs_nodes: false,
+        needs_election: true,
     },
     Scenario {
         name: "forced-delete",
@@ -64,35 +67,37 @@ pub const ALL: [Scenario; 9] = [
         tolerance: Tolerance::Undelivered,
         today: "1.7 s, 1400 · 33.3 s, 0",
         needs_nodes: false,
+        needs_election: true,
     },
     Scenario {
         name: "killed-process",
         prepare: a_master_that_never_restarted,
-        happen: |group, master, _| group.namespace.for_processes(master, "redis", "kill -9 $process"),
+        happen: |group, master, _| each_process(group, master, "redis", "kill -9 $process"),
         bar: Duration::from_secs(2),
         tolerance: Tolerance::None,
         today: "0.8 s, 1478 · 5.8 s, 1392",
         needs_nodes: false,
+        needs_election: false,
     },
     Scenario {
         name: "power-cut-of-all",
-        prepare: |group| make_master(group, "redis-2"),
+        prepare: |group| make_master(group, &group.last_pod()?),
         happen: |group, _, _| power_cut(group),
         bar: Duration::from_secs(10),
         tolerance: Tolerance::None,
         today: "2.1 s, 1423 · 68.3 s, 1397",
         needs_nodes: false,
+        needs_election: false,
     },
     Scenario {
         name: "lost-volume",
         prepare: a_master_that_never_restarted,
-        happen: |group, master, _| {
-            group.namespace.for_processes(master, "redis", "rm -rf /proc/$process/root/data/*; kill -9 $process")
-        },
+        happen: |group, master, _| each_process(group, master, "redis", "rm -rf /proc/$process/root/data/*; kill -9 $process"),
         bar: FAILOVER,
         tolerance: Tolerance::Undelivered,
         today: "0.6 s, all · 6.0 s, all",
         needs_nodes: false,
+        needs_election: true,
     },
     Scenario {
         name: "rolling-update",
@@ -102,18 +107,20 @@ pub const ALL: [Scenario; 9] = [
         tolerance: Tolerance::None,
         today: "-",
         needs_nodes: false,
+        needs_election: true,
     },
     Scenario {
         name: "scale-down",
         prepare: |group| {
             scale(group, 5)?;
-            make_master(group, "redis-4")
+            make_master(group, &group.last_pod()?)
         },
         happen: |group, _, _| scale(group, 3),
         bar: FAILOVER,
         tolerance: Tolerance::None,
         today: "-",
         needs_nodes: false,
+        needs_election: false,
     },
     Scenario {
         name: "lost-node",
@@ -123,6 +130,7 @@ pub const ALL: [Scenario; 9] = [
         tolerance: Tolerance::Undelivered,
         today: "-",
         needs_nodes: true,
+        needs_election: true,
     },
     Scenario {
         name: "cut-node",
@@ -132,6 +140,7 @@ pub const ALL: [Scenario; 9] = [
         tolerance: Tolerance::Undelivered,
         today: "-",
         needs_nodes: true,
+        needs_election: true,
     },
 ];
 
@@ -145,6 +154,7 @@ pub const BY_NAME: [Scenario; 1] = [Scenario {
     tolerance: Tolerance::Undelivered,
     today: "-",
     needs_nodes: true,
+    needs_election: true,
 }];
 
 /// Where takeover runs.
@@ -156,6 +166,10 @@ const ELSEWHERE: Duration = Duration::from_secs(20 + 25);
 #[expect(clippy::unnecessary_wraps, reason = "as the other preparations")]
 fn nothing(_: &Group) -> Result<()> {
     Ok(())
+}
+
+fn each_process(group: &Group, pod: &Value, container: &str, then: &str) -> Result<()> {
+    group.namespace.for_processes(pod, container, then).map(drop)
 }
 
 fn delete(group: &Group, pod: &Value, how: &[&str]) -> Result<()> {
@@ -172,18 +186,17 @@ fn delete(group: &Group, pod: &Value, how: &[&str]) -> Result<()> {
 
 fn power_cut(group: &Group) -> Result<()> {
     let redis = group.pods(REDIS)?;
-    let sentinels = group.pods(SENTINEL)?;
+    let sentinels = group.sentinels()?;
     let kill = |pods: &[Value], container: &str| -> Result<()> {
         std::thread::scope(|scope| {
-            let kill = |pod| group.namespace.for_processes(pod, container, "kill -9 $process");
+            let kill = |pod| each_process(group, pod, container, "kill -9 $process");
             let killing: Vec<_> = pods.iter().map(|pod| scope.spawn(move || kill(pod))).collect();
             killing.into_iter().try_for_each(|killing| killing.join().expect("a thread"))
         })
     };
     kill(&redis, "redis")?;
     kill(&sentinels, "sentinel")?;
-    let both = "app.kubernetes.io/component in (redis, sentinel)";
-    group.namespace.run(&["delete", "pods", "--selector", both, "--wait=false"])?;
+    group.namespace.run(&["delete", "pods", "--selector", group::ALL, "--wait=false"])?;
     wait_for("other pods in their place", Duration::from_secs(90), || {
         let now = group.pods(REDIS)?;
         let is_new = |pod: &Value| redis.iter().all(|old| old["metadata"]["uid"] != pod["metadata"]["uid"]);
@@ -193,12 +206,17 @@ fn power_cut(group: &Group) -> Result<()> {
 }
 
 fn rolling_update(group: &Group) -> Result<()> {
-    group.namespace.run(&["rollout", "restart", "statefulset/redis"])?;
-    group.namespace.run(&["rollout", "status", "statefulset/redis", "--timeout=180s"]).map(|_| ())
+    group.namespace.run(&["rollout", "restart", "statefulset", "--selector", REDIS])?;
+    group.namespace.run(&["rollout", "status", "statefulset", "--selector", REDIS, "--timeout=180s"]).map(|_| ())
 }
 
+/// Scales the last of the group's sets until there are so many pods in all.
 fn scale(group: &Group, replicas: usize) -> Result<()> {
-    group.namespace.run(&["scale", "statefulset/redis", &format!("--replicas={replicas}")])?;
+    let sets = group.namespace.list(&["statefulsets", "--selector", REDIS])?;
+    let (last, others) = sets.split_last().context("a StatefulSet")?;
+    let others: u64 = others.iter().filter_map(|set| set["spec"]["replicas"].as_u64()).sum();
+    let rest = replicas - usize::try_from(others)?;
+    group.namespace.run(&["scale", "statefulset", &text(&last["metadata"]["name"]), &format!("--replicas={rest}")])?;
     wait_for("as many pods", Duration::from_secs(60), || {
         let pods = group.pods(REDIS)?.len();
         ensure!(pods == replicas, "{pods} pods");
@@ -268,7 +286,7 @@ fn taken_over(group: &Group, master: &Value, writer: &Writer) -> Result<()> {
 
 /// A container's second restart waits for the kubelet's patience, which is not measured here.
 fn a_master_that_never_restarted(group: &Group) -> Result<()> {
-    let is_fresh = |pod: &&Value| pod["status"]["containerStatuses"][0]["restartCount"] == 0;
+    let is_fresh = |pod: &&Value| status(pod, "redis").is_ok_and(|redis| redis["restartCount"] == 0);
     let master = group.master()?;
     if is_fresh(&&master) {
         return Ok(());
@@ -286,28 +304,30 @@ fn a_master_that_never_restarted(group: &Group) -> Result<()> {
 /// Has the Sentinels promote one pod: the other replica is stopped until they find it down.
 fn make_master(group: &Group, name: &str) -> Result<()> {
     let master = group.master()?;
-    if master["metadata"]["name"] == name {
+    // Where nobody elects, nobody else ever leads.
+    if master["metadata"]["name"] == name || group.sentinels()?.is_empty() {
         return Ok(());
     }
     let pods = group.pods(REDIS)?;
     let is_other = |pod: &&Value| pod["metadata"]["name"] != name && pod["metadata"]["name"] != master["metadata"]["name"];
     let others: Vec<_> = pods.iter().filter(is_other).collect();
-    others.iter().try_for_each(|pod| group.namespace.for_processes(pod, "redis", "kill -STOP $process"))?;
+    others.iter().try_for_each(|pod| each_process(group, pod, "redis", "kill -STOP $process"))?;
     let promoted = promote(group, name, others.len());
-    others.iter().try_for_each(|pod| group.namespace.for_processes(pod, "redis", "kill -CONT $process"))?;
+    others.iter().try_for_each(|pod| each_process(group, pod, "redis", "kill -CONT $process"))?;
     promoted
 }
 
 fn promote(group: &Group, name: &str, stopped: usize) -> Result<()> {
+    let sentinel = text(&group.sentinels()?.first().context("a Sentinel")?["metadata"]["name"]);
     wait_for("a Sentinel finds the other replica down", Duration::from_secs(20), || {
-        let state = group.sentinel("sentinel-0", &["replicas", "redis"])?;
+        let state = group.sentinel(&sentinel, &["replicas", "redis"])?;
         let down = state.lines().filter(|line| line.contains("s_down")).count();
         ensure!(down == stopped, "{down} of {stopped}");
         Ok(())
     })?;
-    group.sentinel("sentinel-0", &["failover", "redis"])?;
+    group.sentinel(&sentinel, &["failover", "redis"])?;
     wait_for("the failover", Duration::from_secs(20), || {
-        let state = group.sentinel("sentinel-0", &["master", "redis"])?;
+        let state = group.sentinel(&sentinel, &["master", "redis"])?;
         let address = value(&state, "ip").unwrap_or_default().to_owned();
         ensure!(address.starts_with(&format!("{name}.")), "it names {address}");
         Ok(())

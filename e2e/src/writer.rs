@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::cluster::{Namespace, wait_for};
+use crate::cluster::wait_for;
+use crate::group::Group;
 
 /// Milliseconds since 1970, as the client counts them.
 pub fn now() -> u64 {
@@ -37,8 +38,8 @@ impl Report {
 }
 
 /// A running writer.
-pub struct Writer {
-    namespace: Namespace,
+pub struct Writer<'a> {
+    group: &'a Group,
     tool: String,
     address: String,
     prefix: String,
@@ -47,24 +48,17 @@ pub struct Writer {
     reader: JoinHandle<()>,
 }
 
-impl Writer {
+impl<'a> Writer<'a> {
     /// Starts a writer in a tool's pod, and waits for its first writes.
-    pub fn start(namespace: &Namespace, tool: &str, address: &str, prefix: &str) -> Result<Self> {
-        let words = ["exec", "--stdin", tool, "--", "client", "write", address, prefix];
-        let mut child = namespace.kubectl(&words).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    pub fn start(group: &'a Group, tool: &str, address: &str, prefix: &str) -> Result<Self> {
+        let words = [vec!["exec", "--stdin", tool, "--"], group.with_login(&["client", "write", address, prefix])].concat();
+        let mut child = group.namespace.kubectl(&words).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let lines = BufReader::new(child.stdout.take().context("the writer's output")?).lines();
         let report = Arc::new(Mutex::new(Report::default()));
         let told = report.clone();
         let reader = std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| note(&told, &line)));
-        let writer = Self {
-            namespace: namespace.clone(),
-            tool: tool.to_owned(),
-            address: address.to_owned(),
-            prefix: prefix.to_owned(),
-            child,
-            report,
-            reader,
-        };
+        let writer =
+            Self { group, tool: tool.to_owned(), address: address.to_owned(), prefix: prefix.to_owned(), child, report, reader };
         writer.wait_for_writes(50, Duration::from_secs(30))?;
         Ok(writer)
     }
@@ -88,8 +82,8 @@ impl Writer {
         let _ = self.reader.join();
         let report = self.report.lock().expect("the report").clone();
         let numbers: String = report.acknowledged.iter().map(|(number, _)| format!("{number}\n")).collect();
-        let words = ["exec", "--stdin", &self.tool, "--", "client", "missing", &self.address, &self.prefix];
-        let missing = self.namespace.run_with(&words, &numbers)?;
+        let client = self.group.with_login(&["client", "missing", &self.address, &self.prefix]);
+        let missing = self.group.namespace.run_with(&[vec!["exec", "--stdin", &self.tool, "--"], client].concat(), &numbers)?;
         Ok((report, missing.lines().filter_map(|number| number.parse().ok()).collect()))
     }
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the images that stand for the stock ones, once, into archives:
 #   hack/cluster/images.sh DIR SERVERS
-# `redis` from Debian's Redis, `valkey` from SERVERS/valkey-9, and `pause`. Each is what its programs
+# `redis` from Debian's Redis, `valkey` from SERVERS/valkey-9, `exporter`, which only says that it is well,
+# and `pause`. Each is what its programs
 # need and a busybox. As in the official images, /data belongs to user 999, the entrypoint gives root
 # up, and a server that is started without a file of its own has no protected mode.
 set -euo pipefail
@@ -65,6 +66,10 @@ stamp=$({ cat images.sh entrypoint.sh; redis-server --version; cat "$servers/val
 [ "$(cat "$dir/.built" 2>/dev/null)" != "$stamp" ] || exit 0
 begin
 finish pause local --entrypoint '["/bin/sleep", "2147483647"]'
+begin
+mkdir "$stage/root/www"
+echo ok >"$stage/root/www/health"
+finish exporter local --entrypoint '["sh", "-c", "trap exit TERM; httpd -f -p 9121 -h /www & wait"]'
 server redis 7.0 "$(command -v redis-server)" "$(command -v redis-cli)"
 server valkey 9.1 "$servers/valkey-9" "$(command -v redis-cli)"
 echo "$stamp" >"$dir/.built"

@@ -46,6 +46,9 @@ while read -r hierarchy version; do
       # A cpuset begins empty, and takes no process until it is filled.
       cat "$path/cpuset.cpus" >"$path/$part/cpuset.cpus"
       cat "$path/cpuset.mems" >"$path/$part/cpuset.mems"
+    elif [ -e "$path/cpu.shares" ]; then
+      # All pods together would weigh as much as one process of whatever else this machine does.
+      echo 16384 >"$path/$part/cpu.shares"
     fi
     path=$path/$part
   done

@@ -5,6 +5,8 @@
 //!   a replica has it, too, and `e TEXT` for what went wrong.
 //! - `client masters` reads addresses, and prints `m ADDRESS MILLISECONDS` each time one took a write.
 //! - `client missing ADDRESS PREFIX` reads numbers, and prints those that the server does not have.
+//!
+//! It logs in with what is in `REDISCLI_AUTH`, as redis-cli does.
 
 use std::io::{BufRead, BufReader, Error, ErrorKind, Read, Result, Write, stdin, stdout};
 use std::net::{SocketAddr, TcpStream};
@@ -137,7 +139,11 @@ impl Server {
         stream.set_read_timeout(Some(ANSWER))?;
         stream.set_write_timeout(Some(ANSWER))?;
         stream.set_nodelay(true)?;
-        Ok(Self(BufReader::new(stream)))
+        let mut server = Self(BufReader::new(stream));
+        if let Ok(password) = std::env::var("REDISCLI_AUTH") {
+            server.ask(&["AUTH", &password])?;
+        }
+        Ok(server)
     }
 
     /// Sends a command; gives the number that is the answer, 0 for OK.
