@@ -32,7 +32,7 @@ use crate::edge::sentinel;
 const PASS: Duration = Duration::from_secs(20);
 /// After something was told of a group, whose turn it is comes first: Sentinel's hook, and a pod that starts,
 /// label by themselves. Then come the reconciles, one after the other.
-const TURN: Duration = Duration::from_millis(500);
+const TURN: Duration = Duration::from_millis(600);
 /// How often a group is looked at of which nothing is told: a Redis tells nobody that it was configured anew.
 const REST: Duration = Duration::from_secs(30);
 /// For how long a Sentinel may name another master than all the others before it is taken for stuck: longer

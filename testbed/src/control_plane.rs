@@ -271,6 +271,15 @@ impl Namespace {
         told.collect()
     }
 
+    /// The Events since then: one of before may say the same.
+    pub fn events_since(&self, before: &[[String; 3]]) -> Vec<[String; 3]> {
+        let mut events = self.events();
+        for event in before {
+            events.swap_remove(events.iter().position(|one| one == event).expect("an Event stays"));
+        }
+        events
+    }
+
     /// The pods.
     pub fn pods(&self) -> Api<Pod> {
         Api::namespaced(self.plane.admin.clone(), &self.name)

@@ -117,8 +117,7 @@ fn a_strangers_edit_is_put_right_and_told_of_once() {
     bed.wait_for_labels("redis-0", UP);
     // Three reconcile: one of them has done it.
     let told = wait_for("an Event", UP, || {
-        let mut told = namespace.events();
-        told.retain(|event| !before.contains(event));
+        let told = namespace.events_since(&before);
         (!told.is_empty()).then_some(told)
     });
     let [told] = &told[..] else { panic!("{told:#?}") };

@@ -87,8 +87,7 @@ fn a_replica_that_has_lost_its_master_is_withheld_from_readers_until_it_is_in_sy
     assert_eq!(label(&bed, "redis-0").as_deref(), Some("master"));
     bed.start("redis-0");
     bed.wait_for_labels("redis-0", UP);
-    let mut events = bed.namespace.as_ref().unwrap().events();
-    events.retain(|event| !before.contains(event));
+    let events = bed.namespace.as_ref().unwrap().events_since(&before);
     let told = |words: &str| events.iter().filter(|event| event[1] == "Relabelled" && event[2].starts_with(words)).count();
     assert_eq!((told("role is withheld"), told("role=slave")), (2, 2), "{events:#?}");
 }
