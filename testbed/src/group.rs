@@ -116,6 +116,12 @@ impl Bed {
         self.reconciles = true;
     }
 
+    /// Ends the reconcile beside each Sentinel.
+    pub fn stop_reconciling(&mut self) {
+        self.reconciles = false;
+        self.servers.retain(|name, _| !name.ends_with("/reconcile"));
+    }
+
     /// Puts a gate between each pod and the API server.
     pub fn with_gates(mut self) -> Self {
         self.has_gates = true;
