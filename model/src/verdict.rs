@@ -60,6 +60,12 @@ impl Verdict {
 
 type Key<Who> = (Who, Look, u64, bool, Rules);
 
+/// Whatever a look comes to depends on nothing else.
+fn key<Who>(who: Who, setting: &Setting, look: &Look) -> Key<Who> {
+    let look = Look { is_current: true, is_overtaken: false, ..*look };
+    (who, look, setting.write_step, setting.has_sentinels, setting.rules)
+}
+
 thread_local! {
     static DECIDED: RefCell<HashMap<Key<Asker>, Verdict>> = RefCell::default();
     static REPAIRED: RefCell<HashMap<Key<bool>, Option<Repair>>> = RefCell::default();
@@ -67,13 +73,7 @@ thread_local! {
 
 /// What a pod or a Sentinel decides.
 pub fn decide(setting: &Setting, asker: Asker, look: &Look) -> Verdict {
-    let key = (
-        asker,
-        Look { is_current: true, is_overtaken: false, ..*look },
-        setting.write_step,
-        setting.has_sentinels,
-        setting.rules,
-    );
+    let key = key(asker, setting, look);
     DECIDED.with_borrow_mut(|decided| {
         *decided.entry(key).or_insert_with(|| {
             let evidence = evidence(&asker, look, setting);
@@ -92,13 +92,7 @@ pub fn why(setting: &Setting, asker: Asker, look: &Look) -> String {
 
 /// What reconcile puts right first, beyond what the pods' own probes do.
 pub fn repair(setting: &Setting, look: &Look, is_masterless: bool) -> Option<Repair> {
-    let key = (
-        is_masterless,
-        Look { is_current: true, is_overtaken: false, ..*look },
-        setting.write_step,
-        setting.has_sentinels,
-        setting.rules,
-    );
+    let key = key(is_masterless, setting, look);
     REPAIRED.with_borrow_mut(|repaired| {
         let repair = repaired.entry(key).or_insert_with(|| {
             let evidence = evidence(&Asker::Reconcile, look, setting);

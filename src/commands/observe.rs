@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use futures::FutureExt;
 use futures::future::{LocalBoxFuture, try_join_all};
 use futures::stream::{FuturesUnordered, StreamExt};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::setting::{ANSWER, Council, Ground, Logins, Subject, World, in_time};
 use crate::core::decision::is_settled;
@@ -15,7 +15,7 @@ use crate::core::disk::Moment;
 use crate::core::evidence::{Evidence, Failure, Heard, Object, Own, Peer, RecordSeen, Role, Sentinel, SentinelAnswer};
 use crate::core::identity::{Endpoint, PodName};
 use crate::core::labels::Pod;
-use crate::edge::kubernetes::{Cluster, Refusal};
+use crate::edge::kubernetes::{Cluster, Refusal, within};
 use crate::edge::wire::Target;
 use crate::edge::{redis, sentinel};
 
@@ -397,6 +397,6 @@ fn failure_of(refusal: Refusal) -> Failure {
 }
 
 /// What the API server answers in time; its silence is a refusal like others.
-pub async fn from_api<T>(ask: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
-    timeout(ANSWER, ask).await.unwrap_or(Err(Refusal::Failed(Failure::TimedOut)))
+pub fn from_api<T>(ask: impl Future<Output = Result<T, Refusal>>) -> impl Future<Output = Result<T, Refusal>> {
+    within(ANSWER, ask)
 }

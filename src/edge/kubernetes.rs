@@ -408,8 +408,11 @@ impl Cluster {
     }
 }
 
-/// What the API server does within a time.
-async fn within<T>(limit: Duration, done: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
+/// What the API server does within a time; its silence is a refusal like others.
+///
+/// # Errors
+/// Its refusal, or [`Failure::TimedOut`].
+pub async fn within<T>(limit: Duration, done: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
     tokio::time::timeout(limit, done).await.unwrap_or(Err(Refusal::Failed(Failure::TimedOut)))
 }
 
@@ -509,8 +512,7 @@ fn read_record(lease: &Lease) -> Result<Record, Failure> {
 fn read_pod(pod: &PodView, scheme: &Scheme) -> Option<Pod> {
     let PodView { metadata: meta, status: Status { phase, pod_ips } } = pod;
     // A pod that has ended keeps its address in its status, where it may be another's by now.
-    let has_ended = matches!(phase.as_deref(), Some("Failed" | "Succeeded"));
-    let ips = pod_ips.iter().filter(|_| !has_ended);
+    let ips = pod_ips.iter().filter(|_| !has_ended(phase.as_deref()));
     let note = |key: &str| meta.annotations.as_ref().and_then(|notes| notes.get(key));
     Some(Pod {
         name: meta.name.as_ref()?.parse().ok()?,
@@ -524,6 +526,11 @@ fn read_pod(pod: &PodView, scheme: &Scheme) -> Option<Pod> {
         heard: note(HEARD).and_then(|text| text.parse().ok()).unwrap_or_default(),
         is_withheld: note(WITHHELD).is_some(),
     })
+}
+
+/// Whether a pod of this phase runs no more.
+fn has_ended(phase: Option<&str>) -> bool {
+    matches!(phase, Some("Failed" | "Succeeded"))
 }
 
 /// `verb` is what the Role must allow.

@@ -89,6 +89,21 @@ fn fail_over_unheard(bed: &mut Bed) -> &'static str {
     promoted
 }
 
+/// Lets a client write until the others have stopped listening and the master alone has a hundred more
+/// keys; then the power goes.
+fn cut_power_while_writing(bed: &mut Bed, master: &str) -> Report {
+    let writer = bed.plain_writer();
+    wait_for("some writes", UP, || (writer.acknowledged() > 100).then_some(()));
+    let pods = bed.pods();
+    for replica in pods.iter().filter(|pod| pod.starts_with("redis") && **pod != master) {
+        bed.server(replica).signal("STOP");
+    }
+    let before = writer.acknowledged();
+    wait_for(&format!("writes that {master} alone has"), UP, || (writer.acknowledged() > before + 100).then_some(()));
+    bed.cut_power(&pods);
+    writer.stop()
+}
+
 /// Waits until no pod lacks a write that a client counts on.
 fn assert_nothing_is_lost(bed: &Bed, report: &Report) {
     assert!(!report.acknowledged.is_empty(), "there was nothing to lose");

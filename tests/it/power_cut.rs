@@ -7,7 +7,10 @@ use testbed::client::Report;
 use testbed::group::{Bed, REDIS, SENTINELS};
 use testbed::wait_for;
 
-use crate::{FAILED_OVER, GIVEN_UP, UP, assert_nothing_is_lost, fail_over_unheard, ordain, started, started_without_hooks};
+use crate::{
+    FAILED_OVER, GIVEN_UP, UP, assert_nothing_is_lost, cut_power_while_writing, fail_over_unheard, ordain, started,
+    started_without_hooks,
+};
 
 /// What becomes of the Sentinels' files.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,19 +26,6 @@ fn led_by_redis_2(bed: Bed) -> Bed {
     bed
 }
 
-/// Lets a client write until the others have stopped listening and redis-2 alone has a hundred more
-/// keys; then the power goes.
-fn cut_power_while_writing(bed: &mut Bed) -> Report {
-    let writer = bed.plain_writer();
-    wait_for("some writes", UP, || (writer.acknowledged() > 100).then_some(()));
-    bed.server("redis-0").signal("STOP");
-    bed.server("redis-1").signal("STOP");
-    let before = writer.acknowledged();
-    wait_for("writes that redis-2 alone has", UP, || (writer.acknowledged() > before + 100).then_some(()));
-    bed.cut_power(&[REDIS, SENTINELS].concat());
-    writer.stop()
-}
-
 fn assert_is_as_before(bed: &Bed, report: &Report) {
     bed.wait_for_master("redis-2", UP);
     assert_nothing_is_lost(bed, report);
@@ -47,7 +37,7 @@ fn assert_is_as_before(bed: &Bed, report: &Report) {
 
 fn all_come_back_at_once(memory: Memory) {
     let mut bed = led_by_redis_2(Bed::on_kubernetes(ordain()));
-    let report = cut_power_while_writing(&mut bed);
+    let report = cut_power_while_writing(&mut bed, "redis-2");
     if memory == Memory::Lost {
         bed.lose_all_memory();
     }
@@ -68,7 +58,7 @@ fn when_all_come_back_at_once_the_sentinels_having_forgotten_the_last_ordinal_le
 /// As `OrderedReady` does: no pod exists before the one of the ordinal below answers.
 fn all_are_made_again_in_order(memory: Memory) {
     let mut bed = led_by_redis_2(Bed::on_kubernetes(ordain()));
-    let report = cut_power_while_writing(&mut bed);
+    let report = cut_power_while_writing(&mut bed, "redis-2");
     bed.delete_at_once(&[REDIS, SENTINELS].concat());
     for sentinel in SENTINELS {
         if memory == Memory::Lost {
@@ -171,7 +161,7 @@ fn a_group_in_which_nothing_was_written_since_its_replicas_copied_it_comes_back_
 #[test]
 fn pods_that_are_killed_again_while_they_come_back_still_come_back() {
     let mut bed = led_by_redis_2(Bed::on_kubernetes(ordain()));
-    let report = cut_power_while_writing(&mut bed);
+    let report = cut_power_while_writing(&mut bed, "redis-2");
     for moment in [20, 100, 400, 1000].map(Duration::from_millis) {
         bed.start_each(&[REDIS, SENTINELS].concat());
         // A moment of no meaning, which is the point.

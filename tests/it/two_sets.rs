@@ -4,7 +4,7 @@ use testbed::group::Bed;
 use testbed::layout::MASTER_REPLICA_SENTINEL;
 use testbed::wait_for;
 
-use crate::{FAILED_OVER, UP, assert_nothing_is_lost, ordain, started};
+use crate::{FAILED_OVER, UP, assert_nothing_is_lost, cut_power_while_writing, ordain, started};
 
 fn bed() -> Bed {
     Bed::on_kubernetes(ordain()).of(&MASTER_REPLICA_SENTINEL)
@@ -36,16 +36,8 @@ fn a_master_moves_into_the_replicas_set_and_back() {
 #[test]
 fn when_all_come_back_at_once_the_master_of_the_replicas_set_leads_with_all_that_it_had() {
     let mut bed = led_by("redis-replicas-1");
-    let writer = bed.plain_writer();
-    wait_for("some writes", UP, || (writer.acknowledged() > 100).then_some(()));
-    bed.server("redis-0").signal("STOP");
-    bed.server("redis-replicas-0").signal("STOP");
-    let before = writer.acknowledged();
-    wait_for("writes that redis-replicas-1 alone has", UP, || (writer.acknowledged() > before + 100).then_some(()));
-    let pods = bed.pods();
-    bed.cut_power(&pods);
-    let report = writer.stop();
-    bed.start_each(&pods);
+    let report = cut_power_while_writing(&mut bed, "redis-replicas-1");
+    bed.start_each(&bed.pods());
     bed.wait_for_master("redis-replicas-1", UP);
     assert_nothing_is_lost(&bed, &report);
     bed.wait_for_sentinels(UP);

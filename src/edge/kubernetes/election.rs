@@ -41,7 +41,7 @@ pub struct Election {
     leases: Api<Lease>,
     name: String,
     me: String,
-    /// As it was seen last, when it was first seen so, and when something is to be done about it.
+    /// As it was seen last, and when something is to be done about it.
     known: Mutex<Option<Known>>,
     seat: watch::Sender<Option<Instant>>,
     memory: watch::Sender<String>,

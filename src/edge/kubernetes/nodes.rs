@@ -13,7 +13,7 @@ use kube::{Api, Client};
 use serde_json::json;
 
 use super::follow::Change;
-use super::{Refusal, refusal, within};
+use super::{Refusal, has_ended, refusal, within};
 use crate::core::disk::Moment;
 use crate::core::takeover::{Guest, Node, Service, State};
 
@@ -199,7 +199,7 @@ fn read_guest(pod: &ApiPod) -> Option<Guest> {
     let meta = &pod.metadata;
     let spec = pod.spec.as_ref()?;
     let status = pod.status.clone().unwrap_or_default();
-    if matches!(status.phase.as_deref(), Some("Failed" | "Succeeded")) {
+    if has_ended(status.phase.as_deref()) {
         return None;
     }
     let containers = spec.init_containers.iter().flatten().chain(&spec.containers);

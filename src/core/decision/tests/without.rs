@@ -56,6 +56,12 @@ fn breaks(rule: Rule, invariant: Invariant, decide: Decide, beginnings: Vec<Evid
     found
 }
 
+/// Says what breaks an invariant without a rule.
+fn show_need(rule: Rule, invariant: Invariant, decide: Decide, beginnings: Vec<Evidence>) {
+    let found = breaks(rule, invariant, decide, beginnings).unwrap_or_else(|| panic!("nothing breaks without {rule:?}"));
+    println!("without {rule:?}: {}", invariant(&found, &decide(Rules::ALL.without(rule), &found)).unwrap_err());
+}
+
 #[rstest]
 #[case::no_other_master(Rule::NoOtherMaster, nobody_leads_beside_a_living_master)]
 #[case::holds_data(Rule::HoldsData, an_empty_disk_leads_only_where_nothing_can_have_been_lost)]
@@ -77,9 +83,7 @@ fn breaks(rule: Rule, invariant: Invariant, decide: Decide, beginnings: Vec<Evid
 #[case::starts_unelectable(Rule::StartsUnelectable, only_the_most_advanced_starts_electable)]
 #[case::majority_outvotes_the_record(Rule::MajorityOutvotesTheRecord, a_majority_that_names_the_only_living_master_is_believed)]
 fn a_redis_needs(#[case] rule: Rule, #[case] invariant: Invariant) {
-    let found = breaks(rule, invariant, for_redis_by, vec![redis(1), redis(0)]);
-    let found = found.unwrap_or_else(|| panic!("nothing breaks without {rule:?}"));
-    println!("without {rule:?}: {}", invariant(&found, &for_redis_by(Rules::ALL.without(rule), &found)).unwrap_err());
+    show_need(rule, invariant, for_redis_by, vec![redis(1), redis(0)]);
 }
 
 #[rstest]
@@ -89,10 +93,7 @@ fn a_redis_needs(#[case] rule: Rule, #[case] invariant: Invariant) {
 #[case::not_given_up(Rule::NotGivenUp, nobody_leads_after_being_given_up)]
 #[case::no_other_master(Rule::NoOtherMaster, nobody_leads_beside_a_living_master)]
 fn a_redis_without_sentinels_needs(#[case] rule: Rule, #[case] invariant: Invariant) {
-    let beginnings = vec![redis(1).without_sentinels(), redis(0).without_sentinels()];
-    let found = breaks(rule, invariant, for_redis_by, beginnings);
-    let found = found.unwrap_or_else(|| panic!("nothing breaks without {rule:?}"));
-    println!("without {rule:?}: {}", invariant(&found, &for_redis_by(Rules::ALL.without(rule), &found)).unwrap_err());
+    show_need(rule, invariant, for_redis_by, vec![redis(1).without_sentinels(), redis(0).without_sentinels()]);
 }
 
 #[rstest]
@@ -100,7 +101,5 @@ fn a_redis_without_sentinels_needs(#[case] rule: Rule, #[case] invariant: Invari
 #[case::sentinel_waits_for_the_marked(Rule::SentinelWaitsForTheMarked, a_sentinel_waits_for_who_is_starting)]
 #[case::all_told_before_adoption(Rule::AllToldBeforeAdoption, what_is_adopted_is_the_most_advanced_of_all)]
 fn a_sentinel_needs(#[case] rule: Rule, #[case] invariant: Invariant) {
-    let found = breaks(rule, invariant, for_sentinel_by, vec![sentinel()]);
-    let found = found.unwrap_or_else(|| panic!("nothing breaks without {rule:?}"));
-    println!("without {rule:?}: {}", invariant(&found, &for_sentinel_by(Rules::ALL.without(rule), &found)).unwrap_err());
+    show_need(rule, invariant, for_sentinel_by, vec![sentinel()]);
 }
