@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::client::Writer;
 use crate::gate::Gate;
-use crate::group::{Bed, SENTINELS};
+use crate::group::{Bed, PATIENT, QUICK, SENTINELS};
 use crate::process::Process;
 use crate::sandbox::EXTRA_CONFIG;
 use crate::{server_binary, wait_for};
@@ -25,6 +25,7 @@ pub struct Copied(TempDir);
 impl Bed {
     /// Ends all these pods at once, as a power cut does. Their volumes stay.
     pub fn cut_power(&mut self, pods: &[&str]) {
+        self.expect_failover();
         for pod in pods {
             self.server(pod).signal("KILL");
         }
@@ -35,6 +36,7 @@ impl Bed {
 
     /// Ends all these pods at once and deletes them, their objects and their names. Their volumes stay.
     pub fn delete_at_once(&mut self, pods: &[&str]) {
+        self.expect_failover();
         for pod in pods {
             if self.is_started(pod) {
                 self.server(pod).signal("KILL");
@@ -73,10 +75,24 @@ impl Bed {
         }
     }
 
-    /// Has the Sentinels that are started from now on wait for so long before they find a master down.
-    pub fn make_sentinels_patient(&self, down_after: Duration) {
+    /// Has the Sentinels that are started from now on wait for so long before they find a master down, until
+    /// they are told otherwise.
+    pub fn make_sentinels_patient(&mut self, down_after: Duration) {
+        self.has_quick_failover = false;
+        self.write_patience(down_after);
+    }
+
+    /// Has the Sentinels that are started next be patient; returns each one's configuration without that.
+    pub(crate) fn make_sentinels_patient_once(&self) -> Vec<(&'static str, String)> {
+        let configs =
+            self.layout.sentinels.iter().map(|sentinel| (*sentinel, self.sandbox(sentinel).read(EXTRA_CONFIG))).collect();
+        self.write_patience(PATIENT);
+        configs
+    }
+
+    fn write_patience(&self, down_after: Duration) {
         let patience = format!("sentinel down-after-milliseconds redis {}\n", down_after.as_millis());
-        for sentinel in SENTINELS {
+        for sentinel in self.layout.sentinels {
             self.sandbox(sentinel).append(EXTRA_CONFIG, &patience);
         }
     }
@@ -84,8 +100,26 @@ impl Bed {
     /// Has the running Sentinels wait for so long.
     pub fn tell_sentinels_to_wait(&self, down_after: Duration) {
         let patience = down_after.as_millis().to_string();
-        for sentinel in SENTINELS {
-            self.ask(sentinel, &["SENTINEL", "SET", "redis", "down-after-milliseconds", &patience]).expect("a running Sentinel");
+        for sentinel in self.layout.sentinels.iter().filter(|sentinel| self.is_started(sentinel)) {
+            // One that does not answer keeps what it has.
+            let _ = self.ask(sentinel, &["SENTINEL", "SET", "redis", "down-after-milliseconds", &patience]);
+        }
+    }
+
+    /// From here on a master may be found down soon, where the bed is one with a quick failover.
+    ///
+    /// At all other times its Sentinels are patient: pinging once a second, they would now and then find a
+    /// healthy server of a busy machine down, and fail over where the story has no failover.
+    pub fn expect_failover(&self) {
+        if self.has_quick_failover {
+            self.tell_sentinels_to_wait(QUICK);
+        }
+    }
+
+    /// A story's failover is over; see [`Bed::expect_failover`].
+    pub(crate) fn expect_no_failover(&self) {
+        if self.has_quick_failover {
+            self.tell_sentinels_to_wait(PATIENT);
         }
     }
 

@@ -37,6 +37,7 @@ pub struct Bed {
     authority: Option<Authority>,
     reconciles: bool,
     has_gates: bool,
+    pub(crate) has_quick_failover: bool,
     /// Between each pod and the API server.
     pub(crate) gates: BTreeMap<String, Gate>,
     sandboxes: BTreeMap<String, Sandbox>,
@@ -53,6 +54,10 @@ pub const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 const PASSWORD_FILE: &str = "/run/secret/password";
 /// What the testbed adds to the file of a Sentinel beside a Redis.
 const SENTINEL_CONFIG: &str = "/etc/ordain-extra-sentinel.conf";
+/// The `down-after` where a failover is to come soon.
+pub(crate) const QUICK: Duration = Duration::from_secs(2);
+/// And where none is to come.
+pub(crate) const PATIENT: Duration = Duration::from_secs(60);
 /// After a split vote Sentinel waits for twice this before it tries again.
 const SOON_AGAIN: &str = "sentinel failover-timeout redis 5000\n";
 
@@ -82,6 +87,7 @@ impl Bed {
             authority: None,
             reconciles: true,
             has_gates: false,
+            has_quick_failover: false,
             gates: BTreeMap::new(),
             sandboxes: BTreeMap::new(),
             servers: BTreeMap::new(),
@@ -100,9 +106,10 @@ impl Bed {
         self
     }
 
-    /// Has Sentinel notice a dead master soon: for tests that kill one.
+    /// Has Sentinel notice a dead master soon: for tests that kill one. See [`Bed::expect_failover`].
     pub fn with_quick_failover(self) -> Self {
-        self.with_env("ORDAIN_DOWN_AFTER", "2s")
+        let down_after = format!("{}s", QUICK.as_secs());
+        Self { has_quick_failover: true, ..self.with_env("ORDAIN_DOWN_AFTER", &down_after) }
     }
 
     /// Starts no reconcile beside the Sentinels: for tests that play its part.
@@ -194,11 +201,26 @@ impl Bed {
 
     /// Makes all pods, and runs them.
     pub fn start_all(&mut self) {
+        self.make_all();
+        self.start_made();
+    }
+
+    /// Makes all pods.
+    pub fn make_all(&mut self) {
         for pod in self.pods() {
             self.make(pod);
         }
+    }
+
+    /// Runs all pods, for the first time.
+    pub fn start_made(&mut self) {
+        let once = self.has_quick_failover.then(|| self.make_sentinels_patient_once());
         for pod in self.pods() {
             self.start(pod);
+        }
+        for (sentinel, config) in once.into_iter().flatten() {
+            wait_for(&format!("{sentinel} watching"), Duration::from_secs(30), || self.sentinel_field(sentinel, "flags"));
+            self.sandbox(sentinel).write(EXTRA_CONFIG, &config);
         }
     }
 
@@ -367,6 +389,9 @@ impl Bed {
 
     /// Ends a pod's containers as a power cut would.
     pub fn kill(&mut self, pod: &str) {
+        if pod.starts_with("redis") {
+            self.expect_failover();
+        }
         if let Some(mut main) = self.servers.remove(pod) {
             main.kill();
         }
@@ -530,6 +555,7 @@ impl Bed {
                 (self.named_by(sentinel) == Some(promoted)).then_some(())
             });
         }
+        self.expect_no_failover();
         promoted
     }
 

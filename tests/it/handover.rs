@@ -16,9 +16,6 @@ use testbed::wait_for;
 
 use crate::{FAILED_OVER, UP, assert_nothing_is_lost, ordain, started, started_without_hooks};
 
-/// How long nobody may be able to write when a master is replaced.
-const GAP: Duration = Duration::from_millis(1500);
-
 /// A client of the master Service: it writes to whichever pod carries the label.
 fn writer_by_label(bed: &Bed) -> Writer {
     let namespace = bed.namespace.as_ref().unwrap();
@@ -136,7 +133,6 @@ fn a_rolling_update_under_writing_clients_loses_no_acknowledged_write() {
         report.acknowledged.len(),
         direct.len()
     );
-    assert!(report.longest_gap <= GAP, "nobody could write for {:?}", report.longest_gap);
 }
 
 #[test]

@@ -36,13 +36,9 @@ fn sentinels_that_do_not_know_a_group_are_told_of_it_and_fail_it_over() {
 #[test]
 fn a_sentinel_that_takes_scripts_at_run_time_is_told_of_the_hook_too() {
     let mut bed = Bed::on_kubernetes(ordain()).with_quick_failover();
-    for pod in testbed::group::REDIS.iter().chain(&SENTINELS) {
-        bed.make(pod);
-    }
+    bed.make_all();
     bed.sandbox("sentinel-1").append("/etc/ordain-extra.conf", "sentinel deny-scripts-reconfig no\n");
-    for pod in testbed::group::REDIS.iter().chain(&SENTINELS) {
-        bed.start(pod);
-    }
+    bed.start_made();
     bed.wait_for_master("redis-0", UP);
     bed.wait_for_sentinels(UP);
     bed.wait_for_labels("redis-0", UP);

@@ -482,7 +482,7 @@ fn what_it_lacks_is_said_in_one_line() {
 }
 
 #[test]
-fn without_any_of_its_rights_it_does_not_get_through_and_names_it() {
+fn without_any_of_its_rights_it_names_the_one_that_it_lacks() {
     let rights = [("nodes", &["get", "list", "watch", "patch"][..]), ("pods", &["list", "watch"]), ("events", &["create"])];
     let of_its_lease = [("leases", &["get", "list", "watch", "update"][..])];
     let each = rights.iter().chain(&of_its_lease).flat_map(|(resource, verbs)| verbs.iter().map(move |verb| (*resource, *verb)));
@@ -501,6 +501,8 @@ fn without_any_of_its_rights_it_does_not_get_through_and_names_it() {
     });
     for (stage, takeover, words) in stages.collect::<Vec<_>>() {
         wait_for(&words, AFTER_A_TERM, || takeover.log().replace(['\\', '"'], "").contains(&words).then_some(()));
-        assert!(!stage.is_out("c") || words.contains("events"), "{words}: {}", takeover.log());
+        // What it cannot watch it lists again and again; and an act is not undone for want of its Event.
+        let may_act = ["watch", "events"].iter().any(|right| words.contains(right));
+        assert!(may_act || !stage.is_out("c"), "{words}: {}", takeover.log());
     }
 }

@@ -6,8 +6,8 @@ use testbed::wait_for;
 use crate::{FAILED_OVER, GIVEN_UP, UP, assert_nothing_is_lost, fail_over_unheard, ordain, started, started_without_hooks};
 
 /// The master loses its volume and restarts at once, before any Sentinel has found it down.
-fn lose_the_masters_volume(down_after: &str) {
-    let mut bed = started(Bed::on_kubernetes(ordain()).with_env("ORDAIN_DOWN_AFTER", down_after));
+fn lose_the_masters_volume(bed: Bed) {
+    let mut bed = started(bed);
     let writer = bed.writer();
     wait_for("something to lose", UP, || (writer.acknowledged() > 100).then_some(()));
     let before = bed.log("redis-0");
@@ -28,12 +28,12 @@ fn lose_the_masters_volume(down_after: &str) {
 
 #[test]
 fn a_master_that_lost_its_volume_waits_until_a_replica_with_the_data_leads_and_follows_it() {
-    lose_the_masters_volume("5s");
+    lose_the_masters_volume(Bed::on_kubernetes(ordain()));
 }
 
 #[test]
 fn so_it_does_where_sentinel_has_little_patience() {
-    lose_the_masters_volume("1s");
+    lose_the_masters_volume(Bed::on_kubernetes(ordain()).with_quick_failover());
 }
 
 #[test]
