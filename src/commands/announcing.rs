@@ -32,10 +32,11 @@ pub async fn announce_promotion(cluster: &Cluster, group: &Group, labelled: &Lab
 /// Tells of each label that was put right, on its pod.
 pub async fn announce_repairs(cluster: &Cluster, scheme_key: &str, labelled: &Labelled, by: &str) {
     let told = labelled.patches().iter().filter(|patch| patch.is_repair).map(async |patch| {
-        let Patch { pod, uid, version, label, .. } = patch;
+        let Patch { pod, uid, version, label, is_withheld, .. } = patch;
         let note = match label {
             Some(label) => format!("{scheme_key}={label}, as the record says; told by {by}"),
-            None => format!("{scheme_key} is withheld while its link to the master is down; told by {by}"),
+            None if *is_withheld => format!("{scheme_key} is withheld while its link to the master is down; told by {by}"),
+            None => format!("{scheme_key} is withheld while it hands over; told by {by}"),
         };
         from_api(cluster.tell(About::Pod(pod, uid), Reason::Relabelled, version, note, by)).await
     });

@@ -5,13 +5,16 @@
 //! promoted has them all; ask one Sentinel for one failover; once that names another, become its
 //! replica; wait until it is labelled. Where it fails, the writes go on here.
 //!
+//! Its own label goes when the pause begins, before the other's comes: kube-proxy follows a Service once a
+//! second at most, and would else hear of the new label a second after it heard that the old one is gone.
+//!
 //! A Sentinel of Valkey 9 is asked for a coordinated failover: then the servers do the middle part.
 //!
 //! Without Sentinels nobody else becomes the master: the writes are paused, and every replica has them all
 //! before this one stops.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Result, anyhow, bail};
 use futures::future::{join_all, try_join_all};
@@ -22,7 +25,7 @@ use super::Then;
 use super::announcing::announce_promotion;
 use super::labelling::label;
 use super::observe::Observer;
-use super::patience::{Backoff, blame, persist};
+use super::patience::{Backoff, blame, persist, refused};
 use super::setting::{Council, Ground, Logins, Subject, World, in_time, own_group, own_pod};
 use super::settle::{Settled, act, wait_for_news};
 use crate::cli::Handover;
@@ -31,6 +34,7 @@ use crate::core::evidence::{Evidence, Failure, Heard, Link, Role};
 use crate::core::handover::{Outcome, Step, heirs, outcome, silent, step, wait_for_good_timing, with_a_link};
 use crate::core::identity::{Endpoint, PodName};
 use crate::core::labels::Scheme;
+use crate::edge::kubernetes::within;
 use crate::edge::redis::Master;
 use crate::edge::sentinel::Asked;
 use crate::edge::wire::Target;
@@ -50,6 +54,8 @@ const TIMELY: Duration = Duration::from_secs(12);
 const PACE: Duration = Duration::from_millis(10);
 /// For how long a replica that gives no answer may have a link all the same.
 const SILENT: Duration = Duration::from_secs(5);
+/// How long taking the own label away may hold up what else is to be done.
+const UNLABELLED: Duration = Duration::from_millis(300);
 /// How long Sentinel's hook is waited for, before its work is done here.
 const HOOK: Duration = Duration::from_secs(2);
 
@@ -217,24 +223,29 @@ impl Leaving<'_> {
 
     /// One failover: by the servers' own means where the Sentinel has them, else with the writes paused here.
     async fn attempt(&mut self, evidence: &Evidence, plan: &Plan<'_>, deadline: Instant) -> Result<Attempt> {
-        let asked = match self.ask(plan, true).await {
+        let (asked, ()) = tokio::join!(self.ask(plan, true), self.take_label_off());
+        let asked = match asked {
             Ok(Asked::NotKnown) => match self.pause_and_ask(plan).await {
                 Ok(asked) => asked,
-                Err(obstacle) => return self.fail(obstacle).await,
+                Err(obstacle) => return self.fail(obstacle, deadline).await,
             },
             Ok(asked) => asked,
-            Err(failure @ Failure::NotAllowed(_)) => return Err(blame(&format!("the Sentinel {}", plan.at), failure)),
+            Err(failure @ Failure::NotAllowed(_)) => {
+                self.be_labelled(deadline).await;
+                return Err(blame(&format!("the Sentinel {}", plan.at), failure));
+            }
             Err(failure) => may_have_begun(&failure),
         };
         if let Asked::Refused(why) = asked {
-            return self.fail(format!("the Sentinel {} refuses a failover: {why}", plan.at)).await;
+            return self.fail(format!("the Sentinel {} refuses a failover: {why}", plan.at), deadline).await;
         }
         let Plan { at, .. } = plan;
         match self.await_end(evidence, plan, deadline).await {
             End::Promoted(new) => Ok(Attempt::Promoted(new)),
-            End::Over => self.fail(format!("the failover that the Sentinel {at} began came to nothing")).await,
+            End::Over => self.fail(format!("the failover that the Sentinel {at} began came to nothing"), deadline).await,
             End::Lost => {
                 self.write_again().await?;
+                self.be_labelled(deadline).await;
                 bail!(
                     "{} is still the master, and writes go on here: the Sentinel {at} that was asked for a failover is gone, and no other is asked",
                     self.me
@@ -351,8 +362,32 @@ impl Leaving<'_> {
         self.catch_up(heirs).await
     }
 
-    async fn fail(&mut self, why: String) -> Result<Attempt> {
+    /// Has this pod carry no label while it hands over. Where that cannot be, clients find the new master later.
+    async fn take_label_off(&self) {
+        let Observer { world, subject, .. } = self.observer;
+        let Some(cluster) = world.cluster() else { return };
+        let off = cluster.begin_handover(self.me, SystemTime::now().into(), &subject.scheme);
+        if let Err(refusal) = within(UNLABELLED, off).await {
+            warn!("{} keeps its label while it hands over: {refusal}", self.me);
+        }
+    }
+
+    /// Labels this pod by its part again, whichever that is now. What this leaves undone reconcile does.
+    async fn be_labelled(&self, deadline: Instant) {
+        let Observer { world, subject, .. } = self.observer;
+        let Some(cluster) = world.cluster() else { return };
+        let done = async {
+            within(HOOK, cluster.end_handover(self.me)).await.map_err(|refusal| refused("the end of the handover", refusal))?;
+            label(cluster, subject, |pod| pod, deadline.min(Instant::now() + HOOK)).await
+        };
+        if let Err(error) = done.await {
+            warn!("{} is not labelled: {error:#}", self.me);
+        }
+    }
+
+    async fn fail(&mut self, why: String, deadline: Instant) -> Result<Attempt> {
         self.write_again().await?;
+        self.be_labelled(deadline).await;
         Ok(Attempt::Failed(why))
     }
 
@@ -393,6 +428,7 @@ impl Leaving<'_> {
                 warn!("the clients of {} are not sent away: {failure}", self.me);
             }
         }
+        self.be_labelled(deadline).await;
         labelled.map_err(|error| error.context(format!("{name} is the master now, and not labelled")))?;
         let Scheme { key, master: value, .. } = &subject.scheme;
         let labelled = self.observer.world.cluster().map_or_else(String::new, |_| format!(", and labelled {key}={value}"));

@@ -1,6 +1,7 @@
 //! Label: the labels are a function of the record.
 
 use std::fmt;
+use std::time::SystemTime;
 
 use anyhow::Result;
 use futures::future::try_join_all;
@@ -66,7 +67,7 @@ impl fmt::Display for Labelled {
 
 /// Whether a pod is not labelled as the record says, as far as was seen.
 pub fn is_due(record: &Record, pods: &[Pod], scheme: &Scheme) -> bool {
-    matches!(plan(record, pods, scheme), Plan::Write { others, master } if !others.is_empty() || master.is_some())
+    matches!(plan(record, pods, scheme, SystemTime::now().into()), Plan::Write { others, master } if !others.is_empty() || master.is_some())
 }
 
 /// Labels the pods by a list that may be older than the record, where that is good enough, which spares
@@ -133,7 +134,9 @@ pub async fn label(cluster: &Cluster, subject: &Subject, seen: impl Fn(Pod) -> P
 /// # Errors
 /// [`Refusal::Conflict`] or [`Refusal::Missing`] where one has changed since: list them anew.
 async fn label_by(cluster: &Cluster, record: Record, pods: Vec<Pod>, scheme: &Scheme) -> Result<Labelled, Refusal> {
-    let Plan::Write { others, master } = plan(&record, &pods, scheme) else { return Ok(Labelled::Superseded) };
+    let Plan::Write { others, master } = plan(&record, &pods, scheme, SystemTime::now().into()) else {
+        return Ok(Labelled::Superseded);
+    };
     try_join_all(others.iter().map(|patch| cluster.patch(patch, scheme))).await?;
     if let Some(patch) = &master {
         cluster.patch(patch, scheme).await?;

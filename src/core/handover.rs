@@ -36,10 +36,11 @@ impl KnownReplica {
 
 /// A Sentinel asks each server for its `INFO` so often; while it is failing over, once a second.
 const ASKS: Duration = Duration::from_secs(10);
-/// A failover that begins so long after that has promoted a replica when the Sentinel asks it next.
-const GOOD: RangeInclusive<Duration> = Duration::from_millis(150)..=Duration::from_millis(500);
+/// A failover that begins so long after that has promoted a replica when the Sentinel asks it next: it takes
+/// three ticks of its timer to tell one to lead, of 50 to 100 ms each (`sentinelTimer` in Redis `src/sentinel.c`).
+const GOOD: RangeInclusive<Duration> = Duration::from_millis(250)..=Duration::from_millis(600);
 /// In the middle of that, with some time to begin.
-const BEST: Duration = Duration::from_millis(300);
+const BEST: Duration = Duration::from_millis(450);
 
 /// How long to wait before a failover, so that the Sentinel finds out about the promotion right after it
 /// and not up to a second later, in all of which nobody could write: until it has lately asked the one
@@ -240,16 +241,16 @@ mod tests {
     fn a_failover_waits_until_the_sentinel_has_just_asked_whom_it_is_going_to_promote() {
         let wait = |known: &[KnownReplica]| wait_for_good_timing(known).as_millis();
         for (ago, wanted) in
-            [(0, 300), (149, 151), (150, 0), (500, 0), (501, 9799), (4000, 6300), (10_000, 300), (10_300, 0), (12_000, 0)]
+            [(0, 450), (249, 201), (250, 0), (600, 0), (601, 9849), (4000, 6450), (10_000, 450), (10_450, 0), (12_000, 0)]
         {
             assert_eq!(wait(&[asked(1, ago, |_| {})]), wanted, "{ago} ms ago");
         }
         // Of two the one that Sentinel takes: the lowest priority, then the highest offset, then the lowest id.
         let second = |but: fn(&mut KnownReplica)| wait(&[asked(1, 300, |_| {}), asked(2, 4300, but)]);
         assert_eq!(second(|_| {}), 0);
-        assert_eq!(second(|two| two.run_id = "0".into()), 6000);
-        assert_eq!(second(|two| two.offset = 2), 6000);
-        assert_eq!(second(|two| two.priority = 99), 6000);
+        assert_eq!(second(|two| two.run_id = "0".into()), 6150);
+        assert_eq!(second(|two| two.offset = 2), 6150);
+        assert_eq!(second(|two| two.priority = 99), 6150);
         assert_eq!(second(|two| (two.offset, two.priority) = (2, 101)), 0);
         assert_eq!(second(|two| (two.offset, two.is_away) = (2, true)), 0);
         assert_eq!(second(|two| two.priority = 0), 0);

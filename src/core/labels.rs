@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::time::Duration;
 
 use super::disk::{LastHeard, Moment, Word};
 use super::identity::PodName;
@@ -10,6 +11,11 @@ use super::record::Record;
 
 /// The annotation that fences the labels.
 pub const STAMP: &str = "ordain.dev/transition";
+
+/// The annotation of a master that hands over: since when it carries no label.
+pub const HANDS_OVER: &str = "ordain.dev/hands-over";
+/// After this a handover that has not taken that back has died.
+const HANDOVER: Duration = Duration::from_secs(5);
 
 /// The label's key and its two values.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +86,16 @@ pub struct Pod {
     pub heard: LastHeard,
     /// Its replica's label is withheld: it has lost its master, and readers shall not see it.
     pub is_withheld: bool,
+    /// Since when it hands its part over, if it does.
+    pub hands_over_since: Option<Moment>,
+}
+
+impl Pod {
+    /// Whether it is handing over, and must not be labelled: who follows a Service hears of the new label at once
+    /// only where no label has changed right before it (kube-proxy follows at most once a second).
+    fn hands_over(&self, now: Moment) -> bool {
+        self.hands_over_since.is_some_and(|since| now.since(since).max(since.since(now)) < HANDOVER)
+    }
 }
 
 /// One write: this label and this stamp on this pod, if it is still as it was listed.
@@ -91,8 +107,10 @@ pub struct Patch {
     pub uid: String,
     /// The resourceVersion under which it was listed.
     pub version: String,
-    /// The label's value; none where it is withheld.
+    /// The label's value; none where it is withheld, or the pod hands over.
     pub label: Option<String>,
+    /// Its replica's label is withheld.
+    pub is_withheld: bool,
     /// The stamp.
     pub stamp: Stamp,
     /// It was labelled by this state of the record before, or by none: what is written now is no
@@ -122,30 +140,31 @@ pub enum Plan {
 }
 
 /// Plans the labels of `pods`, listed before `record` was read: what they are patched by is no older
-/// than they are.
-pub fn plan(record: &Record, pods: &[Pod], scheme: &Scheme) -> Plan {
+/// than they are. `now` is by the clock of who asks.
+pub fn plan(record: &Record, pods: &[Pod], scheme: &Scheme, now: Moment) -> Plan {
     let stamp = Stamp::of(record);
     if pods.iter().filter_map(|pod| pod.stamp.as_ref()).any(|seen| seen.is_newer_than(&stamp)) {
         return Plan::Superseded;
     }
-    let patch = |pod: &Pod, label: Option<&str>| {
+    let is_master = |pod: &Pod| pod.name == record.claim.master;
+    let patch = |pod: &Pod| {
+        let is_withheld = pod.is_withheld && !is_master(pod);
+        let role = if is_master(pod) { &scheme.master } else { &scheme.replica };
+        let label = (!is_withheld && !pod.hands_over(now)).then_some(role);
         let is_stamped = pod.stamp.as_ref() == Some(&stamp);
-        let is_right = is_stamped && pod.label.as_deref() == label && pod.is_withheld == label.is_none();
+        let is_right = is_stamped && pod.label.as_ref() == label && pod.is_withheld == is_withheld;
         (!is_right).then(|| Patch {
             pod: pod.name.clone(),
             uid: pod.uid.clone(),
             version: pod.version.clone(),
-            label: label.map(str::to_owned),
+            label: label.cloned(),
+            is_withheld,
             stamp: stamp.clone(),
             is_repair: is_stamped || pod.stamp.is_none(),
         })
     };
-    let (master, others): (Vec<_>, Vec<_>) = pods.iter().partition(|pod| pod.name == record.claim.master);
-    let replica = |pod: &Pod| (!pod.is_withheld).then_some(scheme.replica.as_str());
-    Plan::Write {
-        others: others.into_iter().filter_map(|pod| patch(pod, replica(pod))).collect(),
-        master: master.into_iter().find_map(|pod| patch(pod, Some(&scheme.master))),
-    }
+    let (master, others): (Vec<_>, Vec<_>) = pods.iter().partition(|pod| is_master(pod));
+    Plan::Write { others: others.into_iter().filter_map(patch).collect(), master: master.into_iter().find_map(patch) }
 }
 
 /// Whether a list of the pods that may be older than the record's last change is good enough to label by.
@@ -192,8 +211,11 @@ mod tests {
             trying_since: None,
             heard: LastHeard::default(),
             is_withheld: false,
+            hands_over_since: None,
         }
     }
+
+    const NOW: Moment = Moment(1_000_000);
 
     fn scheme() -> Scheme {
         Scheme { key: "role".into(), master: "master".into(), replica: "slave".into() }
@@ -201,7 +223,7 @@ mod tests {
 
     /// What is written, in order: `pod=label`, a bar before the master.
     fn writes(record: &Record, pods: &[Pod]) -> String {
-        match plan(record, pods, &scheme()) {
+        match plan(record, pods, &scheme(), NOW) {
             Plan::Superseded => "superseded".to_owned(),
             Plan::Write { others, master } => {
                 let say = Patch::to_string;
@@ -250,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_patch_carries_the_version_that_was_listed() {
-        let Plan::Write { master: Some(patch), .. } = plan(&record("redis-0", 2), &[pod("redis-0", None, None)], &scheme())
+        let Plan::Write { master: Some(patch), .. } = plan(&record("redis-0", 2), &[pod("redis-0", None, None)], &scheme(), NOW)
         else {
             panic!("the master is patched");
         };
@@ -268,8 +290,22 @@ mod tests {
     }
 
     #[test]
+    fn who_hands_over_is_stamped_and_carries_no_label_until_the_handover_has_had_its_time() {
+        let leaving = |since, label, stamp| Pod { hands_over_since: Some(Moment(since)), ..pod("redis-0", label, Some(stamp)) };
+        let before = NOW.0 - 4_999;
+        assert_eq!(writes(&record("redis-0", 2), &[leaving(before, None, "lease/2")]), " | ");
+        assert_eq!(writes(&record("redis-0", 2), &[leaving(before, Some("master"), "lease/2")]), " | redis-0=");
+        assert_eq!(writes(&record("redis-1", 3), &[leaving(before, None, "lease/2")]), "redis-0= | ");
+        assert_eq!(writes(&record("redis-1", 3), &[leaving(before, Some("master"), "lease/2")]), "redis-0= | ");
+        for over in [NOW.0 - 5_000, NOW.0 + 5_000] {
+            assert_eq!(writes(&record("redis-0", 2), &[leaving(over, None, "lease/2")]), " | redis-0=master");
+            assert_eq!(writes(&record("redis-1", 3), &[leaving(over, None, "lease/2")]), "redis-0=slave | ");
+        }
+    }
+
+    #[test]
     fn a_repair_is_what_no_change_of_master_asked_for() {
-        let repairs = |label, stamp| match plan(&record("redis-0", 2), &[pod("redis-1", label, stamp)], &scheme()) {
+        let repairs = |label, stamp| match plan(&record("redis-0", 2), &[pod("redis-1", label, stamp)], &scheme(), NOW) {
             Plan::Write { others, .. } => others[0].is_repair,
             Plan::Superseded => panic!("it is not"),
         };

@@ -27,7 +27,7 @@ use tower::{BoxError, ServiceBuilder};
 use crate::core::disk::{HAS_RUN, HEARD, Instance, LastHeard, Moment, TRYING, WORD, Word};
 use crate::core::evidence::Failure;
 use crate::core::identity::{Endpoint, Group, Host, PodName};
-use crate::core::labels::{Patch, Pod, STAMP, Scheme};
+use crate::core::labels::{HANDS_OVER, Patch, Pod, STAMP, Scheme};
 use crate::core::record::{Assumed, Claim, Mark, Record};
 
 pub mod election;
@@ -332,6 +332,7 @@ impl Cluster {
             notes[TRYING] = serde_json::Value::Null;
             notes[HAS_RUN] = "true".into();
             notes[HEARD] = serde_json::Value::Null;
+            notes[HANDS_OVER] = serde_json::Value::Null;
         }
         self.annotate(pod, notes, version).await
     }
@@ -342,6 +343,24 @@ impl Cluster {
     /// [`Refusal::Missing`] where the pod is gone.
     pub async fn note_trying(&self, pod: &PodName, since: Moment, heard: &LastHeard) -> Result<(), Refusal> {
         self.annotate(pod, json!({ TRYING: since.to_string(), HEARD: heard.to_string() }), None).await.map(drop)
+    }
+
+    /// Takes a pod's label away, because it hands over since then.
+    ///
+    /// # Errors
+    /// [`Refusal::Missing`] where the pod is gone.
+    pub async fn begin_handover(&self, pod: &PodName, since: Moment, scheme: &Scheme) -> Result<(), Refusal> {
+        let labels = json!({ &scheme.key: serde_json::Value::Null });
+        let body = json!({ "metadata": { "labels": labels, "annotations": { HANDS_OVER: since.to_string() } } });
+        self.patch_pod(pod, body).await.map(drop)
+    }
+
+    /// A pod hands over no more, however that ended: it may be labelled again.
+    ///
+    /// # Errors
+    /// [`Refusal::Missing`] where the pod is gone.
+    pub async fn end_handover(&self, pod: &PodName) -> Result<(), Refusal> {
+        self.annotate(pod, json!({ HANDS_OVER: serde_json::Value::Null }), None).await.map(drop)
     }
 
     async fn annotate(&self, pod: &PodName, notes: serde_json::Value, version: Option<&str>) -> Result<Published, Refusal> {
@@ -361,7 +380,7 @@ impl Cluster {
     /// # Errors
     /// [`Refusal::Conflict`] where it has changed, [`Refusal::Missing`] where it is gone.
     pub async fn patch(&self, patch: &Patch, scheme: &Scheme) -> Result<(), Refusal> {
-        let withheld = patch.label.is_none().then_some("its link to the master is down");
+        let withheld = patch.is_withheld.then_some("its link to the master is down");
         let body = json!({
             "metadata": {
                 "resourceVersion": patch.version,
@@ -525,6 +544,7 @@ fn read_pod(pod: &PodView, scheme: &Scheme) -> Option<Pod> {
         trying_since: note(TRYING).and_then(|text| text.parse().ok()),
         heard: note(HEARD).and_then(|text| text.parse().ok()).unwrap_or_default(),
         is_withheld: note(WITHHELD).is_some(),
+        hands_over_since: note(HANDS_OVER).and_then(|text| text.parse().ok()),
     })
 }
 

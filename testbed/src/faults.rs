@@ -25,7 +25,7 @@ pub struct Copied(TempDir);
 impl Bed {
     /// Ends all these pods at once, as a power cut does. Their volumes stay.
     pub fn cut_power(&mut self, pods: &[&str]) {
-        self.expect_failover();
+        self.let_sentinels_be_quick();
         for pod in pods {
             self.server(pod).signal("KILL");
         }
@@ -36,7 +36,7 @@ impl Bed {
 
     /// Ends all these pods at once and deletes them, their objects and their names. Their volumes stay.
     pub fn delete_at_once(&mut self, pods: &[&str]) {
-        self.expect_failover();
+        self.let_sentinels_be_quick();
         for pod in pods {
             if self.is_started(pod) {
                 self.server(pod).signal("KILL");
@@ -106,18 +106,18 @@ impl Bed {
         }
     }
 
-    /// From here on a master may be found down soon, where the bed is one with a quick failover.
+    /// From here on a server is found down soon, where the bed is one with a quick failover.
     ///
     /// At all other times its Sentinels are patient: pinging once a second, they would now and then find a
     /// healthy server of a busy machine down, and fail over where the story has no failover.
-    pub fn expect_failover(&self) {
+    pub fn let_sentinels_be_quick(&self) {
         if self.has_quick_failover {
             self.tell_sentinels_to_wait(QUICK);
         }
     }
 
-    /// A story's failover is over; see [`Bed::expect_failover`].
-    pub(crate) fn expect_no_failover(&self) {
+    /// A story's failover is over; see [`Bed::let_sentinels_be_quick`].
+    pub(crate) fn have_sentinels_wait(&self) {
         if self.has_quick_failover {
             self.tell_sentinels_to_wait(PATIENT);
         }

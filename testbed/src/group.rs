@@ -106,7 +106,7 @@ impl Bed {
         self
     }
 
-    /// Has Sentinel notice a dead master soon: for tests that kill one. See [`Bed::expect_failover`].
+    /// Has Sentinel notice a dead master soon: for tests that kill one. See [`Bed::let_sentinels_be_quick`].
     pub fn with_quick_failover(self) -> Self {
         let down_after = format!("{}s", QUICK.as_secs());
         Self { has_quick_failover: true, ..self.with_env("ORDAIN_DOWN_AFTER", &down_after) }
@@ -390,7 +390,7 @@ impl Bed {
     /// Ends a pod's containers as a power cut would.
     pub fn kill(&mut self, pod: &str) {
         if pod.starts_with("redis") {
-            self.expect_failover();
+            self.let_sentinels_be_quick();
         }
         if let Some(mut main) = self.servers.remove(pod) {
             main.kill();
@@ -555,7 +555,7 @@ impl Bed {
                 (self.named_by(sentinel) == Some(promoted)).then_some(())
             });
         }
-        self.expect_no_failover();
+        self.have_sentinels_wait();
         promoted
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use ordain::core::disk::LastHeard;
+use ordain::core::disk::{LastHeard, Moment};
 use ordain::core::labels::{Plan, Pod as RealPod, Scheme, Stamp as RealStamp, is_whole as real_is_whole, plan as real_plan};
 use ordain::core::record::{Record, Step};
 
@@ -50,7 +50,9 @@ pub fn plan(protocol: Protocol, lease: Lease, list: &List) -> Option<Patches> {
         let stamp = if protocol.stamps { listed.stamp } else { Some(lease.stamp) };
         Some(real_pod(pod, Listed { stamp, ..listed }))
     });
-    let Plan::Write { others, master } = real_plan(&real(lease), &listed.collect::<Vec<_>>(), &SCHEME) else { return None };
+    let Plan::Write { others, master } = real_plan(&real(lease), &listed.collect::<Vec<_>>(), &SCHEME, Moment::default()) else {
+        return None;
+    };
     let mut patches: Patches = [None; PODS];
     for patch in others.iter().chain(&master) {
         let place = usize::from(pod(&patch.pod));
@@ -86,5 +88,6 @@ fn real_pod(pod: Pod, listed: Listed) -> RealPod {
         trying_since: None,
         heard: LastHeard::default(),
         is_withheld: false,
+        hands_over_since: None,
     }
 }
