@@ -5,8 +5,10 @@
 //! promoted has them all; ask one Sentinel for one failover; once that names another, become its
 //! replica; wait until it is labelled. Where it fails, the writes go on here.
 //!
-//! Its own label goes when the pause begins, before the other's comes: kube-proxy follows a Service once a
-//! second at most, and would else hear of the new label a second after it heard that the old one is gone.
+//! Its own label goes right before the pause begins: kube-proxy follows a Service once a second at most, and
+//! else follows the new label a second after it has followed the loss of the old one. The clients that are held
+//! back are sent away when it has: where a Service has no endpoint, the kernel refuses some connections and lets
+//! the others wait.
 //!
 //! A Sentinel of Valkey 9 is asked for a coordinated failover: then the servers do the middle part.
 //!
@@ -18,7 +20,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Result, anyhow, bail};
 use futures::future::{join_all, try_join_all};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{info, warn};
 
 use super::Then;
@@ -30,8 +32,8 @@ use super::setting::{Council, Ground, Logins, Subject, World, in_time, own_group
 use super::settle::{Settled, act, wait_for_news};
 use crate::cli::Handover;
 use crate::core::decision;
-use crate::core::evidence::{Evidence, Failure, Heard, Link, Role};
-use crate::core::handover::{Outcome, Step, heirs, outcome, silent, step, wait_for_good_timing, with_a_link};
+use crate::core::evidence::{Evidence, Failure, Heard, Link, Replica, Role};
+use crate::core::handover::{Outcome, Step, heirs, outcome, rivals, silent, step, timing, with_a_link};
 use crate::core::identity::{Endpoint, PodName};
 use crate::core::labels::Scheme;
 use crate::edge::kubernetes::within;
@@ -56,6 +58,11 @@ const PACE: Duration = Duration::from_millis(10);
 const SILENT: Duration = Duration::from_secs(5);
 /// How long taking the own label away may hold up what else is to be done.
 const UNLABELLED: Duration = Duration::from_millis(300);
+/// How long before the pause that is done, so that the second is over when the other is labelled.
+const AHEAD: Duration = Duration::from_millis(300);
+/// How long after that kube-proxy has followed the new label, if that has come in the meantime: its second
+/// (`minSyncPeriod`), and what the two syncs take.
+const FOLLOWED: Duration = Duration::from_millis(1200);
 /// How long Sentinel's hook is waited for, before its work is done here.
 const HOOK: Duration = Duration::from_secs(2);
 
@@ -89,7 +96,7 @@ pub async fn run(args: Handover, deadline: Instant) -> Result<Then> {
         if let Role::Replica(replica) = role {
             return Ok(nothing(&me, &format!("it is a replica of {}", replica.of)));
         }
-        let mut leaving = Leaving { me: &me, observer: &observer, own: &own, master, paused: None };
+        let mut leaving = Leaving { me: &me, observer: &observer, own: &own, master, paused: None, unlabelled: None };
         let evidence = leaving.look(deadline).await;
         if council.is_unnamed() {
             return leaving.deliver(evidence, run.dry_run, deadline).await;
@@ -140,6 +147,8 @@ struct Leaving<'a> {
     master: Master,
     /// Since when its writes are paused.
     paused: Option<Instant>,
+    /// Since when it carries no label.
+    unlabelled: Option<Instant>,
 }
 
 /// What a failover needs.
@@ -149,6 +158,8 @@ struct Plan<'a> {
     sentinel: Target,
     /// Who must have every write.
     heirs: Vec<(&'a PodName, Target)>,
+    /// Who shall not be promoted, and what each was before.
+    rivals: Vec<(Target, &'a Replica)>,
     /// After how long it would be sooner done.
     wait: Duration,
 }
@@ -193,9 +204,12 @@ impl Leaving<'_> {
         let says = |failure: Failure| format!("the Sentinel {at}: {failure}");
         let sentinel = in_time(world.target(&at)).await.map_err(says)?;
         let known = in_time(sentinel::replicas(&sentinel, &logins.sentinel, &subject.group)).await.map_err(says)?;
-        let target = |pod| (pod, subject.target(pod, evidence.ips_of(pod).to_owned()));
-        let heirs = heirs(evidence, self.me, &known)?.into_iter().map(target).collect();
-        let plan = Plan { at, sentinel, heirs, wait: wait_for_good_timing(&known) };
+        let target = |pod| subject.target(pod, evidence.ips_of(pod).to_owned());
+        let heirs = heirs(evidence, self.me, &known)?.into_iter().map(|pod| (pod, target(pod))).collect();
+        let (heir, wait) = timing(&known).ok_or("the Sentinel knows no replica that it may promote")?;
+        let rivals = rivals(evidence, self.me, &heir.at);
+        let rivals = rivals.map(|(pod, replica)| (target(pod), replica)).collect();
+        let plan = Plan { at, sentinel, heirs, rivals, wait };
         self.catch_up(&plan.heirs).await?;
         Ok(plan)
     }
@@ -221,31 +235,40 @@ impl Leaving<'_> {
         try_join_all(heirs.iter().map(wait)).await.map(drop)
     }
 
-    /// One failover: by the servers' own means where the Sentinel has them, else with the writes paused here.
+    /// One failover, of which nothing is left where it fails.
     async fn attempt(&mut self, evidence: &Evidence, plan: &Plan<'_>, deadline: Instant) -> Result<Attempt> {
-        let (asked, ()) = tokio::join!(self.ask(plan, true), self.take_label_off());
-        let asked = match asked {
+        ((), self.unlabelled) = tokio::join!(self.set_rivals_aside(plan), self.take_label_off());
+        if self.unlabelled.is_some() {
+            sleep(AHEAD).await;
+        }
+        let attempt = self.fail_over(evidence, plan, deadline).await;
+        self.take_rivals_back(plan).await;
+        if !matches!(attempt, Ok(Attempt::Promoted(_))) {
+            self.be_labelled(deadline).await;
+        }
+        attempt
+    }
+
+    /// By the servers' own means where the Sentinel has them, else with the writes paused here.
+    async fn fail_over(&mut self, evidence: &Evidence, plan: &Plan<'_>, deadline: Instant) -> Result<Attempt> {
+        let asked = match self.ask(plan, true).await {
             Ok(Asked::NotKnown) => match self.pause_and_ask(plan).await {
                 Ok(asked) => asked,
-                Err(obstacle) => return self.fail(obstacle, deadline).await,
+                Err(obstacle) => return self.fail(obstacle).await,
             },
             Ok(asked) => asked,
-            Err(failure @ Failure::NotAllowed(_)) => {
-                self.be_labelled(deadline).await;
-                return Err(blame(&format!("the Sentinel {}", plan.at), failure));
-            }
+            Err(failure @ Failure::NotAllowed(_)) => return Err(blame(&format!("the Sentinel {}", plan.at), failure)),
             Err(failure) => may_have_begun(&failure),
         };
         if let Asked::Refused(why) = asked {
-            return self.fail(format!("the Sentinel {} refuses a failover: {why}", plan.at), deadline).await;
+            return self.fail(format!("the Sentinel {} refuses a failover: {why}", plan.at)).await;
         }
         let Plan { at, .. } = plan;
         match self.await_end(evidence, plan, deadline).await {
             End::Promoted(new) => Ok(Attempt::Promoted(new)),
-            End::Over => self.fail(format!("the failover that the Sentinel {at} began came to nothing"), deadline).await,
+            End::Over => self.fail(format!("the failover that the Sentinel {at} began came to nothing")).await,
             End::Lost => {
                 self.write_again().await?;
-                self.be_labelled(deadline).await;
                 bail!(
                     "{} is still the master, and writes go on here: the Sentinel {at} that was asked for a failover is gone, and no other is asked",
                     self.me
@@ -362,13 +385,38 @@ impl Leaving<'_> {
         self.catch_up(heirs).await
     }
 
+    /// Has Sentinel find no rival of the heir. Where that cannot be, it takes a second more.
+    async fn set_rivals_aside(&self, plan: &Plan<'_>) {
+        self.prioritise(plan, |_| 0).await;
+    }
+
+    /// What this leaves undone reconcile does.
+    async fn take_rivals_back(&self, plan: &Plan<'_>) {
+        self.prioritise(plan, |before| before.priority).await;
+    }
+
+    /// Gives each rival another priority, where it is the same server still.
+    async fn prioritise(&self, plan: &Plan<'_>, priority: fn(&Replica) -> u32) {
+        let login = &self.observer.logins.redis;
+        let given = plan.rivals.iter().map(async |(target, before)| {
+            let is_same = |role: &Role| matches!(role, Role::Replica(now) if now.run == before.run);
+            in_time(redis::set_priority(target, login, priority(before), is_same)).await
+        });
+        for failure in join_all(given).await.into_iter().filter_map(Result::err) {
+            warn!("a replica keeps its priority: {failure}");
+        }
+    }
+
     /// Has this pod carry no label while it hands over. Where that cannot be, clients find the new master later.
-    async fn take_label_off(&self) {
+    async fn take_label_off(&self) -> Option<Instant> {
         let Observer { world, subject, .. } = self.observer;
-        let Some(cluster) = world.cluster() else { return };
-        let off = cluster.begin_handover(self.me, SystemTime::now().into(), &subject.scheme);
-        if let Err(refusal) = within(UNLABELLED, off).await {
-            warn!("{} keeps its label while it hands over: {refusal}", self.me);
+        let off = world.cluster()?.begin_handover(self.me, SystemTime::now().into(), &subject.scheme);
+        match within(UNLABELLED, off).await {
+            Ok(()) => Some(Instant::now()),
+            Err(refusal) => {
+                warn!("{} keeps its label while it hands over: {refusal}", self.me);
+                None
+            }
         }
     }
 
@@ -385,9 +433,8 @@ impl Leaving<'_> {
         }
     }
 
-    async fn fail(&mut self, why: String, deadline: Instant) -> Result<Attempt> {
+    async fn fail(&mut self, why: String) -> Result<Attempt> {
         self.write_again().await?;
-        self.be_labelled(deadline).await;
         Ok(Attempt::Failed(why))
     }
 
@@ -415,6 +462,9 @@ impl Leaving<'_> {
         }
         let labelled = self.labelled(evidence, new, deadline).await;
         if self.paused.is_some() {
+            if let Some(since) = self.unlabelled {
+                sleep_until((since + FOLLOWED).min(deadline)).await;
+            }
             // Whoever waits for an answer gets none here any more.
             let ended = async {
                 let (mut own, role) = Master::connect(self.own, &logins.redis).await?;

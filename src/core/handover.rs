@@ -4,7 +4,6 @@
 //! seconds ago. So it is not enough that one replica has everything: all have it that could be promoted,
 //! by what the Sentinel knows or by what it may hear in the meantime.
 
-use std::cmp::Reverse;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -36,25 +35,24 @@ impl KnownReplica {
 
 /// A Sentinel asks each server for its `INFO` so often; while it is failing over, once a second.
 const ASKS: Duration = Duration::from_secs(10);
-/// A failover that begins so long after that has promoted a replica when the Sentinel asks it next: it takes
-/// three ticks of its timer to tell one to lead, of 50 to 100 ms each (`sentinelTimer` in Redis `src/sentinel.c`).
-const GOOD: RangeInclusive<Duration> = Duration::from_millis(250)..=Duration::from_millis(600);
+/// Where a handover begins so long after that, the Sentinel has promoted the replica when it asks it next: it is
+/// asked for the failover some 350 ms later, and takes three ticks of its timer, of 50 to 100 ms each, to tell
+/// one to lead (`sentinelTimer` in Redis `src/sentinel.c`).
+const GOOD: RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_millis(300);
 /// In the middle of that, with some time to begin.
-const BEST: Duration = Duration::from_millis(450);
+const BEST: Duration = Duration::from_millis(180);
 
-/// How long to wait before a failover, so that the Sentinel finds out about the promotion right after it
-/// and not up to a second later, in all of which nobody could write: until it has lately asked the one
-/// that it is going to promote.
-pub fn wait_for_good_timing(known: &[KnownReplica]) -> Duration {
+/// Which replica is to be promoted, and how long to wait before that, so that the Sentinel finds out about the
+/// promotion right after it and not up to a second later, in all of which nobody could write: until it has
+/// lately asked that one. Nobody where none may be promoted.
+pub fn timing(known: &[KnownReplica]) -> Option<(&KnownReplica, Duration)> {
     let fit = known.iter().filter(|replica| replica.may_be_promoted());
-    // `compareSlavesForPromotion` in Redis `src/sentinel.c`.
-    let first = fit.min_by_key(|replica| (replica.priority, Reverse(replica.offset), &replica.run_id));
-    match first.map(|replica| replica.asked_ago) {
-        None => Duration::ZERO,
-        Some(ago) if GOOD.contains(&ago) => Duration::ZERO,
-        Some(ago) if ago < BEST => BEST.saturating_sub(ago),
-        Some(ago) => (ASKS + BEST).saturating_sub(ago),
-    }
+    let timed = fit.map(|replica| match replica.asked_ago {
+        ago if GOOD.contains(&ago) => (replica, Duration::ZERO),
+        ago if ago < BEST => (replica, BEST.saturating_sub(ago)),
+        ago => (replica, (ASKS + BEST).saturating_sub(ago)),
+    });
+    timed.min_by_key(|(_, wait)| *wait)
 }
 
 /// What there is to be done before this pod stops.
@@ -113,6 +111,15 @@ pub fn heirs<'a>(evidence: &'a Evidence, me: &PodName, known: &[KnownReplica]) -
         return Err("the Sentinel knows no replica that it may promote".to_owned());
     }
     Ok(with_a_link(evidence, me).collect())
+}
+
+/// The replicas that Sentinel shall not promote instead of the heir. When a failover begins it asks all that it
+/// has not asked for a second, takes the one that has read the furthest (`sentinelSelectSlave`), and that is one
+/// which it has just asked, and asks again only a second later. Unless that one says that it has no priority.
+pub fn rivals<'a>(evidence: &'a Evidence, me: &PodName, heir: &Endpoint) -> impl Iterator<Item = (&'a PodName, &'a Replica)> {
+    let heir = evidence.member_at(&heir.host);
+    let linked = evidence.peers.iter().filter_map(move |peer| Some((&peer.pod, linked(evidence, me, peer)?)));
+    linked.filter(move |(pod, replica)| Some(*pod) != heir && replica.priority > 0)
 }
 
 /// The replicas that have a link to this master.
@@ -239,22 +246,19 @@ mod tests {
 
     #[test]
     fn a_failover_waits_until_the_sentinel_has_just_asked_whom_it_is_going_to_promote() {
-        let wait = |known: &[KnownReplica]| wait_for_good_timing(known).as_millis();
+        let wait = |known: &[KnownReplica]| timing(known).map(|(replica, wait)| (replica.at.clone(), wait.as_millis()));
         for (ago, wanted) in
-            [(0, 450), (249, 201), (250, 0), (600, 0), (601, 9849), (4000, 6450), (10_000, 450), (10_450, 0), (12_000, 0)]
+            [(0, 180), (49, 131), (50, 0), (300, 0), (301, 9879), (4000, 6180), (10_000, 180), (10_180, 0), (12_000, 0)]
         {
-            assert_eq!(wait(&[asked(1, ago, |_| {})]), wanted, "{ago} ms ago");
+            assert_eq!(wait(&[asked(1, ago, |_| {})]), Some((address(1), wanted)), "{ago} ms ago");
         }
-        // Of two the one that Sentinel takes: the lowest priority, then the highest offset, then the lowest id.
-        let second = |but: fn(&mut KnownReplica)| wait(&[asked(1, 300, |_| {}), asked(2, 4300, but)]);
-        assert_eq!(second(|_| {}), 0);
-        assert_eq!(second(|two| two.run_id = "0".into()), 6150);
-        assert_eq!(second(|two| two.offset = 2), 6150);
-        assert_eq!(second(|two| two.priority = 99), 6150);
-        assert_eq!(second(|two| (two.offset, two.priority) = (2, 101)), 0);
-        assert_eq!(second(|two| (two.offset, two.is_away) = (2, true)), 0);
-        assert_eq!(second(|two| two.priority = 0), 0);
-        assert_eq!(wait(&[]), 0);
+        // Of two the one that is soonest asked.
+        let second = |but: fn(&mut KnownReplica)| wait(&[asked(1, 2300, |_| {}), asked(2, 4300, but)]);
+        assert_eq!(second(|_| {}), Some((address(2), 5880)));
+        assert_eq!(second(|two| two.asked_ago = Duration::from_millis(900)), Some((address(1), 7880)));
+        assert_eq!(second(|two| two.is_away = true), Some((address(1), 7880)));
+        assert_eq!(second(|two| two.priority = 0), Some((address(1), 7880)));
+        assert_eq!(wait(&[]), None);
     }
 
     #[test]
