@@ -59,10 +59,10 @@ const SILENT: Duration = Duration::from_secs(5);
 /// How long taking the own label away may hold up what else is to be done.
 const UNLABELLED: Duration = Duration::from_millis(300);
 /// How long before the pause that is done, so that the second is over when the other is labelled.
-const AHEAD: Duration = Duration::from_millis(300);
+const AHEAD: Duration = Duration::from_millis(200);
 /// How long after that kube-proxy has followed the new label, if that has come in the meantime: its second
 /// (`minSyncPeriod`), and what the two syncs take.
-const FOLLOWED: Duration = Duration::from_millis(1200);
+const FOLLOWED: Duration = Duration::from_millis(1250);
 /// How long Sentinel's hook is waited for, before its work is done here.
 const HOOK: Duration = Duration::from_secs(2);
 
@@ -237,9 +237,10 @@ impl Leaving<'_> {
 
     /// One failover, of which nothing is left where it fails.
     async fn attempt(&mut self, evidence: &Evidence, plan: &Plan<'_>, deadline: Instant) -> Result<Attempt> {
-        ((), self.unlabelled) = tokio::join!(self.set_rivals_aside(plan), self.take_label_off());
-        if self.unlabelled.is_some() {
-            sleep(AHEAD).await;
+        self.unlabelled = self.take_label_off().await;
+        self.set_rivals_aside(plan).await;
+        if let Some(since) = self.unlabelled {
+            sleep_until(since + AHEAD).await;
         }
         let attempt = self.fail_over(evidence, plan, deadline).await;
         self.take_rivals_back(plan).await;

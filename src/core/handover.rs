@@ -36,11 +36,11 @@ impl KnownReplica {
 /// A Sentinel asks each server for its `INFO` so often; while it is failing over, once a second.
 const ASKS: Duration = Duration::from_secs(10);
 /// Where a handover begins so long after that, the Sentinel has promoted the replica when it asks it next: it is
-/// asked for the failover some 350 ms later, and takes three ticks of its timer, of 50 to 100 ms each, to tell
+/// asked for the failover some 250 ms later, and takes three ticks of its timer, of 50 to 100 ms each, to tell
 /// one to lead (`sentinelTimer` in Redis `src/sentinel.c`).
-const GOOD: RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_millis(300);
+const GOOD: RangeInclusive<Duration> = Duration::from_millis(150)..=Duration::from_millis(420);
 /// In the middle of that, with some time to begin.
-const BEST: Duration = Duration::from_millis(180);
+const BEST: Duration = Duration::from_millis(320);
 
 /// Which replica is to be promoted, and how long to wait before that, so that the Sentinel finds out about the
 /// promotion right after it and not up to a second later, in all of which nobody could write: until it has
@@ -248,16 +248,16 @@ mod tests {
     fn a_failover_waits_until_the_sentinel_has_just_asked_whom_it_is_going_to_promote() {
         let wait = |known: &[KnownReplica]| timing(known).map(|(replica, wait)| (replica.at.clone(), wait.as_millis()));
         for (ago, wanted) in
-            [(0, 180), (49, 131), (50, 0), (300, 0), (301, 9879), (4000, 6180), (10_000, 180), (10_180, 0), (12_000, 0)]
+            [(0, 320), (149, 171), (150, 0), (420, 0), (421, 9899), (4000, 6320), (10_000, 320), (10_320, 0), (12_000, 0)]
         {
             assert_eq!(wait(&[asked(1, ago, |_| {})]), Some((address(1), wanted)), "{ago} ms ago");
         }
         // Of two the one that is soonest asked.
         let second = |but: fn(&mut KnownReplica)| wait(&[asked(1, 2300, |_| {}), asked(2, 4300, but)]);
-        assert_eq!(second(|_| {}), Some((address(2), 5880)));
-        assert_eq!(second(|two| two.asked_ago = Duration::from_millis(900)), Some((address(1), 7880)));
-        assert_eq!(second(|two| two.is_away = true), Some((address(1), 7880)));
-        assert_eq!(second(|two| two.priority = 0), Some((address(1), 7880)));
+        assert_eq!(second(|_| {}), Some((address(2), 6020)));
+        assert_eq!(second(|two| two.asked_ago = Duration::from_millis(900)), Some((address(1), 8020)));
+        assert_eq!(second(|two| two.is_away = true), Some((address(1), 8020)));
+        assert_eq!(second(|two| two.priority = 0), Some((address(1), 8020)));
         assert_eq!(wait(&[]), None);
     }
 

@@ -93,7 +93,7 @@ pub struct Pod {
 impl Pod {
     /// Whether it is handing over, and must not be labelled: who follows a Service hears of the new label at once
     /// only where no label has changed right before it (kube-proxy follows at most once a second).
-    fn hands_over(&self, now: Moment) -> bool {
+    pub fn hands_over(&self, now: Moment) -> bool {
         self.hands_over_since.is_some_and(|since| now.since(since).max(since.since(now)) < HANDOVER)
     }
 }
