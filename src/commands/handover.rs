@@ -158,6 +158,8 @@ struct Plan<'a> {
     sentinel: Target,
     /// Who must have every write.
     heirs: Vec<(&'a PodName, Target)>,
+    /// Who shall be promoted.
+    heir: Endpoint,
     /// Who shall not be promoted, and what each was before.
     rivals: Vec<(Target, &'a Replica)>,
     /// After how long it would be sooner done.
@@ -206,10 +208,10 @@ impl Leaving<'_> {
         let known = in_time(sentinel::replicas(&sentinel, &logins.sentinel, &subject.group)).await.map_err(says)?;
         let target = |pod| subject.target(pod, evidence.ips_of(pod).to_owned());
         let heirs = heirs(evidence, self.me, &known)?.into_iter().map(|pod| (pod, target(pod))).collect();
-        let (heir, wait) = timing(&known).ok_or("the Sentinel knows no replica that it may promote")?;
+        let (heir, wait) = timing(evidence, self.me, &known).ok_or("the Sentinel knows no replica that it may promote")?;
         let rivals = rivals(evidence, self.me, &heir.at);
         let rivals = rivals.map(|(pod, replica)| (target(pod), replica)).collect();
-        let plan = Plan { at, sentinel, heirs, rivals, wait };
+        let plan = Plan { at, sentinel, heirs, heir: heir.at.clone(), rivals, wait };
         self.catch_up(&plan.heirs).await?;
         Ok(plan)
     }
@@ -237,6 +239,7 @@ impl Leaving<'_> {
 
     /// One failover, of which nothing is left where it fails.
     async fn attempt(&mut self, evidence: &Evidence, plan: &Plan<'_>, deadline: Instant) -> Result<Attempt> {
+        info!("{} has the Sentinel {} replace it, by {} if it can", self.me, plan.at, plan.heir);
         self.unlabelled = self.take_label_off().await;
         self.set_rivals_aside(plan).await;
         if let Some(since) = self.unlabelled {

@@ -19,12 +19,10 @@ pub struct KnownReplica {
     pub is_away: bool,
     /// Its priority when it was last asked: never promoted with 0.
     pub priority: u32,
-    /// How far it had read then.
-    pub offset: u64,
-    /// Its run id.
-    pub run_id: String,
     /// How long ago it was asked (`info-refresh`).
     pub asked_ago: Duration,
+    /// How long ago it answered a `PING` (`last-ok-ping-reply`): one a second.
+    pub heard_ago: Duration,
 }
 
 impl KnownReplica {
@@ -35,6 +33,9 @@ impl KnownReplica {
 
 /// A Sentinel asks each server for its `INFO` so often; while it is failing over, once a second.
 const ASKS: Duration = Duration::from_secs(10);
+/// A Sentinel that has not heard of a replica for longer has no way to it: that one has started anew at another
+/// address, as it does in a rolling update, and what the Sentinel tells it goes nowhere.
+const HEARD: Duration = Duration::from_secs(2);
 /// Where a handover begins so long after that, the Sentinel has promoted the replica when it asks it next: it is
 /// asked for the failover some 250 ms later, and takes three ticks of its timer, of 50 to 100 ms each, to tell
 /// one to lead (`sentinelTimer` in Redis `src/sentinel.c`).
@@ -42,12 +43,15 @@ const GOOD: RangeInclusive<Duration> = Duration::from_millis(150)..=Duration::fr
 /// In the middle of that, with some time to begin.
 const BEST: Duration = Duration::from_millis(320);
 
-/// Which replica is to be promoted, and how long to wait before that, so that the Sentinel finds out about the
-/// promotion right after it and not up to a second later, in all of which nobody could write: until it has
+/// Which of the heirs is to be promoted, and how long to wait before that, so that the Sentinel finds out about
+/// the promotion right after it and not up to a second later, in all of which nobody could write: until it has
 /// lately asked that one. Nobody where none may be promoted.
-pub fn timing(known: &[KnownReplica]) -> Option<(&KnownReplica, Duration)> {
-    let fit = known.iter().filter(|replica| replica.may_be_promoted());
-    let timed = fit.map(|replica| match replica.asked_ago {
+pub fn timing<'k>(evidence: &Evidence, me: &PodName, known: &'k [KnownReplica]) -> Option<(&'k KnownReplica, Duration)> {
+    let is_heir = |replica: &&KnownReplica| {
+        let now = evidence.member_at(&replica.at.host).and_then(|pod| linked(evidence, me, evidence.peer(pod)?));
+        replica.may_be_promoted() && now.is_some_and(|now| now.priority > 0)
+    };
+    let timed = known.iter().filter(is_heir).map(|replica| match replica.asked_ago {
         ago if GOOD.contains(&ago) => (replica, Duration::ZERO),
         ago if ago < BEST => (replica, BEST.saturating_sub(ago)),
         ago => (replica, (ASKS + BEST).saturating_sub(ago)),
@@ -105,6 +109,9 @@ pub fn heirs<'a>(evidence: &'a Evidence, me: &PodName, known: &[KnownReplica]) -
         let Some(now) = follows(pod) else {
             return Err(format!("{pod} may be promoted, and has no link to this master"));
         };
+        if replica.heard_ago > HEARD {
+            return Err(format!("{pod} may be promoted, and the Sentinel has not heard of it for {:.1?}", replica.heard_ago));
+        }
         is_anybody_fit |= now.priority > 0;
     }
     if !is_anybody_fit {
@@ -234,8 +241,7 @@ mod tests {
     }
 
     fn known(ordinal: u32, priority: u32, is_away: bool) -> KnownReplica {
-        let (offset, run_id, asked_ago) = (1, format!("{ordinal:040x}"), Duration::ZERO);
-        KnownReplica { at: address(ordinal), is_away, priority, offset, run_id, asked_ago }
+        KnownReplica { at: address(ordinal), is_away, priority, asked_ago: Duration::ZERO, heard_ago: Duration::ZERO }
     }
 
     fn asked(ordinal: u32, ago: u64, but: impl FnOnce(&mut KnownReplica)) -> KnownReplica {
@@ -246,19 +252,48 @@ mod tests {
 
     #[test]
     fn a_failover_waits_until_the_sentinel_has_just_asked_whom_it_is_going_to_promote() {
-        let wait = |known: &[KnownReplica]| timing(known).map(|(replica, wait)| (replica.at.clone(), wait.as_millis()));
+        let evidence = |two| group([(); 3].map(|()| says(watch(0))), [replica(0, Link::Up, 100), two]);
+        let wait = |known: &[KnownReplica], two| {
+            timing(&evidence(two), &pod(0), known).map(|(replica, wait)| (replica.at.clone(), wait.as_millis()))
+        };
+        let both = || replica(0, Link::Up, 100);
         for (ago, wanted) in
             [(0, 320), (149, 171), (150, 0), (420, 0), (421, 9899), (4000, 6320), (10_000, 320), (10_320, 0), (12_000, 0)]
         {
-            assert_eq!(wait(&[asked(1, ago, |_| {})]), Some((address(1), wanted)), "{ago} ms ago");
+            assert_eq!(wait(&[asked(1, ago, |_| {})], both()), Some((address(1), wanted)), "{ago} ms ago");
         }
         // Of two the one that is soonest asked.
-        let second = |but: fn(&mut KnownReplica)| wait(&[asked(1, 2300, |_| {}), asked(2, 4300, but)]);
-        assert_eq!(second(|_| {}), Some((address(2), 6020)));
-        assert_eq!(second(|two| two.asked_ago = Duration::from_millis(900)), Some((address(1), 8020)));
-        assert_eq!(second(|two| two.is_away = true), Some((address(1), 8020)));
-        assert_eq!(second(|two| two.priority = 0), Some((address(1), 8020)));
-        assert_eq!(wait(&[]), None);
+        let second = |but: fn(&mut KnownReplica), two| wait(&[asked(1, 2300, |_| {}), asked(2, 4300, but)], two);
+        assert_eq!(second(|_| {}, both()), Some((address(2), 6020)));
+        assert_eq!(second(|two| two.asked_ago = Duration::from_millis(900), both()), Some((address(1), 8020)));
+        assert_eq!(second(|two| two.is_away = true, both()), Some((address(1), 8020)));
+        assert_eq!(second(|two| two.priority = 0, both()), Some((address(1), 8020)));
+        assert_eq!(second(|_| {}, replica(0, Link::Up, 0)), Some((address(1), 8020)), "it has started anew since");
+        assert_eq!(second(|_| {}, replica(0, Link::Lost, 100)), Some((address(1), 8020)));
+        assert_eq!(wait(&[], both()), None);
+    }
+
+    #[test]
+    fn whoever_may_be_promoted_and_is_not_heard_of_is_waited_for() {
+        let both = group([(); 3].map(|()| says(watch(0))), [replica(0, Link::Up, 100), replica(0, Link::Up, 100)]);
+        let of = |but: fn(&mut KnownReplica)| heirs(&both, &pod(0), &[asked(1, 0, |_| {}), asked(2, 0, but)]);
+        assert!(of(|two| two.heard_ago = HEARD).is_ok());
+        let silent = of(|two| two.heard_ago = Duration::from_millis(2300));
+        assert_eq!(silent, Err("redis-2 may be promoted, and the Sentinel has not heard of it for 2.3s".to_owned()));
+        assert!(of(|two| (two.heard_ago, two.is_away) = (Duration::from_secs(9), true)).is_ok());
+        assert!(of(|two| (two.heard_ago, two.priority) = (Duration::from_secs(9), 0)).is_ok());
+    }
+
+    #[test]
+    fn all_but_the_heir_are_set_aside() {
+        let of = |two, heir| {
+            let evidence = group([(); 3].map(|()| says(watch(0))), [replica(0, Link::Up, 100), two]);
+            rivals(&evidence, &pod(0), &address(heir)).map(|(pod, _)| pod.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(of(replica(0, Link::Up, 100), 1), [pod(2)]);
+        assert_eq!(of(replica(0, Link::Up, 100), 2), [pod(1)]);
+        assert_eq!(of(replica(0, Link::Up, 0), 1), []);
+        assert_eq!(of(replica(0, Link::Lost, 100), 1), []);
     }
 
     #[test]

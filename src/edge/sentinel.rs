@@ -112,9 +112,8 @@ fn read_replicas(reply: Value) -> Result<Vec<KnownReplica>, Failure> {
             at: Endpoint { host: fields.get("ip")?.parse().ok()?, port: fields.get("port")?.parse().ok()? },
             is_away: fields.get("flags")?.split(',').any(is_away),
             priority: fields.get("slave-priority")?.parse().ok()?,
-            offset: fields.get("slave-repl-offset")?.parse().ok()?,
-            run_id: fields.get("runid")?.clone(),
             asked_ago: Duration::from_millis(fields.get("info-refresh")?.parse().ok()?),
+            heard_ago: Duration::from_millis(fields.get("last-ok-ping-reply")?.parse().ok()?),
         })
     };
     replicas.iter().map(|fields| read(fields).ok_or_else(nonsense)).collect()
@@ -323,17 +322,16 @@ mod tests {
     #[test]
     fn a_replica_reads_as_sentinel_writes_it() {
         let replica = |flags: &str| {
-            let address = ["name", "x", "ip", "redis-1.redis", "port", "6379", "runid", "a1", "flags", flags];
-            list(&[&address[..], &["slave-priority", "100", "slave-repl-offset", "42", "info-refresh", "1500"]].concat())
+            let address = ["name", "x", "ip", "redis-1.redis", "port", "6379", "flags", flags];
+            list(&[&address[..], &["slave-priority", "100", "info-refresh", "1500", "last-ok-ping-reply", "700"]].concat())
         };
         let read = |flags: &str| read_replicas(Value::Array(vec![replica(flags)])).map(|mut all| all.remove(0));
         let known = |is_away| KnownReplica {
             at: Endpoint::parse("redis-1.redis", 6379).unwrap(),
             is_away,
             priority: 100,
-            offset: 42,
-            run_id: "a1".into(),
             asked_ago: Duration::from_millis(1500),
+            heard_ago: Duration::from_millis(700),
         };
         assert_eq!(read("slave"), Ok(known(false)));
         for away in ["s_down,slave", "slave,disconnected", "s_down,slave,disconnected"] {
