@@ -49,8 +49,9 @@ const PAUSE: Duration = Duration::from_secs(5);
 const CATCH_UP: Duration = Duration::from_secs(1);
 /// Less than that before the deadline, nothing is begun.
 const ENOUGH: Duration = Duration::from_secs(3);
-/// How long the moment is waited for in which a failover takes the least time.
-const TIMELY: Duration = Duration::from_secs(12);
+/// How long the moment is waited for in which a failover takes the least time: until the Sentinel has asked
+/// twice, for a replica that has just started is known to it after the first time.
+const TIMELY: Duration = Duration::from_secs(20);
 /// Between two questions to who has not come so far: none of them tells of itself. (`WAIT` would, but
 /// newer servers count only what its own connection has written.)
 const PACE: Duration = Duration::from_millis(10);
@@ -86,8 +87,8 @@ pub async fn run(args: Handover, deadline: Instant) -> Result<Then> {
     let observer = Observer::new(&world, &subject, &council, &logins);
     let mut backoff = Backoff::new();
     let mut told = String::new();
-    // Half of what is left, at most.
-    let timely = Instant::now() + TIMELY.min((deadline - Instant::now()) / 2);
+    // Two thirds of what is left, at most.
+    let timely = Instant::now() + TIMELY.min((deadline - Instant::now()) * 2 / 3);
     loop {
         let (master, role) = match in_time(Master::connect(&own, &logins.redis)).await {
             Err(Failure::Refused) => return Ok(nothing(&me, "no Redis runs here")),
