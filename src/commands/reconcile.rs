@@ -114,8 +114,8 @@ fn all_repairs(observer: &Observer<'_>, evidence: &Evidence, memory: &Memory) ->
     let unwatch = stubborn(evidence).into_iter().find(goes_on).map(|at| Repair::Unwatch(at.clone()));
     // A master that hands over has set the others aside.
     let now = SystemTime::now().into();
-    let hands_over = observer.seen().iter().any(|pod| pod.hands_over(now));
-    let is_due = |repair: &Repair| !(hands_over && matches!(repair, Repair::MakeElectable(_)));
+    let hands_over = || observer.seen().iter().any(|pod| pod.hands_over(now));
+    let is_due = |repair: &Repair| !(matches!(repair, Repair::MakeElectable(_)) && hands_over());
     repairs(evidence, memory.masterless).into_iter().filter(is_due).chain(unwatch).collect()
 }
 

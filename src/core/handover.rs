@@ -48,8 +48,8 @@ const BEST: Duration = Duration::from_millis(320);
 /// lately asked that one. Nobody where none may be promoted.
 pub fn timing<'k>(evidence: &Evidence, me: &PodName, known: &'k [KnownReplica]) -> Option<(&'k KnownReplica, Duration)> {
     let is_heir = |replica: &&KnownReplica| {
-        let now = evidence.member_at(&replica.at.host).and_then(|pod| linked(evidence, me, evidence.peer(pod)?));
-        replica.may_be_promoted() && now.is_some_and(|now| now.priority > 0)
+        let pod = evidence.member_at(&replica.at.host);
+        replica.may_be_promoted() && followers(evidence, me).any(|(name, now)| Some(name) == pod && now.priority > 0)
     };
     let timed = known.iter().filter(is_heir).map(|replica| match replica.asked_ago {
         ago if GOOD.contains(&ago) => (replica, Duration::ZERO),
@@ -125,13 +125,16 @@ pub fn heirs<'a>(evidence: &'a Evidence, me: &PodName, known: &[KnownReplica]) -
 /// which it has just asked, and asks again only a second later. Unless that one says that it has no priority.
 pub fn rivals<'a>(evidence: &'a Evidence, me: &PodName, heir: &Endpoint) -> impl Iterator<Item = (&'a PodName, &'a Replica)> {
     let heir = evidence.member_at(&heir.host);
-    let linked = evidence.peers.iter().filter_map(move |peer| Some((&peer.pod, linked(evidence, me, peer)?)));
-    linked.filter(move |(pod, replica)| Some(*pod) != heir && replica.priority > 0)
+    followers(evidence, me).filter(move |(pod, replica)| Some(*pod) != heir && replica.priority > 0)
 }
 
 /// The replicas that have a link to this master.
 pub fn with_a_link<'a>(evidence: &'a Evidence, me: &PodName) -> impl Iterator<Item = &'a PodName> {
-    evidence.peers.iter().filter(move |peer| linked(evidence, me, peer).is_some()).map(|peer| &peer.pod)
+    followers(evidence, me).map(|(pod, _)| pod)
+}
+
+fn followers<'a>(evidence: &'a Evidence, me: &PodName) -> impl Iterator<Item = (&'a PodName, &'a Replica)> {
+    evidence.peers.iter().filter_map(move |peer| Some((&peer.pod, linked(evidence, me, peer)?)))
 }
 
 /// The pods that give no answer, though they may run.
