@@ -204,6 +204,7 @@ pub fn evidence(asker: &Asker, look: &Look, setting: &Setting) -> Evidence {
         record: look.record.map_or(RecordSeen::Absent, |lease| RecordSeen::Present(real_record(lease))),
         listing: None,
         peers: pods().filter(|pod| Some(*pod) != me).map(|pod| peer(pod, look, write_step)).collect(),
+        handing_over: None,
         kept: kept.map(|claim| Kept { master: address(claim.master).clone(), config_epoch: claim.epoch.into() }),
     }
 }

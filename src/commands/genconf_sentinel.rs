@@ -64,7 +64,8 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
     }
     let world = World::open(&run, &pod).await?;
     let council = Council::new(&world, &sentinels)?;
-    let groups = groups_to_watch(groups, &world, &members, &labels, deadline).await?;
+    let before: Vec<_> = earlier.groups.keys().filter_map(|group| group.parse().ok()).collect();
+    let groups = groups_to_watch(groups, &before, &world, &members, &labels, deadline).await?;
     let mut subjects = Vec::new();
     for group in groups {
         let kept = earlier.groups.get(&group.to_string());

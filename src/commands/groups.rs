@@ -2,25 +2,29 @@
 
 use anyhow::{Result, anyhow};
 use tokio::time::Instant;
+use tracing::warn;
 
+use super::observe::from_api;
 use super::patience::{persist, refused};
 use super::setting::World;
 use crate::cli::{Labels, Members};
 use crate::core::identity::Group;
 use crate::exit::Wrong;
 
-/// The groups to look after; waits for the first record where none was named and there is none yet.
+/// The groups to look after; waits for the first record where none was named and there is none yet. While the API
+/// server does not tell they are those that were looked after before, if there are any.
 ///
 /// # Errors
 /// There are none, or flags that are of one group were given for several.
 pub async fn groups_to_watch(
     named: Vec<Group>,
+    before: &[Group],
     world: &World,
     members: &Members,
     labels: &Labels,
     deadline: Instant,
 ) -> Result<Vec<Group>> {
-    let mut groups = if named.is_empty() { recorded(world, deadline).await? } else { named };
+    let mut groups = if named.is_empty() { recorded(before, world, deadline).await? } else { named };
     groups.sort();
     groups.dedup();
     check_names_one(&groups, members, labels)?;
@@ -40,7 +44,7 @@ pub fn check_names_one(groups: &[Group], members: &Members, labels: &Labels) -> 
     Ok(())
 }
 
-async fn recorded(world: &World, deadline: Instant) -> Result<Vec<Group>> {
+async fn recorded(before: &[Group], world: &World, deadline: Instant) -> Result<Vec<Group>> {
     let Some(cluster) = world.cluster() else {
         return Err(Wrong(
             "which group? Without Kubernetes there are no records to read them from: set --group or ORDAIN_GROUP".to_owned(),
@@ -49,8 +53,19 @@ async fn recorded(world: &World, deadline: Instant) -> Result<Vec<Group>> {
     };
     let none = || "no group has a record in this namespace yet, and none was named by --group or ORDAIN_GROUP".to_owned();
     persist(deadline, none, async || {
-        let groups = cluster.groups().await.map_err(|refusal| refused("the records", refusal))?;
-        if groups.is_empty() { Err(anyhow!("there are no Leases of ordain's")) } else { Ok(groups) }
+        let mut groups = from_api(cluster.groups()).await;
+        if groups.as_ref().is_ok_and(Vec::is_empty) {
+            cluster.record_made().await;
+            groups = from_api(cluster.groups()).await;
+        }
+        match groups {
+            Ok(groups) if groups.is_empty() => Err(anyhow!("there are no Leases of ordain's")),
+            Err(refusal) if !before.is_empty() => {
+                warn!("the groups are those of the earlier file, for the records cannot be listed: {refusal}");
+                Ok(before.to_vec())
+            }
+            groups => groups.map_err(|refusal| refused("the records", refusal)),
+        }
     })
     .await
 }

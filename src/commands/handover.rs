@@ -61,7 +61,10 @@ const SILENT: Duration = Duration::from_secs(5);
 const UNLABELLED: Duration = Duration::from_millis(300);
 /// How long before the pause that is done, so that the second is over when the other is labelled.
 const AHEAD: Duration = Duration::from_millis(200);
-/// How long after that kube-proxy has followed the new label, if that has come in the meantime: its second
+/// How long after its own start that is done at the earliest: the deletion, which is why it was started, has
+/// changed the endpoints as well.
+const SETTLED: Duration = Duration::from_millis(1200);
+/// How long after the label's loss kube-proxy has followed the new label, if that has come in the meantime: its second
 /// (`minSyncPeriod`), and what the two syncs take.
 const FOLLOWED: Duration = Duration::from_millis(1250);
 /// How long Sentinel's hook is waited for, before its work is done here.
@@ -88,7 +91,8 @@ pub async fn run(args: Handover, deadline: Instant) -> Result<Then> {
     let mut backoff = Backoff::new();
     let mut told = String::new();
     // Two thirds of what is left, at most.
-    let timely = Instant::now() + TIMELY.min((deadline - Instant::now()) * 2 / 3);
+    let started = Instant::now();
+    let timely = started + TIMELY.min((deadline - started) * 2 / 3);
     loop {
         let (master, role) = match in_time(Master::connect(&own, &logins.redis)).await {
             Err(Failure::Refused) => return Ok(nothing(&me, "no Redis runs here")),
@@ -105,7 +109,7 @@ pub async fn run(args: Handover, deadline: Instant) -> Result<Then> {
         let obstacle = match step(&evidence, &me) {
             Step::Nothing(why) => return Ok(nothing(&me, &why)),
             Step::Wait(why) => why,
-            Step::Ask(at) => match leaving.prepare(&evidence, at).await {
+            Step::Ask(at) => match leaving.prepare(&evidence, at, SETTLED.saturating_sub(started.elapsed())).await {
                 Ok(plan) if run.dry_run => {
                     info!("{me} would have the Sentinel {} replace it", plan.at);
                     return Ok(Then::Exit);
@@ -202,14 +206,15 @@ impl Leaving<'_> {
 
     /// Whether this Sentinel can be asked for a failover now, and who must have all writes before. Whoever
     /// would have to catch up for long is waited for without a pause.
-    async fn prepare<'e>(&mut self, evidence: &'e Evidence, at: Endpoint) -> Result<Plan<'e>, String> {
+    async fn prepare<'e>(&mut self, evidence: &'e Evidence, at: Endpoint, not_before: Duration) -> Result<Plan<'e>, String> {
         let Observer { world, subject, logins, .. } = self.observer;
         let says = |failure: Failure| format!("the Sentinel {at}: {failure}");
         let sentinel = in_time(world.target(&at)).await.map_err(says)?;
         let known = in_time(sentinel::replicas(&sentinel, &logins.sentinel, &subject.group)).await.map_err(says)?;
         let target = |pod| subject.target(pod, evidence.ips_of(pod).to_owned());
         let heirs = heirs(evidence, self.me, &known)?.into_iter().map(|pod| (pod, target(pod))).collect();
-        let (heir, wait) = timing(evidence, self.me, &known).ok_or("the Sentinel knows no replica that it may promote")?;
+        let (heir, wait) =
+            timing(evidence, self.me, &known, not_before).ok_or("the Sentinel knows no replica that it may promote")?;
         let rivals = rivals(evidence, self.me, &heir.at);
         let rivals = rivals.map(|(pod, replica)| (target(pod), replica)).collect();
         let plan = Plan { at, sentinel, heirs, heir: heir.at.clone(), rivals, wait };

@@ -150,6 +150,7 @@ impl<'a> Observer<'a> {
             listing: None,
             record: RecordSeen::Pending,
             peers: Vec::new(),
+            handing_over: None,
             kept: subject.kept.clone(),
         };
         let mut asked: Asked<'_> = FuturesUnordered::new();
@@ -331,6 +332,9 @@ impl<'a> Observer<'a> {
     /// DNS or an earlier look remembers.
     fn see(&self, pod: Pod, seen: &mut Vec<Pod>, evidence: &mut Evidence, asked: &Asked<'a>) {
         seen.push(pod.clone());
+        if pod.hands_over(evidence.now) {
+            evidence.handing_over = Some(pod.name.clone());
+        }
         if Some(&pod.name) == evidence.me.as_ref() {
             evidence.my_ip = evidence.my_ip.or(pod.ips.first().copied());
             evidence.own.trying = pod.trying_since.map_or(Duration::ZERO, |since| evidence.now.since(since));

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 use tokio::time::Instant;
@@ -55,7 +55,7 @@ pub async fn run(args: Reconcile, deadline: Instant) -> Result<Then> {
         Box::pin(watch.go_on()).await;
         return Ok(Then::Exit);
     }
-    let groups = groups_to_watch(groups, &world, &members, &labels, deadline).await?;
+    let groups = groups_to_watch(groups, &[], &world, &members, &labels, deadline).await?;
     let subjects: Vec<Subject> =
         groups.into_iter().map(|group| Subject::new(&world, group, None, &pod, &members, &labels)).collect::<Result<_>>()?;
     let observers: Vec<_> = subjects.iter().map(|subject| Observer::new(&world, subject, &council, &logins)).collect();
@@ -104,19 +104,15 @@ impl Memory {
 /// Whether something is to be put right, as far as was seen.
 pub fn is_amiss(observer: &Observer<'_>, evidence: &Evidence, memory: &Memory) -> bool {
     let moves = decision::for_sentinel(evidence).record.is_some();
-    moves || is_unlabelled(observer, evidence, evidence.recorded(), memory) || !all_repairs(observer, evidence, memory).is_empty()
+    moves || is_unlabelled(observer, evidence, evidence.recorded(), memory) || !all_repairs(evidence, memory).is_empty()
 }
 
 /// What no label and no record puts right.
-fn all_repairs(observer: &Observer<'_>, evidence: &Evidence, memory: &Memory) -> Vec<Repair> {
+fn all_repairs(evidence: &Evidence, memory: &Memory) -> Vec<Repair> {
     let goes_on = |at: &&Endpoint| memory.stubborn.contains(at);
     // One at a time: the others must be a majority without it.
     let unwatch = stubborn(evidence).into_iter().find(goes_on).map(|at| Repair::Unwatch(at.clone()));
-    // A master that hands over has set the others aside.
-    let now = SystemTime::now().into();
-    let hands_over = || observer.seen().iter().any(|pod| pod.hands_over(now));
-    let is_due = |repair: &Repair| !(matches!(repair, Repair::MakeElectable(_)) && hands_over());
-    repairs(evidence, memory.masterless).into_iter().filter(is_due).chain(unwatch).collect()
+    repairs(evidence, memory.masterless).into_iter().chain(unwatch).collect()
 }
 
 fn is_unlabelled(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Record>, memory: &Memory) -> bool {
@@ -164,7 +160,7 @@ pub async fn put_right(
         announce_promotion(cluster, group, &labelled, None, "reconcile").await;
         announce_repairs(cluster, &scheme.key, &labelled, "reconcile").await;
     }
-    for repair in all_repairs(observer, evidence, memory) {
+    for repair in all_repairs(evidence, memory) {
         if matches!(repair, Repair::Restart(_)) && !is_seen_again(observer, &repair, memory, deadline).await {
             continue;
         }

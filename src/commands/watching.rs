@@ -80,7 +80,11 @@ impl Watch<'_> {
     /// Keeps the books.
     async fn follow(&self, cluster: &Cluster, books: &Books, new: &mpsc::UnboundedSender<Group>) {
         let records = async {
-            each(cluster.follow_records(), "records", |change| {
+            let only = match self.named {
+                [group] => Some(group),
+                _ => None,
+            };
+            each(cluster.follow_records(only), "records", |change| {
                 let change = change.map(|(group, record)| (group, record.map_or_else(RecordSeen::Unknown, RecordSeen::Present)));
                 for group in books.take_record(change) {
                     if self.named.is_empty() {

@@ -320,6 +320,9 @@ pub struct Evidence {
     pub listing: Option<Failure>,
     /// Every other pod of the group.
     pub peers: Vec<Peer>,
+    /// The pod that says that it is handing its part over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handing_over: Option<PodName>,
     /// The Sentinel's own earlier file.
     pub kept: Option<Kept>,
 }

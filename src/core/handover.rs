@@ -45,16 +45,27 @@ const BEST: Duration = Duration::from_millis(320);
 
 /// Which of the heirs is to be promoted, and how long to wait before that, so that the Sentinel finds out about
 /// the promotion right after it and not up to a second later, in all of which nobody could write: until it has
-/// lately asked that one. Nobody where none may be promoted.
-pub fn timing<'k>(evidence: &Evidence, me: &PodName, known: &'k [KnownReplica]) -> Option<(&'k KnownReplica, Duration)> {
+/// lately asked that one. At least for `not_before`. Nobody where none may be promoted.
+pub fn timing<'k>(
+    evidence: &Evidence,
+    me: &PodName,
+    known: &'k [KnownReplica],
+    not_before: Duration,
+) -> Option<(&'k KnownReplica, Duration)> {
     let is_heir = |replica: &&KnownReplica| {
         let pod = evidence.member_at(&replica.at.host);
         replica.may_be_promoted() && followers(evidence, me).any(|(name, now)| Some(name) == pod && now.priority > 0)
     };
-    let timed = known.iter().filter(is_heir).map(|replica| match replica.asked_ago {
-        ago if GOOD.contains(&ago) => (replica, Duration::ZERO),
-        ago if ago < BEST => (replica, BEST.saturating_sub(ago)),
-        ago => (replica, (ASKS + BEST).saturating_sub(ago)),
+    let timed = known.iter().filter(is_heir).map(|replica| {
+        // How long ago it will have been asked then: one that is due by that time is asked again.
+        let is_due = replica.asked_ago <= ASKS && replica.asked_ago + not_before > ASKS;
+        let ago = (replica.asked_ago + not_before).saturating_sub(if is_due { ASKS } else { Duration::ZERO });
+        let more = match ago {
+            ago if GOOD.contains(&ago) => Duration::ZERO,
+            ago if ago < BEST => BEST.saturating_sub(ago),
+            ago => (ASKS + BEST).saturating_sub(ago),
+        };
+        (replica, not_before + more)
     });
     timed.min_by_key(|(_, wait)| *wait)
 }
@@ -235,6 +246,7 @@ mod tests {
             listing: None,
             record: RecordSeen::NotKept,
             peers: [(0, Heard::Answer(Role::Master)), (1, one), (2, two)].into_iter().map(peer).collect(),
+            handing_over: None,
             kept: None,
         }
     }
@@ -257,7 +269,8 @@ mod tests {
     fn a_failover_waits_until_the_sentinel_has_just_asked_whom_it_is_going_to_promote() {
         let evidence = |two| group([(); 3].map(|()| says(watch(0))), [replica(0, Link::Up, 100), two]);
         let wait = |known: &[KnownReplica], two| {
-            timing(&evidence(two), &pod(0), known).map(|(replica, wait)| (replica.at.clone(), wait.as_millis()))
+            let found = timing(&evidence(two), &pod(0), known, Duration::ZERO);
+            found.map(|(replica, wait)| (replica.at.clone(), wait.as_millis()))
         };
         let both = || replica(0, Link::Up, 100);
         for (ago, wanted) in
@@ -274,6 +287,22 @@ mod tests {
         assert_eq!(second(|_| {}, replica(0, Link::Up, 0)), Some((address(1), 8020)), "it has started anew since");
         assert_eq!(second(|_| {}, replica(0, Link::Lost, 100)), Some((address(1), 8020)));
         assert_eq!(wait(&[], both()), None);
+    }
+
+    #[test]
+    fn a_failover_that_may_not_begin_yet_waits_for_the_first_good_moment_after_that() {
+        let evidence = group([(); 3].map(|()| says(watch(0))), in_sync());
+        for (ago, wanted) in
+            [(0, 10_320), (150, 10_170), (4000, 6320), (8000, 2320), (9100, 1220), (9270, 1000), (9600, 10_720), (10_000, 10_320)]
+        {
+            let known = [asked(1, ago, |_| {})];
+            let (_, wait) = timing(&evidence, &pod(0), &known, Duration::from_secs(1)).unwrap();
+            assert_eq!(wait.as_millis(), wanted, "{ago} ms ago");
+        }
+        // Of two the one whose moment comes first after that.
+        let known = [asked(1, 150, |_| {}), asked(2, 8000, |_| {})];
+        let (heir, _) = timing(&evidence, &pod(0), &known, Duration::from_secs(1)).unwrap();
+        assert_eq!(heir.at, address(2));
     }
 
     #[test]

@@ -101,6 +101,7 @@ mod tests {
             listing: None,
             record,
             peers: peers.collect(),
+            handing_over: None,
             kept: None,
         }
     }

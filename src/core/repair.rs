@@ -110,14 +110,16 @@ fn has_the_newest_disk(case: Case<'_>, pod: &PodName) -> bool {
 }
 
 /// Whether a majority of the Sentinels finds nothing wrong with the master: one that has just started
-/// is not replaced by a failover that they were about to begin.
+/// is not replaced by a failover that they were about to begin. Nor does it hand over: then it has set replicas
+/// aside on purpose, and a Sentinel is about to be asked for a failover.
 fn is_calm(evidence: &Evidence, master: &PodName) -> bool {
     let finds_nothing_wrong = |watch: &Watch| {
         let names = evidence.member_at(&watch.master.host) == Some(master);
         names && !watch.finds_master_down && !watch.failover_in_progress
     };
     let calm = evidence.watches().filter(|(_, watch)| finds_nothing_wrong(watch)).count();
-    evidence.has_no_sentinels() || calm >= evidence.majority()
+    let hands_over = evidence.handing_over.as_ref() == Some(master);
+    !hands_over && (evidence.has_no_sentinels() || calm >= evidence.majority())
 }
 
 /// The Sentinels that do not watch the group, while nobody doubts who leads it. A group without a record is

@@ -148,6 +148,7 @@ fn group(record: Record, pods: [Seen; 3]) -> Evidence {
         listing: None,
         record: RecordSeen::Present(record),
         peers: (0..).zip(pods).map(peer).collect(),
+        handing_over: None,
         kept: None,
     }
 }
@@ -315,6 +316,16 @@ fn nobody_becomes_electable_before_a_majority_of_the_sentinels_finds_nothing_wro
     assert_eq!(told([false, true, true]), []);
     let unheard = Evidence { sentinel_count: 3, ..group(record(), [master(), runs(OLD, Link::Up, 0), absent()]) };
     assert_eq!(repairs(&unheard, Duration::ZERO), []);
+}
+
+#[test]
+fn nobody_becomes_electable_while_the_master_hands_over() {
+    let of = |handing_over| {
+        let evidence = group(record(), [master(), runs(OLD, Link::Up, 0), absent()]);
+        repairs(&Evidence { handing_over, ..evidence }, Duration::ZERO)
+    };
+    assert_eq!(of(Some(pod(0))), []);
+    assert_eq!(of(Some(pod(1))), [MakeElectable(pod(1))], "another has handed over to this master");
 }
 
 #[rstest]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::net::IpAddr;
 use std::pin::pin;
+use std::sync::Once;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -23,6 +24,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use tower::retry::RetryLayer;
 use tower::{BoxError, ServiceBuilder};
+use tracing::warn;
 
 use crate::core::disk::{HAS_RUN, HEARD, Instance, LastHeard, Moment, TRYING, WORD, Word};
 use crate::core::evidence::Failure;
@@ -242,6 +244,12 @@ impl Cluster {
         Ok(leases.items.iter().filter_map(|lease| lease.metadata.name.as_ref()?.parse().ok()).collect())
     }
 
+    /// Returns when a group has a record. Never returns where they cannot be watched.
+    pub async fn record_made(&self) {
+        let ours = WatchParams::default().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1));
+        until(&self.leases, &ours, "0", |change| matches!(change, WatchEvent::Added(_))).await;
+    }
+
     /// Creates a group's record; of several that do, one succeeds. Its uid and version are not read.
     ///
     /// # Errors
@@ -435,16 +443,25 @@ pub async fn within<T>(limit: Duration, done: impl Future<Output = Result<T, Ref
     tokio::time::timeout(limit, done).await.unwrap_or(Err(Refusal::Failed(Failure::TimedOut)))
 }
 
-/// Returns when a change is the one that is waited for. Never returns where nothing can be watched.
+/// Returns when a change is the one that is waited for. Never returns where nothing can be watched; that the Role
+/// forbids it is said once.
 async fn until<K>(api: &Api<K>, which: &WatchParams, since: &str, is_it: impl Fn(&WatchEvent<K>) -> bool)
 where
-    K: Clone + DeserializeOwned + Debug,
+    K: Clone + DeserializeOwned + Debug + Resource<DynamicType = ()>,
 {
-    if let Ok(changes) = api.watch(which, since).await {
-        let mut changes = pin!(changes);
-        while let Some(Ok(change)) = changes.next().await {
-            if is_it(&change) {
-                return;
+    static SAID: Once = Once::new();
+    match api.watch(which, since).await {
+        Ok(changes) => {
+            let mut changes = pin!(changes);
+            while let Some(Ok(change)) = changes.next().await {
+                if is_it(&change) {
+                    return;
+                }
+            }
+        }
+        Err(error) => {
+            if let Refusal::Failed(failure @ Failure::NotAllowed(_)) = refusal(&error, &format!("watch {}", K::plural(&()))) {
+                SAID.call_once(|| warn!("what changes is found out later: {failure}"));
             }
         }
     }

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::authority::Authority;
+use crate::layout::{Layout, SHARED_SENTINEL};
 use crate::process::Process;
 use crate::subnet::Subnet;
 use crate::{repository, runtime, wait_for};
@@ -163,13 +164,9 @@ impl ControlPlane {
         });
         made.expect("a namespace");
         let namespace = Namespace { plane: self, name };
-        namespace.allow();
+        namespace.allow(&SHARED_SENTINEL);
         namespace
     }
-}
-
-fn is_access(object: &Value) -> bool {
-    ["ServiceAccount", "Role", "RoleBinding"].iter().any(|kind| object["kind"] == *kind)
 }
 
 /// The objects of `manifests/shared-sentinel`, as kustomize builds them.
@@ -360,12 +357,24 @@ impl Namespace {
 
     /// Takes all that ordain may do from its service accounts.
     pub fn forbid(&self) {
-        self.plane.kubectl(&["delete", "rolebinding", "ordain", "-n", &self.name], "").expect("the binding is deleted");
+        self.plane.kubectl(&["delete", "rolebindings", "--all", "-n", &self.name], "").expect("the bindings are deleted");
     }
 
-    /// Gives it back.
-    pub fn allow(&self) {
-        self.apply(&manifests().iter().filter(|object| is_access(object)).cloned().collect::<Vec<_>>());
+    /// Takes one right from a Role of a topology.
+    pub fn forbid_one(&self, layout: &Layout, role: &str, verb: &str, resource: &str) {
+        let mut access = layout.access();
+        let role = access.iter_mut().find(|object| object["kind"] == "Role" && object["metadata"]["name"] == role);
+        let rules = role.expect("a Role")["rules"].as_array_mut().expect("rules");
+        let of_it = rules.iter_mut().filter(|rule| rule["resources"][0] == resource);
+        let mut verbs = of_it.filter_map(|rule| rule["verbs"].as_array_mut()).flatten();
+        // A rule must allow something.
+        *verbs.find(|one| **one == verb).expect("a right of its") = "none".into();
+        self.apply(&access);
+    }
+
+    /// Gives back what a topology's manifests allow.
+    pub fn allow(&self, layout: &Layout) {
+        self.apply(&layout.access());
     }
 
     /// Leaves no seat in the API server for requests of this namespace's service accounts, as where it is

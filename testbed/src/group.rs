@@ -71,6 +71,7 @@ impl Bed {
     pub fn without_kubernetes(ordain: &Path) -> Self {
         let bed = Self::new(ordain, None);
         bed.with_env("ORDAIN_NO_KUBERNETES", "true")
+            .with_env("ORDAIN_GROUP", "redis")
             .with_env("ORDAIN_SERVICE", "redis-headless.demo.svc.cluster.local")
             .with_env("ORDAIN_SENTINEL_SERVICE", "sentinel.demo.svc.cluster.local")
     }
@@ -97,6 +98,9 @@ impl Bed {
 
     /// Has the pods of another topology.
     pub fn of(self, layout: &'static Layout) -> Self {
+        if let Some(namespace) = &self.namespace {
+            namespace.allow(layout);
+        }
         Self { layout, ..self }
     }
 

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value as Json;
 
-use crate::control_plane::kustomize;
+use crate::control_plane::{kustomize, manifests};
 use crate::repository;
 use crate::sandbox::list;
 
@@ -78,10 +78,20 @@ impl Layout {
         self.sentinels.iter().any(|sentinel| sentinel.contains('/'))
     }
 
-    fn object(&self, kind: &str, name: &str) -> &Json {
+    /// The service accounts, and what they may do.
+    pub fn access(&self) -> Vec<Json> {
+        let objects = if self.built.is_some() { self.objects() } else { manifests() };
+        let is_access = |object: &&Json| ["ServiceAccount", "Role", "RoleBinding"].iter().any(|kind| object["kind"] == *kind);
+        objects.iter().filter(is_access).cloned().collect()
+    }
+
+    fn objects(&self) -> &[Json] {
         let built = self.built.expect("a folder that kustomize builds");
-        let objects = built.get_or_init(|| kustomize(&repository().join("manifests").join(self.folder)));
+        built.get_or_init(|| kustomize(&repository().join("manifests").join(self.folder)))
+    }
+
+    fn object(&self, kind: &str, name: &str) -> &Json {
         let is_it = |object: &&Json| object["kind"] == kind && object["metadata"]["name"] == name;
-        objects.iter().find(is_it).unwrap_or_else(|| panic!("{}: no {kind} {name}", self.folder))
+        self.objects().iter().find(is_it).unwrap_or_else(|| panic!("{}: no {kind} {name}", self.folder))
     }
 }

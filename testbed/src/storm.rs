@@ -245,7 +245,6 @@ impl Storm {
         ];
         let mut containers = ["sentinel", "reconcile"].map(|name| self.container(&template, name, sentinel, ip));
         for container in &mut containers {
-            container.env.remove("ORDAIN_GROUP");
             container.env.extend(given.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
         }
         sandbox.set_containers(containers.into());

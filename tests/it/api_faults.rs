@@ -90,7 +90,7 @@ fn a_first_boot_that_is_forbidden_in_the_middle_says_so_and_the_next_is_right() 
         bed.gate("redis-0").open();
     };
     let allow = |bed: &Bed| {
-        bed.namespace.as_ref().unwrap().allow();
+        bed.namespace.as_ref().unwrap().allow(bed.layout);
         bed.gate("redis-0").open();
     };
     first_boot_with(forbid, allow, &[2]);

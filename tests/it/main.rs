@@ -23,6 +23,7 @@ mod promotion;
 mod readme;
 mod reconciling;
 mod register;
+mod rights;
 mod seen;
 mod sentinels;
 mod static_replication;

@@ -3,7 +3,7 @@
 
 use kube::api::{DeleteParams, Patch, PatchParams};
 use testbed::client::{missing, text};
-use testbed::group::{Bed, REDIS, Run, SENTINELS};
+use testbed::group::{Bed, REDIS, SENTINELS};
 use testbed::label_watch::LabelWatch;
 use testbed::wait_for;
 
@@ -263,12 +263,14 @@ fn a_sentinels_file_keeps_its_epochs_and_replicas_when_it_is_written_again() {
 }
 
 #[test]
-fn a_sentinel_to_which_no_group_is_named_watches_every_group_with_a_record() {
-    let bed = started(Bed::on_kubernetes(ordain()));
-    let command = ["/usr/bin/env", "-u", "ORDAIN_GROUP", "/opt/ordain/ordain", "genconf-sentinel", "--dry-run"];
-    let run = Run::of(&bed.sandbox("sentinel-0").run(&command));
-    let monitor = format!("sentinel monitor redis {} 6379 2\n", bed.host_name("redis-0"));
-    assert!(run.code == Some(0) && run.stdout.contains(&monitor), "{run:?}");
+fn a_sentinel_that_starts_again_while_the_api_server_is_away_watches_the_groups_of_its_file() {
+    let mut bed = started(Bed::on_kubernetes(ordain()).with_gates());
+    bed.gate("sentinel-0").shut();
+    bed.kill("sentinel-0");
+    let before = bed.log("sentinel-0");
+    bed.start("sentinel-0");
+    bed.wait_for_log("sentinel-0", "the groups are those of the earlier file", &before, UP);
+    bed.wait_for_sentinels(UP);
 }
 
 #[test]
@@ -302,8 +304,7 @@ fn a_pod_that_is_stopped_while_it_waits_leaves_nothing_half_done() {
 fn a_pod_that_may_do_nothing_says_which_verb_the_role_lacks() {
     let mut bed = Bed::on_kubernetes(ordain());
     bed.make("redis-0");
-    let namespace = bed.namespace.as_ref().unwrap();
-    namespace.plane.kubectl(&["delete", "rolebinding", "ordain", "-n", &namespace.name], "").unwrap();
+    bed.namespace.as_ref().unwrap().forbid();
     let run = bed.ordain("redis-0", &["genconf-redis"]);
     assert_eq!(run.code, Some(2), "{run:?}");
     assert!(run.stderr.contains("the Role must allow `patch pods`"), "{}", run.stderr);

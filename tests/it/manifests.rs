@@ -180,25 +180,60 @@ fn selects(selector: &Value, template: &Value) -> bool {
     selector.as_object().unwrap().iter().all(|(key, value)| template["metadata"]["labels"][key] == *value)
 }
 
+/// What the account of the Redis pods may do with the Lease of its group, and with pods.
+const OF_REDIS: [(&str, &[&str]); 2] =
+    [("leases/redis", &["get", "watch", "update"]), ("pods", &["get", "list", "watch", "patch"])];
+/// What the account of the Sentinels may do.
+const OF_SENTINELS: [(&str, &[&str]); 2] =
+    [("leases", &["get", "list", "watch", "create", "update"]), ("pods", &["get", "list", "watch", "patch"])];
+
 #[test]
-fn the_role_allows_what_ordain_does_and_nothing_else() {
-    let mut bed = Bed::on_kubernetes(ordain());
-    bed.make("redis-0");
+fn the_roles_allow_what_ordain_does_and_nothing_else() {
+    let bed = Bed::on_kubernetes(ordain());
     let namespace = bed.namespace.as_ref().unwrap();
     let can = |account: &str, verb: &str, resource: &str| {
         let user = format!("system:serviceaccount:{}:{account}", namespace.name);
         // kubectl exits with 1 for a no.
         namespace.plane.kubectl(&["auth", "can-i", verb, resource, "-n", &namespace.name, "--as", &user], "").is_ok()
     };
-    let allowed = [("leases", &["get", "list", "watch", "create", "update"][..]), ("pods", &["get", "list", "watch", "patch"])];
-    for resource in ["leases", "pods", "secrets", "configmaps", "services", "statefulsets.apps"] {
-        for verb in ["get", "list", "watch", "create", "update", "patch", "delete"] {
-            let wanted = allowed.iter().any(|(name, verbs)| *name == resource && verbs.contains(&verb));
-            assert_eq!(can("redis", verb, resource), wanted, "{verb} {resource}");
+    let resources =
+        ["leases", "leases/redis", "leases/another", "pods", "secrets", "configmaps", "services", "statefulsets.apps"];
+    for (account, allowed) in [("redis", OF_REDIS), ("sentinel", OF_SENTINELS)] {
+        for resource in resources {
+            for verb in ["get", "list", "watch", "create", "update", "patch", "delete"] {
+                // Who may do it with all may do it with one; a name cannot limit what does not exist yet.
+                let is_it =
+                    |name: &str| resource == name || resource.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'));
+                let is_allowed = allowed.iter().any(|(name, verbs)| is_it(name) && verbs.contains(&verb));
+                let creates = verb == "create" && resource.starts_with("leases");
+                assert_eq!(can(account, verb, resource), is_allowed || creates, "{account}: {verb} {resource}");
+            }
         }
     }
-    for (resource, verbs) in allowed {
-        assert!(verbs.iter().all(|verb| can("sentinel", verb, resource)), "the Sentinels' account: {resource}");
+}
+
+#[test]
+fn another_group_is_like_the_first_by_another_name() {
+    let namespace = ControlPlane::shared().namespace();
+    let first = kustomize(&repository().join("manifests/shared-sentinel"));
+    let another = kustomize(&repository().join("manifests/shared-sentinel/another-group"));
+    namespace.apply(&[first.clone(), another.clone()].concat());
+    let renamed = |object: &Value| {
+        let text = object.to_string().replace("cache-redis", "redis").replace("cache-ordain", "ordain");
+        serde_json::from_str::<Value>(&text).unwrap()
+    };
+    for object in &another {
+        let mut object = renamed(object);
+        let like = first.iter().find(|one| one["kind"] == object["kind"] && name_of(one) == name_of(&object));
+        let mut like = like.unwrap_or_else(|| panic!("there is no {object} in the first")).clone();
+        for one in [&mut object, &mut like] {
+            one["metadata"].as_object_mut().unwrap().remove("labels");
+            // As labels of a claim they do no harm, and cannot be left out.
+            if let Some(claim) = one.pointer_mut("/spec/volumeClaimTemplates/0/metadata") {
+                claim.as_object_mut().unwrap().remove("labels");
+            }
+        }
+        assert_eq!(object, like);
     }
 }
 
@@ -308,6 +343,8 @@ fn written(topology: &Topology, container: &Value, pod: &str) -> String {
     let mut environment = environment(topology, container, pod);
     // The Secret and what an option adds are not here.
     environment.retain(|key, _| key != "ORDAIN_PASSWORD_FILE" && key != "ORDAIN_EXTRA_CONFIG");
+    // Sentinels of their own read from the records which groups there are.
+    environment.entry("ORDAIN_GROUP".to_owned()).or_insert("redis".to_owned());
     let subcommand = container["command"][1].as_str().unwrap();
     let mut run = Command::new(ordain());
     let output = run.args([subcommand, "--dry-run"]).env_clear().envs(environment).output().unwrap();

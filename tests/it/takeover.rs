@@ -481,28 +481,40 @@ fn what_it_lacks_is_said_in_one_line() {
     assert!(code == Some(2) && said.contains("the Role must allow `list nodes`"), "{code:?} {said}");
 }
 
+/// A Role without one of its rights.
+fn without(verb: &str, resource: &str) -> impl Fn(&mut Value) {
+    move |object| {
+        for rule in object["rules"].as_array_mut().into_iter().flatten().filter(|rule| rule["resources"][0] == resource) {
+            let mut verbs = rule["verbs"].as_array_mut().unwrap().iter_mut();
+            // A rule must allow something.
+            *verbs.find(|one| **one == verb).expect("a right of its") = "none".into();
+        }
+    }
+}
+
 #[test]
 fn without_any_of_its_rights_it_names_the_one_that_it_lacks() {
-    let rights = [("nodes", &["get", "list", "watch", "patch"][..]), ("pods", &["list", "watch"]), ("events", &["create"])];
-    let of_its_lease = [("leases", &["get", "list", "watch", "update"][..])];
-    let each = rights.iter().chain(&of_its_lease).flat_map(|(resource, verbs)| verbs.iter().map(move |verb| (*resource, *verb)));
-    let stages = each.map(|(resource, verb)| {
-        let without = |object: &mut Value| {
-            for rule in object["rules"].as_array_mut().into_iter().flatten().filter(|rule| rule["resources"][0] == resource) {
-                let mut verbs = rule["verbs"].as_array_mut().unwrap().iter_mut();
-                // A rule must allow something.
-                *verbs.find(|one| **one == verb).expect("a right of its") = "none".into();
-            }
-        };
-        let mut stage = Stage::allowed_by("manifests/node-takeover", &["a", "b", "c"], without);
-        let takeover = stage.start("one", &[]);
+    let taint = ("manifests/node-takeover", &[][..]);
+    let delete = ("manifests/overlays/node-takeover-delete-node", &["--method", "delete-node"][..]);
+    let rights = [
+        (taint, "nodes", &["get", "list", "watch", "patch"][..]),
+        (taint, "pods", &["list", "watch"]),
+        (taint, "events", &["create"]),
+        (taint, "leases", &["get", "list", "watch", "update"]),
+        (delete, "nodes", &["delete"]),
+        (delete, "pods", &["delete"]),
+    ];
+    let each = rights.iter().flat_map(|(how, resource, verbs)| verbs.iter().map(move |verb| (*how, *resource, *verb)));
+    let stages = each.map(|((folder, arguments), resource, verb)| {
+        let mut stage = Stage::allowed_by(folder, &["a", "b", "c"], without(verb, resource));
+        let takeover = stage.start("one", arguments);
         stage.die("c");
         (stage, takeover, format!("cannot {verb} resource {resource}"))
     });
     for (stage, takeover, words) in stages.collect::<Vec<_>>() {
         wait_for(&words, AFTER_A_TERM, || takeover.log().replace(['\\', '"'], "").contains(&words).then_some(()));
         // What it cannot watch it lists again and again; and an act is not undone for want of its Event.
-        let may_act = ["watch", "events"].iter().any(|right| words.contains(right));
+        let may_act = ["watch", "events", "delete"].iter().any(|right| words.contains(right));
         assert!(may_act || !stage.is_out("c"), "{words}: {}", takeover.log());
     }
 }

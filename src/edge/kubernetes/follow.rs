@@ -51,9 +51,13 @@ impl<T> Change<T> {
 }
 
 impl Cluster {
-    /// The records of the namespace; one that cannot be read is told of with what is wrong with it.
-    pub fn follow_records(&self) -> impl Stream<Item = Change<(Group, Result<Record, Failure>)>> + use<> {
-        let ours = Config::default().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1));
+    /// The records of the namespace, or only one group's, which a Role can allow by its name; one that cannot be
+    /// read is told of with what is wrong with it.
+    pub fn follow_records(&self, only: Option<&Group>) -> impl Stream<Item = Change<(Group, Result<Record, Failure>)>> + use<> {
+        let ours = match only {
+            Some(group) => Config::default().fields(&format!("metadata.name={group}")),
+            None => Config::default().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1)),
+        };
         watcher(self.leases.clone(), ours)
             .default_backoff()
             .filter_map(async |event| Change::read(event, |lease| Some((lease.name_any().parse().ok()?, read_record(lease)))))

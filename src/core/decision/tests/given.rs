@@ -180,6 +180,7 @@ pub fn nothing_yet(me: Option<u32>) -> Evidence {
         listing: None,
         record: RecordSeen::Absent,
         peers: peers.map(absent).collect(),
+        handing_over: None,
         kept: None,
     }
     .sentinels([UNAWARE, UNAWARE, UNAWARE])
