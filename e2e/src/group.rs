@@ -7,16 +7,14 @@ use serde_json::Value;
 
 use crate::cluster::{Namespace, repository, text, wait_for};
 
-/// The pods of the group.
-pub const REDIS: &str = "app.kubernetes.io/component=redis";
-/// These and their Sentinels, which may be the same pods; also their StatefulSets.
-pub const ALL: &str = "app.kubernetes.io/name=redis";
 /// How long a group may take until it is whole again.
 const WHOLE: Duration = Duration::from_secs(150);
 
-/// A group in a namespace of its own, with a tool on each node.
+/// A group in a namespace with a tool on each node.
 pub struct Group {
     pub namespace: Namespace,
+    /// Its own name: its StatefulSet's, and what its Services' names begin with.
+    pub name: String,
     /// What its clients log in by.
     pub login: Option<String>,
 }
@@ -30,13 +28,27 @@ impl Group {
         let tool = repository().join("e2e/tool.yaml");
         namespace.run(&["apply", "--filename", &tool.to_string_lossy()])?;
         namespace.run(&["rollout", "status", "daemonset/tool", "--timeout=60s"])?;
-        Ok(Self { namespace, login: None })
+        Ok(Self { namespace, name: "redis".to_owned(), login: None })
+    }
+
+    /// Another group beside this one, for the same Sentinels.
+    pub fn beside(&self, name: &str) -> Self {
+        Self { namespace: self.namespace.clone(), name: name.to_owned(), login: None }
+    }
+
+    /// Selects its pods; also their StatefulSets.
+    pub fn redis(&self) -> String {
+        format!("app.kubernetes.io/instance={},app.kubernetes.io/component=redis", self.name)
+    }
+
+    /// Selects these and their Sentinels, which may be the same pods.
+    pub fn all(&self) -> String {
+        format!("app.kubernetes.io/name=redis,app.kubernetes.io/instance in ({},sentinel)", self.name)
     }
 
     /// Applies a topology, and waits until all pods are ready and labelled.
     pub fn apply(&mut self, topology: &str) -> Result<()> {
-        let overlay = repository().join("e2e/overlays").join(topology);
-        self.namespace.run(&["apply", "--kustomize", &overlay.to_string_lossy()])?;
+        self.namespace.run(&["apply", "--kustomize", &overlay(topology)])?;
         self.login = self.namespace.password()?.map(|password| format!("REDISCLI_AUTH={password}"));
         wait_for("all pods ready and labelled", WHOLE, || self.check_pods().map(|_| ()))
     }
@@ -54,26 +66,27 @@ impl Group {
 
     /// The pods in which a Sentinel runs; none where nobody elects.
     pub fn sentinels(&self) -> Result<Vec<Value>> {
-        let mut pods = self.pods(ALL)?;
+        let mut pods = self.pods(&self.all())?;
         pods.retain(has_sentinel);
         Ok(pods)
     }
 
     /// The Redis pod of the highest ordinal, in the last of its sets.
     pub fn last_pod(&self) -> Result<String> {
-        Ok(text(&self.pods(REDIS)?.last().context("a pod")?["metadata"]["name"]))
+        Ok(text(&self.pods(&self.redis())?.last().context("a pod")?["metadata"]["name"]))
     }
 
     /// The pod that carries the master label.
     pub fn master(&self) -> Result<Value> {
-        let mut masters = self.pods(&format!("{REDIS},role=master"))?;
+        let mut masters = self.pods(&format!("{},role=master", self.redis()))?;
         ensure!(masters.len() == 1, "{} pods carry the master label", masters.len());
         masters.pop().context("a master")
     }
 
-    /// Where clients write.
-    pub fn master_service(&self) -> Result<String> {
-        let ip = self.namespace.run(&["get", "service", "redis-master", "--output", "jsonpath={.spec.clusterIP}"])?;
+    /// Where clients find the `master`, or a `replica`.
+    pub fn service(&self, part: &str) -> Result<String> {
+        let name = format!("{}-{part}", self.name);
+        let ip = self.namespace.run(&["get", "service", &name, "--output", "jsonpath={.spec.clusterIP}"])?;
         Ok(format!("{ip}:6379"))
     }
 
@@ -93,7 +106,7 @@ impl Group {
     /// One question, for the API server and this machine have other work. Gives the Redis pods, the
     /// master first, and the Sentinels' names.
     fn check_pods(&self) -> Result<(Vec<String>, Vec<String>)> {
-        let all = self.namespace.list(&["pods,statefulsets", "--selector", ALL])?;
+        let all = self.namespace.list(&["pods,statefulsets", "--selector", &self.all()])?;
         let (pods, sets): (Vec<_>, Vec<_>) = all.into_iter().partition(|object| object["kind"] == "Pod");
         let wanted: u64 = sets.iter().filter_map(|set| set["spec"]["replicas"].as_u64()).sum();
         ensure!(wanted == pods.len() as u64, "{} of {wanted} pods", pods.len());
@@ -125,11 +138,11 @@ impl Group {
             ensure!(has(&told, "master_link_status:up") && may_be_promoted, "{replica} may not be promoted: {told}");
         }
         for sentinel in sentinels {
-            let state = self.sentinel(&sentinel, &["master", "redis"])?;
+            let state = self.sentinel(&sentinel, "master")?;
             let address = value(&state, "ip").unwrap_or_default();
             ensure!(address.starts_with(&format!("{master}.")), "{sentinel} names {address}, and {master} is the master");
             ensure!(value(&state, "flags") == Some("master"), "{sentinel}: flags {:?}", value(&state, "flags"));
-            let seen = self.sentinel(&sentinel, &["replicas", "redis"])?;
+            let seen = self.sentinel(&sentinel, "replicas")?;
             for replica in replicas {
                 let reached = flags(&seen, &format!("{replica}."));
                 ensure!(reached == Some("slave"), "{sentinel}: flags {reached:?} of {replica}");
@@ -138,10 +151,21 @@ impl Group {
         Ok(())
     }
 
-    /// Asks a Sentinel.
-    pub fn sentinel(&self, pod: &str, words: &[&str]) -> Result<String> {
-        self.namespace.exec(pod, &[&["redis-cli", "-p", "26379", "sentinel"], words].concat())
+    /// The end of what its pods have logged.
+    pub fn logs(&self) -> String {
+        let words = ["logs", "--selector", &self.all(), "--all-containers", "--prefix", "--tail=30", "--ignore-errors"];
+        self.namespace.run(&words).unwrap_or_else(|error| format!("no logs: {error:#}"))
     }
+
+    /// Asks a Sentinel something about this group.
+    pub fn sentinel(&self, pod: &str, word: &str) -> Result<String> {
+        self.namespace.exec(pod, &["redis-cli", "-p", "26379", "sentinel", word, &self.name])
+    }
+}
+
+/// The kustomization of this name.
+pub fn overlay(name: &str) -> String {
+    repository().join("e2e/overlays").join(name).to_string_lossy().into_owned()
 }
 
 /// The value after a name, in a Sentinel's answer of one word a line.

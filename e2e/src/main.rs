@@ -4,14 +4,18 @@
 //! through the master Service while something goes wrong. It prints how long the next acknowledged
 //! write took, how long the master label took, and which acknowledged writes were lost, beside the
 //! bars. `E2E_TOPOLOGY` names one of `e2e/overlays`; `E2E_ROUNDS` says how often; `E2E_CLUSTER=existing`
-//! leaves out what needs nodes of our own.
+//! leaves out what needs nodes of our own; with `E2E_TIMES=shown` times are shown and not judged.
 
 mod audit;
+mod client;
 mod cluster;
+mod faults;
 mod group;
 mod labels;
 mod masters;
+mod play;
 mod processes;
+mod reader;
 mod scenarios;
 mod table;
 mod writer;
@@ -21,13 +25,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use crate::cluster::text;
-use crate::group::{Group, REDIS};
-use crate::labels::Labels;
-use crate::masters::Masters;
-use crate::scenarios::{ALL, BY_NAME, Scenario};
-use crate::table::{Outcome, Row};
-use crate::writer::{Writer, now};
+use crate::group::Group;
+use crate::play::play;
+use crate::scenarios::{ALL, BY_NAME, Need, Scenario};
+use crate::table::Row;
 
 /// Where all of it happens.
 const NAMESPACE: &str = "ordain-e2e";
@@ -47,55 +48,94 @@ fn main() -> ExitCode {
     }
 }
 
+/// How it is run.
+struct Setting {
+    /// The scenarios that were named; none for all.
+    names: Vec<String>,
+    topology: String,
+    rounds: usize,
+    /// Whether the cluster is ours, and its nodes with it.
+    has_nodes: bool,
+    /// Whether times count, or what is safe alone.
+    judges_times: bool,
+}
+
+impl Setting {
+    fn read() -> Result<Self> {
+        let names: Vec<String> = std::env::args().skip(1).collect();
+        let all: Vec<_> = ALL.iter().chain(&BY_NAME).map(|scenario| scenario.name).collect();
+        let unknown = names.iter().find(|name| !all.contains(&name.as_str()));
+        ensure!(unknown.is_none(), "no scenario {unknown:?}: there are {}", all.join(", "));
+        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let (cluster, times) = (set("E2E_CLUSTER"), set("E2E_TIMES"));
+        ensure!(cluster.as_deref().is_none_or(|cluster| cluster == "existing"), "E2E_CLUSTER: `existing`, or nothing");
+        ensure!(times.as_deref().is_none_or(|times| times == "shown"), "E2E_TIMES: `shown`, or nothing");
+        Ok(Self {
+            names,
+            topology: set("E2E_TOPOLOGY").unwrap_or_else(|| "shared-sentinel".to_owned()),
+            rounds: set("E2E_ROUNDS").map_or(Ok(1), |rounds| rounds.parse())?,
+            has_nodes: cluster.is_none(),
+            judges_times: times.is_none(),
+        })
+    }
+
+    fn chosen(&self) -> impl Iterator<Item = &'static Scenario> {
+        let is_named = |scenario: &&Scenario| self.names.iter().any(|name| name == scenario.name);
+        let of_all = ALL.iter().filter(move |scenario| self.names.is_empty() || is_named(scenario));
+        of_all.chain(BY_NAME.iter().filter(is_named))
+    }
+
+    /// What a scenario needs and there is not.
+    fn lacks(&self, scenario: &Scenario, group: &Group) -> Result<Option<Need>> {
+        let sentinels = group.sentinels()?;
+        let is_there = |need: &Need| match need {
+            Need::Nodes => self.has_nodes,
+            Need::Election => !sentinels.is_empty(),
+            Need::SharedSentinels => {
+                sentinels.iter().all(|pod| pod["metadata"]["labels"]["app.kubernetes.io/component"] == "sentinel")
+            }
+        };
+        Ok(scenario.needs.iter().find(|need| !is_there(need)).copied())
+    }
+}
+
 /// Whether every bar was kept.
 fn run() -> Result<bool> {
-    let names: Vec<String> = std::env::args().skip(1).collect();
-    let all: Vec<_> = ALL.iter().chain(&BY_NAME).map(|scenario| scenario.name).collect();
-    let unknown = names.iter().find(|name| !all.contains(&name.as_str()));
-    ensure!(unknown.is_none(), "no scenario {unknown:?}: there are {}", all.join(", "));
-    let has_nodes = std::env::var("E2E_CLUSTER").is_err();
-    let rounds = std::env::var("E2E_ROUNDS").ok().map_or(Ok(1), |rounds| rounds.parse::<usize>())?;
-
-    let topology = std::env::var("E2E_TOPOLOGY").unwrap_or_else(|_| "shared-sentinel".to_owned());
-
+    let setting = Setting::read()?;
     let mut group = Group::prepare(NAMESPACE)?;
     let started = Instant::now();
-    group.apply(&topology)?;
+    group.apply(&setting.topology)?;
     let first_boot = started.elapsed();
     println!(
-        "{topology}, first boot: all pods ready and labelled after {:.1} s, bar {} s",
+        "{}, first boot: all pods ready and labelled after {:.1} s, bar {} s",
+        setting.topology,
         first_boot.as_secs_f64(),
         FIRST_BOOT.as_secs()
     );
     group.wait_until_whole()?;
 
-    let elects = !group.sentinels()?.is_empty();
-    let is_named = |scenario: &&Scenario| names.iter().any(|name| name == scenario.name);
-    let chosen = ALL.iter().filter(|scenario| names.is_empty() || is_named(scenario)).chain(BY_NAME.iter().filter(is_named));
     let mut rows = Vec::new();
-    for scenario in chosen {
-        if scenario.needs_nodes && !has_nodes {
-            println!("{}: left out, for these nodes are not ours to kill", scenario.name);
-            continue;
-        }
-        if scenario.needs_election && !elects {
-            println!("{}: left out, for nobody elects another master here", scenario.name);
+    for scenario in setting.chosen() {
+        if let Some(need) = setting.lacks(scenario, &group)? {
+            println!("{}: left out, for {}", scenario.name, need.lack());
             continue;
         }
         let mut row = Row::new(scenario);
-        for round in 1..=rounds {
+        for round in 1..=setting.rounds {
             let outcome = play(&group, scenario, round);
             match &outcome {
                 Ok(outcome) => println!("{} {round}: {outcome}", scenario.name),
-                Err(error) => println!("{} {round}: {error:#}", scenario.name),
+                Err(error) => println!("{} {round}: {error:#}\n{}", scenario.name, group.logs()),
             }
             row.add(outcome);
         }
         rows.push(row);
     }
     print!("{}", table::render(&rows));
-    let is_quiet = !has_nodes || is_quiet(&group)?;
-    Ok(first_boot <= FIRST_BOOT && is_quiet && rows.iter().all(Row::is_kept))
+    let is_quiet = !setting.has_nodes || is_quiet(&group)?;
+    let are_safe = is_quiet && rows.iter().all(Row::is_safe);
+    let are_in_time = first_boot <= FIRST_BOOT && rows.iter().all(Row::is_kept);
+    Ok(are_safe && (are_in_time || !setting.judges_times))
 }
 
 /// Whether in a group to which nothing happens nobody asks the API server for anything but watches, and
@@ -116,35 +156,4 @@ fn is_quiet(group: &Group) -> Result<bool> {
     );
     println!("in all: {:?}", audit::requests(NAMESPACE, 0)?);
     Ok(requests.is_empty() && started.values().all(|count| *count == 0))
-}
-
-fn play(group: &Group, scenario: &Scenario, round: usize) -> Result<Outcome> {
-    group.wait_until_whole()?;
-    scenario.prepare(group)?;
-    let master = group.master()?;
-    let tool = group.tool_beside(&master)?;
-    let (masters, mut told) = Masters::watch(group, &tool)?;
-    let labels = Labels::watch(&group.namespace, REDIS, move |pod| told.pod(pod))?;
-    let prefix = format!("{}-{round}", scenario.name);
-    let writer = Writer::start(group, &tool, &group.master_service()?, &prefix)?;
-    let event = now();
-    (scenario.happen)(group, &master, &writer)?;
-    writer.wait_for_writes(50, Duration::from_secs(90))?;
-    group.wait_until_whole()?;
-    let whole = Duration::from_millis(now() - event);
-    writer.wait_for_writes(50, Duration::from_secs(30))?;
-    let (report, missing) = writer.stop()?;
-    Ok(Outcome {
-        writes: report.longest_gap(event),
-        label: labels.gap(event),
-        whole,
-        were_two_labels: labels.were_two(),
-        two_masters: masters.stop(),
-        acknowledged: report.acknowledged.len(),
-        lost: missing.len(),
-        lost_delivered: missing.intersection(&report.delivered).count(),
-        from: text(&master["metadata"]["name"]),
-        to: text(&group.master()?["metadata"]["name"]),
-        errors: report.errors,
-    })
 }

@@ -1,15 +1,15 @@
 //! Watches which pods take writes, by asking each by its own address.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Stdio};
+use std::io::Write;
+use std::process::ChildStdin;
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::Value;
 
+use crate::client::Client;
 use crate::cluster::text;
 use crate::group::Group;
 
@@ -34,37 +34,29 @@ impl Told {
 
 /// A running watch.
 pub struct Masters {
-    child: Child,
+    client: Client,
     writes: Arc<Mutex<Vec<(u64, String)>>>,
-    reader: JoinHandle<()>,
 }
 
 impl Masters {
     /// Starts it in a tool's pod.
     pub fn watch(group: &Group, tool: &str) -> Result<(Self, Told)> {
-        let words = [vec!["exec", "--stdin", tool, "--"], group.with_login(&["client", "masters"])].concat();
-        let mut child = group.namespace.kubectl(&words).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let input = child.stdin.take().context("the watch's input")?;
-        let lines = BufReader::new(child.stdout.take().context("the watch's output")?).lines();
         let writes = Arc::new(Mutex::new(Vec::new()));
         let told = writes.clone();
-        let reader = std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                if let ["m", address, at] = line.split(' ').collect::<Vec<_>>()[..]
-                    && let Ok(at) = at.parse()
-                {
-                    told.lock().expect("the writes").push((at, address.to_owned()));
-                }
+        let take = move |line: &str| {
+            if let ["m", address, at] = line.split(' ').collect::<Vec<_>>()[..]
+                && let Ok(at) = at.parse()
+            {
+                told.lock().expect("the writes").push((at, address.to_owned()));
             }
-        });
-        Ok((Self { child, writes, reader }, Told { addresses: BTreeSet::new(), input }))
+        };
+        let (client, input) = Client::start(group, tool, &["masters"], take)?;
+        Ok((Self { client, writes }, Told { addresses: BTreeSet::new(), input }))
     }
 
     /// Ends it; how long two pods took writes at the same time.
-    pub fn stop(mut self) -> Duration {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = self.reader.join();
+    pub fn stop(self) -> Duration {
+        self.client.kill();
         let mut writes = self.writes.lock().expect("the writes").clone();
         writes.sort();
         Duration::from_millis(two_at_once(&writes))

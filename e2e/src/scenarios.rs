@@ -1,12 +1,16 @@
 //! What goes wrong.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use serde_json::Value;
 
-use crate::cluster::{Namespace, node, repository, status, text, wait_for};
-use crate::group::{self, Group, REDIS, value};
+use crate::faults::{
+    a_master_that_never_restarted, another_group, delete, each_process, lost_node, make_master, power_cut, rolling_update, scale,
+    taken_over, with_takeover,
+};
+use crate::group::Group;
+use crate::play::Outcome;
 use crate::writer::Writer;
 
 /// One thing that goes wrong while a client writes.
@@ -22,10 +26,30 @@ pub struct Scenario {
     pub tolerance: Tolerance,
     /// Seconds and lost writes of today's charts, from FACTS.
     pub today: &'static str,
-    /// Whether it needs nodes of our own.
-    pub needs_nodes: bool,
-    /// Whether its bar needs another master, elected by Sentinel.
-    pub needs_election: bool,
+    /// What it takes.
+    pub needs: &'static [Need],
+}
+
+/// What not every cluster or topology has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Nodes of our own.
+    Nodes,
+    /// Sentinels: its bar needs another master.
+    Election,
+    /// Sentinels in pods of their own.
+    SharedSentinels,
+}
+
+impl Need {
+    /// Why it cannot be, in words.
+    pub fn lack(self) -> &'static str {
+        match self {
+            Self::Nodes => "these nodes are not ours to kill",
+            Self::Election => "nobody elects another master here",
+            Self::SharedSentinels => "its Sentinels watch no other group",
+        }
+    }
 }
 
 /// Which acknowledged writes may be lost.
@@ -37,6 +61,15 @@ pub enum Tolerance {
 }
 
 impl Scenario {
+    /// Whether no write was lost that may not be, and no two pods were ever labelled master or took writes at once.
+    pub fn is_safe(&self, outcome: &Outcome) -> bool {
+        let is_lost = match self.tolerance {
+            Tolerance::None => outcome.lost > 0,
+            Tolerance::Undelivered => outcome.lost_delivered > 0,
+        };
+        !is_lost && !outcome.were_two_labels && outcome.two_masters.is_zero()
+    }
+
     /// Brings the group to where the scenario begins.
     pub fn prepare(&self, group: &Group) -> Result<()> {
         (self.prepare)(group)?;
@@ -47,8 +80,19 @@ impl Scenario {
 /// `--down-after` of the manifests and what a failover takes.
 const FAILOVER: Duration = Duration::from_secs(8);
 
+/// The master is gone, and nobody was told.
+pub const FORCED_DELETE: Scenario = Scenario {
+    name: "forced-delete",
+    prepare: nothing,
+    happen: |group, master, _| delete(group, master, &["--grace-period=0", "--force"]),
+    bar: FAILOVER,
+    tolerance: Tolerance::Undelivered,
+    today: "1.7 s, 1400 · 33.3 s, 0",
+    needs: &[Need::Election],
+};
+
 /// All of them, in the order in which they run.
-pub const ALL: [Scenario; 9] = [
+pub const ALL: [Scenario; 10] = [
     Scenario {
         name: "graceful-delete",
         prepare: nothing,
@@ -56,19 +100,9 @@ pub const ALL: [Scenario; 9] = [
         bar: Duration::from_millis(1500),
         tolerance: Tolerance::None,
         today: "2.5 s, 0 · 11.6 s, 0",
-        needs_nodes: false,
-        needs_election: true,
+        needs: &[Need::Election],
     },
-    Scenario {
-        name: "forced-delete",
-        prepare: nothing,
-        happen: |group, master, _| delete(group, master, &["--grace-period=0", "--force"]),
-        bar: FAILOVER,
-        tolerance: Tolerance::Undelivered,
-        today: "1.7 s, 1400 · 33.3 s, 0",
-        needs_nodes: false,
-        needs_election: true,
-    },
+    FORCED_DELETE,
     Scenario {
         name: "killed-process",
         prepare: a_master_that_never_restarted,
@@ -76,8 +110,7 @@ pub const ALL: [Scenario; 9] = [
         bar: Duration::from_secs(2),
         tolerance: Tolerance::None,
         today: "0.8 s, 1478 · 5.8 s, 1392",
-        needs_nodes: false,
-        needs_election: false,
+        needs: &[],
     },
     Scenario {
         name: "power-cut-of-all",
@@ -86,8 +119,7 @@ pub const ALL: [Scenario; 9] = [
         bar: Duration::from_secs(10),
         tolerance: Tolerance::None,
         today: "2.1 s, 1423 · 68.3 s, 1397",
-        needs_nodes: false,
-        needs_election: false,
+        needs: &[],
     },
     Scenario {
         name: "lost-volume",
@@ -96,8 +128,7 @@ pub const ALL: [Scenario; 9] = [
         bar: FAILOVER,
         tolerance: Tolerance::Undelivered,
         today: "0.6 s, all · 6.0 s, all",
-        needs_nodes: false,
-        needs_election: true,
+        needs: &[Need::Election],
     },
     Scenario {
         name: "rolling-update",
@@ -106,8 +137,7 @@ pub const ALL: [Scenario; 9] = [
         bar: Duration::from_millis(1500),
         tolerance: Tolerance::None,
         today: "-",
-        needs_nodes: false,
-        needs_election: true,
+        needs: &[Need::Election],
     },
     Scenario {
         name: "scale-down",
@@ -119,8 +149,16 @@ pub const ALL: [Scenario; 9] = [
         bar: FAILOVER,
         tolerance: Tolerance::None,
         today: "-",
-        needs_nodes: false,
-        needs_election: false,
+        needs: &[],
+    },
+    Scenario {
+        name: "another-group",
+        prepare: nothing,
+        happen: |group, _, _| another_group(group),
+        bar: Duration::from_secs(1),
+        tolerance: Tolerance::None,
+        today: "-",
+        needs: &[Need::Election, Need::SharedSentinels],
     },
     Scenario {
         name: "lost-node",
@@ -129,8 +167,7 @@ pub const ALL: [Scenario; 9] = [
         bar: FAILOVER,
         tolerance: Tolerance::Undelivered,
         today: "-",
-        needs_nodes: true,
-        needs_election: true,
+        needs: &[Need::Nodes, Need::Election],
     },
     Scenario {
         name: "cut-node",
@@ -139,8 +176,7 @@ pub const ALL: [Scenario; 9] = [
         bar: FAILOVER,
         tolerance: Tolerance::Undelivered,
         today: "-",
-        needs_nodes: true,
-        needs_election: true,
+        needs: &[Need::Nodes, Need::Election],
     },
 ];
 
@@ -153,183 +189,10 @@ pub const BY_NAME: [Scenario; 1] = [Scenario {
     bar: FAILOVER,
     tolerance: Tolerance::Undelivered,
     today: "-",
-    needs_nodes: true,
-    needs_election: true,
+    needs: &[Need::Nodes, Need::Election],
 }];
-
-/// Where takeover runs.
-const SYSTEM: &str = "kube-system";
-/// From the node's Ready going Unknown to all pods ready again, elsewhere: takeover's grace, and what Kubernetes
-/// takes to free the pods and to start them.
-const ELSEWHERE: Duration = Duration::from_secs(20 + 25);
 
 #[expect(clippy::unnecessary_wraps, reason = "as the other preparations")]
 fn nothing(_: &Group) -> Result<()> {
     Ok(())
-}
-
-fn each_process(group: &Group, pod: &Value, container: &str, then: &str) -> Result<()> {
-    group.namespace.for_processes(pod, container, then).map(drop)
-}
-
-fn delete(group: &Group, pod: &Value, how: &[&str]) -> Result<()> {
-    let name = text(&pod["metadata"]["name"]);
-    group.namespace.run(&[&["delete", "pod", &name, "--wait=false"], how].concat())?;
-    wait_for("another pod in its place", Duration::from_secs(60), || {
-        let pods = group.pods(REDIS)?;
-        let is_back =
-            |other: &Value| other["metadata"]["name"] == name.as_str() && other["metadata"]["uid"] != pod["metadata"]["uid"];
-        ensure!(pods.iter().any(is_back), "{name} is not back");
-        Ok(())
-    })
-}
-
-fn power_cut(group: &Group) -> Result<()> {
-    let redis = group.pods(REDIS)?;
-    let sentinels = group.sentinels()?;
-    let kill = |pods: &[Value], container: &str| -> Result<()> {
-        std::thread::scope(|scope| {
-            let kill = |pod| each_process(group, pod, container, "kill -9 $process");
-            let killing: Vec<_> = pods.iter().map(|pod| scope.spawn(move || kill(pod))).collect();
-            killing.into_iter().try_for_each(|killing| killing.join().expect("a thread"))
-        })
-    };
-    kill(&redis, "redis")?;
-    kill(&sentinels, "sentinel")?;
-    group.namespace.run(&["delete", "pods", "--selector", group::ALL, "--wait=false"])?;
-    wait_for("other pods in their place", Duration::from_secs(90), || {
-        let now = group.pods(REDIS)?;
-        let is_new = |pod: &Value| redis.iter().all(|old| old["metadata"]["uid"] != pod["metadata"]["uid"]);
-        ensure!(now.len() == redis.len() && now.iter().all(is_new), "not all are back");
-        Ok(())
-    })
-}
-
-fn rolling_update(group: &Group) -> Result<()> {
-    group.namespace.run(&["rollout", "restart", "statefulset", "--selector", REDIS])?;
-    group.namespace.run(&["rollout", "status", "statefulset", "--selector", REDIS, "--timeout=180s"]).map(|_| ())
-}
-
-/// Scales the last of the group's sets until there are so many pods in all.
-fn scale(group: &Group, replicas: usize) -> Result<()> {
-    let sets = group.namespace.list(&["statefulsets", "--selector", REDIS])?;
-    let (last, others) = sets.split_last().context("a StatefulSet")?;
-    let others: u64 = others.iter().filter_map(|set| set["spec"]["replicas"].as_u64()).sum();
-    let rest = replicas - usize::try_from(others)?;
-    group.namespace.run(&["scale", "statefulset", &text(&last["metadata"]["name"]), &format!("--replicas={rest}")])?;
-    wait_for("as many pods", Duration::from_secs(60), || {
-        let pods = group.pods(REDIS)?.len();
-        ensure!(pods == replicas, "{pods} pods");
-        Ok(())
-    })?;
-    group.wait_until_whole()
-}
-
-fn lost_node(master: &Value, writer: &Writer, [lose, regain]: [&str; 2]) -> Result<()> {
-    let name = text(&master["spec"]["nodeName"]);
-    node(lose, &name)?;
-    let written = writer.wait_for_writes(50, Duration::from_secs(60));
-    node(regain, &name)?;
-    written
-}
-
-fn takeover(verb: &str) -> Result<String> {
-    let folder = repository().join("manifests/node-takeover");
-    Namespace(SYSTEM.to_owned()).run(&[verb, "--kustomize", &folder.to_string_lossy()])
-}
-
-fn with_takeover(group: &Group) -> Result<()> {
-    let nodes = group.namespace.list(&["nodes"])?.len();
-    ensure!(nodes >= 4, "{nodes} nodes: the pods of one are to start beside three others (NODES=4 make cluster)");
-    let claims = group.namespace.list(&["persistentvolumeclaims"])?;
-    let is_reached = |claim: &Value| claim["spec"]["storageClassName"] == "network";
-    ensure!(claims.iter().all(is_reached), "volumes that stay with their node (E2E_TOPOLOGY=network-storage)");
-    takeover("apply")?;
-    Namespace(SYSTEM.to_owned()).run(&["rollout", "status", "deployment/node-takeover", "--timeout=60s"]).map(|_| ())
-}
-
-/// The master's node is lost for good; its pods start elsewhere; then it comes back all the same.
-fn taken_over(group: &Group, master: &Value, writer: &Writer) -> Result<()> {
-    let name = text(&master["spec"]["nodeName"]);
-    let field = |path: &str| group.namespace.run(&["get", "node", &name, "--output", &format!("jsonpath={path}")]);
-    let ready = r#"{.status.conditions[?(@.type=="Ready")].status}"#;
-    let taints = "{.spec.taints[*].key}";
-    node("node-kill", &name)?;
-    let freed = (|| {
-        writer.wait_for_writes(50, Duration::from_secs(60))?;
-        wait_for("the node's Ready is Unknown", Duration::from_secs(90), || {
-            let ready = field(ready)?;
-            ensure!(ready == "Unknown", "{ready}");
-            Ok(())
-        })?;
-        let lost = Instant::now();
-        group.wait_until_whole()?;
-        let after = lost.elapsed();
-        println!(
-            "whole again elsewhere {:.1} s after the node's Ready went Unknown, bar {} s",
-            after.as_secs_f64(),
-            ELSEWHERE.as_secs()
-        );
-        ensure!(after <= ELSEWHERE, "whole again only after {after:?}");
-        ensure!(field(taints)?.contains("out-of-service"), "{name} was not taken out of service");
-        Ok(())
-    })();
-    node("node-start", &name)?;
-    freed?;
-    wait_for("the node is Ready without the taint", Duration::from_secs(90), || {
-        let (ready, taints) = (field(ready)?, field(taints)?);
-        ensure!(ready == "True" && !taints.contains("out-of-service"), "Ready {ready}, taints {taints}");
-        Ok(())
-    })?;
-    takeover("delete").map(|_| ())
-}
-
-/// A container's second restart waits for the kubelet's patience, which is not measured here.
-fn a_master_that_never_restarted(group: &Group) -> Result<()> {
-    let is_fresh = |pod: &&Value| status(pod, "redis").is_ok_and(|redis| redis["restartCount"] == 0);
-    let master = group.master()?;
-    if is_fresh(&&master) {
-        return Ok(());
-    }
-    let pods = group.pods(REDIS)?;
-    let replicas = || pods.iter().filter(|pod| pod["metadata"]["name"] != master["metadata"]["name"]);
-    let chosen = replicas().find(is_fresh).or_else(|| replicas().next()).context("a replica")?;
-    if !is_fresh(&chosen) {
-        delete(group, chosen, &[])?;
-        group.wait_until_whole()?;
-    }
-    make_master(group, &text(&chosen["metadata"]["name"]))
-}
-
-/// Has the Sentinels promote one pod: the other replica is stopped until they find it down.
-fn make_master(group: &Group, name: &str) -> Result<()> {
-    let master = group.master()?;
-    // Where nobody elects, nobody else ever leads.
-    if master["metadata"]["name"] == name || group.sentinels()?.is_empty() {
-        return Ok(());
-    }
-    let pods = group.pods(REDIS)?;
-    let is_other = |pod: &&Value| pod["metadata"]["name"] != name && pod["metadata"]["name"] != master["metadata"]["name"];
-    let others: Vec<_> = pods.iter().filter(is_other).collect();
-    others.iter().try_for_each(|pod| each_process(group, pod, "redis", "kill -STOP $process"))?;
-    let promoted = promote(group, name, others.len());
-    others.iter().try_for_each(|pod| each_process(group, pod, "redis", "kill -CONT $process"))?;
-    promoted
-}
-
-fn promote(group: &Group, name: &str, stopped: usize) -> Result<()> {
-    let sentinel = text(&group.sentinels()?.first().context("a Sentinel")?["metadata"]["name"]);
-    wait_for("a Sentinel finds the other replica down", Duration::from_secs(20), || {
-        let state = group.sentinel(&sentinel, &["replicas", "redis"])?;
-        let down = state.lines().filter(|line| line.contains("s_down")).count();
-        ensure!(down == stopped, "{down} of {stopped}");
-        Ok(())
-    })?;
-    group.sentinel(&sentinel, &["failover", "redis"])?;
-    wait_for("the failover", Duration::from_secs(20), || {
-        let state = group.sentinel(&sentinel, &["master", "redis"])?;
-        let address = value(&state, "ip").unwrap_or_default().to_owned();
-        ensure!(address.starts_with(&format!("{name}.")), "it names {address}");
-        Ok(())
-    })
 }

@@ -1,14 +1,13 @@
 //! A client in the cluster that writes through the master Service, and what it saw.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
+use std::process::ChildStdin;
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
+use crate::client::Client;
 use crate::cluster::wait_for;
 use crate::group::Group;
 
@@ -31,10 +30,14 @@ pub struct Report {
 impl Report {
     /// The longest time between two acknowledged writes that ended after `event`.
     pub fn longest_gap(&self, event: u64) -> Duration {
-        let times = self.acknowledged.iter().map(|(_, at)| *at);
-        let gaps = times.clone().zip(times.skip(1)).filter(|(_, to)| *to > event).map(|(from, to)| to - from);
-        Duration::from_millis(gaps.max().unwrap_or_default())
+        longest_gap(self.acknowledged.iter().map(|(_, at)| *at), event)
     }
+}
+
+/// The longest time between two of these, in their order, that ended after `event`.
+pub fn longest_gap(times: impl Iterator<Item = u64> + Clone, event: u64) -> Duration {
+    let gaps = times.clone().zip(times.skip(1)).filter(|(_, to)| *to > event).map(|(from, to)| to - from);
+    Duration::from_millis(gaps.max().unwrap_or_default())
 }
 
 /// A running writer.
@@ -43,22 +46,19 @@ pub struct Writer<'a> {
     tool: String,
     address: String,
     prefix: String,
-    child: Child,
+    client: Client,
+    input: ChildStdin,
     report: Arc<Mutex<Report>>,
-    reader: JoinHandle<()>,
 }
 
 impl<'a> Writer<'a> {
     /// Starts a writer in a tool's pod, and waits for its first writes.
-    pub fn start(group: &'a Group, tool: &str, address: &str, prefix: &str) -> Result<Self> {
-        let words = [vec!["exec", "--stdin", tool, "--"], group.with_login(&["client", "write", address, prefix])].concat();
-        let mut child = group.namespace.kubectl(&words).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let lines = BufReader::new(child.stdout.take().context("the writer's output")?).lines();
+    pub fn start(group: &'a Group, tool: &str, prefix: &str) -> Result<Self> {
+        let address = group.service("master")?;
         let report = Arc::new(Mutex::new(Report::default()));
         let told = report.clone();
-        let reader = std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| note(&told, &line)));
-        let writer =
-            Self { group, tool: tool.to_owned(), address: address.to_owned(), prefix: prefix.to_owned(), child, report, reader };
+        let (client, input) = Client::start(group, tool, &["write", &address, prefix], move |line| note(&told, line))?;
+        let writer = Self { group, tool: tool.to_owned(), address, prefix: prefix.to_owned(), client, input, report };
         writer.wait_for_writes(50, Duration::from_secs(30))?;
         Ok(writer)
     }
@@ -75,11 +75,9 @@ impl<'a> Writer<'a> {
     }
 
     /// Stops, and tells what it saw and which acknowledged writes the group has lost.
-    pub fn stop(mut self) -> Result<(Report, BTreeSet<u64>)> {
-        drop(self.child.stdin.take());
-        let status = self.child.wait()?;
-        ensure!(status.success(), "the writer: {status}");
-        let _ = self.reader.join();
+    pub fn stop(self) -> Result<(Report, BTreeSet<u64>)> {
+        drop(self.input);
+        self.client.wait()?;
         let report = self.report.lock().expect("the report").clone();
         let numbers: String = report.acknowledged.iter().map(|(number, _)| format!("{number}\n")).collect();
         let client = self.group.with_login(&["client", "missing", &self.address, &self.prefix]);

@@ -3,6 +3,8 @@
 //! - `client write ADDRESS PREFIX` writes numbered keys, one after the other, until its input ends.
 //!   It prints `a NUMBER MILLISECONDS` when a write is acknowledged and when that was, `d NUMBER` when
 //!   a replica has it, too, and `e TEXT` for what went wrong.
+//! - `client read ADDRESS` reads, one answer after the other, until its input ends. It prints `r MILLISECONDS`
+//!   when a read is answered.
 //! - `client masters` reads addresses, and prints `m ADDRESS MILLISECONDS` each time one took a write.
 //! - `client missing ADDRESS PREFIX` reads numbers, and prints those that the server does not have.
 //!
@@ -28,9 +30,13 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words[..] {
         ["write", address, prefix] => address.parse().map_err(Error::other).and_then(|address| write(address, prefix)),
+        ["read", address] => address.parse().map_err(Error::other).and_then(read),
         ["masters"] => masters(),
         ["missing", address, prefix] => address.parse().map_err(Error::other).and_then(|address| missing(address, prefix)),
-        _ => Err(Error::new(ErrorKind::InvalidInput, "usage: client write|missing ADDRESS:PORT PREFIX, client masters")),
+        _ => Err(Error::new(
+            ErrorKind::InvalidInput,
+            "usage: client write|missing ADDRESS:PORT PREFIX, client read ADDRESS:PORT, client masters",
+        )),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -41,47 +47,62 @@ fn main() -> ExitCode {
     }
 }
 
-fn write(address: SocketAddr, prefix: &str) -> Result<()> {
+/// Does something again and again at a client's pace, until the input ends.
+fn until_the_input_ends(mut act: impl FnMut() -> Result<()>) -> Result<()> {
     static ENDED: AtomicBool = AtomicBool::new(false);
     std::thread::spawn(|| {
         let _ = stdin().lock().read_to_end(&mut Vec::new());
         ENDED.store(true, Ordering::Relaxed);
     });
-    let mut out = stdout().lock();
-    let mut server = None;
-    let mut number = 0_u64;
     while !ENDED.load(Ordering::Relaxed) {
-        number += 1;
-        let key = format!("{prefix}-{number}");
-        let told = write_one(&mut server, address, &key, |line| writeln!(out, "{line}").and_then(|()| out.flush()), number);
-        if let Err(error) = told {
-            server = None;
-            writeln!(out, "e {error}")?;
-            out.flush()?;
-        }
+        act()?;
         // A client's pace; nothing waits for it.
         std::thread::sleep(PACE);
     }
     Ok(())
 }
 
-fn write_one(
-    server: &mut Option<Server>,
-    address: SocketAddr,
-    key: &str,
-    mut tell: impl FnMut(String) -> Result<()>,
-    number: u64,
-) -> Result<()> {
-    let server = match server {
-        Some(server) => server,
-        None => server.insert(Server::connect(address)?),
-    };
+fn tell(line: &str) -> Result<()> {
+    let mut out = stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
+}
+
+fn write(address: SocketAddr, prefix: &str) -> Result<()> {
+    let mut server = None;
+    let mut number = 0_u64;
+    until_the_input_ends(|| {
+        number += 1;
+        write_one(&mut server, address, &format!("{prefix}-{number}"), number).or_else(|error| {
+            server = None;
+            tell(&format!("e {error}"))
+        })
+    })
+}
+
+fn write_one(server: &mut Option<Server>, address: SocketAddr, key: &str, number: u64) -> Result<()> {
+    let server = Server::connected(server, address)?;
     server.ask(&["SET", key, "x"])?;
-    tell(format!("a {number} {}", now()?))?;
+    tell(&format!("a {number} {}", now()?))?;
     if server.ask(&["WAIT", "1", "100"])? > 0 {
-        tell(format!("d {number}"))?;
+        tell(&format!("d {number}"))?;
     }
     Ok(())
+}
+
+fn read(address: SocketAddr) -> Result<()> {
+    let mut server = None;
+    until_the_input_ends(|| {
+        if read_one(&mut server, address).is_err() {
+            server = None;
+        }
+        Ok(())
+    })
+}
+
+fn read_one(server: &mut Option<Server>, address: SocketAddr) -> Result<()> {
+    Server::connected(server, address)?.ask(&["EXISTS", "e2e-probe"])?;
+    tell(&format!("r {}", now()?))
 }
 
 fn masters() -> Result<()> {
@@ -106,13 +127,8 @@ fn masters() -> Result<()> {
 }
 
 fn take_a_write(server: &mut Option<Server>, address: SocketAddr) -> Result<()> {
-    let server = match server {
-        Some(server) => server,
-        None => server.insert(Server::connect(address)?),
-    };
-    server.ask(&["SET", "e2e-probe", "x"])?;
-    println!("m {address} {}", now()?);
-    Ok(())
+    Server::connected(server, address)?.ask(&["SET", "e2e-probe", "x"])?;
+    tell(&format!("m {address} {}", now()?))
 }
 
 fn now() -> Result<u128> {
@@ -134,6 +150,14 @@ fn missing(address: SocketAddr, prefix: &str) -> Result<()> {
 struct Server(BufReader<TcpStream>);
 
 impl Server {
+    /// The connection that there is, else a new one.
+    fn connected(server: &mut Option<Self>, address: SocketAddr) -> Result<&mut Self> {
+        match server {
+            Some(server) => Ok(server),
+            None => Ok(server.insert(Self::connect(address)?)),
+        }
+    }
+
     fn connect(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect_timeout(&address, CONNECT)?;
         stream.set_read_timeout(Some(ANSWER))?;
