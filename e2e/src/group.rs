@@ -50,7 +50,7 @@ impl Group {
     pub fn apply(&mut self, topology: &str) -> Result<()> {
         self.namespace.run(&["apply", "--kustomize", &overlay(topology)])?;
         self.login = self.namespace.password()?.map(|password| format!("REDISCLI_AUTH={password}"));
-        wait_for("all pods ready and labelled", WHOLE, || self.check_pods().map(|_| ()))
+        self.wait_until_ready()
     }
 
     /// Pods, in the order of their names.
@@ -95,6 +95,11 @@ impl Group {
         let tools = self.pods("app=tool")?;
         let other = tools.iter().find(|tool| tool["spec"]["nodeName"] != master["spec"]["nodeName"]).unwrap_or(&tools[0]);
         Ok(text(&other["metadata"]["name"]))
+    }
+
+    /// Waits until all pods are ready and labelled.
+    pub fn wait_until_ready(&self) -> Result<()> {
+        wait_for("all pods ready and labelled", WHOLE, || self.check_pods().map(|_| ()))
     }
 
     /// Waits until the group is as after its first start: every pod ready, one master that all

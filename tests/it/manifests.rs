@@ -98,12 +98,17 @@ fn topologies() -> &'static [Topology] {
 
 fn with_every_option(topology: &Path) -> Vec<Value> {
     let own = std::fs::read_to_string(topology.join("kustomization.yaml")).unwrap();
+    let has_not = |option: &&str| !own.contains(&format!("components/{option}"));
+    with_options(topology, &OPTIONS.into_iter().filter(|option| has_not(option)).collect::<Vec<_>>())
+}
+
+fn with_options(topology: &Path, options: &[&str]) -> Vec<Value> {
     let folder = tempfile::tempdir().unwrap();
     // kustomize takes no absolute paths.
     let depth = folder.path().canonicalize().unwrap().components().count() - 1;
     let from_here = |path: &Path| format!("{}{}", "../".repeat(depth), path.strip_prefix("/").unwrap().display());
-    let options = OPTIONS.iter().filter(|option| !own.contains(&format!("components/{option}")));
-    let components: Vec<_> = options.map(|option| from_here(&repository().join("manifests/components").join(option))).collect();
+    let components: Vec<_> =
+        options.iter().map(|option| from_here(&repository().join("manifests/components").join(option))).collect();
     let kustomization = json!({
         "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization",
         "resources": [from_here(topology)], "components": components,
@@ -447,6 +452,45 @@ fn takeover_is_confined_kept_apart_and_on_the_api_server_with_strict_validation(
         let wanted = [(json!(["leases"]), json!(["node-takeover"]), json!(["get", "list", "watch", "update"]))];
         assert_eq!(rules("Role"), wanted);
         assert!(takeover.named("Lease", "node-takeover").unwrap()["spec"].is_null(), "applied again it leaves who holds it");
+    }
+}
+
+#[test]
+fn takeover_may_speak_to_every_port_that_it_asks_whether_a_policy_stands_before_it_or_before_the_pods() {
+    let built = with_options(&repository().join("manifests/node-takeover"), &["node-takeover-network-policy"]);
+    let takeover = Topology { name: "node-takeover".to_owned(), objects: built };
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": takeover.objects}).to_string();
+    let applied = ControlPlane::shared().kubectl(&["apply", "--validate=strict", "--dry-run=server", "-f", "-"], &list);
+    applied.expect("the API server takes it");
+    let template = &takeover.named("Deployment", "node-takeover").unwrap()["spec"]["template"];
+    let of_its_own = takeover.named("NetworkPolicy", "node-takeover").unwrap();
+    assert_eq!(of_its_own["metadata"]["namespace"], "kube-system");
+    assert!(selects(&of_its_own["spec"]["podSelector"]["matchLabels"], template));
+    let ports_of = |rule: &Value| -> Vec<u64> {
+        rule["ports"].as_array().unwrap().iter().map(|port| port["port"].as_u64().unwrap()).collect()
+    };
+    let out = ports_of(&of_its_own["spec"]["egress"][0]);
+    assert!(out.contains(&10250) && out.contains(&443), "{out:?}");
+    let lets_it_in = |rule: &&Value| {
+        let peer = &rule["from"][0];
+        let is_of_its_namespace = peer["namespaceSelector"]["matchLabels"].as_object().is_none_or(|labels| {
+            labels.iter().all(|(key, value)| key == "kubernetes.io/metadata.name" && value == "kube-system")
+        });
+        let is_it =
+            peer["podSelector"]["matchLabels"].as_object().is_none_or(|_| selects(&peer["podSelector"]["matchLabels"], template));
+        peer["namespaceSelector"].is_object() && is_of_its_namespace && is_it
+    };
+    for topology in topologies().iter().filter(|topology| topology.named("NetworkPolicy", "redis").is_some()) {
+        let before_the_pods = topology.named("NetworkPolicy", "redis").unwrap()["spec"]["ingress"].as_array().unwrap();
+        let within: Vec<_> = before_the_pods.iter().filter(lets_it_in).flat_map(ports_of).collect();
+        for port in topology
+            .sets()
+            .flat_map(|set| set.containers().collect::<Vec<_>>())
+            .flat_map(|container| container["ports"].as_array().into_iter().flatten())
+        {
+            let port = port["containerPort"].as_u64().unwrap();
+            assert!(within.contains(&port) && out.contains(&port), "{}: {port}", topology.name);
+        }
     }
 }
 
