@@ -75,7 +75,7 @@ cluster: servers control-plane image ## Bring up a Kubernetes with three nodes o
 	@hack/cluster/images.sh .cache/cluster/images $(SERVERS)
 	@hack/cluster/up
 
-e2e: ## Let everything go wrong on it, and print how long writes waited and what was lost (SCENARIOS, E2E_TOPOLOGY, E2E_ROUNDS; E2E_CLUSTER=existing: on KUBECONFIG's)
+e2e: ## Let everything go wrong on it, and print how long writes waited and what was lost (SCENARIOS, E2E_TOPOLOGY, E2E_ROUNDS, E2E_TIMES; E2E_CLUSTER=existing: on KUBECONFIG's)
 	@RUSTFLAGS='-C target-feature=+crt-static' cargo build --quiet --release --locked --package e2e --bin client --target $(HOST)
 	@cargo build --quiet --locked --package e2e --bin e2e
 ifeq ($(E2E_CLUSTER),existing)

@@ -1,7 +1,7 @@
 //! `genconf-sentinel`: which masters to watch, and the sentinel.conf that makes it so.
 //!
 //! Read what the earlier file knew; observe and decide for each group, all at once; render;
-//! install; become the server.
+//! install; become the server. A group that nobody can decide does not keep it from the others.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -11,12 +11,12 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow};
 use futures::future::{join_all, try_join_all};
 use tokio::time::Instant;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::groups::groups_to_watch;
 use super::observe::Observer;
 use super::setting::{Council, Logins, Subject, World, in_time, own_pod};
-use super::settle::{Settled, settle};
+use super::settle::{Settled, Undecided, settle};
 use super::source::Source;
 use super::{HOOK, Then, report};
 use crate::cli::{Form, GenconfSentinel};
@@ -96,15 +96,15 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
     // Whatever cannot be written is found out before anything is recorded.
     file(subjects.iter().map(|subject| site.watched(subject, site.announce.clone(), 0)).collect())?;
 
-    let decide = async |subject: &Subject| {
+    let decide = async |subject: &Subject, until| {
         let mut observer = Observer::new(&world, subject, &council, &logins);
-        let settled = settle(&mut observer, decision::for_sentinel, deadline, run.dry_run).await;
+        let settled = settle(&mut observer, decision::for_sentinel, until, run.dry_run).await;
         settled.map_err(|error| report::tell_undecided(&report, &subject.group, error))
     };
-    let decided = try_join_all(subjects.iter().map(decide)).await?;
+    let decided = decide_all(&subjects, decide, deadline).await?;
     let keeps_unresolved = keeps_unresolved_names(command.first()).await;
     let mut groups = Vec::new();
-    for (subject, settled) in subjects.iter().zip(&decided) {
+    for (subject, settled) in &decided {
         info!("{}: {}", subject.group, settled.why);
         if let (true, Some(claim)) = (run.dry_run, &settled.recorded) {
             info!("would record in the Lease `{}`: {} at epoch {}", subject.group, claim.master, claim.epoch);
@@ -121,7 +121,7 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
         groups.push(watched);
     }
     let file = file(groups)?;
-    for (subject, settled) in subjects.iter().zip(&decided) {
+    for (subject, settled) in &decided {
         report::tell(&report, &subject.group, settled, run.dry_run.then_some(&file))?;
     }
     let Some(draft) = draft else {
@@ -135,6 +135,30 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
     draft.install(&file)?;
     info!("wrote `{}`", output.display());
     Ok(Then::from_words(command))
+}
+
+/// Decides each group, all at once. Of several, one that nobody can decide keeps this Sentinel from the others for
+/// half of the time, and is left out.
+async fn decide_all(
+    subjects: &[Subject],
+    decide: impl AsyncFn(&Subject, Instant) -> Result<Settled>,
+    deadline: Instant,
+) -> Result<Vec<(&Subject, Settled)>> {
+    let until = if subjects.len() > 1 { deadline - (deadline - Instant::now()) / 2 } else { deadline };
+    let outcomes = try_join_all(subjects.iter().map(async |subject| match decide(subject, until).await {
+        Err(error) if !error.is::<Undecided>() => Err(error),
+        outcome => Ok((subject, outcome)),
+    }));
+    let (decided, undecided): (Vec<_>, Vec<_>) = outcomes.await?.into_iter().partition(|(_, outcome)| outcome.is_ok());
+    for (subject, outcome) in undecided {
+        let Err(error) = outcome else { continue };
+        if decided.is_empty() {
+            return Err(error);
+        }
+        let why = error.downcast_ref::<Undecided>().map(|undecided| &*undecided.why).unwrap_or_default();
+        warn!("{}: undecided, and left to reconcile: {why}", subject.group);
+    }
+    decided.into_iter().map(|(subject, outcome)| Ok((subject, outcome?))).collect()
 }
 
 /// The folder that a file lies in.

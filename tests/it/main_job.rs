@@ -274,6 +274,19 @@ fn a_sentinel_that_starts_again_while_the_api_server_is_away_watches_the_groups_
 }
 
 #[test]
+fn a_sentinel_that_starts_again_watches_its_groups_though_nobody_can_decide_another() {
+    let mut bed = started(Bed::on_kubernetes(ordain()).with_env("ORDAIN_DEADLINE", "6s"));
+    // A record that was edited by hand, of a group without pods.
+    let lease = r#"{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"broken","labels":{"app.kubernetes.io/managed-by":"ordain"}}}"#;
+    bed.namespace.as_ref().unwrap().apply(&[serde_json::from_str(lease).unwrap()]);
+    bed.kill("sentinel-0");
+    let before = bed.log("sentinel-0");
+    bed.start("sentinel-0");
+    bed.wait_for_log("sentinel-0", "broken: undecided, and left to reconcile", &before, UP);
+    bed.wait_for_sentinels(UP);
+}
+
+#[test]
 fn a_group_of_which_nothing_is_heard_is_undecided_with_all_the_evidence() {
     let mut bed = Bed::on_kubernetes(ordain());
     bed.make("redis-1");
