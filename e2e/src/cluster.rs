@@ -69,13 +69,13 @@ impl Namespace {
     }
 
     /// Runs shell words on a pod's node for each process of a pod's container, `$process`, and returns what
-    /// they print.
+    /// they print. They may fail for one that ends in the meantime, such as a probe.
     pub fn for_processes(&self, pod: &Value, container: &str, then: &str) -> Result<String> {
         let id = text(&status(pod, container)?["containerID"]);
         let id = id.rsplit('/').next().unwrap_or_default();
         ensure!(!id.is_empty(), "{} has no container {container}", pod["metadata"]["name"]);
         let script = format!(
-            "for group in $(grep -l {id} /proc/[0-9]*/cgroup); do process=${{group%/cgroup}}; process=${{process#/proc/}}; {then}; done"
+            "for group in $(grep -l {id} /proc/[0-9]*/cgroup); do process=${{group%/cgroup}}; process=${{process#/proc/}}; {{ {then}; }} || [ ! -d /proc/$process ] || exit; done"
         );
         let tool = self.tool_on(&text(&pod["spec"]["nodeName"]))?;
         self.exec(&tool, &["sh", "-c", &script])
