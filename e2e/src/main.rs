@@ -124,7 +124,12 @@ fn run() -> Result<bool> {
         for round in 1..=setting.rounds {
             let outcome = play(&group, scenario, round);
             match &outcome {
-                Ok(outcome) => println!("{} {round}: {outcome}", scenario.name),
+                Ok(outcome) => {
+                    println!("{} {round}: {outcome}", scenario.name);
+                    if outcome.writes > scenario.bar || !scenario.is_safe(outcome) {
+                        println!("{}", group.logs());
+                    }
+                }
                 Err(error) => println!("{} {round}: {error:#}\n{}", scenario.name, group.logs()),
             }
             row.add(outcome);

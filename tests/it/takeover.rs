@@ -392,6 +392,25 @@ fn of_two_one_acts_and_when_it_is_killed_the_other_does() {
 }
 
 #[test]
+fn of_several_that_find_the_lease_run_out_one_acts() {
+    let mut stage = Stage::new(&["a", "b", "c"]);
+    let (plane, name) = (stage.namespace.plane, stage.namespace.name.clone());
+    let spec = r#"{"spec": {"holderIdentity": "gone", "leaseDurationSeconds": 1, "leaseTransitions": 6}}"#;
+    plane.kubectl(&["patch", "lease", "node-takeover", "-n", &name, "--type=merge", "-p", spec], "").unwrap();
+    let candidates = ["one", "two", "three", "four"].map(|pod| stage.start(pod, &[]));
+    let acting = || candidates.iter().map(|candidate| lines(candidate, "this one acts")).sum::<usize>();
+    wait_for("one that acts", SOON, || (acting() > 0).then_some(()));
+    stage.die("c");
+    stage.wait_until_out("c", SOON);
+    let_rounds_pass();
+    assert_eq!(acting(), 1);
+    let transitions = ["get", "lease", "node-takeover", "-n", &name, "-o", "jsonpath={.spec.leaseTransitions}"];
+    assert_eq!(plane.kubectl(&transitions, "").unwrap(), "7");
+    let patches = stage.writes().into_iter().filter(|written| written.starts_with("patch ")).count();
+    assert_eq!(patches, 1, "{:?}", stage.writes());
+}
+
+#[test]
 fn one_that_starts_when_a_node_is_long_dead_does_not_wait_for_the_grace_anew() {
     let mut stage = Stage::new(&["a", "b", "c"]);
     stage.die("c");
