@@ -217,6 +217,7 @@ fn sentinel(at: &Endpoint, seen: SeenSentinel) -> Sentinel {
             config_epoch: claim.epoch.into(),
             finds_master_down: finds_down,
             failover_in_progress: is_failing_over,
+            has_promoted: false,
             last_ok_ping: if finds_down { 2 * DOWN_AFTER } else { Duration::from_millis(100) },
             other_sentinels: SENTINELS - 1,
             known_replicas: pods().count() - 1,

@@ -104,6 +104,9 @@ pub struct Watch {
     pub finds_master_down: bool,
     /// `failover_in_progress` among the flags: it is replacing the master.
     pub failover_in_progress: bool,
+    /// It has promoted this master itself, and still tells the other replicas: its failover is not over.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub has_promoted: bool,
     /// Since the master last answered its ping (`last-ok-ping-reply`).
     #[serde(serialize_with = "seconds")]
     pub last_ok_ping: Duration,
@@ -446,7 +449,12 @@ impl Evidence {
     /// what they know, whichever is most.
     pub fn majority(&self) -> usize {
         let known = self.watches().map(|(_, watch)| watch.other_sentinels + 1).max().unwrap_or(0);
-        self.sentinel_count.max(self.sentinels.len()).max(known) / 2 + 1
+        self.majority_without_the_gone().max(known / 2 + 1)
+    }
+
+    /// The same where those do not count that are known and not found any more.
+    pub fn majority_without_the_gone(&self) -> usize {
+        self.sentinel_count.max(self.sentinels.len()) / 2 + 1
     }
 }
 

@@ -207,6 +207,7 @@ mod tests {
             config_epoch: 1,
             finds_master_down: false,
             failover_in_progress: false,
+            has_promoted: false,
             last_ok_ping: Duration::ZERO,
             other_sentinels: 2,
             known_replicas: 2,

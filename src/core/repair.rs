@@ -113,13 +113,17 @@ fn has_the_newest_disk(case: Case<'_>, pod: &PodName) -> bool {
 /// is not replaced by a failover that they were about to begin. Nor does it hand over: then it has set replicas
 /// aside on purpose, and a Sentinel is about to be asked for a failover.
 fn is_calm(evidence: &Evidence, master: &PodName) -> bool {
+    let is_agreed = evidence.has_no_sentinels() || who_find_nothing_wrong(evidence, master) >= evidence.majority();
+    is_agreed && evidence.handing_over.as_ref() != Some(master)
+}
+
+/// How many Sentinels find nothing wrong with the master.
+fn who_find_nothing_wrong(evidence: &Evidence, master: &PodName) -> usize {
     let finds_nothing_wrong = |watch: &Watch| {
         let names = evidence.member_at(&watch.master.host) == Some(master);
         names && !watch.finds_master_down && !watch.failover_in_progress
     };
-    let calm = evidence.watches().filter(|(_, watch)| finds_nothing_wrong(watch)).count();
-    let hands_over = evidence.handing_over.as_ref() == Some(master);
-    !hands_over && (evidence.has_no_sentinels() || calm >= evidence.majority())
+    evidence.watches().filter(|(_, watch)| finds_nothing_wrong(watch)).count()
 }
 
 /// The Sentinels that do not watch the group, while nobody doubts who leads it. A group without a record is
@@ -133,10 +137,12 @@ fn unaware<'a>(evidence: &'a Evidence, record: Option<&Record>, master: &PodName
 
 /// The Sentinels that name another master than the only one that lives, though a majority and the record name
 /// that, and not by a newer epoch. One that has not heard of a failover yet does so for a moment; one that
-/// lost its own failover to another at the same epoch, for ever.
+/// lost its own failover to another at the same epoch, for ever, or that was told to forget all in its midst.
+/// Sentinels that are gone keep the others from nothing here: to forget them takes that all agree.
 pub fn stubborn(evidence: &Evidence) -> Vec<&Endpoint> {
     let ([master], Some(record)) = (&evidence.living_masters()[..], evidence.recorded()) else { return Vec::new() };
-    if record.claim.master != **master || !is_calm(evidence, master) {
+    let agreed = who_find_nothing_wrong(evidence, master) >= evidence.majority_without_the_gone();
+    if record.claim.master != **master || !agreed || evidence.handing_over.as_ref() == Some(*master) {
         return Vec::new();
     }
     let names_it = |watch: &Watch| evidence.member_at(&watch.master.host) == Some(*master);
@@ -146,14 +152,16 @@ pub fn stubborn(evidence: &Evidence) -> Vec<&Endpoint> {
 }
 
 /// A Sentinel that knows more replicas than can be, one at a time: until it has found everyone again it can
-/// promote nobody. So nothing else may be wrong: every pod answers, and every Sentinel knows all the others.
+/// promote nobody, and a failover of its own ends undone. So nothing else may be wrong: every pod answers, every
+/// Sentinel knows all the others, and none is failing over.
 fn knows_too_many(evidence: &Evidence, master: &PodName) -> Option<Repair> {
     let is_whole = |peer: &Peer| peer.pod == *master || peer.replica().is_some_and(|replica| replica.link == Link::Up);
     let knows_all =
         |watch: &Watch| watch.other_sentinels + 1 >= evidence.sentinel_count && watch.known_replicas + 1 >= evidence.peers.len();
+    let is_done = |watch: &Watch| !watch.failover_in_progress && !watch.has_promoted;
     let are_all_well = evidence.peers.iter().all(is_whole)
         && evidence.watches().count() == evidence.sentinels.len()
-        && evidence.watches().all(|(_, watch)| knows_all(watch));
+        && evidence.watches().all(|(_, watch)| knows_all(watch) && is_done(watch));
     let knows_more = |watch: &Watch| watch.known_replicas + 1 > evidence.peers.len();
     let first = evidence.watches().find(|(_, watch)| knows_more(watch)).filter(|_| are_all_well)?;
     Some(Repair::Reset(first.0.clone()))

@@ -164,6 +164,7 @@ fn names(master: u32, config_epoch: u64) -> Sentinel {
         config_epoch,
         finds_master_down: true,
         failover_in_progress: false,
+        has_promoted: false,
         last_ok_ping: GRACE,
         other_sentinels: 2,
         known_replicas: 2,
@@ -221,6 +222,9 @@ fn one_sentinel_at_a_time_forgets_the_replicas_of_which_there_are_too_many() {
     assert_eq!(told([says(0, |_| {}), too_many(1), too_many(2)]), [Reset(sentinel(1))]);
     assert_eq!(told([says(0, |watch| watch.known_replicas = 1), too_many(1), too_many(2)]), [], "one is finding them");
     assert_eq!(told([says(0, |watch| watch.other_sentinels = 1), too_many(1), too_many(2)]), []);
+    let promotes = |number| says(number, |watch| (watch.known_replicas, watch.has_promoted) = (4, true));
+    assert_eq!(told([promotes(0), says(1, |_| {}), says(2, |_| {})]), [], "it still tells the replicas whom it has promoted");
+    assert_eq!(told([promotes(0), too_many(1), says(2, |_| {})]), [], "another does");
     let away = Evidence {
         peers: group(record(), [master(), runs(OLD, Link::Up, 100), waits(OLD)]).peers,
         ..well([0, 1, 2].map(too_many))
@@ -237,6 +241,10 @@ fn a_sentinel_that_names_another_by_no_newer_epoch_is_stubborn() {
     assert_eq!(found([one(), names_another(4), another()]), [sentinel(1)]);
     assert_eq!(found([one(), names_another(6), another()]), [], "it knows something newer");
     assert_eq!(found([one(), names_another(5), knows_nothing(2)]), [], "the others are no majority");
+    let knows_the_gone = |number| says(number, |watch| watch.other_sentinels = 4);
+    assert_eq!(found([knows_the_gone(0), names_another(5), knows_the_gone(2)]), [sentinel(1)]);
+    let leaving = Evidence { handing_over: Some(pod(0)), ..well([one(), names_another(5), another()]) };
+    assert_eq!(stubborn(&leaving), Vec::<&Endpoint>::new());
     let promotes = says(1, |watch| (watch.master, watch.failover_in_progress) = (address(1), true));
     assert_eq!(found([one(), promotes, another()]), [], "it is failing over");
     let two = group(record(), [master(), master(), runs(OLD, Link::Up, 100)]).peers;

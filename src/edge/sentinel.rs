@@ -42,14 +42,16 @@ pub fn read(address: Value, master: Value) -> Result<SentinelAnswer, Failure> {
     // A failover that has promoted this very master, and still tells the replicas, replaces it no more:
     // then `ip` and `port` are the old master's. It ends only when the new one answers.
     let is_old = |field: &str, now: &String| fields.get(field) != Some(now);
-    let has_promoted = is_old("ip", host) || is_old("port", port);
+    let is_announced = is_old("ip", host) || is_old("port", port);
     let number = |field: &str| fields.get(field).and_then(|text| text.parse::<u64>().ok()).ok_or_else(|| nonsense(field));
     let flags: Vec<&str> = fields.get("flags").ok_or_else(|| nonsense("flags"))?.split(',').collect();
+    let is_failing_over = flags.contains(&"failover_in_progress");
     Ok(SentinelAnswer::Watching(Watch {
         master: Endpoint { host: host.parse().map_err(|_| nonsense("ip"))?, port: port.parse().map_err(|_| nonsense("port"))? },
         config_epoch: number("config-epoch")?,
         finds_master_down: flags.contains(&"s_down") || flags.contains(&"o_down"),
-        failover_in_progress: flags.contains(&"failover_in_progress") && !has_promoted,
+        failover_in_progress: is_failing_over && !is_announced,
+        has_promoted: is_failing_over && is_announced,
         last_ok_ping: Duration::from_millis(number("last-ok-ping-reply")?),
         other_sentinels: usize::try_from(number("num-other-sentinels")?).map_err(|_| nonsense("num-other-sentinels"))?,
         known_replicas: usize::try_from(number("num-slaves")?).map_err(|_| nonsense("num-slaves"))?,
@@ -273,9 +275,9 @@ mod tests {
         assert_eq!(watch.master.to_string(), "redis-1.redis:6379", "the address that clients are told");
         assert_eq!((watch.config_epoch, watch.last_ok_ping.as_millis()), (7, 1500));
         assert_eq!((watch.other_sentinels, watch.known_replicas), (2, 3));
-        assert!(watch.finds_master_down && !watch.failover_in_progress, "it has promoted redis-1 already");
+        assert!(watch.finds_master_down && !watch.failover_in_progress && watch.has_promoted, "it has promoted redis-1 already");
         let Ok(SentinelAnswer::Watching(watch)) = read(list(&["old", "1"]), failing_over) else { panic!("a view") };
-        assert!(watch.failover_in_progress);
+        assert!(watch.failover_in_progress && !watch.has_promoted);
     }
 
     #[test]

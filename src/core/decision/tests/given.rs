@@ -95,6 +95,7 @@ pub fn watching(master: &str, config_epoch: u64, but: impl FnOnce(&mut Watch)) -
         config_epoch,
         finds_master_down: false,
         failover_in_progress: false,
+        has_promoted: false,
         last_ok_ping: Duration::from_millis(100),
         other_sentinels: 2,
         known_replicas: 2,
