@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::cluster::{Namespace, node, repository, status, text, wait_for};
 use crate::group::{Group, overlay, value};
 use crate::play::play;
-use crate::scenarios::FORCED_DELETE;
+use crate::scenario::Scenario;
 use crate::writer::Writer;
 
 /// Where takeover runs.
@@ -188,13 +188,13 @@ fn promote(group: &Group, name: &str, stopped: usize) -> Result<()> {
     })
 }
 
-/// A group that the Sentinels learn of at run time, fail over, and forget.
-pub fn another_group(group: &Group) -> Result<()> {
+/// A group that the Sentinels learn of at run time, to which something happens, and which they forget.
+pub fn another_group(group: &Group, scenario: &Scenario) -> Result<()> {
     let mut other = group.beside("cache-redis");
     other.apply("another-group")?;
-    let outcome = play(&other, &FORCED_DELETE, 1)?;
-    println!("the other group, {}: {outcome}", FORCED_DELETE.name);
-    ensure!(FORCED_DELETE.is_safe(&outcome), "the other group lost what it may not lose");
+    let outcome = play(&other, scenario, 1)?;
+    println!("the other group, {}: {outcome}", scenario.name);
+    ensure!(scenario.is_safe(&outcome), "the other group lost what it may not lose");
 
     group.namespace.run(&["delete", "--kustomize", &overlay("another-group")])?;
     wait_for("its pods are gone", Duration::from_secs(90), || {

@@ -13,9 +13,11 @@ mod faults;
 mod group;
 mod labels;
 mod masters;
+mod outcome;
 mod play;
 mod processes;
 mod reader;
+mod scenario;
 mod scenarios;
 mod table;
 mod writer;
@@ -27,7 +29,8 @@ use anyhow::{Result, ensure};
 
 use crate::group::Group;
 use crate::play::play;
-use crate::scenarios::{ALL, BY_NAME, Need, Scenario};
+use crate::scenario::{Need, Scenario};
+use crate::scenarios::{ALL, BY_NAME};
 use crate::table::Row;
 
 /// Where all of it happens.

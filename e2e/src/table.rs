@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::play::Outcome;
-use crate::scenarios::{Scenario, Tolerance};
+use crate::outcome::{Outcome, label, seconds};
+use crate::scenario::{Scenario, Tolerance};
 
 /// All rounds of a scenario.
 pub struct Row<'a> {
@@ -80,12 +80,4 @@ pub fn render(rows: &[Row]) -> String {
 
 fn longest(row: &Row, time: fn(&Outcome) -> Duration) -> Duration {
     row.outcomes.iter().map(time).max().unwrap_or_default()
-}
-
-pub fn seconds(time: Duration) -> String {
-    format!("{:.1} s", time.as_secs_f64())
-}
-
-pub fn label(gap: Option<Duration>) -> String {
-    gap.map_or_else(|| "stays".to_owned(), seconds)
 }
