@@ -116,7 +116,8 @@ pub const ALL: [Scenario; 10] = [
         name: "cut-node",
         prepare: nothing,
         happen: |_, master, writer| lost_node(master, writer, ["node-cut", "node-mend"]),
-        bar: FAILOVER,
+        // Its label is there until the failover: kube-proxy follows its loss, and the new label a second later.
+        bar: FAILOVER.saturating_add(Duration::from_secs(1)),
         tolerance: Tolerance::Undelivered,
         may_be_two: true,
         today: "-",
