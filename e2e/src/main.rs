@@ -88,17 +88,20 @@ impl Setting {
         of_all.chain(BY_NAME.iter().filter(is_named))
     }
 
-    /// What a scenario needs and there is not.
-    fn lacks(&self, scenario: &Scenario, group: &Group) -> Result<Option<Need>> {
+    /// A scenario's bar here, or why it cannot be played.
+    fn bar(&self, scenario: &Scenario, group: &Group) -> Result<Result<Duration, &'static str>> {
         let sentinels = group.sentinels()?;
         let is_there = |need: &Need| match need {
             Need::Nodes => self.has_nodes,
-            Need::Election => !sentinels.is_empty(),
             Need::SharedSentinels => {
                 sentinels.iter().all(|pod| pod["metadata"]["labels"]["app.kubernetes.io/component"] == "sentinel")
             }
         };
-        Ok(scenario.needs.iter().find(|need| !is_there(need)).copied())
+        if let Some(need) = scenario.needs.iter().find(|need| !is_there(need)) {
+            return Ok(Err(need.lack()));
+        }
+        let bar = if sentinels.is_empty() { scenario.alone } else { Some(scenario.bar) };
+        Ok(bar.ok_or("nobody elects another master here"))
     }
 }
 
@@ -119,17 +122,20 @@ fn run() -> Result<bool> {
 
     let mut rows = Vec::new();
     for scenario in setting.chosen() {
-        if let Some(need) = setting.lacks(scenario, &group)? {
-            println!("{}: left out, for {}", scenario.name, need.lack());
-            continue;
-        }
-        let mut row = Row::new(scenario);
+        let bar = match setting.bar(scenario, &group)? {
+            Ok(bar) => bar,
+            Err(why) => {
+                println!("{}: left out, for {why}", scenario.name);
+                continue;
+            }
+        };
+        let mut row = Row::new(scenario, bar);
         for round in 1..=setting.rounds {
             let outcome = play(&group, scenario, round);
             match &outcome {
                 Ok(outcome) => {
                     println!("{} {round}: {outcome}", scenario.name);
-                    if outcome.writes > scenario.bar || !scenario.is_safe(outcome) {
+                    if outcome.writes > bar || !scenario.is_safe(outcome) {
                         println!("{}", group.logs());
                     }
                 }

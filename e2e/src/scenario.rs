@@ -18,6 +18,8 @@ pub struct Scenario {
     pub happen: fn(&Group, &Value, &Writer) -> Result<()>,
     /// The longest that the next acknowledged write may take.
     pub bar: Duration,
+    /// The same where nobody elects another master; none where there would be no writes then.
+    pub alone: Option<Duration>,
     /// What may be lost.
     pub tolerance: Tolerance,
     /// Whether a master that is cut off may take writes beside its successor, from whoever reaches it: nothing but
@@ -34,8 +36,6 @@ pub struct Scenario {
 pub enum Need {
     /// Nodes of our own.
     Nodes,
-    /// Sentinels: its bar needs another master.
-    Election,
     /// Sentinels in pods of their own.
     SharedSentinels,
 }
@@ -45,7 +45,6 @@ impl Need {
     pub fn lack(self) -> &'static str {
         match self {
             Self::Nodes => "these nodes are not ours to kill",
-            Self::Election => "nobody elects another master here",
             Self::SharedSentinels => "its Sentinels watch no other group",
         }
     }

@@ -14,16 +14,22 @@ use crate::scenario::{Need, Scenario, Tolerance};
 /// `--down-after` of the manifests and what a failover takes.
 const FAILOVER: Duration = Duration::from_secs(8);
 
+/// What a container takes that starts again in its pod.
+const IN_PLACE: Duration = Duration::from_secs(2);
+/// What pods take that are made anew.
+const RESTART: Duration = Duration::from_secs(10);
+
 /// The master is gone, and nobody was told.
 pub const FORCED_DELETE: Scenario = Scenario {
     name: "forced-delete",
     prepare: nothing,
     happen: |group, master, _| delete(group, master, &["--grace-period=0", "--force"]),
     bar: FAILOVER,
+    alone: Some(RESTART),
     tolerance: Tolerance::Undelivered,
     may_be_two: false,
     today: "1.7 s, 1400 · 33.3 s, 0",
-    needs: &[Need::Election],
+    needs: &[],
 };
 
 /// All of them, in the order in which they run.
@@ -33,17 +39,19 @@ pub const ALL: [Scenario; 10] = [
         prepare: nothing,
         happen: |group, master, _| delete(group, master, &[]),
         bar: Duration::from_millis(1500),
+        alone: Some(RESTART),
         tolerance: Tolerance::None,
         may_be_two: false,
         today: "2.5 s, 0 · 11.6 s, 0",
-        needs: &[Need::Election],
+        needs: &[],
     },
     FORCED_DELETE,
     Scenario {
         name: "killed-process",
         prepare: a_master_that_never_restarted,
         happen: |group, master, _| each_process(group, master, "redis", "kill -9 $process"),
-        bar: Duration::from_secs(2),
+        bar: IN_PLACE,
+        alone: Some(IN_PLACE),
         tolerance: Tolerance::None,
         may_be_two: false,
         today: "0.8 s, 1478 · 5.8 s, 1392",
@@ -53,7 +61,8 @@ pub const ALL: [Scenario; 10] = [
         name: "power-cut-of-all",
         prepare: |group| make_master(group, &group.last_pod()?),
         happen: |group, _, _| power_cut(group),
-        bar: Duration::from_secs(10),
+        bar: RESTART,
+        alone: Some(RESTART),
         tolerance: Tolerance::None,
         may_be_two: false,
         today: "2.1 s, 1423 · 68.3 s, 1397",
@@ -64,20 +73,22 @@ pub const ALL: [Scenario; 10] = [
         prepare: a_master_that_never_restarted,
         happen: |group, master, _| each_process(group, master, "redis", "rm -rf /proc/$process/root/data/*; kill -9 $process"),
         bar: FAILOVER,
+        alone: None,
         tolerance: Tolerance::Undelivered,
         may_be_two: false,
         today: "0.6 s, all · 6.0 s, all",
-        needs: &[Need::Election],
+        needs: &[],
     },
     Scenario {
         name: "rolling-update",
         prepare: nothing,
         happen: |group, _, _| rolling_update(group),
         bar: Duration::from_millis(1500),
+        alone: Some(RESTART),
         tolerance: Tolerance::None,
         may_be_two: false,
         today: "-",
-        needs: &[Need::Election],
+        needs: &[],
     },
     Scenario {
         name: "scale-down",
@@ -87,6 +98,7 @@ pub const ALL: [Scenario; 10] = [
         },
         happen: |group, _, _| scale(group, 3),
         bar: FAILOVER,
+        alone: Some(FAILOVER),
         tolerance: Tolerance::None,
         may_be_two: false,
         today: "-",
@@ -97,20 +109,22 @@ pub const ALL: [Scenario; 10] = [
         prepare: nothing,
         happen: |group, _, _| another_group(group, &FORCED_DELETE),
         bar: Duration::from_secs(1),
+        alone: None,
         tolerance: Tolerance::None,
         may_be_two: false,
         today: "-",
-        needs: &[Need::Election, Need::SharedSentinels],
+        needs: &[Need::SharedSentinels],
     },
     Scenario {
         name: "lost-node",
         prepare: nothing,
         happen: |_, master, writer| lost_node(master, writer, ["node-kill", "node-start"]),
         bar: FAILOVER,
+        alone: None,
         tolerance: Tolerance::Undelivered,
         may_be_two: false,
         today: "-",
-        needs: &[Need::Nodes, Need::Election],
+        needs: &[Need::Nodes],
     },
     Scenario {
         name: "cut-node",
@@ -118,10 +132,11 @@ pub const ALL: [Scenario; 10] = [
         happen: |_, master, writer| lost_node(master, writer, ["node-cut", "node-mend"]),
         // Its label is there until the failover: kube-proxy follows its loss, and the new label a second later.
         bar: FAILOVER.saturating_add(Duration::from_secs(1)),
+        alone: None,
         tolerance: Tolerance::Undelivered,
         may_be_two: true,
         today: "-",
-        needs: &[Need::Nodes, Need::Election],
+        needs: &[Need::Nodes],
     },
 ];
 
@@ -132,10 +147,11 @@ pub const BY_NAME: [Scenario; 1] = [Scenario {
     prepare: with_takeover,
     happen: taken_over,
     bar: FAILOVER,
+    alone: None,
     tolerance: Tolerance::Undelivered,
     may_be_two: false,
     today: "-",
-    needs: &[Need::Nodes, Need::Election],
+    needs: &[Need::Nodes],
 }];
 
 #[expect(clippy::unnecessary_wraps, reason = "as the other preparations")]

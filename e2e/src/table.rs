@@ -10,13 +10,14 @@ use crate::scenario::{Scenario, Tolerance};
 /// All rounds of a scenario.
 pub struct Row<'a> {
     scenario: &'a Scenario,
+    bar: Duration,
     outcomes: Vec<Outcome>,
     failed: usize,
 }
 
 impl<'a> Row<'a> {
-    pub fn new(scenario: &'a Scenario) -> Self {
-        Self { scenario, outcomes: Vec::new(), failed: 0 }
+    pub fn new(scenario: &'a Scenario, bar: Duration) -> Self {
+        Self { scenario, bar, outcomes: Vec::new(), failed: 0 }
     }
 
     pub fn add(&mut self, outcome: Result<Outcome>) {
@@ -40,7 +41,7 @@ impl<'a> Row<'a> {
     /// Whether the median is within the bar as well.
     pub fn is_kept(&self) -> bool {
         let writes = self.writes();
-        self.is_safe() && writes.get(writes.len() / 2).is_some_and(|median| *median <= self.scenario.bar)
+        self.is_safe() && writes.get(writes.len() / 2).is_some_and(|median| *median <= self.bar)
     }
 }
 
@@ -63,7 +64,7 @@ pub fn render(rows: &[Row]) -> String {
             at(0),
             at(writes.len() / 2),
             at(writes.len().saturating_sub(1)),
-            seconds(row.scenario.bar),
+            seconds(row.bar),
             seconds(longest(row, |outcome| outcome.reads)),
             label(row.outcomes.iter().filter_map(|outcome| outcome.label).max()),
             seconds(longest(row, |outcome| outcome.whole)),

@@ -16,7 +16,7 @@ use super::labelling::{Moved, is_due, label_listed};
 use super::observe::Observer;
 use super::patience::refused;
 use super::report::millis;
-use super::setting::{Council, Logins, Subject, World, in_time};
+use super::setting::{Council, Logins, Subject, World, in_time, own_group};
 use super::settle::{Settled, act, random_id};
 use super::watching::Watch;
 use super::{HOOK, Then};
@@ -55,6 +55,12 @@ pub async fn run(args: Reconcile, deadline: Instant) -> Result<Then> {
         Box::pin(watch.go_on()).await;
         return Ok(Then::Exit);
     }
+    // A person's choice tells of which group it is.
+    let chosen = assume_master.as_ref().filter(|_| groups.is_empty());
+    let groups = match chosen.map(|pod| own_group(None, &members, pod)).transpose()? {
+        Some(group) => vec![group],
+        None => groups,
+    };
     let groups = groups_to_watch(groups, &[], &world, &members, &labels, deadline).await?;
     let subjects: Vec<Subject> =
         groups.into_iter().map(|group| Subject::new(&world, group, None, &pod, &members, &labels)).collect::<Result<_>>()?;
