@@ -94,7 +94,8 @@ pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
     let labelled = label_listed(cluster, &hook.subject, &moved, pods, |pod| pod, deadline).await?;
     let all = started.elapsed();
     let by = own_pod(&pod).map_or_else(|_| "on-failover".to_owned(), |me| format!("on-failover at {me}"));
-    announce_promotion(cluster, group, &labelled, moved.from.as_ref(), &by).await;
+    let hinted = hint.from.host.pod();
+    announce_promotion(cluster, group, &labelled, moved.from.as_ref().or(hinted.as_ref()), &by).await;
     info!(
         group = %group,
         epoch = moved.record.claim.epoch,

@@ -164,6 +164,8 @@ impl Bed {
         self.kill(third);
         self.fail_over(self.layout.sentinels[0], deadline);
         assert_eq!(self.wait_for_failover(master, deadline), pod);
+        // Until it follows, the old master takes writes that a third pod beside it would confirm.
+        self.wait_for_master(pod, deadline);
         self.start(third);
         self.wait_for_master(pod, deadline);
         self.wait_for_electable(deadline);

@@ -31,10 +31,10 @@ fn of_two_restarted_replicas_nobody_is_promoted_before_the_grace_and_then_the_on
     bed.put_keys("redis-0", "more", 49);
     bed.wait_for_keys("redis-2", 50, UP);
     // For good: its object, its name and its volume.
+    let died = Instant::now();
     bed.cut_power(&["redis-2"]);
     bed.delete("redis-0");
     bed.lose_volume("redis-0");
-    let died = Instant::now();
 
     bed.start_each(&["redis-1", "redis-2"]);
     wait_until_given_up(&bed);
