@@ -26,6 +26,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use serde_json::Value;
 
 use crate::group::Group;
 use crate::play::play;
@@ -89,8 +90,7 @@ impl Setting {
     }
 
     /// A scenario's bar here, or why it cannot be played.
-    fn bar(&self, scenario: &Scenario, group: &Group) -> Result<Result<Duration, &'static str>> {
-        let sentinels = group.sentinels()?;
+    fn bar(&self, scenario: &Scenario, sentinels: &[Value]) -> Result<Duration, &'static str> {
         let is_there = |need: &Need| match need {
             Need::Nodes => self.has_nodes,
             Need::SharedSentinels => {
@@ -98,10 +98,10 @@ impl Setting {
             }
         };
         if let Some(need) = scenario.needs.iter().find(|need| !is_there(need)) {
-            return Ok(Err(need.lack()));
+            return Err(need.lack());
         }
         let bar = if sentinels.is_empty() { scenario.alone } else { Some(scenario.bar) };
-        Ok(bar.ok_or("nobody elects another master here"))
+        bar.ok_or("nobody elects another master here")
     }
 }
 
@@ -120,9 +120,10 @@ fn run() -> Result<bool> {
     );
     group.wait_until_whole()?;
 
+    let sentinels = group.sentinels()?;
     let mut rows = Vec::new();
     for scenario in setting.chosen() {
-        let bar = match setting.bar(scenario, &group)? {
+        let bar = match setting.bar(scenario, &sentinels) {
             Ok(bar) => bar,
             Err(why) => {
                 println!("{}: left out, for {why}", scenario.name);

@@ -239,14 +239,14 @@ impl Cluster {
     /// # Errors
     /// The API server's refusal.
     pub async fn groups(&self) -> Result<Vec<Group>, Refusal> {
-        let ours = ListParams::default().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1));
+        let ours = ListParams::default().labels(&ours());
         let leases = self.leases.list(&ours).await.map_err(|error| refusal(&error, "list leases"))?;
         Ok(leases.items.iter().filter_map(|lease| lease.metadata.name.as_ref()?.parse().ok()).collect())
     }
 
     /// Returns when a group has a record. Never returns where they cannot be watched.
     pub async fn record_made(&self) {
-        let ours = WatchParams::default().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1));
+        let ours = WatchParams::default().labels(&ours());
         until(&self.leases, &ours, "0", |change| matches!(change, WatchEvent::Added(_))).await;
     }
 
@@ -466,6 +466,11 @@ where
         }
     }
     std::future::pending::<()>().await;
+}
+
+/// Selects the Leases that are records.
+fn ours() -> String {
+    format!("{}={}", MANAGED_BY.0, MANAGED_BY.1)
 }
 
 fn write_record(group: &Group, record: &Record, over: Option<&Record>) -> Lease {

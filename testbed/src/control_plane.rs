@@ -181,6 +181,18 @@ pub fn kustomize(folder: &Path) -> Vec<Value> {
     serde_saphyr::from_multiple(&built).expect("YAML")
 }
 
+/// Takes one right from a Role. Whether it has any for the resource.
+pub fn take_right(role: &mut Value, verb: &str, resource: &str) -> bool {
+    let rules = role["rules"].as_array_mut().into_iter().flatten().filter(|rule| rule["resources"][0] == resource);
+    let mut verbs = rules.filter_map(|rule| rule["verbs"].as_array_mut()).flatten().peekable();
+    let has_any = verbs.peek().is_some();
+    if has_any {
+        // A rule must allow something.
+        *verbs.find(|one| **one == verb).expect("a right of its") = "none".into();
+    }
+    has_any
+}
+
 /// A namespace of a test's own.
 pub struct Namespace {
     /// The control plane that it is in.
@@ -364,11 +376,7 @@ impl Namespace {
     pub fn forbid_one(&self, layout: &Layout, role: &str, verb: &str, resource: &str) {
         let mut access = layout.access();
         let role = access.iter_mut().find(|object| object["kind"] == "Role" && object["metadata"]["name"] == role);
-        let rules = role.expect("a Role")["rules"].as_array_mut().expect("rules");
-        let of_it = rules.iter_mut().filter(|rule| rule["resources"][0] == resource);
-        let mut verbs = of_it.filter_map(|rule| rule["verbs"].as_array_mut()).flatten();
-        // A rule must allow something.
-        *verbs.find(|one| **one == verb).expect("a right of its") = "none".into();
+        assert!(take_right(role.expect("a Role"), verb, resource), "no rule for {resource}");
         self.apply(&access);
     }
 

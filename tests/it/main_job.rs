@@ -262,15 +262,20 @@ fn a_sentinels_file_keeps_its_epochs_and_replicas_when_it_is_written_again() {
     }
 }
 
+/// A Sentinel starts again, says so, and watches the group.
+fn start_again(bed: &mut Bed, saying: &str) {
+    bed.kill("sentinel-0");
+    let before = bed.log("sentinel-0");
+    bed.start("sentinel-0");
+    bed.wait_for_log("sentinel-0", saying, &before, UP);
+    bed.wait_for_sentinels(UP);
+}
+
 #[test]
 fn a_sentinel_that_starts_again_while_the_api_server_is_away_watches_the_groups_of_its_file() {
     let mut bed = started(Bed::on_kubernetes(ordain()).with_gates());
     bed.gate("sentinel-0").shut();
-    bed.kill("sentinel-0");
-    let before = bed.log("sentinel-0");
-    bed.start("sentinel-0");
-    bed.wait_for_log("sentinel-0", "the groups are those of the earlier file", &before, UP);
-    bed.wait_for_sentinels(UP);
+    start_again(&mut bed, "the groups are those of the earlier file");
 }
 
 #[test]
@@ -279,11 +284,7 @@ fn a_sentinel_that_starts_again_watches_its_groups_though_nobody_can_decide_anot
     // A record that was edited by hand, of a group without pods.
     let lease = r#"{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"broken","labels":{"app.kubernetes.io/managed-by":"ordain"}}}"#;
     bed.namespace.as_ref().unwrap().apply(&[serde_json::from_str(lease).unwrap()]);
-    bed.kill("sentinel-0");
-    let before = bed.log("sentinel-0");
-    bed.start("sentinel-0");
-    bed.wait_for_log("sentinel-0", "broken: undecided, and left to reconcile", &before, UP);
-    bed.wait_for_sentinels(UP);
+    start_again(&mut bed, "broken: undecided, and left to reconcile");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use testbed::black_hole::BlackHole;
-use testbed::control_plane::{ControlPlane, Namespace, kustomize};
+use testbed::control_plane::{ControlPlane, Namespace, kustomize, take_right};
 use testbed::process::Process;
 use testbed::subnet::Subnet;
 use testbed::{repository, runtime, wait_for};
@@ -500,17 +500,6 @@ fn what_it_lacks_is_said_in_one_line() {
     assert!(code == Some(2) && said.contains("the Role must allow `list nodes`"), "{code:?} {said}");
 }
 
-/// A Role without one of its rights.
-fn without(verb: &str, resource: &str) -> impl Fn(&mut Value) {
-    move |object| {
-        for rule in object["rules"].as_array_mut().into_iter().flatten().filter(|rule| rule["resources"][0] == resource) {
-            let mut verbs = rule["verbs"].as_array_mut().unwrap().iter_mut();
-            // A rule must allow something.
-            *verbs.find(|one| **one == verb).expect("a right of its") = "none".into();
-        }
-    }
-}
-
 #[test]
 fn without_any_of_its_rights_it_names_the_one_that_it_lacks() {
     let taint = ("manifests/node-takeover", &[][..]);
@@ -525,7 +514,10 @@ fn without_any_of_its_rights_it_names_the_one_that_it_lacks() {
     ];
     let each = rights.iter().flat_map(|(how, resource, verbs)| verbs.iter().map(move |verb| (*how, *resource, *verb)));
     let stages = each.map(|((folder, arguments), resource, verb)| {
-        let mut stage = Stage::allowed_by(folder, &["a", "b", "c"], without(verb, resource));
+        let without = |object: &mut Value| {
+            take_right(object, verb, resource);
+        };
+        let mut stage = Stage::allowed_by(folder, &["a", "b", "c"], without);
         let takeover = stage.start("one", arguments);
         stage.die("c");
         (stage, takeover, format!("cannot {verb} resource {resource}"))

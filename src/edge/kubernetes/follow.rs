@@ -6,7 +6,7 @@ use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Config, Event, watcher};
 
 use super::view::PodView;
-use super::{Cluster, MANAGED_BY, read_pod, read_record};
+use super::{Cluster, ours, read_pod, read_record};
 use crate::core::evidence::Failure;
 use crate::core::identity::Group;
 use crate::core::labels::{Pod, Scheme};
@@ -54,11 +54,11 @@ impl Cluster {
     /// The records of the namespace, or only one group's, which a Role can allow by its name; one that cannot be
     /// read is told of with what is wrong with it.
     pub fn follow_records(&self, only: Option<&Group>) -> impl Stream<Item = Change<(Group, Result<Record, Failure>)>> + use<> {
-        let ours = match only {
+        let which = match only {
             Some(group) => Config::default().fields(&format!("metadata.name={group}")),
-            None => Config::default().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1)),
+            None => Config::default().labels(&ours()),
         };
-        watcher(self.leases.clone(), ours)
+        watcher(self.leases.clone(), which)
             .default_backoff()
             .filter_map(async |event| Change::read(event, |lease| Some((lease.name_any().parse().ok()?, read_record(lease)))))
     }
