@@ -160,8 +160,11 @@ impl Bed {
         let redis = self.layout.redis;
         let master = *redis.iter().find(|pod| self.role(pod) == "master").expect("a master");
         let third = *redis.iter().find(|other| **other != master && **other != pod).expect("a third pod");
-        // Then there is but one to promote.
+        // Then there is but one to promote, and it has what the third alone may have confirmed: a master
+        // streams to a replica that has just loaded its data only once that replica reports again.
         self.kill(third);
+        let confirmed = self.offset(master).expect("a running master");
+        wait_for(&format!("{pod} at {confirmed}"), deadline, || (self.offset(pod)? >= confirmed).then_some(()));
         self.fail_over(self.layout.sentinels[0], deadline);
         assert_eq!(self.wait_for_failover(master, deadline), pod);
         // Until it follows, the old master takes writes that a third pod beside it would confirm.

@@ -475,6 +475,13 @@ impl Bed {
         }
     }
 
+    /// How many bytes of the stream a Redis has sent or applied; none while it does not answer.
+    pub(crate) fn offset(&self, pod: &str) -> Option<u64> {
+        let role = self.text(pod, &["ROLE"]);
+        let at = if role.starts_with("master") { 1 } else { 4 };
+        role.lines().nth(at)?.parse().ok()
+    }
+
     /// A client that writes to whomever the Sentinels name, and counts what a replica has, too.
     pub fn writer(&self) -> Writer {
         self.writer_that(Writer::start)
