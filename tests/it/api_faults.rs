@@ -14,7 +14,7 @@ const QUIET: Duration = Duration::from_millis(300);
 #[test]
 fn a_replica_starts_while_the_api_server_is_away_and_nobody_leads() {
     // Long enough that Sentinel elects nobody while all are down.
-    let bed = Bed::on_kubernetes(ordain()).with_gates().with_env("ORDAIN_DOWN_AFTER", "20s");
+    let bed = Bed::on_kubernetes(ordain()).with_gates().with_env("ORDAIN_DOWN_AFTER", "60s");
     let mut bed = started(bed);
     bed.put_keys("redis-0", "key", 10);
     bed.wait_for_keys_everywhere(10, UP);

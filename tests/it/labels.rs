@@ -176,7 +176,7 @@ fn a_hook_that_is_told_to_come_back_later_does_so_and_the_next_is_right() {
 fn a_hook_whose_writes_fail_with_an_internal_error_says_so_and_the_next_is_right() {
     // A webhook that nobody answers: the API server says 500.
     let broken = |bed: &Bed, _: &str| bed.namespace.as_ref().unwrap().break_writes(true);
-    let (bed, promoted, log) = hook_while(broken, |_| {}, "4s", 1);
+    let (bed, promoted, log) = hook_while(broken, |_| {}, "8s", 1);
     assert!(log.contains("the API server answered 500"), "{log}");
     bed.namespace.as_ref().unwrap().break_writes(false);
     next_is_right(&bed, promoted);
@@ -205,7 +205,7 @@ fn the_old_masters_pod_may_be_gone_or_terminating() {
 #[test]
 fn a_new_master_whose_pod_was_deleted_in_between_is_labelled_when_it_is_back() {
     let gone = |bed: &Bed, promoted: &str| bed.namespace.as_ref().unwrap().delete_pod(promoted);
-    let (bed, promoted, log) = hook_while(gone, |_| {}, "3s", 1);
+    let (bed, promoted, log) = hook_while(gone, |_| {}, "8s", 1);
     assert!(log.contains("no pod of "), "{log}");
     bed.make_again(promoted);
     next_is_right(&bed, promoted);
