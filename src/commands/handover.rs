@@ -33,7 +33,7 @@ use super::settle::{Settled, act, wait_for_news};
 use crate::cli::Handover;
 use crate::core::decision;
 use crate::core::evidence::{Evidence, Failure, Heard, Link, Replica, Role};
-use crate::core::handover::{Outcome, Step, heirs, outcome, rivals, silent, step, timing, with_a_link};
+use crate::core::handover::{Outcome, Step, heirs, outcome, rivals, silent, step, timing, unheard, with_a_link};
 use crate::core::identity::{Endpoint, PodName};
 use crate::core::labels::Scheme;
 use crate::edge::kubernetes::within;
@@ -117,6 +117,9 @@ pub async fn run(args: Handover, deadline: Instant) -> Result<Then> {
                 // Whatever begins must have the time to end.
                 Ok(_) if Instant::now() + ENOUGH >= deadline => "the deadline is too near to begin".to_owned(),
                 // For a while: what never is the right moment is not waited for.
+                Ok(Plan { at, unheard: Some(pod), .. }) if Instant::now() < timely => {
+                    format!("the Sentinel {at} has no way to {pod} yet, and could not have it follow another")
+                }
                 Ok(plan) if plan.wait > Duration::ZERO && Instant::now() + plan.wait < timely => {
                     sleep(plan.wait).await;
                     continue;
@@ -169,6 +172,8 @@ struct Plan<'a> {
     rivals: Vec<(Target, &'a Replica)>,
     /// After how long it would be sooner done.
     wait: Duration,
+    /// Who follows this master, and would not be told of the other.
+    unheard: Option<&'a PodName>,
 }
 
 /// How a failover ended.
@@ -215,9 +220,10 @@ impl Leaving<'_> {
         let heirs = heirs(evidence, self.me, &known)?.into_iter().map(|pod| (pod, target(pod))).collect();
         let (heir, wait) =
             timing(evidence, self.me, &known, not_before).ok_or("the Sentinel knows no replica that it may promote")?;
+        let unheard = unheard(evidence, self.me, &known).next();
         let rivals = rivals(evidence, self.me, &heir.at);
         let rivals = rivals.map(|(pod, replica)| (target(pod), replica)).collect();
-        let plan = Plan { at, sentinel, heirs, heir: heir.at.clone(), rivals, wait };
+        let plan = Plan { at, sentinel, heirs, heir: heir.at.clone(), rivals, wait, unheard };
         self.catch_up(&plan.heirs).await?;
         Ok(plan)
     }

@@ -131,6 +131,16 @@ pub fn heirs<'a>(evidence: &'a Evidence, me: &PodName, known: &[KnownReplica]) -
     Ok(with_a_link(evidence, me).collect())
 }
 
+/// The replicas that follow this master and that the Sentinel has no way to: it would have them follow the new
+/// master only later, which until then would have one replica less, and where it must have some take no writes.
+pub fn unheard<'a>(evidence: &'a Evidence, me: &PodName, known: &[KnownReplica]) -> impl Iterator<Item = &'a PodName> {
+    let is_heard = |pod: &PodName| {
+        let its = known.iter().find(|replica| evidence.member_at(&replica.at.host) == Some(pod));
+        its.is_some_and(|replica| !replica.is_away && replica.heard_ago <= HEARD)
+    };
+    with_a_link(evidence, me).filter(move |pod| !is_heard(pod))
+}
+
 /// The replicas that Sentinel shall not promote instead of the heir. When a failover begins it asks all that it
 /// has not asked for a second, takes the one that has read the furthest (`sentinelSelectSlave`), and that is one
 /// which it has just asked, and asks again only a second later. Unless that one says that it has no priority.
@@ -315,6 +325,22 @@ mod tests {
         assert_eq!(silent, Err("redis-2 may be promoted, and the Sentinel has not heard of it for 2.3s".to_owned()));
         assert!(of(|two| (two.heard_ago, two.is_away) = (Duration::from_secs(9), true)).is_ok());
         assert!(of(|two| (two.heard_ago, two.priority) = (Duration::from_secs(9), 0)).is_ok());
+    }
+
+    #[test]
+    fn a_replica_that_the_sentinel_could_not_tell_of_the_new_master_is_named() {
+        let of = |known: &[KnownReplica], two| {
+            let evidence = group([(); 3].map(|()| says(watch(0))), [replica(0, Link::Up, 100), two]);
+            unheard(&evidence, &pod(0), known).cloned().collect::<Vec<_>>()
+        };
+        let both = || replica(0, Link::Up, 100);
+        let long_ago = |two: &mut KnownReplica| two.heard_ago = Duration::from_millis(2300);
+        assert_eq!(of(&[known(1, 100, false), known(2, 0, false)], both()), []);
+        assert_eq!(of(&[known(1, 100, false), known(2, 100, true)], both()), [pod(2)]);
+        assert_eq!(of(&[known(1, 100, false), asked(2, 0, long_ago)], both()), [pod(2)]);
+        assert_eq!(of(&[known(1, 100, false)], both()), [pod(2)], "it has not found it yet");
+        assert_eq!(of(&[known(1, 100, false)], replica(0, Link::Lost, 100)), []);
+        assert_eq!(of(&[known(1, 100, false)], Heard::Failed(Failure::TimedOut)), []);
     }
 
     #[test]

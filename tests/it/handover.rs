@@ -201,6 +201,41 @@ fn a_replica_that_may_be_promoted_and_does_not_catch_up_is_waited_for_while_writ
     assert_eq!(bed.role("redis-0"), "master");
 }
 
+/// Sentinel has no way to redis-1, as for a while to a pod that has just started anew: it answers everyone but
+/// Sentinel's question whether it lives.
+fn unheard_of_by_sentinel() -> Bed {
+    let bed = started(Bed::on_kubernetes(ordain()));
+    wait_for_sentinels_to_know_electable(&bed);
+    bed.ask("redis-1", &["ACL", "SETUSER", "default", "-ping"]).unwrap();
+    wait_for("sentinel-0 finding redis-1 down", FAILED_OVER, || {
+        bed.text("sentinel-0", &["SENTINEL", "REPLICAS", "redis"]).contains("s_down").then_some(())
+    });
+    bed
+}
+
+#[test]
+fn a_replica_that_sentinel_could_not_tell_of_the_new_master_is_waited_for() {
+    let bed = unheard_of_by_sentinel();
+    let sandbox = bed.sandbox("redis-0");
+    let mut handover = sandbox.start(&sandbox.containers()[0], &["/opt/ordain/ordain", "handover"]);
+    bed.wait_for_log("redis-0", "has no way to redis-1 yet", "", UP);
+    assert_eq!((handover.ended(), bed.text("redis-0", &["SET", "key", "value"]).as_str()), (None, "OK"));
+    bed.ask("redis-1", &["ACL", "SETUSER", "default", "+ping"]).unwrap();
+    let ended = wait_for("the handover's end", UP, || handover.ended());
+    assert_eq!(ended.code(), Some(0), "{}", handover.log());
+    let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
+    bed.wait_for_master(promoted, UP);
+}
+
+#[test]
+fn so_it_is_for_a_while_only() {
+    let bed = unheard_of_by_sentinel();
+    let run = bed.ordain("redis-0", &["handover", "--deadline", "12s"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(run.stderr.contains("has no way to redis-1 yet"), "{run:?}");
+    assert_eq!(bed.wait_for_failover("redis-0", FAILED_OVER), "redis-2");
+}
+
 #[test]
 fn where_the_hook_is_lost_the_handover_moves_the_record_and_the_labels() {
     let bed = started_without_hooks(Bed::on_kubernetes(ordain()));
