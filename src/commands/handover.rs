@@ -49,8 +49,8 @@ const PAUSE: Duration = Duration::from_secs(5);
 const CATCH_UP: Duration = Duration::from_secs(1);
 /// Less than that before the deadline, nothing is begun.
 const ENOUGH: Duration = Duration::from_secs(3);
-/// How long the moment is waited for in which a failover takes the least time: until the Sentinel has asked
-/// twice, for a replica that has just started is known to it after the first time.
+/// How long the moment is waited for in which a failover takes the least time, and the Sentinel has a way to all
+/// replicas: until it has asked twice, for a replica that has just started is known to it after the first time.
 const TIMELY: Duration = Duration::from_secs(20);
 /// Between two questions to who has not come so far: none of them tells of itself. (`WAIT` would, but
 /// newer servers count only what its own connection has written.)

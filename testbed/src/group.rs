@@ -112,8 +112,16 @@ impl Bed {
 
     /// Has Sentinel notice a dead master soon: for tests that kill one. See [`Bed::let_sentinels_be_quick`].
     pub fn with_quick_failover(self) -> Self {
-        let down_after = format!("{}s", QUICK.as_secs());
-        Self { has_quick_failover: true, ..self.with_env("ORDAIN_DOWN_AFTER", &down_after) }
+        Self { has_quick_failover: true, ..self.with_down_after(QUICK) }
+    }
+
+    /// Has Sentinel find nobody down for a minute: for tests in which it shall not elect.
+    pub fn with_patient_sentinels(self) -> Self {
+        self.with_down_after(PATIENT)
+    }
+
+    fn with_down_after(self, patience: Duration) -> Self {
+        self.with_env("ORDAIN_DOWN_AFTER", &format!("{}s", patience.as_secs()))
     }
 
     /// Starts no reconcile beside the Sentinels: for tests that play its part.

@@ -14,7 +14,7 @@ const QUIET: Duration = Duration::from_millis(300);
 #[test]
 fn a_replica_starts_while_the_api_server_is_away_and_nobody_leads() {
     // Long enough that Sentinel elects nobody while all are down.
-    let bed = Bed::on_kubernetes(ordain()).with_gates().with_env("ORDAIN_DOWN_AFTER", "60s");
+    let bed = Bed::on_kubernetes(ordain()).with_gates().with_patient_sentinels();
     let mut bed = started(bed);
     bed.put_keys("redis-0", "key", 10);
     bed.wait_for_keys_everywhere(10, UP);
@@ -148,7 +148,7 @@ fn a_pod_that_was_stopped_before_it_marked_the_record_does_not_mark_it_across_a_
 #[test]
 fn what_a_pod_told_before_it_started_anew_without_the_api_server_counts_for_nothing() {
     // Long enough that Sentinel elects nobody while all are down.
-    let bed = Bed::on_kubernetes(ordain()).with_gates().with_env("ORDAIN_DOWN_AFTER", "60s");
+    let bed = Bed::on_kubernetes(ordain()).with_gates().with_patient_sentinels();
     let mut bed = started(bed);
     bed.put_keys("redis-0", "early", 10);
     bed.wait_for_keys_everywhere(10, UP);

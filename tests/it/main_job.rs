@@ -113,7 +113,7 @@ fn without_kubernetes_a_group_comes_up_and_fails_over_as_well() {
 #[test]
 fn the_recorded_master_leads_again_when_every_redis_was_down() {
     // Long enough that Sentinel elects nobody while all are down.
-    let mut bed = started(Bed::on_kubernetes(ordain()).with_env("ORDAIN_DOWN_AFTER", "60s"));
+    let mut bed = started(Bed::on_kubernetes(ordain()).with_patient_sentinels());
     bed.fail_over("sentinel-0", UP);
     let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
     bed.wait_for_master(promoted, UP);
@@ -132,7 +132,7 @@ fn the_recorded_master_leads_again_when_every_redis_was_down() {
 #[test]
 fn a_master_that_restarts_at_once_is_the_master_again_without_a_failover() {
     // Long enough that Sentinel has not yet noticed when the pod asks.
-    let mut bed = started(Bed::on_kubernetes(ordain()).with_env("ORDAIN_DOWN_AFTER", "60s"));
+    let mut bed = started(Bed::on_kubernetes(ordain()).with_patient_sentinels());
     bed.ask("redis-0", &["SET", "key", "value"]).unwrap();
     bed.kill("redis-0");
     bed.start("redis-0");

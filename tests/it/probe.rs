@@ -43,7 +43,7 @@ fn servers_that_serve_say_so_whatever_becomes_of_kubernetes_and_dns() {
 
 #[test]
 fn a_server_that_is_loading_or_busy_lives_and_does_not_serve() {
-    let mut bed = started(Bed::on_kubernetes(ordain()).with_env("ORDAIN_DOWN_AFTER", "60s"));
+    let mut bed = started(Bed::on_kubernetes(ordain()).with_patient_sentinels());
     bed.put_keys("redis-0", "key", 2000);
     bed.wait_for_keys("redis-1", 2000, UP);
     bed.ask("redis-1", &["BGREWRITEAOF"]).unwrap();
@@ -83,7 +83,7 @@ fn a_server_that_is_loading_or_busy_lives_and_does_not_serve() {
 
 #[test]
 fn a_replica_without_a_link_is_ready_only_where_its_master_cannot_start_before() {
-    let mut bed = started(Bed::on_kubernetes(ordain()).with_env("ORDAIN_DOWN_AFTER", "60s"));
+    let mut bed = started(Bed::on_kubernetes(ordain()).with_patient_sentinels());
     bed.hand_over_to("redis-1", FAILED_OVER);
     bed.kill("redis-1");
     let master = bed.host_name("redis-1");
@@ -104,7 +104,7 @@ fn a_replica_without_a_link_is_ready_only_where_its_master_cannot_start_before()
 
 #[test]
 fn a_master_that_takes_no_writes_is_not_ready() {
-    let mut bed = started(Bed::on_kubernetes(ordain()).with_env("ORDAIN_DOWN_AFTER", "60s"));
+    let mut bed = started(Bed::on_kubernetes(ordain()).with_patient_sentinels());
     bed.hand_over_to("redis-2", FAILED_OVER);
     bed.ask("redis-2", &["CONFIG", "SET", "min-replicas-to-write", "2"]).unwrap();
     wait_for("both replicas counted", UP, || (probe(&bed, "redis-2", "--readiness").code == Some(0)).then_some(()));
