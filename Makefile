@@ -91,7 +91,7 @@ endif
 cluster-down: ## End it, and remove every trace
 	@hack/cluster/down
 
-servers: ## Get Redis 7.0, Redis 6.2 and Valkey 9
+servers: ## Get Redis 7.0, 6.2 and 8.2, and Valkey 9
 	@hack/servers.sh $(SERVERS)
 
 image: build ## Build the image into .cache/ordain.tar

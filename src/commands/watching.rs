@@ -106,8 +106,11 @@ impl Watch<'_> {
         tokio::join!(records, pods);
     }
 
-    /// Hears what the Sentinels tell.
+    /// Hears what the Sentinels tell; without any there is nothing to hear, and the others go on.
     async fn listen(&self, books: &Books) {
+        if self.council.is_unnamed() {
+            return;
+        }
         let mut backoff = Backoff::slow();
         loop {
             let Ok(sentinels) = in_time(self.sentinels()).await else {
@@ -115,7 +118,11 @@ impl Watch<'_> {
                 continue;
             };
             backoff = Backoff::slow();
-            let ears = join_all(sentinels.iter().map(|at| self.listen_to(at, books)));
+            // Where the Service has none yet, whoever comes is heard once it has been looked up again.
+            let ears = async {
+                join_all(sentinels.iter().map(|at| self.listen_to(at, books))).await;
+                std::future::pending::<()>().await;
+            };
             let moved = async {
                 loop {
                     sleep(COUNCIL).await;
@@ -124,7 +131,7 @@ impl Watch<'_> {
                     }
                 }
             };
-            tokio::select! { _ = ears => {}, () = moved => {} }
+            tokio::select! { () = ears => {}, () = moved => {} }
         }
     }
 

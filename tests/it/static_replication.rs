@@ -1,11 +1,13 @@
 //! `manifests/static-replication`: a master and its replicas in two StatefulSets, with a password and without
 //! Sentinel.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use testbed::client::ask;
 use testbed::group::Bed;
 use testbed::layout::STATIC_REPLICATION;
+use testbed::process::Process;
 use testbed::wait_for;
 
 use crate::{UP, ordain};
@@ -137,4 +139,22 @@ fn replicas_are_scaled_up_and_down_and_the_master_starts_again_without_them() {
     bed.wait_for_master("redis-0", UP);
     bed.wait_for_labels("redis-0", UP);
     bed.wait_for_keys_everywhere(20, UP);
+}
+
+#[test]
+fn reconcile_without_sentinels_goes_on_until_it_is_told_to_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(ordain());
+    command.args(["reconcile", "--watch", "--no-kubernetes", "--group", "redis", "--sentinel-count", "0"]);
+    let mut reconcile = Process::start("reconcile", &folder.path().join("log"), &command);
+    // Handlers that the kernel knows of stand in a mask of its own.
+    let status = format!("/proc/{}/status", reconcile.id());
+    wait_for("a handler for SIGTERM", UP, || {
+        let mask = std::fs::read_to_string(&status).ok()?;
+        let caught = mask.lines().find_map(|line| line.strip_prefix("SigCgt:"))?.trim();
+        (u64::from_str_radix(caught, 16).ok()? & 1 << 14 != 0).then_some(())
+    });
+    reconcile.signal("TERM");
+    let ended = wait_for("its end", UP, || reconcile.ended());
+    assert_eq!(ended.code(), Some(0), "{}", reconcile.log());
 }

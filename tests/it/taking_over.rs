@@ -33,6 +33,37 @@ fn of_another_tools_snapshots_the_newest_leads_with_its_data_and_the_others_foll
 }
 
 #[test]
+fn a_snapshot_is_loaded_though_a_backup_lies_in_a_folder_beside_it() {
+    let mut bed = Bed::on_kubernetes(ordain());
+    for pod in [REDIS, SENTINELS].concat() {
+        bed.make(pod);
+    }
+    bed.put_snapshot("redis-0", 10, 60 * MINUTE);
+    let backup = bed.sandbox("redis-0").path("data/backup");
+    std::fs::create_dir(&backup).unwrap();
+    std::fs::copy(backup.with_file_name("dump.rdb"), backup.join("last-week.rdb")).unwrap();
+    bed.start_each(&[REDIS, SENTINELS].concat());
+    bed.wait_for_master("redis-0", UP);
+    bed.wait_for_keys_everywhere(10, UP);
+}
+
+#[test]
+fn data_under_a_name_that_no_server_loads_is_refused_and_left_as_it_is() {
+    let mut bed = Bed::on_kubernetes(ordain());
+    bed.make("redis-0");
+    bed.put_snapshot("redis-0", 10, 60 * MINUTE);
+    let sandbox = bed.sandbox("redis-0");
+    let (dump, other) = (sandbox.path("data/dump.rdb"), sandbox.path("data/redis.rdb"));
+    std::fs::rename(dump, &other).unwrap();
+    let before = std::fs::read(&other).unwrap();
+    let refused = sandbox.run_in(&sandbox.containers()[0], &["/opt/ordain/ordain", "genconf-redis"]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(2) && said.contains("would start empty beside `/data/redis.rdb`"), "{said}");
+    assert_eq!(std::fs::read(&other).unwrap(), before);
+    assert_eq!(group_id(&bed), None, "nothing is recorded");
+}
+
+#[test]
 fn another_tools_group_is_not_led_by_anyone_before_all_its_pods_have_told_what_they_hold() {
     let mut bed = Bed::on_kubernetes(ordain());
     for pod in REDIS {
