@@ -30,7 +30,7 @@ pub fn own_disk(data_dir: &Path, dry_run: bool) -> Result<Own> {
         Err(_) if dry_run && !data_dir.exists() => disk::Found::NOTHING,
         Err(error) => return Err(error).or_wrong(),
     };
-    Ok(Own { disk: found.disk, group_id: found.group_id, has_run: true, ..Own::default() })
+    Ok(Own { disk: found.disk.as_of(SystemTime::now().into()), group_id: found.group_id, has_run: true, ..Own::default() })
 }
 
 /// Publishes what this pod's disk holds, under a new instance; returns what is known of itself since. A refusal

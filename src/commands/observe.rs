@@ -338,7 +338,7 @@ impl<'a> Observer<'a> {
         if Some(&pod.name) == evidence.me.as_ref() {
             evidence.my_ip = evidence.my_ip.or(pod.ips.first().copied());
             evidence.own.trying = pod.trying_since.map_or(Duration::ZERO, |since| evidence.now.since(since));
-            evidence.own.heard.take_over(&pod.heard);
+            evidence.own.heard.take_over(&pod.heard, evidence.now);
             return;
         }
         let object = Object::Present { uid: pod.uid, word: pod.word };

@@ -11,6 +11,7 @@ use super::observe::{Observer, from_api};
 use super::patience::{Backoff, blame, refused};
 use super::setting::Subject;
 use crate::core::decision::{self, Decision, Part};
+use crate::core::disk::{LastHeard, Moment};
 use crate::core::evidence::{Evidence, Failure, RecordSeen};
 use crate::core::identity::{Endpoint, Group, PodName};
 use crate::core::record::{Claim, Record};
@@ -244,10 +245,13 @@ async fn note_trying(observer: &Observer<'_>) {
     let Some(cluster) = observer.world.cluster() else { return };
     let Some(instance) = &observer.own.instance else { return };
     let own = observer.seen().into_iter().find(|pod| pod.name == instance.pod);
-    let now = SystemTime::now().into();
-    let since = own.as_ref().and_then(|own| own.trying_since).unwrap_or(now);
-    let mut heard = own.map(|own| own.heard).unwrap_or_default();
-    heard.take_over(&observer.own.heard);
+    let now: Moment = SystemTime::now().into();
+    // One that cannot be would have this pod wait until the clock has come there.
+    let since = own.as_ref().and_then(|own| own.trying_since).filter(|since| now.can_have_seen(*since)).unwrap_or(now);
+    let mut heard = LastHeard::default();
+    for known in [&observer.own.heard].into_iter().chain(own.as_ref().map(|own| &own.heard)) {
+        heard.take_over(known, now);
+    }
     if let Err(refusal) = from_api(cluster.note_trying(&instance.pod, since, &heard)).await {
         info!("cannot note since when {} has been waiting: {refusal}", instance.pod);
     }

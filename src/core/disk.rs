@@ -31,7 +31,20 @@ impl Moment {
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
+
+    /// Whether a moment that another clock has told can be: one that is more than a minute ahead cannot.
+    pub fn can_have_seen(self, other: Self) -> bool {
+        other.since(self) <= AHEAD
+    }
+
+    /// Whether another moment was less than `span` ago. One that cannot be was not.
+    pub fn is_within(self, span: Duration, other: Self) -> bool {
+        self.can_have_seen(other) && self.since(other) < span
+    }
 }
+
+/// How far the clocks of two nodes may be apart.
+const AHEAD: Duration = Duration::from_secs(60);
 
 impl From<SystemTime> for Moment {
     fn from(time: SystemTime) -> Self {
@@ -85,6 +98,14 @@ impl Disk {
             (Self::Empty, _) => false,
             (Self::Written(_), Self::Empty) => true,
             (Self::Written(own), Self::Written(other)) => own.since(other) > margin,
+        }
+    }
+
+    /// The same, where data that was written in the future was written now.
+    pub fn as_of(self, now: Moment) -> Self {
+        match self {
+            Self::Written(moment) => Self::Written(moment.min(now)),
+            Self::Empty => Self::Empty,
         }
     }
 
@@ -191,9 +212,9 @@ impl LastHeard {
         *last = at.max(*last);
     }
 
-    /// Who was heard of by another was heard of.
-    pub fn take_over(&mut self, other: &Self) {
-        for (pod, at) in &other.0 {
+    /// Who was heard of by another was heard of, at a time that can be.
+    pub fn take_over(&mut self, other: &Self, now: Moment) {
+        for (pod, at) in other.0.iter().filter(|(_, at)| now.can_have_seen(**at)) {
             self.note(pod, *at);
         }
     }
@@ -260,6 +281,16 @@ mod tests {
     }
 
     #[test]
+    fn a_moment_more_than_a_minute_ahead_cannot_be_and_data_of_the_future_was_written_now() {
+        let (now, minute) = (Moment(100_000), Duration::from_secs(60));
+        assert!(now.is_within(minute, Moment(40_001)) && !now.is_within(minute, Moment(40_000)));
+        assert!(now.is_within(minute, Moment(160_000)) && !now.is_within(minute, Moment(160_001)));
+        assert!(!Moment(0).is_within(minute, Moment(u64::MAX)) && Moment(u64::MAX).can_have_seen(Moment(0)));
+        assert_eq!(Disk::Written(Moment(u64::MAX)).as_of(now), Disk::Written(now));
+        assert_eq!((Disk::Written(Moment(1)).as_of(now), Disk::Empty.as_of(now)), (Disk::Written(Moment(1)), Disk::Empty));
+    }
+
+    #[test]
     fn what_was_heard_last_counts_and_reads_back() {
         let [zero, one] = ["redis-0", "redis-1"].map(|name| name.parse::<PodName>().unwrap());
         let mut heard = LastHeard::default();
@@ -271,8 +302,11 @@ mod tests {
         let mut other = LastHeard::default();
         other.note(&zero, Moment(3_000));
         other.note(&one, Moment(1_000));
-        heard.take_over(&other);
+        heard.take_over(&other, Moment(3_000));
         assert_eq!(heard, other);
+        other.note(&one, Moment(3_600_000));
+        heard.take_over(&other, Moment(3_000));
+        assert_eq!(heard.of(&one), Some(Moment(1_000)), "nobody was heard of an hour from now");
         assert_eq!(r#"{"nobody":"1970-01-01T00:00:02.000Z"}"#.parse::<LastHeard>().unwrap(), LastHeard::default());
     }
 

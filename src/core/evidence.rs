@@ -368,7 +368,7 @@ impl Evidence {
         }
         // What another group left there is none of this group's data.
         let is_foreign = self.recorded().is_some_and(|record| word.group.as_ref().is_some_and(|id| *id != record.group_id));
-        Known::Told(if is_foreign && rules.has(Rule::OwnGroup) { Disk::Empty } else { word.disk })
+        Known::Told(if is_foreign && rules.has(Rule::OwnGroup) { Disk::Empty } else { word.disk.as_of(self.now) })
     }
 
     /// The id that a record which is made for `master` takes, where the disks have one.
@@ -390,12 +390,12 @@ impl Evidence {
     /// Whether a peer has said anything within the grace, whether or not it still holds.
     pub fn was_heard_lately(&self, peer: &Peer) -> bool {
         let told = peer.word().map(|(_, word)| word.at);
-        told.max(self.own.heard.of(&peer.pod)).is_some_and(|at| self.now.since(at) < self.grace)
+        [told, self.own.heard.of(&peer.pod)].into_iter().flatten().any(|at| self.now.is_within(self.grace, at))
     }
 
     /// The mark in the record, while it is younger than the grace.
     pub fn young_mark(&self) -> Option<&Mark> {
-        self.recorded()?.mark.as_ref().filter(|mark| self.now.since(mark.at) < self.grace)
+        self.recorded()?.mark.as_ref().filter(|mark| self.now.is_within(self.grace, mark.at))
     }
 
     /// Whether there are no Sentinels, by the flags and by what was found.
@@ -527,8 +527,11 @@ impl fmt::Display for Evidence {
             line(f, pod, heard, ToString::to_string)?;
             match &peer.object {
                 Object::Present { word: Some(word), .. } => {
-                    let holds =
-                        if self.disk_of(peer, Rules::ALL) == Known::Told(word.disk) { "" } else { ", which holds no more" };
+                    let holds = if self.disk_of(peer, Rules::ALL) == Known::Told(word.disk.as_of(self.now)) {
+                        ""
+                    } else {
+                        ", which holds no more"
+                    };
                     let state = if word.started { "started" } else { "starting" };
                     writeln!(f, "disk of {pod}: {}, told by run {} ({state}){holds}", word.disk, word.run)?;
                 }

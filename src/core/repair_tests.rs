@@ -392,6 +392,11 @@ fn a_mark_begins_the_grace_anew() {
     let others = || [absent(), waits(NEW), waits(OLD)];
     assert_eq!(repairs(&group(marked(LATELY), others()), GRACE), []);
     assert_eq!(repairs(&group(marked(LONG_AGO), others()), GRACE), [gives_up()]);
+    assert_eq!(
+        repairs(&group(marked(Moment(NOW.0 + 3_600_000)), others()), GRACE),
+        [gives_up()],
+        "a clock that is an hour ahead"
+    );
     assert_eq!(repairs(&group(Record { mark: None, ..record() }, others()), GRACE), [gives_up()]);
 }
 
