@@ -45,11 +45,8 @@ impl Found {
 /// server would load, beside nothing that it would: what cannot be read is not empty, and what is not loaded is
 /// not ignored.
 pub fn read(folder: &Path) -> Result<Found> {
-    let describe = || {
-        format!("cannot read the data directory `{}`: mount the volume there, or name another by --data-dir", folder.display())
-    };
     let mut written: Option<SystemTime> = None;
-    let loaded = loaded_files(folder).with_context(describe)?;
+    let loaded = loaded_files(folder)?;
     for path in &loaded.paths {
         if holds_keys(path).with_context(|| cannot_read(path))? {
             let modified = std::fs::metadata(path).and_then(|meta| meta.modified()).with_context(|| cannot_read(path))?;
@@ -59,9 +56,13 @@ pub fn read(folder: &Path) -> Result<Found> {
     let stamp = files::read_if_there(&folder.join(STAMP))?;
     let group_id = Some(String::from_utf8_lossy(&stamp).trim().to_owned()).filter(|id| !id.is_empty());
     if written.is_none() {
-        refuse_what_is_left_out(folder, &loaded, group_id.is_some()).with_context(describe)?;
+        refuse_what_is_left_out(folder, &loaded, group_id.is_some())?;
     }
     Ok(Found { disk: written.map_or(Disk::Empty, |time| Disk::Written(time.into())), group_id })
+}
+
+fn cannot_read_directory(folder: &Path) -> String {
+    format!("cannot read the data directory `{}`: mount the volume there, or name another by --data-dir", folder.display())
 }
 
 fn cannot_read(path: &Path) -> String {
@@ -128,7 +129,7 @@ fn loaded_files(folder: &Path) -> Result<Loaded> {
         return Ok(Loaded { paths, has_manifest: true });
     }
     // The names must be seen: a folder that may not be searched looks as if it held none of them.
-    let names = names_in(folder)?;
+    let names = names_in(folder).with_context(|| cannot_read_directory(folder))?;
     let only = [APPENDED, SNAPSHOT].into_iter().find(|name| names.iter().any(|found| found == name));
     Ok(Loaded { paths: only.map(|name| folder.join(name)).into_iter().collect(), has_manifest: false })
 }
@@ -164,10 +165,11 @@ fn refuse_what_is_left_out(folder: &Path, loaded: &Loaded, is_ours: bool) -> Res
     let appended = folder.join(APPENDED_FOLDER);
     let mut left_out = Vec::new();
     if !loaded.has_manifest && appended.try_exists()? {
-        left_out.extend(names_in(&appended)?.into_iter().map(|name| appended.join(name)));
+        left_out.extend(names_in(&appended).with_context(|| cannot_read(&appended))?.into_iter().map(|name| appended.join(name)));
     }
     if !is_ours {
-        left_out.extend(names_in(folder)?.into_iter().map(|name| folder.join(name)));
+        left_out
+            .extend(names_in(folder).with_context(|| cannot_read_directory(folder))?.into_iter().map(|name| folder.join(name)));
     }
     left_out.retain(|path| is_data_file(path) && !loaded.paths.contains(path));
     let mut with_keys = Vec::new();
@@ -185,9 +187,8 @@ fn refuse_what_is_left_out(folder: &Path, loaded: &Loaded, is_ours: bool) -> Res
     Ok(())
 }
 
-fn names_in(folder: &Path) -> Result<Vec<OsString>> {
-    let read = || -> std::io::Result<Vec<OsString>> { std::fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name())).collect() };
-    read().with_context(|| format!("cannot list `{}`", folder.display()))
+fn names_in(folder: &Path) -> std::io::Result<Vec<OsString>> {
+    std::fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name())).collect()
 }
 
 /// Whether a file is one of a server's, and whole: what a server was still writing when it died is not.
@@ -275,12 +276,16 @@ mod tests {
         File::options().append(true).open(&path).unwrap().set_modified(time).unwrap();
     }
 
-    fn disk_of(files: &[(&str, &[u8], u64)]) -> Disk {
+    fn directory_of(files: &[(&str, &[u8], u64)]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for (name, bytes, at) in files {
             written(folder.path(), name, bytes, *at);
         }
-        read(folder.path()).unwrap().disk
+        folder
+    }
+
+    fn disk_of(files: &[(&str, &[u8], u64)]) -> Disk {
+        read(directory_of(files).path()).unwrap().disk
     }
 
     fn at(seconds: u64) -> Disk {
@@ -346,11 +351,7 @@ mod tests {
     }
 
     fn refusal_of(files: &[(&str, &[u8], u64)]) -> String {
-        let folder = tempfile::tempdir().unwrap();
-        for (name, bytes, at) in files {
-            written(folder.path(), name, bytes, *at);
-        }
-        format!("{:#}", read(folder.path()).unwrap_err())
+        format!("{:#}", read(directory_of(files).path()).unwrap_err())
     }
 
     #[test]
