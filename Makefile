@@ -17,7 +17,7 @@ ELSEWHERE := main_job:: sentinels:: lossless:: yielding:: handover::
 # The tests run what is shipped, and write nothing into the source tree.
 TESTED := env ORDAIN=bin/ordain INSTA_UPDATE=no
 
-.PHONY: help build demo test chaos lint model bench storm fuzz control-plane cluster e2e cluster-down servers image clean
+.PHONY: help build demo test test-full chaos lint model bench storm fuzz control-plane cluster e2e e2e-full cluster-down servers image clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -40,7 +40,13 @@ test: build servers control-plane image ## Get all that is needed, and run every
 	hack/stage "chaos" $(TESTED) hack/isolated cargo test --offline --test it -- --test-threads 1 chaos::
 	hack/stage "storm" $(TESTED) hack/isolated cargo test --offline --test it -- --test-threads 1 --nocapture storm::
 	hack/stage "tests on Redis 6.2" $(TESTED) REDIS_SERVER=$(SERVERS)/redis-6.2 hack/isolated cargo test --offline --test it -- --test-threads $(THREADS) $(ELSEWHERE)
+	hack/stage "tests on Redis 8.2" $(TESTED) REDIS_SERVER=$(SERVERS)/redis-8.2 hack/isolated cargo test --offline --test it -- --test-threads $(THREADS) $(ELSEWHERE)
 	hack/stage "tests on Valkey 9" $(TESTED) REDIS_SERVER=$(SERVERS)/valkey-9 hack/isolated cargo test --offline --test it -- --test-threads $(THREADS) $(ELSEWHERE)
+
+test-full: ELSEWHERE = --skip chaos:: --skip storm:: $(NOT_HERE)
+# Those builds have no TLS, and what a node or the API server does is the same with each.
+test-full: NOT_HERE := --skip tls:: --skip takeover:: --skip manifests:: --skip image::
+test-full: test ## The same, and every story on every server (about an hour and a half)
 
 chaos: build servers control-plane ## Many seeded rounds of kill -9, SIGSTOP, lost disks and power cuts (CHAOS_ROUNDS, CHAOS_SEED)
 	@cargo build --quiet --locked --package testbed
@@ -87,6 +93,11 @@ else
 	@hack/cluster/storage
 	@hack/cluster/enter target/debug/e2e $(SCENARIOS)
 endif
+
+# Each overlay of e2e/overlays with all that may go wrong there.
+e2e-full: ## Every scenario on every topology, one after the other (some hours)
+	@for overlay in $(filter-out another-group network-storage,$(notdir $(wildcard e2e/overlays/*))); do \
+	  hack/stage "end to end: $$overlay" $(MAKE) e2e E2E_TOPOLOGY=$$overlay; done
 
 cluster-down: ## End it, and remove every trace
 	@hack/cluster/down

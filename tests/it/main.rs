@@ -16,6 +16,7 @@ mod late_hook;
 mod lossless;
 mod main_job;
 mod manifests;
+mod metrics;
 mod persons_word;
 mod power_cut;
 mod probe;

@@ -102,7 +102,8 @@ fn with_every_option(topology: &Path) -> Vec<Value> {
     with_options(topology, &OPTIONS.into_iter().filter(|option| has_not(option)).collect::<Vec<_>>())
 }
 
-fn with_options(topology: &Path, options: &[&str]) -> Vec<Value> {
+/// A topology as kustomize builds it with these components.
+pub(crate) fn with_options(topology: &Path, options: &[&str]) -> Vec<Value> {
     let folder = tempfile::tempdir().unwrap();
     // kustomize takes no absolute paths.
     let depth = folder.path().canonicalize().unwrap().components().count() - 1;
@@ -147,7 +148,7 @@ fn names_are_the_same_everywhere() {
             assert_eq!(claims.map_or(0, Vec::len) + on_node, usize::from(set.is_redis()), "{}: data", set.what);
             for container in set.containers() {
                 let image = match name_in(container) {
-                    "redis" | "sentinel" => "redis:7.4",
+                    "redis" | "sentinel" => "redis:8.2",
                     "metrics" => "oliver006/redis_exporter:v1.87.0",
                     _ => "ordain:0.1.0",
                 };
@@ -159,6 +160,20 @@ fn names_are_the_same_everywhere() {
         {
             for label in ["app.kubernetes.io/name", "app.kubernetes.io/instance"] {
                 assert!(object["metadata"]["labels"][label].is_string(), "{what}: {object}");
+            }
+        }
+    }
+}
+
+#[test]
+fn valkey_takes_the_place_of_redis_by_one_component() {
+    for folder in ["shared-sentinel", "sidecar-sentinel", "static-replication"] {
+        let objects = with_options(&repository().join("manifests").join(folder), &["valkey"]);
+        let topology = Topology { name: format!("{folder} with Valkey"), objects };
+        for set in topology.sets() {
+            let servers = set.containers().filter(|container| ["redis", "sentinel"].contains(&name_in(container)));
+            for server in servers {
+                assert_eq!(server["image"], "valkey/valkey:9.1", "{}: {}", set.what, server["name"]);
             }
         }
     }
