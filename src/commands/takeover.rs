@@ -14,7 +14,7 @@ use futures::future::join_all;
 use futures::stream::{Stream, StreamExt};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{info, warn};
 
 use super::Then;
@@ -39,6 +39,8 @@ const WITNESSES: usize = 10;
 const AFTER_A_REFUSAL: Duration = Duration::from_secs(1);
 /// How long a watch must have lasted to be begun anew without a pause.
 const LASTING: Duration = Duration::from_secs(10);
+/// How long giving the Lease back may take when the container is being stopped, a renewal that is under way included.
+const GIVING_BACK: Duration = Duration::from_secs(5);
 
 pub async fn run(args: Takeover) -> Result<Then> {
     let Takeover {
@@ -90,19 +92,21 @@ pub async fn run(args: Takeover) -> Result<Then> {
         news: Notify::new(),
         done: RefCell::default(),
     };
-    let standing = async {
-        if !dry_run {
-            election.stand().await;
-        }
-    };
+    let mut standing = pin!(election.stand());
     tokio::select! {
         // Without end.
-        _ = async { tokio::join!(patrol.follow(node_selector.as_deref(), &selector), standing, patrol.go_on()) } => {}
+        _ = async { tokio::join!(patrol.follow(node_selector.as_deref(), &selector), patrol.go_on()) } => {}
+        () = &mut standing, if !dry_run => {}
         // The container is being stopped.
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    election.give_back().await;
+    if !dry_run {
+        election.resign();
+        if timeout(GIVING_BACK, standing).await.is_err() {
+            warn!("the Lease `{lease}` is not given back, and runs out by itself: the API server gives no answer");
+        }
+    }
     Ok(Then::Exit)
 }
 

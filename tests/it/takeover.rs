@@ -2,7 +2,7 @@
 //! without kubelets: on loopback a port where nobody listens is refused, as by a node that lives, and a black hole
 //! is silent, as a dead one.
 
-use std::net::{IpAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,8 @@ use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use testbed::black_hole::BlackHole;
-use testbed::control_plane::{ControlPlane, Namespace, kustomize, take_right};
+use testbed::control_plane::{ControlPlane, Namespace, PORT, kustomize, take_right};
+use testbed::gate::Gate;
 use testbed::process::Process;
 use testbed::subnet::Subnet;
 use testbed::{repository, runtime, wait_for};
@@ -462,6 +463,31 @@ fn sigterm_ends_it_and_gives_the_lease_to_the_other_at_once() {
     std::thread::sleep(Duration::from_secs(1));
     one.signal("TERM");
     let status = wait_for("its end", Duration::from_secs(5), || one.ended());
+    assert!(status.success(), "{status}: {}", one.log());
+    wait_for_line(&two, "this one acts", Duration::from_secs(5));
+}
+
+#[test]
+fn sigterm_in_the_midst_of_a_renewal_gives_the_lease_to_the_other_at_once() {
+    let stage = Stage::new(&["a", "b", "c"]);
+    let server = SocketAddr::new(stage.namespace.plane.address.into(), PORT);
+    let gate = Gate::before(server);
+    let kubeconfig = stage.files.path().join("behind-the-gate");
+    let direct = stage.namespace.kubeconfig("node-takeover");
+    std::fs::write(&kubeconfig, direct.replace(&server.to_string(), &gate.address.to_string())).unwrap();
+    let mut command = stage.command("one", &[]);
+    command.env("KUBECONFIG", kubeconfig);
+    let mut one = Process::start("one", &stage.files.path().join("one"), &command);
+    wait_for_line(&one, "this one acts", SOON);
+    let two = stage.start("two", &[]);
+    gate.wait_until_quiet(Duration::from_secs(1), SOON);
+    // The next that it says is the renewal, of whose answer it hears nothing.
+    gate.hold_after(1);
+    wait_for("a renewal", SOON, || gate.is_held().then_some(()));
+    one.signal("TERM");
+    std::thread::sleep(Duration::from_millis(500));
+    gate.open();
+    let status = wait_for("its end", Duration::from_secs(8), || one.ended());
     assert!(status.success(), "{status}: {}", one.log());
     wait_for_line(&two, "this one acts", Duration::from_secs(5));
 }

@@ -17,7 +17,7 @@ use kube::api::PostParams;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{Config, Event, watcher};
 use kube::{Api, Client};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
@@ -45,6 +45,8 @@ pub struct Election {
     known: Mutex<Option<Known>>,
     seat: watch::Sender<Option<Instant>>,
     memory: watch::Sender<String>,
+    /// Told when this one is to end.
+    end: Notify,
 }
 
 struct Known {
@@ -62,6 +64,7 @@ impl Election {
             known: Mutex::new(None),
             seat: watch::Sender::new(None),
             memory: watch::Sender::new(String::new()),
+            end: Notify::new(),
         }
     }
 
@@ -100,7 +103,7 @@ impl Election {
         Ok(())
     }
 
-    /// Stands for election, without end.
+    /// Stands for election until [`Election::resign`]; gives the Lease back then.
     pub async fn stand(&self) {
         let only = Config::default().fields(&format!("metadata.name={}", self.name));
         let mut changes = pin!(watcher(self.leases.clone(), only).default_backoff());
@@ -113,6 +116,9 @@ impl Election {
                 }
             };
             tokio::select! {
+                biased;
+                // Between two requests: one that is under way would else be done after the Lease was given back.
+                () = self.end.notified() => return self.give_back().await,
                 Some(change) = changes.next() => match change {
                     Ok(Event::InitApply(lease) | Event::Apply(lease)) => self.see(lease).await,
                     Ok(Event::Delete(_)) => {
@@ -128,16 +134,37 @@ impl Election {
         }
     }
 
-    /// Lets another have the Lease at once.
-    pub async fn give_back(&self) {
-        let known = self.known.lock().await.take();
+    /// Ends [`Election::stand`] as soon as what it has begun is done.
+    pub fn resign(&self) {
         self.seat.send_replace(None);
-        let Some(mut lease) = known.map(|known| known.lease).filter(|lease| self.is_mine(lease)) else { return };
-        let spec = lease.spec.get_or_insert_default();
-        spec.holder_identity = None;
-        if let Err(refusal) = self.replace(&lease).await {
-            warn!("the Lease `{}` was not given back, and runs out: {refusal}", self.name);
+        self.end.notify_one();
+    }
+
+    /// Lets another have the Lease at once.
+    async fn give_back(&self) {
+        self.seat.send_replace(None);
+        let Some(Known { lease, .. }) = self.known.lock().await.take() else { return };
+        let given_back = match self.free(lease).await {
+            // A renewal whose answer never came was made all the same: the Lease is ours in a later version.
+            Err(Refusal::Conflict) => match self.get().await {
+                Ok(lease) => self.free(lease).await,
+                Err(refusal) => Err(refusal),
+            },
+            given_back => given_back,
+        };
+        if let Err(refusal) = given_back {
+            warn!("the Lease `{}` is not given back, and runs out within {TERM:?}: {refusal}", self.name);
         }
+    }
+
+    /// Names no holder, where this one is it. Made under the version that was seen: a renewal that comes later
+    /// still is refused.
+    async fn free(&self, mut lease: Lease) -> Result<(), Refusal> {
+        if !self.is_mine(&lease) {
+            return Ok(());
+        }
+        lease.spec.get_or_insert_default().holder_identity = None;
+        self.replace(&lease).await.map(drop)
     }
 
     /// Takes what was told.
@@ -174,7 +201,7 @@ impl Election {
     /// Renews the Lease, or takes one that has run out.
     async fn attempt(&self) {
         let mut known = self.known.lock().await;
-        let Some(Known { lease, .. }) = known.take() else { return };
+        let Some(lease) = known.as_ref().map(|known| known.lease.clone()) else { return };
         let was_mine = self.is_mine(&lease);
         match self.hold(&lease).await {
             Ok(held) => {
