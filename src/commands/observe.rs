@@ -58,6 +58,15 @@ pub struct Known {
     pub pods: Vec<Pod>,
 }
 
+/// How long a look goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// Until what was heard settles who leads: whoever is silent is not waited for.
+    Settled,
+    /// Until each source has answered or failed.
+    AllAreHeard,
+}
+
 /// A Sentinel, and where its name leads.
 type Located = (Endpoint, Target);
 
@@ -112,11 +121,20 @@ impl<'a> Observer<'a> {
     /// Asks all sources and returns when each has answered or failed, when what was heard settles it
     /// already, or at the deadline. `waited` is how long this run has been looking.
     pub async fn observe(&self, waited: Duration, deadline: Instant) -> Evidence {
+        self.look(Until::Settled, waited, deadline).await
+    }
+
+    /// The same, until each source has answered or failed: what is to be repaired only its own answer tells.
+    pub async fn observe_all(&self, deadline: Instant) -> Evidence {
+        self.look(Until::AllAreHeard, Duration::ZERO, deadline).await
+    }
+
+    async fn look(&self, until: Until, waited: Duration, deadline: Instant) -> Evidence {
         loop {
             // Where none is free until the deadline, nobody is asked any more.
             let _seat = timeout_at(deadline, self.world.seats.acquire()).await;
             let asked = Instant::now();
-            let evidence = self.ask_all(None, waited, deadline).await;
+            let evidence = self.ask_all(None, until, waited, deadline).await;
             // A look that took longer than its sources may was overtaken by a stop of this process.
             if asked.elapsed() < LONGEST_LOOK || Instant::now() >= deadline {
                 return evidence;
@@ -127,12 +145,11 @@ impl<'a> Observer<'a> {
     /// Asks every Sentinel and every Redis, and takes what is known of the record and the pods: for somebody
     /// who is told of their changes. What is done about it rests on a look of [`Observer::observe`].
     pub async fn glance(&self, known: Known, deadline: Instant) -> Evidence {
-        self.ask_all(Some(known), Duration::ZERO, deadline).await
+        self.ask_all(Some(known), Until::AllAreHeard, Duration::ZERO, deadline).await
     }
 
-    async fn ask_all(&self, known: Option<Known>, waited: Duration, deadline: Instant) -> Evidence {
+    async fn ask_all(&self, known: Option<Known>, until: Until, waited: Duration, deadline: Instant) -> Evidence {
         let Self { subject, council, .. } = self;
-        let is_glance = known.is_some();
         let mut evidence = Evidence {
             me: subject.me.clone(),
             own: self.own.clone(),
@@ -253,7 +270,7 @@ impl<'a> Observer<'a> {
                     }
                 }
             }
-            if !is_glance && pods_to_come == 0 && is_council_known && is_settled(&evidence) {
+            if until == Until::Settled && pods_to_come == 0 && is_council_known && is_settled(&evidence) {
                 break;
             }
         }

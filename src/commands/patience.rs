@@ -1,5 +1,6 @@
 //! Trying again: what may pass is tried again until the deadline, what will not help ends at once.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
@@ -31,6 +32,11 @@ impl Backoff {
         Self { next: Self::FIRST, longest: Duration::from_secs(2) }
     }
 
+    /// For what has failed, and may fail for as long as nobody mends it.
+    pub fn of_failures() -> Self {
+        Self { next: Duration::from_secs(1), longest: Duration::from_secs(60) }
+    }
+
     /// The next pause.
     pub fn next(&mut self) -> Duration {
         let pause = jittered(self.next);
@@ -42,6 +48,73 @@ impl Backoff {
 /// Somewhere between half and all of a pause, so that pods that started together do not ask together.
 pub fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+/// What has failed, each part by itself, and when it may be tried again.
+#[derive(Default)]
+pub struct Retries(BTreeMap<String, (Backoff, Instant)>);
+
+impl Retries {
+    /// Whether a part may be tried: it has not failed, or its pause is over.
+    pub fn allow(&self, part: &str, now: Instant) -> bool {
+        self.0.get(part).is_none_or(|(_, again)| *again <= now)
+    }
+
+    /// Notes how a part went.
+    pub fn note(&mut self, part: &str, is_done: bool, now: Instant) {
+        if is_done {
+            self.0.remove(part);
+        } else {
+            let (backoff, again) = self.0.entry(part.to_owned()).or_insert_with(|| (Backoff::of_failures(), now));
+            *again = now + backoff.next();
+        }
+    }
+
+    /// Forgets what has not been tried for long: somebody else has put it right.
+    pub fn forget_old(&mut self, now: Instant) {
+        self.0.retain(|_, (backoff, again)| now < *again + 2 * backoff.longest);
+    }
+}
+
+/// The errors of work whose parts are each done, whatever becomes of the others.
+#[derive(Default)]
+pub struct Failures(Vec<anyhow::Error>);
+
+impl Failures {
+    /// Takes what a part came to; none where it failed.
+    pub fn note<T>(&mut self, done: Result<T>) -> Option<T> {
+        done.map_err(|error| self.0.push(error)).ok()
+    }
+
+    /// The errors, in the order in which they came.
+    pub fn iter(&self) -> impl Iterator<Item = &anyhow::Error> {
+        self.0.iter()
+    }
+
+    /// Takes the failures of other work, too.
+    pub fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
+    /// All of them in one: [`Wrong`] where one of them is.
+    ///
+    /// # Errors
+    /// There are some.
+    pub fn into_result(mut self) -> Result<()> {
+        if self.0.len() < 2 {
+            return self.0.pop().map_or(Ok(()), Err);
+        }
+        let is_wrong = self.0.iter().any(|error| error.is::<Wrong>());
+        let texts: Vec<_> = self.0.iter().map(|error| format!("{error:#}")).collect();
+        let all = texts.join("; ");
+        Err(if is_wrong { Wrong(all).into() } else { anyhow!(all) })
+    }
+}
+
+/// An equal share of what is left until the deadline, for one of so many parts that are done one after the other.
+pub fn share(deadline: Instant, parts: usize) -> Instant {
+    let now = Instant::now();
+    now + deadline.saturating_duration_since(now) / u32::try_from(parts.max(1)).unwrap_or(u32::MAX)
 }
 
 /// Attempts something until it succeeds, is [`Wrong`], or the deadline comes.
@@ -78,5 +151,52 @@ pub fn refused(what: &str, refusal: Refusal) -> anyhow::Error {
     match refusal {
         Refusal::Failed(failure) => blame(what, failure),
         refusal => anyhow!("{what}: {refusal}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_is_tried_again_after_pauses_that_grow_up_to_a_minute_and_the_rest_at_once() {
+        let mut retries = Retries::default();
+        let mut now = Instant::now();
+        let mut pauses = Vec::new();
+        for _ in 0..10 {
+            retries.note("labels", false, now);
+            assert!(retries.allow("record", now) && !retries.allow("labels", now));
+            let failed = now;
+            while !retries.allow("labels", now) {
+                now += Duration::from_millis(100);
+            }
+            pauses.push(now - failed);
+        }
+        assert!(pauses[0] <= Duration::from_millis(1100), "{pauses:?}");
+        assert!(pauses[9] >= Duration::from_secs(30) && pauses[9] <= Duration::from_millis(60_100), "{pauses:?}");
+        retries.note("labels", true, now);
+        assert!(retries.allow("labels", now));
+        retries.note("labels", false, now);
+        assert!(retries.allow("labels", now + Duration::from_secs(1)), "a part that was done begins anew");
+        retries.forget_old(now + Duration::from_secs(200));
+        assert!(retries.0.is_empty());
+    }
+
+    #[test]
+    fn several_failures_are_one_that_is_wrong_where_one_of_them_is() {
+        let all = |wrong: &[bool]| {
+            let mut failures = Failures::default();
+            for (number, is_wrong) in wrong.iter().enumerate() {
+                let text = format!("part {number}");
+                let error = if *is_wrong { Wrong(text).into() } else { anyhow!(text) };
+                assert_eq!(failures.note::<()>(Err(error)), None);
+            }
+            assert_eq!(failures.note(Ok(1)), Some(1));
+            failures.into_result().map_err(|error| (error.is::<Wrong>(), error.to_string()))
+        };
+        assert_eq!(all(&[]), Ok(()));
+        assert_eq!(all(&[true]), Err((true, "part 0".to_owned())));
+        assert_eq!(all(&[false, false]), Err((false, "part 0; part 1".to_owned())));
+        assert_eq!(all(&[false, true]), Err((true, "part 0; part 1".to_owned())));
     }
 }

@@ -13,8 +13,8 @@ use tracing::info;
 use super::announcing::{announce_promotion, announce_repairs};
 use super::groups::{check_names_one, groups_to_watch};
 use super::labelling::{Moved, is_due, label_listed};
-use super::observe::Observer;
-use super::patience::refused;
+use super::observe::{Observer, from_api};
+use super::patience::{Failures, Retries, blame, refused, share};
 use super::report::millis;
 use super::setting::{Council, Logins, Subject, World, in_time, own_group};
 use super::settle::{Settled, act, random_id};
@@ -30,6 +30,7 @@ use crate::core::record::Record;
 use crate::core::redis_conf::ELECTABLE;
 use crate::core::repair::{Repair, is_kept_from_readers, repairs, stubborn};
 use crate::core::sentinel_conf::Watched;
+use crate::edge::kubernetes::Cluster;
 use crate::edge::wire::Target;
 use crate::edge::{files, redis, sentinel};
 use crate::exit::{OrWrong, Wrong};
@@ -62,25 +63,35 @@ pub async fn run(args: Reconcile, deadline: Instant) -> Result<Then> {
         None => groups,
     };
     let groups = groups_to_watch(groups, &[], &world, &members, &labels, deadline).await?;
-    let subjects: Vec<Subject> =
-        groups.into_iter().map(|group| Subject::new(&world, group, None, &pod, &members, &labels)).collect::<Result<_>>()?;
-    let observers: Vec<_> = subjects.iter().map(|subject| Observer::new(&world, subject, &council, &logins)).collect();
+    let subject = |group| Subject::new(&world, group, None, &pod, &members, &labels);
     if let Some(pod) = assume_master {
-        let [observer] = &observers[..] else {
+        let [group] = &groups[..] else {
             return Err(Wrong("--assume-master is of one group: name it by --group".to_owned()).into());
         };
-        assume(observer, &pod, run.dry_run, deadline).await?;
+        let subject = subject(group.clone())?;
+        assume(&Observer::new(&world, &subject, &council, &logins), &pod, run.dry_run, deadline).await?;
         return Ok(Then::Exit);
     }
-    for observer in &observers {
-        let evidence = observer.observe(Duration::ZERO, deadline).await;
-        let memory = Memory { stale_after: stale_after.0, ..Memory::default() };
-        put_right(observer, &evidence, &memory, run.dry_run, deadline).await?;
-        if let RecordSeen::Unknown(failure) = &evidence.record {
-            bail!("the record of `{}` cannot be read: {failure}", observer.subject.group);
-        }
+    // What one group's pass cannot do keeps nobody from the next one's.
+    let mut failures = Failures::default();
+    let count = groups.len();
+    for (number, group) in groups.into_iter().enumerate() {
+        let Some(subject) = failures.note(subject(group)) else { continue };
+        let observer = Observer::new(&world, &subject, &council, &logins);
+        failures.extend(one_pass(&observer, stale_after.0, run.dry_run, share(deadline, count - number)).await);
     }
-    Ok(Then::Exit)
+    failures.into_result().map(|()| Then::Exit)
+}
+
+/// Looks at a group once, and puts right what differs; returns what could not be done.
+async fn one_pass(observer: &Observer<'_>, stale_after: Option<Duration>, dry_run: bool, deadline: Instant) -> Failures {
+    let evidence = observer.observe_all(deadline).await;
+    let memory = Memory { stale_after, ..Memory::default() };
+    let mut failures = put_right(observer, &evidence, &memory, &mut Retries::default(), dry_run, deadline).await.failures;
+    if let RecordSeen::Unknown(failure) = &evidence.record {
+        failures.note::<()>(Err(blame(&format!("the record of `{}` cannot be read", observer.subject.group), failure.clone())));
+    }
+    failures
 }
 
 /// Where the manifests have `ordain install` put the hook in the Sentinel's container.
@@ -107,10 +118,17 @@ impl Memory {
     }
 }
 
-/// Whether something is to be put right, as far as was seen.
-pub fn is_amiss(observer: &Observer<'_>, evidence: &Evidence, memory: &Memory) -> bool {
-    let moves = decision::for_sentinel(evidence).record.is_some();
-    moves || is_unlabelled(observer, evidence, evidence.recorded(), memory) || !all_repairs(evidence, memory).is_empty()
+/// The parts of a pass that are no repairs.
+const RECORD: &str = "record";
+const LABELS: &str = "labels";
+
+/// Whether something is to be put right, as far as was seen, that may be tried now.
+pub fn is_amiss(observer: &Observer<'_>, evidence: &Evidence, memory: &Memory, retries: &Retries) -> bool {
+    let may = |part: &str| retries.allow(part, Instant::now());
+    let moves = || decision::for_sentinel(evidence).record.is_some();
+    (may(RECORD) && moves())
+        || (may(LABELS) && is_unlabelled(observer, evidence, evidence.recorded(), memory))
+        || all_repairs(evidence, memory).iter().any(|repair| may(&repair.to_string()))
 }
 
 /// What no label and no record puts right.
@@ -126,77 +144,134 @@ fn is_unlabelled(observer: &Observer<'_>, evidence: &Evidence, record: Option<&R
     record.is_some_and(|record| is_due(record, &pods, &observer.subject.scheme))
 }
 
-/// Puts right what was seen to differ in a group; returns whether there was anything.
+/// What came of a pass over a group.
+#[derive(Default)]
+pub struct Pass {
+    /// What was put right, or would be.
+    pub changed: Vec<String>,
+    /// What could not be.
+    pub failures: Failures,
+}
+
+impl Pass {
+    fn tell(&mut self, line: String) {
+        println!("{line}");
+        self.changed.push(line);
+    }
+}
+
+/// Puts right what was seen to differ in a group: the record, the labels, and each repair, whatever becomes of the
+/// others. What has failed is left alone until it may be tried again.
 pub async fn put_right(
     observer: &Observer<'_>,
     evidence: &Evidence,
     memory: &Memory,
+    retries: &mut Retries,
     dry_run: bool,
     deadline: Instant,
-) -> Result<bool> {
-    let Subject { group, scheme, .. } = observer.subject;
+) -> Pass {
+    let group = &observer.subject.group;
     let started = Instant::now();
-    let mut record = evidence.recorded().cloned();
-    let from = record.as_ref().map(|record| record.claim.master.clone());
-    let mut is_news = false;
-    let mut changed = Vec::new();
-    let mut tell = |line: String| {
-        println!("{line}");
-        changed.push(line);
-    };
-    if let Ok(mut settled) = Settled::from(decision::for_sentinel(evidence), evidence.clone())
-        && let Some(claim) = settled.recorded.clone()
-    {
-        tell(format!("record {group}: {} at epoch {}", claim.master, claim.epoch));
-        if let Some(obstacle) = act(observer, &mut settled, deadline, dry_run).await? {
-            bail!("{obstacle}");
-        }
-        record = settled.record;
-        is_news = true;
+    let mut pass = Pass::default();
+    let mut moved = Moving { record: evidence.recorded().cloned(), is_news: false };
+    let from = moved.record.as_ref().map(|record| record.claim.master.clone());
+    if retries.allow(RECORD, started) {
+        let done = move_record(observer, evidence, &mut moved, &mut pass, dry_run, share(deadline, 4)).await;
+        retries.note(RECORD, pass.failures.note(done).is_some(), Instant::now());
     }
-    if let (Some(cluster), Some(record), false) = (observer.world.cluster(), &record, dry_run)
+    if retries.allow(LABELS, started)
+        && let (Some(cluster), Some(record), false) = (observer.world.cluster(), &moved.record, dry_run)
         && is_unlabelled(observer, evidence, Some(record), memory)
     {
-        let judge = |pod| memory.judge(evidence, pod);
-        let moved = Moved { record: record.clone(), is_news, from: from.clone() };
-        let labelled = label_listed(cluster, observer.subject, &moved, observer.seen(), judge, deadline).await?;
-        for patch in labelled.patches() {
-            tell(format!("label {}: {}={}", patch.pod, scheme.key, patch.label.as_deref().unwrap_or_default()));
-        }
-        announce_promotion(cluster, group, &labelled, None, "reconcile").await;
-        announce_repairs(cluster, &scheme.key, &labelled, "reconcile").await;
+        let moved = Moved { record: record.clone(), is_news: moved.is_news, from: from.clone() };
+        let done = label_as(cluster, observer, evidence, memory, &moved, &mut pass, share(deadline, 3)).await;
+        retries.note(LABELS, pass.failures.note(done).is_some(), Instant::now());
     }
-    for repair in all_repairs(evidence, memory) {
+    let due = all_repairs(evidence, memory).into_iter().filter(|repair| retries.allow(&repair.to_string(), started));
+    for repair in due.collect::<Vec<_>>() {
         if matches!(repair, Repair::Restart(_)) && !is_seen_again(observer, &repair, memory, deadline).await {
             continue;
         }
-        tell(format!("{group}: {repair}"));
-        if !dry_run {
-            mend(observer, evidence, record.as_ref(), &repair).await?;
+        let done = if dry_run { Ok(true) } else { mend(observer, evidence, moved.record.as_ref(), &repair).await };
+        let done = pass.failures.note(done);
+        retries.note(&repair.to_string(), done.is_some(), Instant::now());
+        match done {
+            Some(true) => pass.tell(format!("{group}: {repair}")),
+            Some(false) => info!("{group}: it has changed since, and is left alone: {repair}"),
+            None => {}
         }
     }
-    if let (false, Some(Record { claim, .. })) = (changed.is_empty(), &record) {
+    retries.forget_old(Instant::now());
+    if let (false, Some(Record { claim, .. })) = (pass.changed.is_empty(), &moved.record) {
         info!(
             group = %group,
             epoch = claim.epoch,
             from = %from.as_ref().unwrap_or(&claim.master),
             to = %claim.master,
-            changed = changed.join("; "),
+            changed = pass.changed.join("; "),
             done_ms = millis(started.elapsed()),
             "reconciled"
         );
     }
-    Ok(!changed.is_empty())
+    pass
+}
+
+/// The record as it is now, and whether this pass has moved it.
+struct Moving {
+    record: Option<Record>,
+    is_news: bool,
+}
+
+/// Moves the record where it lags.
+async fn move_record(
+    observer: &Observer<'_>,
+    evidence: &Evidence,
+    moved: &mut Moving,
+    pass: &mut Pass,
+    dry_run: bool,
+    deadline: Instant,
+) -> Result<()> {
+    let Ok(mut settled) = Settled::from(decision::for_sentinel(evidence), evidence.clone()) else { return Ok(()) };
+    let Some(claim) = settled.recorded.clone() else { return Ok(()) };
+    let group = &observer.subject.group;
+    if let Some(obstacle) = act(observer, &mut settled, deadline, dry_run).await? {
+        bail!("record {group}: {obstacle}");
+    }
+    pass.tell(format!("record {group}: {} at epoch {}", claim.master, claim.epoch));
+    *moved = Moving { record: settled.record, is_news: true };
+    Ok(())
+}
+
+/// Labels the pods as the record says, and tells of it.
+async fn label_as(
+    cluster: &Cluster,
+    observer: &Observer<'_>,
+    evidence: &Evidence,
+    memory: &Memory,
+    moved: &Moved,
+    pass: &mut Pass,
+    deadline: Instant,
+) -> Result<()> {
+    let Subject { group, scheme, .. } = observer.subject;
+    let judge = |pod| memory.judge(evidence, pod);
+    let labelled = label_listed(cluster, observer.subject, moved, observer.seen(), judge, deadline).await?;
+    for patch in labelled.patches() {
+        pass.tell(format!("label {}: {}={}", patch.pod, scheme.key, patch.label.as_deref().unwrap_or_default()));
+    }
+    announce_promotion(cluster, group, &labelled, None, "reconcile").await;
+    announce_repairs(cluster, &scheme.key, &labelled, "reconcile").await;
+    Ok(())
 }
 
 /// Nothing is ended for one look alone: between the question for its word and the one to its Redis a pod may
 /// have started anew.
 async fn is_seen_again(observer: &Observer<'_>, repair: &Repair, memory: &Memory, deadline: Instant) -> bool {
-    let again = observer.observe(Duration::ZERO, deadline).await;
+    let again = observer.observe_all(deadline).await;
     repairs(&again, memory.masterless).contains(repair)
 }
 
-async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Record>, repair: &Repair) -> Result<()> {
+/// Does one repair. Returns whether what it is of was still as it was seen.
+async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Record>, repair: &Repair) -> Result<bool> {
     let Observer { world, subject, logins, .. } = observer;
     let target = |pod: &PodName| subject.target(pod, evidence.ips_of(pod).to_owned());
     // The same server, with the same link, as was seen.
@@ -210,7 +285,7 @@ async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Reco
         }
         Repair::Restart(pod) => in_time(redis::shut_down(&target(pod), &logins.redis, is_as_seen(pod))).await,
         Repair::Tell(at, master) => {
-            return tell(observer, evidence, at, master).await;
+            return tell(observer, evidence, at, master).await.map(|()| true);
         }
         Repair::Unwatch(at) => {
             world.ask(at, async |target| sentinel::forget_group(target, &logins.sentinel, &subject.group).await).await
@@ -228,23 +303,21 @@ async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Reco
                 (Some(record), Some(address)) => Some(record.moved_to(claim, &address)),
                 _ => None,
             };
-            return update(observer, named.map(|record| record.with_holder_given_up(true))).await;
+            return update(observer, named.map(|record| record.with_holder_given_up(true))).await.map(|()| true);
         }
-        Repair::TakeHolderBack => return update(observer, record.map(|record| record.with_holder_given_up(false))).await,
+        Repair::TakeHolderBack => {
+            return update(observer, record.map(|record| record.with_holder_given_up(false))).await.map(|()| true);
+        }
         Repair::EndWord(pod) => {
-            let Some(cluster) = world.cluster() else { return Ok(()) };
+            let Some(cluster) = world.cluster() else { return Ok(false) };
             let seen = observer.seen().into_iter().find(|seen| seen.name == *pod);
-            let Some((word, version)) = seen.and_then(|seen| Some((seen.word?, seen.version))) else { return Ok(()) };
+            let Some((word, version)) = seen.and_then(|seen| Some((seen.word?, seen.version))) else { return Ok(false) };
             let ended = Word { started: true, at: evidence.now, ..word };
-            let done = cluster.publish(pod, &ended, Some(&version)).await;
-            return done.map(drop).map_err(|refusal| refused(&format!("the word of {pod}"), refusal));
+            let done = from_api(cluster.publish(pod, &ended, Some(&version))).await;
+            return done.map(|_| true).map_err(|refusal| refused(&format!("the word of {pod}"), refusal));
         }
     };
-    let was_fit = done.map_err(|failure| anyhow!("{repair}: {failure}"))?;
-    if !was_fit {
-        info!("{}: it has changed since, and is left alone: {repair}", subject.group);
-    }
-    Ok(())
+    done.map_err(|failure| blame(&format!("{}: {repair}", subject.group), failure))
 }
 
 /// Has a Sentinel watch the group, as its file would say it.
@@ -267,7 +340,8 @@ async fn tell(observer: &Observer<'_>, evidence: &Evidence, at: &Endpoint, maste
     };
     watched.check().or_wrong()?;
     let told = world.ask(at, async |target| sentinel::watch_group(target, &logins.sentinel, &watched).await);
-    let has_hook = told.await.map_err(|failure| anyhow!("Sentinel {at} was not told to watch the group: {failure}"))?;
+    let has_hook =
+        told.await.map_err(|failure| blame(&format!("Sentinel {at} was not told to watch the group"), failure))?;
     if !has_hook {
         info!("{}: Sentinel {at} takes no hook at run time: its failovers are found out by reconcile", subject.group);
     }
@@ -276,7 +350,7 @@ async fn tell(observer: &Observer<'_>, evidence: &Evidence, at: &Endpoint, maste
 
 async fn update(observer: &Observer<'_>, record: Option<Record>) -> Result<()> {
     let (Some(cluster), Some(record)) = (observer.world.cluster(), record) else { return Ok(()) };
-    let updated = cluster.update_record(&observer.subject.group, &record).await;
+    let updated = from_api(cluster.update_record(&observer.subject.group, &record)).await;
     updated.map(drop).map_err(|refusal| refused("the record", refusal))
 }
 

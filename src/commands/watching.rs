@@ -16,7 +16,7 @@ use tracing::warn;
 
 use super::books::Books;
 use super::observe::{Known, Observer};
-use super::patience::{Backoff, jittered};
+use super::patience::{Backoff, Retries, jittered};
 use super::reconcile::{Memory, is_amiss, put_right};
 use super::setting::{Council, Ground, Logins, Subject, World, in_time, own_pod};
 use crate::cli::{Labels, Members, PodArgs};
@@ -42,6 +42,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const AT_ONCE: usize = 16;
 /// How often the Sentinels are looked up again.
 const COUNCIL: Duration = Duration::from_secs(60);
+/// A look at what was told to be amiss, among what may fail.
+const LOOK: &str = "look";
 /// The label by which a pod says of which group it is, where no selector was given, and the one that all have.
 const INSTANCE: &str = "app.kubernetes.io/instance";
 const COMPONENT: &str = "app.kubernetes.io/component=redis";
@@ -184,6 +186,7 @@ impl Watch<'_> {
         let mut observer = Observer::new(self.world, &subject, self.council, self.logins);
         let turn = TURN * (1 + self.place_in_line(&subject.group));
         let mut backoff = Backoff::slow();
+        let mut retries = Retries::default();
         let mut masterless = Lasting::default();
         let mut links_down: BTreeMap<PodName, Lasting> = BTreeMap::new();
         let mut stubborn: BTreeMap<Endpoint, Lasting> = BTreeMap::new();
@@ -205,13 +208,18 @@ impl Watch<'_> {
                 stale_after: self.stale_after,
             };
             let mut evidence = observer.glance(known, now + PASS).await;
-            if is_amiss(&observer, &evidence, &memory) {
+            if retries.allow(LOOK, now) && is_amiss(&observer, &evidence, &memory, &retries) {
                 // What was told may be old by now: what is done rests on what is so.
-                evidence = observer.observe(Duration::ZERO, now + PASS).await;
-                match put_right(&observer, &evidence, &memory, false, now + PASS).await {
-                    Ok(true) => backoff = Backoff::slow(),
-                    Ok(false) => {}
-                    Err(error) => warn!("{}: {error:#}", subject.group),
+                evidence = observer.observe_all(now + PASS).await;
+                let pass = put_right(&observer, &evidence, &memory, &mut retries, false, now + PASS).await;
+                for error in pass.failures.iter() {
+                    warn!("{}: {error:#}", subject.group);
+                }
+                // What was told is not so: it is not looked at for that again and again.
+                let is_vain = pass.changed.is_empty() && pass.failures.iter().next().is_none();
+                retries.note(LOOK, !is_vain, now);
+                if !pass.changed.is_empty() {
+                    backoff = Backoff::slow();
                 }
             }
             drop(seat);
@@ -221,6 +229,7 @@ impl Watch<'_> {
             note_all(&mut stubborn, now, repair::stubborn(&evidence).into_iter().cloned().collect());
             let pause = if is_quiet(&evidence) { REST.mul_f64(0.75 + fastrand::f64() / 2.0) } else { backoff.next() };
             if timeout(pause, news.notified()).await.is_ok() {
+                retries.note(LOOK, true, now);
                 sleep(jittered(turn)).await;
             }
         }
@@ -249,10 +258,12 @@ impl Lasting {
         self.0.filter(|(_, last)| now - *last < PASS).map_or(Duration::ZERO, |(since, _)| now - since)
     }
 
-    /// It was so or not in a look that began at `look`.
+    /// It was so or not in a look that began at `look` and ends now. When it began to be so within its first look
+    /// nobody knows: it counts from that look's end.
     fn note(&mut self, look: Instant, is_so: bool) {
-        let since = self.0.filter(|(_, last)| look - *last < PASS).map_or(look, |(since, _)| since);
-        self.0 = is_so.then(|| (since, Instant::now()));
+        let now = Instant::now();
+        let since = self.0.filter(|(_, last)| look - *last < PASS).map_or(now, |(since, _)| since);
+        self.0 = is_so.then_some((since, now));
     }
 }
 

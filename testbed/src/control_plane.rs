@@ -439,6 +439,30 @@ impl Namespace {
         wait_for("the webhook", deadline, || (self.plane.kubectl(&words, "").is_err() == breaks).then_some(()));
     }
 
+    /// Has an admission policy refuse a label of this key on one pod of this namespace. Or not.
+    pub fn refuse_label(&self, pod: &str, key: &str, is_refused: bool) {
+        let name = format!("refused-{}", self.name);
+        let rule = json!({"apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["pods"]});
+        let labels_it = format!("object.metadata.name == '{pod}' && '{key}' in object.metadata.labels");
+        let objects = [
+            json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": name},
+                "spec": {"matchConstraints": {"resourceRules": [rule]},
+                    "validations": [{"expression": format!("!({labels_it})"), "message": format!("{pod} has no {key}")}]}}),
+            json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": name},
+                "spec": {"policyName": name, "validationActions": ["Deny"],
+                    "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": self.name}}}}}),
+        ];
+        self.set_or_delete(is_refused, &objects);
+        let label = format!("{key}=probe");
+        let words = ["label", "pod", pod, &label, "--overwrite", "--dry-run=server", "-n", &self.name];
+        wait_for("the policy", Duration::from_secs(30), || (self.plane.kubectl(&words, "").is_err() == is_refused).then_some(()));
+    }
+
+    /// Makes a Lease that carries ordain's label and is no record.
+    pub fn make_junk(&self, name: &str) {
+        self.apply(&[junk(name)]);
+    }
+
     fn webhook(&self, name: &str, at: &str, seconds: u32) -> Value {
         let rule = |group: &str, resource: &str| json!({"operations": ["UPDATE"], "apiGroups": [group], "apiVersions": ["v1"], "resources": [resource]});
         json!({
@@ -463,6 +487,11 @@ impl Namespace {
     pub fn holder(&self, group: &str) -> Option<String> {
         self.record(group)?.spec?.holder_identity
     }
+}
+
+fn junk(name: &str) -> Value {
+    json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+        "metadata": {"name": name, "labels": {"app.kubernetes.io/managed-by": "ordain"}}, "spec": {"holderIdentity": "nobody"}})
 }
 
 /// An API server without a seat for a namespace's service accounts.

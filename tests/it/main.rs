@@ -17,6 +17,7 @@ mod lossless;
 mod main_job;
 mod manifests;
 mod metrics;
+mod passes;
 mod persons_word;
 mod power_cut;
 mod probe;
