@@ -340,8 +340,7 @@ async fn tell(observer: &Observer<'_>, evidence: &Evidence, at: &Endpoint, maste
     };
     watched.check().or_wrong()?;
     let told = world.ask(at, async |target| sentinel::watch_group(target, &logins.sentinel, &watched).await);
-    let has_hook =
-        told.await.map_err(|failure| blame(&format!("Sentinel {at} was not told to watch the group"), failure))?;
+    let has_hook = told.await.map_err(|failure| blame(&format!("Sentinel {at} was not told to watch the group"), failure))?;
     if !has_hook {
         info!("{}: Sentinel {at} takes no hook at run time: its failovers are found out by reconcile", subject.group);
     }
