@@ -104,7 +104,7 @@ impl Failures {
         if self.0.len() < 2 {
             return self.0.pop().map_or(Ok(()), Err);
         }
-        let is_wrong = self.0.iter().any(|error| error.is::<Wrong>());
+        let is_wrong = self.0.iter().any(anyhow::Error::is::<Wrong>);
         let texts: Vec<_> = self.0.iter().map(|error| format!("{error:#}")).collect();
         let all = texts.join("; ");
         Err(if is_wrong { Wrong(all).into() } else { anyhow!(all) })
