@@ -509,9 +509,10 @@ pub struct Text {
     /// A Tera template to use for the built-in one
     #[arg(long, env = "ORDAIN_TEMPLATE")]
     pub template: Option<PathBuf>,
-    /// A file to append as it is
-    #[arg(long, env = "ORDAIN_EXTRA_CONFIG")]
-    pub extra_config: Option<PathBuf>,
+    /// A file to append, or a folder of such files in the order of their names; repeat or separate by commas. None may
+    /// say what ordain decides
+    #[arg(long, env = "ORDAIN_EXTRA_CONFIG", value_delimiter = ',')]
+    pub extra_config: Vec<PathBuf>,
 }
 
 /// How a decision explains itself.

@@ -20,10 +20,11 @@ use super::setting::{Council, Ground, Logins, Subject, World, own_group, own_pod
 use super::settle::{Settled, settle};
 use super::source::Source;
 use crate::cli::{Electable, Form, GenconfRedis};
+use crate::core::config_directives::ConfigFile;
 use crate::core::decision;
 use crate::core::evidence::Own;
 use crate::core::identity::Endpoint;
-use crate::core::redis_conf::{ELECTABLE, RedisConf, TEMPLATE};
+use crate::core::redis_conf::{ELECTABLE, RedisConf, TEMPLATE, Values};
 use crate::edge::files::{self, Draft};
 use crate::exit::{OrWrong, Wrong};
 
@@ -50,7 +51,8 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
     let me = own_pod(&pod)?;
     let group = own_group(group, &members, &me)?;
     let logins = Logins::read(&secrets)?;
-    let text = Source::read(&text, "redis.conf.tera", TEMPLATE)?;
+    let text = Source::read(&text, ConfigFile::Redis, "redis.conf.tera", TEMPLATE, logins.redis.user.as_deref())?;
+    text.check_command(&command)?;
     let mut draft = if run.dry_run { None } else { Some(Draft::begin(&output).or_wrong()?) };
     let world = World::open(&run, &pod).await?;
     let subject = Subject::new(&world, group, Some(me.clone()), &pod, &members, &labels)?;
@@ -58,7 +60,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
 
     let announce = subject.announced(&me, &[]);
     let announce = announce.ok_or_else(|| Wrong("--announce ip needs this pod's address: set --pod-ip or POD_IP".to_owned()))?;
-    let file = |master: Option<&Endpoint>, is_electable: bool, run: Option<&str>| -> Result<Vec<u8>> {
+    let values = |master: Option<&Endpoint>, is_electable: bool, run: Option<&str>| -> Result<Values> {
         let conf = RedisConf {
             port: subject.port,
             dir: files::bytes(&data_dir),
@@ -70,10 +72,11 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
             password: logins.redis.password.as_deref(),
             tls: secrets.tls.files(),
         };
-        text.render(&conf.values().or_wrong()?)
+        conf.values().or_wrong()
     };
     // Whatever cannot be written is found out before anything is recorded.
-    file(Some(&announce), false, None)?;
+    text.rehearse(&values(Some(&announce), false, Some("run"))?)?;
+    text.render(&values(None, true, None)?)?;
 
     let mut observer = Observer::new(&world, &subject, &council, &logins);
     observer.own = own_disk(&data_dir, run.dry_run)?;
@@ -92,7 +95,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
         };
         info!("{me} {}", settled.why);
         let run_id = observer.own.instance.as_ref().map(|instance| instance.run.as_str());
-        let file = file(master_of(&subject, &settled)?.as_ref(), settled.electable, run_id)?;
+        let file = text.render(&values(master_of(&subject, &settled)?.as_ref(), settled.electable, run_id)?)?;
         report::tell(&report, &subject.group, &settled, run.dry_run.then_some(&file))?;
         if run.dry_run {
             tell_dry_run(&world, &subject, &settled, &output.display().to_string());

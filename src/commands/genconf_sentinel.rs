@@ -21,10 +21,11 @@ use super::source::Source;
 use super::{HOOK, Then, report};
 use crate::cli::{Form, GenconfSentinel};
 use crate::core::conf::TlsFiles;
+use crate::core::config_directives::ConfigFile;
 use crate::core::decision;
 use crate::core::evidence::Kept;
 use crate::core::identity::{Endpoint, Host, PodName, sentinel_id};
-use crate::core::sentinel_conf::{Earlier, EarlierGroup, SentinelConf, TEMPLATE, Watched};
+use crate::core::sentinel_conf::{Earlier, EarlierGroup, SentinelConf, TEMPLATE, Values, Watched};
 use crate::edge::files::{self, Draft};
 use crate::edge::server;
 use crate::exit::{OrWrong, Wrong};
@@ -51,7 +52,8 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
     } = args;
     let me = own_pod(&pod)?;
     let logins = Logins::read(&secrets)?;
-    let text = Source::read(&text, "sentinel.conf.tera", TEMPLATE)?;
+    let text = Source::read(&text, ConfigFile::Sentinel, "sentinel.conf.tera", TEMPLATE, logins.sentinel.user.as_deref())?;
+    text.check_command(&command)?;
     let draft = if run.dry_run { None } else { Some(Draft::begin(&output).or_wrong()?) };
     let earlier = Earlier::read(&files::read_if_there(&output).or_wrong()?);
     let hook = files::hook_beside_this_program(HOOK)?;
@@ -92,9 +94,9 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
         earlier: &earlier,
         me,
     };
-    let file = |groups| -> Result<Vec<u8>> { text.render(&site.conf(council.port, groups).values().or_wrong()?) };
+    let values = |groups| -> Result<Values> { site.conf(council.port, groups).values().or_wrong() };
     // Whatever cannot be written is found out before anything is recorded.
-    file(subjects.iter().map(|subject| site.watched(subject, site.announce.clone(), 0)).collect())?;
+    text.rehearse(&values(subjects.iter().map(|subject| site.watched(subject, site.announce.clone(), 0)).collect())?)?;
 
     let decide = async |subject: &Subject, until| {
         let mut observer = Observer::new(&world, subject, &council, &logins);
@@ -120,7 +122,7 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
         }
         groups.push(watched);
     }
-    let file = file(groups)?;
+    let file = text.render(&values(groups)?)?;
     for (subject, settled) in &decided {
         report::tell(&report, &subject.group, settled, run.dry_run.then_some(&file))?;
     }

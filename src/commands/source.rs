@@ -1,40 +1,109 @@
-//! Render: where a configuration file's text comes from.
+//! Render: where a configuration file's text comes from, and that it says what was decided.
+
+use std::ffi::OsString;
 
 use anyhow::Result;
 use serde::Serialize;
+use tracing::warn;
 
 use crate::cli::Text;
+use crate::core::config_directives::{ConfigFile, check_arguments, check_extra, check_rendered};
 use crate::core::template::render;
 use crate::edge::files;
 use crate::exit::{OrWrong, Wrong};
 
 /// A template, and what is appended to it.
 pub struct Source {
+    file: ConfigFile,
     name: String,
     template: String,
+    /// What a template of the user's own is compared with.
+    built_in: Option<&'static str>,
     extra: Vec<u8>,
+    /// The ACL user that the file must let in.
+    user: Option<Vec<u8>>,
 }
 
 impl Source {
-    /// Reads the files that were named; the built-in template where none was.
-    pub fn read(text: &Text, built_in_name: &str, built_in: &str) -> Result<Self> {
+    /// Reads the files that were named; the built-in template where none was. What they contradict is refused.
+    /// `user` is the ACL user as which ordain logs in.
+    ///
+    /// # Errors
+    /// [`Wrong`]: a file cannot be read, or says what ordain decides.
+    pub fn read(text: &Text, file: ConfigFile, built_in_name: &str, built_in: &'static str, user: Option<&[u8]>) -> Result<Self> {
         let Text { template, extra_config } = text;
-        let (name, template) = match template {
+        let (name, template, built_in) = match template {
             Some(path) => {
                 let name = path.display().to_string();
                 let bytes = files::read(path, "the template").or_wrong()?;
                 let text = String::from_utf8(bytes).map_err(|_| Wrong(format!("the template `{name}` is no UTF-8 text")))?;
-                (name, text)
+                (name, text, Some(built_in))
             }
-            None => (built_in_name.to_owned(), built_in.to_owned()),
+            None => (built_in_name.to_owned(), built_in.to_owned(), None),
         };
-        let extra = extra_config.as_ref().map(|path| files::read(path, "the extra configuration").or_wrong()).transpose()?;
-        Ok(Self { name, template, extra: extra.unwrap_or_default() })
+        let mut extra = Vec::new();
+        for named in extra_config {
+            for path in files::config_files(named).or_wrong()? {
+                let text = files::read(&path, "the extra configuration").or_wrong()?;
+                let warnings = check_extra(file, &path.display().to_string(), &text, user).or_wrong()?;
+                tell(&warnings);
+                // The next file begins on a line of its own.
+                if !extra.is_empty() && !extra.ends_with(b"\n") {
+                    extra.push(b'\n');
+                }
+                extra.extend(text);
+            }
+        }
+        Ok(Self { file, name, template, built_in, extra, user: user.map(<[u8]>::to_vec) })
+    }
+
+    /// The arguments of the server that is going to be started: there they win over its file.
+    ///
+    /// # Errors
+    /// [`Wrong`]: one of them says what ordain decides.
+    pub fn check_command(&self, command: &[OsString]) -> Result<()> {
+        use std::os::unix::ffi::OsStrExt;
+        let arguments: Vec<_> = command.iter().skip(1).map(|word| word.as_bytes()).collect();
+        let warnings = check_arguments(self.file, &arguments, self.user.as_deref()).or_wrong()?;
+        tell(&warnings);
+        Ok(())
     }
 
     /// The whole file.
+    ///
+    /// # Errors
+    /// [`Wrong`]: a template of the user's own has an error, or does not say what was decided.
     pub fn render(&self, values: &impl Serialize) -> Result<Vec<u8>> {
-        render(&self.name, &self.template, values, &self.extra)
-            .map_err(|error| Wrong(format!("the template has an error: {error}")).into())
+        let (file, _) = self.render_checked(values)?;
+        Ok(file)
+    }
+
+    /// Renders for values as they may come, so that what cannot be written is found out before anything is
+    /// recorded; tells what there is to warn of.
+    ///
+    /// # Errors
+    /// As [`Source::render`].
+    pub fn rehearse(&self, values: &impl Serialize) -> Result<()> {
+        let (_, warnings) = self.render_checked(values)?;
+        tell(&warnings);
+        Ok(())
+    }
+
+    fn render_checked(&self, values: &impl Serialize) -> Result<(Vec<u8>, Vec<String>)> {
+        let wrong = |error| Wrong(format!("the template has an error: {error}"));
+        let mut file = render(&self.name, &self.template, values).map_err(wrong)?;
+        let mut warnings = Vec::new();
+        if let Some(built_in) = self.built_in {
+            let built_in = render("the built-in template", built_in, values).map_err(wrong)?;
+            warnings = check_rendered(self.file, &self.name, &file, &built_in, self.user.as_deref()).or_wrong()?;
+        }
+        file.extend_from_slice(&self.extra);
+        Ok((file, warnings))
+    }
+}
+
+fn tell(warnings: &[String]) {
+    for warning in warnings {
+        warn!("{warning}");
     }
 }

@@ -4,6 +4,7 @@
 //! `edge` or `commands`.
 
 pub mod conf;
+pub mod config_directives;
 pub mod decision;
 pub mod disk;
 pub mod evidence;

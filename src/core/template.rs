@@ -3,12 +3,11 @@
 use serde::Serialize;
 use tera::{Context, Tera};
 
-/// Renders a template; `name` is what its errors call it. `extra` is appended as it is: where a
-/// server takes the last of two equal directives, it wins.
+/// Renders a template; `name` is what its errors call it. What is written ends with a line's end.
 ///
 /// # Errors
 /// What is wrong in the template, with its place, on one line.
-pub fn render(name: &str, template: &str, values: &impl Serialize, extra: &[u8]) -> Result<Vec<u8>, String> {
+pub fn render(name: &str, template: &str, values: &impl Serialize) -> Result<Vec<u8>, String> {
     let mut tera = Tera::new();
     // These files are not HTML, whatever the template is called.
     tera.autoescape_on(Vec::<&str>::new());
@@ -21,7 +20,6 @@ pub fn render(name: &str, template: &str, values: &impl Serialize, extra: &[u8])
     if !file.ends_with(b"\n") {
         file.push(b'\n');
     }
-    file.extend_from_slice(extra);
     Ok(file)
 }
 
@@ -43,20 +41,20 @@ mod tests {
     #[test]
     fn values_are_not_escaped_for_html() {
         let values = BTreeMap::from([("password", r#""<&>'""#)]);
-        assert_eq!(render("a.html", "{{ password }}\n", &values, b"").unwrap(), b"\"<&>'\"\n");
+        assert_eq!(render("a.html", "{{ password }}\n", &values).unwrap(), b"\"<&>'\"\n");
     }
 
     #[test]
-    fn extra_lines_follow_on_a_line_of_their_own() {
+    fn what_is_appended_is_on_a_line_of_its_own() {
         let none = BTreeMap::<&str, &str>::new();
-        assert_eq!(render("t", "port 1", &none, b"maxmemory 1mb\xff").unwrap(), b"port 1\nmaxmemory 1mb\xff");
+        assert_eq!(render("t", "port 1", &none).unwrap(), b"port 1\n");
     }
 
     #[test]
     fn an_error_names_its_place_on_one_line() {
         let none = BTreeMap::<&str, &str>::new();
         for template in ["{% if %}", "{{ prot }}", "{{ port | nofilter }}"] {
-            let error = render("my.tera", template, &none, b"").unwrap_err();
+            let error = render("my.tera", template, &none).unwrap_err();
             assert!(!error.contains('\n') && error.contains(" at my.tera:1:"), "{error}");
         }
     }

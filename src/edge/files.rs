@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tempfile::NamedTempFile;
 
 /// A file that has been begun beside its place: whoever holds one knows that the folder can be
@@ -81,6 +81,33 @@ pub fn read(path: &Path, what: &str) -> Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("cannot read {what} `{}`", path.display()))
 }
 
+/// The files that a path of extra configuration stands for: itself, or those in the folder, in the order of their
+/// names, without hidden ones (the folders of which Kubernetes makes a mounted `ConfigMap`).
+///
+/// # Errors
+/// It cannot be read, or is or has something else than regular files: a pipe might never end.
+pub fn config_files(path: &Path) -> Result<Vec<PathBuf>> {
+    let describe = |path: &Path| format!("cannot read the extra configuration `{}`", path.display());
+    let found = std::fs::metadata(path).with_context(|| describe(path))?;
+    let mut files = vec![path.to_owned()];
+    if found.is_dir() {
+        let entries: std::io::Result<Vec<_>> = std::fs::read_dir(path).and_then(Iterator::collect);
+        let entries = entries.with_context(|| describe(path))?;
+        let visible = entries.into_iter().filter(|entry| !entry.file_name().as_bytes().starts_with(b"."));
+        files = visible.map(|entry| entry.path()).collect();
+        files.sort();
+    }
+    for file in &files {
+        if !std::fs::metadata(file).with_context(|| describe(file))?.is_file() {
+            bail!(
+                "the extra configuration `{}` is no regular file: name its files, or a folder that has nothing else",
+                file.display()
+            );
+        }
+    }
+    Ok(files)
+}
+
 /// Reads a file that may not exist yet.
 ///
 /// # Errors
@@ -141,6 +168,23 @@ mod tests {
         drop(Draft::begin(&path).unwrap());
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_of_extra_configuration_is_read_as_kubernetes_mounts_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir(at("..2026_11_29")).unwrap();
+        std::os::unix::fs::symlink("..2026_11_29", at("..data")).unwrap();
+        for name in ["20-acl.conf", "10-memory.conf"] {
+            std::fs::write(at("..data").join(name), name).unwrap();
+            std::os::unix::fs::symlink(Path::new("..data").join(name), at(name)).unwrap();
+        }
+        assert_eq!(config_files(folder.path()).unwrap(), [at("10-memory.conf"), at("20-acl.conf")]);
+        assert_eq!(config_files(&at("20-acl.conf")).unwrap(), [at("20-acl.conf")]);
+        std::fs::create_dir(at("more")).unwrap();
+        assert!(config_files(folder.path()).unwrap_err().to_string().contains("more` is no regular file"));
+        assert!(config_files(Path::new("/dev/zero")).unwrap_err().to_string().contains("no regular file"));
     }
 
     #[test]
