@@ -75,8 +75,12 @@ impl Then {
 /// What went wrong, and [`Wrong`] where trying again will not help.
 pub async fn within_deadline(command: Command) -> Result<Then> {
     let limit = match &command {
-        // It ends by itself at SIGTERM, once it has given back what it holds.
+        // These end by themselves at SIGTERM, once they have given back what they hold and undone what they have begun.
         Command::Takeover(_) => return Box::pin(tell(command, Instant::now())).await,
+        Command::Handover(args) => {
+            let deadline = Instant::now() + args.deadline;
+            return Box::pin(tell(command, deadline)).await;
+        }
         Command::GenconfRedis(args) => args.deadline,
         Command::GenconfSentinel(args) => args.deadline,
         Command::OnFailover(args) => args.deadline.min(on_failover::LIMIT),
@@ -84,7 +88,6 @@ pub async fn within_deadline(command: Command) -> Result<Then> {
         Command::Reconcile(args) if args.watch => FOR_EVER,
         Command::Reconcile(args) => args.deadline,
         Command::Probe(args) => args.deadline,
-        Command::Handover(args) => args.deadline,
         Command::Forget(args) => args.deadline,
         Command::Install(_) => Duration::from_secs(60),
     };

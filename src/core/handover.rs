@@ -7,7 +7,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::evidence::{Evidence, Heard, Link, Peer, Replica, SentinelAnswer, Watch};
+use super::evidence::{Evidence, Failure, Heard, Link, Peer, Replica, SentinelAnswer, Watch};
 use super::identity::{Endpoint, PodName};
 
 /// A replica as a Sentinel knows it (`SENTINEL REPLICAS`).
@@ -82,8 +82,9 @@ pub enum Step {
 }
 
 /// Whether this pod's Redis, which says that it is master, is the group's master and may be replaced now.
-/// Of the Sentinels that agree always the same one is chosen, so that two who hand over ask the same.
-pub fn step(evidence: &Evidence, me: &PodName) -> Step {
+/// Of the Sentinels that agree always the same one is chosen, so that two who hand over ask the same: none that is
+/// `in_tilt`, which would begin only when that is over, and one that has `stalled` before only where there is no other.
+pub fn step(evidence: &Evidence, me: &PodName, in_tilt: &[Endpoint], stalled: &[Endpoint]) -> Step {
     let names = |watch: &Watch| evidence.member_at(&watch.master.host);
     let elsewhere = evidence.watches().filter(|(_, watch)| names(watch) != Some(me)).count();
     if elsewhere >= evidence.majority() {
@@ -99,8 +100,10 @@ pub fn step(evidence: &Evidence, me: &PodName) -> Step {
     if agreeing < evidence.majority() {
         return Step::Wait(format!("only {agreeing} Sentinels answer, and a majority is {}", evidence.majority()));
     }
-    match evidence.watches().map(|(at, _)| at).min() {
+    let awake = evidence.watches().map(|(at, _)| at).filter(|at| !in_tilt.contains(at));
+    match awake.min_by_key(|at| (stalled.contains(at), *at)) {
         Some(at) => Step::Ask(at.clone()),
+        None if agreeing > 0 => Step::Wait("every Sentinel that answers is in TILT, and acts on nothing for 30 s".to_owned()),
         None => Step::Nothing("there are no Sentinels".to_owned()),
     }
 }
@@ -196,11 +199,83 @@ pub fn outcome(answer: Option<&SentinelAnswer>, is_me: impl Fn(&Endpoint) -> boo
     }
 }
 
+/// How far a failover has come, as this pod sees it; each is progress over the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// It was asked for.
+    Asked,
+    /// The Sentinel says that it goes on.
+    Begun,
+    /// A replica answers as master.
+    Promoted,
+}
+
+impl Stage {
+    /// What can be seen of a failover of which the Sentinel has not said that it is over.
+    pub fn seen(is_promoted: bool, standing: Standing) -> Self {
+        match standing {
+            _ if is_promoted => Self::Promoted,
+            Standing::Answers => Self::Begun,
+            Standing::Silent | Standing::Gone => Self::Asked,
+        }
+    }
+}
+
+/// Whether the Sentinel that was asked can be heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It answers.
+    Answers,
+    /// It does not, and may go on with what it was asked for.
+    Silent,
+    /// Nothing listens there.
+    Gone,
+}
+
+impl Standing {
+    /// By its answer, or why there is none.
+    pub fn of<T>(answer: &Result<T, Failure>) -> Self {
+        match answer {
+            Ok(_) => Self::Answers,
+            Err(Failure::Refused | Failure::NoSuchHost) => Self::Gone,
+            Err(_) => Self::Silent,
+        }
+    }
+}
+
+/// What is to be done about a failover that goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing yet.
+    Wait,
+    /// Follow the replica that was promoted, though no Sentinel says so: it has every write.
+    Follow,
+    /// Call it off, and let the writes go on.
+    CallOff,
+    /// Nobody goes on with it.
+    GiveUp,
+}
+
+/// What is to be done about a failover that has made no progress for so long, where writes are held back for no longer
+/// than `limit` without any. Calling it off takes some time itself, and so begins before that. Once the writes have gone
+/// on (`is_held` is false), nothing is waited for but a Sentinel that is silent.
+pub fn judge(stage: Stage, standing: Standing, is_held: bool, stalled_for: Duration, limit: Duration) -> Verdict {
+    let is_stalled = !is_held || stalled_for >= limit * 2 / 3;
+    match (stage, standing) {
+        (Stage::Promoted, _) if !is_held || stalled_for >= limit => Verdict::Follow,
+        (Stage::Promoted, _) => Verdict::Wait,
+        _ if !is_stalled => Verdict::Wait,
+        (_, Standing::Gone) => Verdict::GiveUp,
+        (_, Standing::Silent) if !is_held => Verdict::Wait,
+        (_, Standing::Answers | Standing::Silent) => Verdict::CallOff,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::core::disk::Moment;
-    use crate::core::evidence::{Failure, Object, Own, RecordSeen, Role, Sentinel};
+    use crate::core::evidence::{Object, Own, RecordSeen, Role, Sentinel};
     use crate::core::sets::Set;
 
     fn pod(ordinal: u32) -> PodName {
@@ -358,13 +433,75 @@ mod tests {
     #[test]
     fn the_first_of_the_sentinels_that_answer_is_asked() {
         let silent = || Heard::Failed(Failure::TimedOut);
-        let asked = |sentinels| match step(&group(sentinels, in_sync()), &pod(0)) {
+        let asked = |sentinels| match step(&group(sentinels, in_sync()), &pod(0), &[], &[]) {
             Step::Ask(at) => at.host.pod().unwrap().ordinal(),
             other => panic!("{other:?}"),
         };
         assert_eq!(asked([says(watch(0)), says(watch(0)), says(watch(0))]), 0);
         assert_eq!(asked([silent(), says(watch(0)), says(watch(0))]), 1);
         assert_eq!(asked([says(watch(0)), silent(), says(watch(0))]), 0);
+    }
+
+    #[test]
+    fn a_sentinel_in_tilt_is_not_asked_and_one_that_has_stalled_only_where_there_is_no_other() {
+        let calm = || group([(); 3].map(|()| says(watch(0))), in_sync());
+        let at = |places: &[usize]| places.iter().map(|place| calm().sentinels[*place].at.clone()).collect::<Vec<_>>();
+        for (in_tilt, stalled, wanted) in [
+            (&[][..], &[][..], Some(0)),
+            (&[0], &[], Some(1)),
+            (&[0, 1], &[], Some(2)),
+            (&[], &[0], Some(1)),
+            (&[1], &[0], Some(2)),
+            (&[1, 2], &[0], Some(0)),
+            (&[], &[0, 1, 2], Some(0)),
+            (&[0, 1, 2], &[], None),
+        ] {
+            let found = step(&calm(), &pod(0), &at(in_tilt), &at(stalled));
+            match wanted {
+                Some(place) => assert_eq!(found, Step::Ask(calm().sentinels[place].at.clone()), "{in_tilt:?} {stalled:?}"),
+                None => assert!(matches!(&found, Step::Wait(why) if why.contains("TILT")), "{found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_failover_without_progress_is_called_off_in_time_unless_a_replica_was_promoted() {
+        let limit = Duration::from_secs(2);
+        let judged =
+            |stage, standing, is_held, stalled: u64| judge(stage, standing, is_held, Duration::from_millis(stalled), limit);
+        for stage in [Stage::Asked, Stage::Begun] {
+            for standing in [Standing::Answers, Standing::Silent, Standing::Gone] {
+                assert_eq!(judged(stage, standing, true, 1300), Verdict::Wait);
+                let wanted = if standing == Standing::Gone { Verdict::GiveUp } else { Verdict::CallOff };
+                assert_eq!(judged(stage, standing, true, 1400), wanted, "{stage:?} {standing:?}");
+            }
+            // When the writes have gone on, who is silent may still be heard, and who is heard is called off.
+            assert_eq!(judged(stage, Standing::Answers, false, 0), Verdict::CallOff);
+            assert_eq!(judged(stage, Standing::Silent, false, 60_000), Verdict::Wait);
+            assert_eq!(judged(stage, Standing::Gone, false, 0), Verdict::GiveUp);
+        }
+        for standing in [Standing::Answers, Standing::Silent, Standing::Gone] {
+            assert_eq!(judged(Stage::Promoted, standing, true, 1999), Verdict::Wait);
+            assert_eq!(judged(Stage::Promoted, standing, true, 2000), Verdict::Follow);
+            assert_eq!(judged(Stage::Promoted, standing, false, 0), Verdict::Follow, "two take writes until then");
+        }
+    }
+
+    #[test]
+    fn what_is_seen_of_a_failover_is_progress_in_that_order() {
+        let seen =
+            [Stage::seen(false, Standing::Silent), Stage::seen(false, Standing::Answers), Stage::seen(true, Standing::Gone)];
+        assert_eq!(seen, [Stage::Asked, Stage::Begun, Stage::Promoted]);
+        assert!(seen.is_sorted());
+        for (answer, standing) in [
+            (Ok(()), Standing::Answers),
+            (Err(Failure::TimedOut), Standing::Silent),
+            (Err(Failure::Nonsense(String::new())), Standing::Silent),
+            (Err(Failure::Refused), Standing::Gone),
+            (Err(Failure::NoSuchHost), Standing::Gone),
+        ] {
+            assert_eq!(Standing::of(&answer), standing);
+        }
     }
 
     #[test]
@@ -375,18 +512,18 @@ mod tests {
             for place in 0..3 {
                 let mut sentinels = [says(watch(0)), says(watch(0)), says(watch(0))];
                 sentinels[place] = says(one.clone());
-                assert!(matches!(step(&group(sentinels, in_sync()), &pod(0)), Step::Wait(_)), "{one:?} at {place}");
+                assert!(matches!(step(&group(sentinels, in_sync()), &pod(0), &[], &[]), Step::Wait(_)), "{one:?} at {place}");
             }
         }
         let silent = || Heard::Failed(Failure::TimedOut);
-        assert!(matches!(step(&group([says(watch(0)), silent(), silent()], in_sync()), &pod(0)), Step::Wait(_)));
+        assert!(matches!(step(&group([says(watch(0)), silent(), silent()], in_sync()), &pod(0), &[], &[]), Step::Wait(_)));
     }
 
     #[test]
     fn a_master_whom_a_majority_does_not_name_has_nothing_to_hand_over() {
         for third in [watch(0), watch(1)] {
             let sentinels = [says(watch(1)), says(watch(1)), says(third)];
-            assert!(matches!(step(&group(sentinels, in_sync()), &pod(0)), Step::Nothing(_)));
+            assert!(matches!(step(&group(sentinels, in_sync()), &pod(0), &[], &[]), Step::Nothing(_)));
         }
     }
 

@@ -60,6 +60,28 @@ pub async fn shut_down(target: &Target, login: &Login, is_fit: impl Fn(&Role) ->
     }
 }
 
+/// Makes a Redis a replica, as Sentinel would some ten seconds later, and has its file say so. All is said at once, so
+/// that a server which stands still does it when it goes on, though nobody waits for its answer any more.
+///
+/// # Errors
+/// It did not answer, or is no replica.
+pub async fn follow(target: &Target, login: &Login, master: &Endpoint) -> Result<(), Failure> {
+    let (host, port) = (master.host.to_string(), master.port.to_string());
+    let commands = [command(&["REPLICAOF", &host, &port]), command(&["CONFIG", "REWRITE"])];
+    // A file that cannot be written is what Sentinel passes over, too: genconf-redis writes it anew.
+    let replied = ask(target, login, &commands).await?.into_iter().next();
+    answered(replied.unwrap_or(Value::Nil)).map(drop)
+}
+
+/// Ends a coordinated failover that this master has begun (`FAILOVER ABORT`): its writes go on.
+///
+/// # Errors
+/// It did not answer, or none goes on.
+pub async fn abort_failover(target: &Target, login: &Login) -> Result<(), Failure> {
+    let replied = ask(target, login, &[command(&["FAILOVER", "ABORT"])]).await?.into_iter().next();
+    answered(replied.unwrap_or(Value::Nil)).map(drop)
+}
+
 async fn begin(target: &Target, login: &Login) -> Result<(Conversation, Role), Failure> {
     let mut role = Cmd::new();
     role.arg("ROLE");
@@ -213,17 +235,6 @@ impl Master {
     /// It did not answer, or did not do so.
     pub async fn unpause(&mut self) -> Result<(), Failure> {
         answered(self.0.go_on(&command(&["CLIENT", "UNPAUSE"])).await?).map(drop)
-    }
-
-    /// Makes it a replica, as Sentinel would some ten seconds later, and has its file say so.
-    ///
-    /// # Errors
-    /// It did not answer, or is no replica.
-    pub async fn follow(&mut self, master: &Endpoint) -> Result<(), Failure> {
-        let (host, port) = (master.host.to_string(), master.port.to_string());
-        answered(self.0.go_on(&command(&["REPLICAOF", &host, &port])).await?)?;
-        // A file that cannot be written is what Sentinel passes over, too: genconf-redis writes it anew.
-        self.0.go_on(&command(&["CONFIG", "REWRITE"])).await.map(drop)
     }
 
     /// Ends the connections of its clients, so that they look for the master anew.

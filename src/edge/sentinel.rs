@@ -121,6 +121,19 @@ fn read_replicas(reply: Value) -> Result<Vec<KnownReplica>, Failure> {
     replicas.iter().map(|fields| read(fields).ok_or_else(nonsense)).collect()
 }
 
+/// Whether a Sentinel is in TILT: for thirty seconds after its clock has jumped or it stood still, it answers, and acts
+/// on nothing (`sentinelCheckTiltCondition` in Redis `src/sentinel.c`).
+///
+/// # Errors
+/// Why it gave no answer.
+pub async fn is_in_tilt(target: &Target, login: &Login) -> Result<bool, Failure> {
+    let mut info = Cmd::new();
+    info.arg("INFO").arg("sentinel");
+    let mut replies = ask(target, login, &[info]).await?;
+    let info: String = from_redis_value(answered(replies.pop().unwrap_or(Value::Nil))?).unwrap_or_default();
+    Ok(info.lines().any(|line| line.trim() == "sentinel_tilt:1"))
+}
+
 /// What a Sentinel said to a failover.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asked {

@@ -28,6 +28,7 @@ mod register;
 mod rights;
 mod seen;
 mod sentinels;
+mod stalls;
 mod static_replication;
 mod storm;
 mod takeover;

@@ -1,0 +1,69 @@
+//! Where nobody elects another: every replica with a link has all that was written before this master stops.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use tokio::time::{Instant, sleep};
+use tracing::{info, warn};
+
+use super::{ENOUGH, Leaving, PACE, Pod};
+use crate::commands::Then;
+use crate::commands::setting::in_time;
+use crate::core::evidence::Evidence;
+use crate::core::handover::{silent, with_a_link};
+use crate::core::identity::PodName;
+use crate::edge::wire::Target;
+
+/// For how long a replica that gives no answer may have a link all the same.
+const SILENT: Duration = Duration::from_secs(5);
+/// The last pause outlasts this program, for as long as the server takes to be told to stop.
+const LAST_PAUSE: Duration = Duration::from_secs(5);
+
+impl Leaving<'_> {
+    /// Waits until the replicas have all writes, and holds more back.
+    pub(super) async fn deliver(mut self, mut evidence: Evidence, is_dry_run: bool, deadline: Instant) -> Result<Then> {
+        let Pod { me, observer, .. } = self.pod;
+        let started = Instant::now();
+        let mut told = String::new();
+        loop {
+            let has_waited = started.elapsed() >= SILENT;
+            let pods = with_a_link(&evidence, me).chain(silent(&evidence, me).filter(|_| !has_waited));
+            let target = |pod: &PodName| observer.subject.target(pod, evidence.ips_of(pod).to_owned());
+            let heirs: Vec<_> = pods.map(|pod| (pod.clone(), target(pod))).collect();
+            let count = heirs.len();
+            if is_dry_run {
+                info!("{me} would pause its writes until its replicas have them all, {count} of them");
+                return Ok(Then::Exit);
+            }
+            let Err(obstacle) = self.deliver_to(&heirs).await else {
+                info!(
+                    "{me} has nobody to hand over to, for no Sentinel is named: its replicas have all its writes, {count} of them, and more are held back for at most {LAST_PAUSE:?}"
+                );
+                return Ok(Then::Exit);
+            };
+            self.write_again().await;
+            if Instant::now() + ENOUGH >= deadline {
+                bail!("{me} stops before its replicas have all its writes: {obstacle}");
+            }
+            if told != obstacle {
+                info!("{me} waits before it stops: {obstacle}");
+                told = obstacle;
+            }
+            sleep(PACE).await;
+            // Who has lost its link meanwhile is not waited for.
+            evidence = self.pod.look(deadline).await.0;
+        }
+    }
+
+    /// Once without a pause, so that the pause is short.
+    async fn deliver_to(&mut self, heirs: &[(PodName, Target)]) -> Result<(), String> {
+        self.catch_up(heirs).await?;
+        self.hold_until_caught_up(heirs).await?;
+        if let Err(failure) = in_time(self.master.pause(LAST_PAUSE)).await {
+            warn!("the writes of {} are paused for a moment only: {failure}", self.pod.me);
+        }
+        // It is the stop that ends this pause.
+        self.begun.paused = None;
+        Ok(())
+    }
+}

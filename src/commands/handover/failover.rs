@@ -1,0 +1,335 @@
+//! One failover by one Sentinel, of which nothing is left where it fails.
+//!
+//! While it goes on, writes are held back: what is written here after another was promoted is lost. They are held
+//! back as long as it comes nearer to its end, which is whenever the Sentinel says that it has begun, or a replica
+//! answers as master. Where nothing comes for two seconds:
+//! - A replica is the master: it has all writes, so this one follows it, whether or not Sentinel has said so.
+//! - None is: the failover is called off, and the writes go on. The Sentinel forgets it (`SENTINEL RESET`, after
+//!   which it finds the replicas anew within ten seconds); a replica that it has told to lead, or that is silent,
+//!   is told to follow this master again. Both are sent to who is silent, too: a process that stands still reads
+//!   them, when it goes on, right after what was said to it before, and before it does the next thing.
+//!
+//! What remains: a Sentinel that no packet reaches, and that comes back within its failover-timeout, or that speaks
+//! TLS, which nobody can who stands still, may promote a replica after that. So the replicas are watched until the
+//! Sentinel is heard again, and whichever is promoted is followed at once: what was written in the hundredths of a
+//! second in between is lost. Another Sentinel is asked only after the first has said that nothing goes on there.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use futures::future::join_all;
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::{info, warn};
+
+use super::begun::Request;
+use super::{Leaving, PACE, PAUSE, Pod, soon};
+use crate::commands::observe::Observer;
+use crate::commands::patience::blame;
+use crate::commands::setting::in_time;
+use crate::core::evidence::{Evidence, Failure, Replica, Role, SentinelAnswer};
+use crate::core::handover::{Outcome, Stage, Standing, Verdict, judge, outcome};
+use crate::core::identity::{Endpoint, PodName};
+use crate::edge::sentinel::Asked;
+use crate::edge::wire::Target;
+use crate::edge::{redis, sentinel};
+
+/// How long before the pause the label is taken away, so that the second is over when the other is labelled.
+const AHEAD: Duration = Duration::from_millis(200);
+/// Between two tries to call a failover off.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// What a failover needs.
+pub(super) struct Plan {
+    /// The Sentinel that is asked.
+    pub at: Endpoint,
+    pub sentinel: Target,
+    /// Who must have every write.
+    pub heirs: Vec<(PodName, Target)>,
+    /// The same, and under which name each follows this master.
+    pub links: Vec<(Target, Endpoint)>,
+    /// Who shall be promoted.
+    pub heir: Endpoint,
+    /// Who shall not be promoted, and what each was before.
+    pub rivals: Vec<(Target, Replica)>,
+    /// After how long it would be sooner done.
+    pub wait: Duration,
+    /// Who follows this master, and would not be told of the other.
+    pub unheard: Option<PodName>,
+}
+
+/// How a failover ended.
+enum End {
+    /// This one is the master now.
+    Promoted(Endpoint),
+    /// It has ended with this master in its place, by itself or because it was called off.
+    Over { was_called_off: bool },
+    /// The Sentinel that was asked is gone before it has promoted anyone.
+    Lost,
+    /// Not yet: what is written here now could be lost.
+    Open,
+}
+
+/// How an attempt ended.
+pub(super) enum Attempt {
+    /// This one is the master now.
+    Promoted(Endpoint),
+    /// Nothing has begun, or it has ended with this master in its place; writes go on.
+    Failed(String),
+}
+
+impl Leaving<'_> {
+    /// One failover, of which nothing is left where it fails.
+    pub(super) async fn attempt(&mut self, evidence: &Evidence, plan: &Plan, deadline: Instant) -> Result<Attempt> {
+        let pod = self.pod;
+        info!("{} has the Sentinel {} replace it, by {} if it can", pod.me, plan.at, plan.heir);
+        self.begun.is_label_touched = true;
+        self.begun.unlabelled = pod.take_label_off().await;
+        self.begun.aside.clone_from(&plan.rivals);
+        // Where that cannot be, it takes a second more.
+        pod.prioritise(&plan.rivals, |_| 0).await;
+        if let Some(since) = self.begun.unlabelled {
+            sleep_until(since + AHEAD).await;
+        }
+        let attempt = self.fail_over(evidence, plan, deadline).await;
+        // What this leaves undone reconcile does.
+        pod.prioritise(&plan.rivals, |before| before.priority).await;
+        self.begun.aside.clear();
+        if !matches!(attempt, Ok(Attempt::Promoted(_))) {
+            pod.be_labelled(deadline).await;
+            self.begun.is_label_touched = false;
+        }
+        attempt
+    }
+
+    /// By the servers' own means where the Sentinel has them, else with the writes paused here.
+    async fn fail_over(&mut self, evidence: &Evidence, plan: &Plan, deadline: Instant) -> Result<Attempt> {
+        let asked = match self.ask(evidence, plan, true).await {
+            Ok(Asked::NotKnown) => match self.pause_and_ask(evidence, plan).await {
+                Ok(asked) => asked,
+                Err(obstacle) => return self.fail(obstacle).await,
+            },
+            Ok(asked) => asked,
+            Err(failure @ Failure::NotAllowed(_)) => return Err(blame(&format!("the Sentinel {}", plan.at), failure)),
+            Err(failure) => may_have_begun(&failure),
+        };
+        if let Asked::Refused(why) = asked {
+            return self.fail(format!("the Sentinel {} refuses a failover: {why}", plan.at)).await;
+        }
+        let (me, Plan { at, .. }) = (self.pod.me, plan);
+        match self.await_end(evidence, plan, deadline).await {
+            End::Promoted(new) => {
+                self.begun.promoted = Some(new.clone());
+                Ok(Attempt::Promoted(new))
+            }
+            End::Over { was_called_off: false } => {
+                self.fail(format!("the failover that the Sentinel {at} began came to nothing")).await
+            }
+            End::Over { was_called_off: true } => {
+                self.begun.stalled.push(at.clone());
+                self.fail(format!("the failover of the Sentinel {at} made no progress, and was called off")).await
+            }
+            End::Lost => {
+                self.begun.asked = None;
+                self.write_again().await;
+                bail!(
+                    "{me} is still the master, and writes go on here: the Sentinel {at} that was asked for a failover is gone, and no other is asked"
+                )
+            }
+            End::Open => {
+                self.begun.asked = None;
+                self.write_again().await;
+                bail!(
+                    "{me} is still the master, and writes go on here: the failover of the Sentinel {at} is not over, and may yet replace {me}"
+                )
+            }
+        }
+    }
+
+    /// Asks for the failover. Unless nothing listens there, silence may mean that it has begun.
+    async fn ask(&mut self, evidence: &Evidence, plan: &Plan, is_coordinated: bool) -> Result<Asked, Failure> {
+        let Observer { subject, logins, .. } = self.pod.observer;
+        let watch = evidence.watches().find(|(at, _)| **at == plan.at);
+        self.begun.asked = watch.map(|(_, watch)| Request {
+            sentinel: plan.sentinel.clone(),
+            master: watch.master.clone(),
+            links: plan.links.clone(),
+            is_coordinated,
+        });
+        in_time(sentinel::fail_over(&plan.sentinel, &logins.sentinel, &subject.group, is_coordinated)).await
+    }
+
+    async fn pause_and_ask(&mut self, evidence: &Evidence, plan: &Plan) -> Result<Asked, String> {
+        self.begun.asked = None;
+        self.hold_until_caught_up(&plan.heirs).await?;
+        Ok(self.ask(evidence, plan, false).await.unwrap_or_else(|failure| may_have_begun(&failure)))
+    }
+
+    /// Waits for the end of the failover, the writes held back while it makes progress.
+    async fn await_end(&mut self, evidence: &Evidence, plan: &Plan, deadline: Instant) -> End {
+        let (pod, limit) = (self.pod, self.pod.limit());
+        let is_me = |at: &Endpoint| evidence.member_at(&at.host) == Some(pod.me);
+        let (mut stage, mut progress) = (Stage::Asked, Instant::now());
+        let (mut is_held, mut was_called_off, mut renewed) = (true, false, Instant::now());
+        loop {
+            let (answer, promoted) = tokio::join!(pod.view(&plan.sentinel), pod.promoted_of(&plan.links));
+            let standing = Standing::of(&answer);
+            match outcome(answer.as_ref().ok(), is_me) {
+                // It is believed when that one says so, too.
+                Outcome::Promoted(new) if pod.leads(&new).await => return End::Promoted(new),
+                Outcome::Ended => {
+                    if promoted.is_some() {
+                        pod.take_back(&plan.links).await;
+                    }
+                    return End::Over { was_called_off };
+                }
+                Outcome::Pending if standing != Standing::Answers => {
+                    // The others tell of what it has announced.
+                    if let Some(new) = pod.announced(evidence, &plan.at).await {
+                        return End::Promoted(new);
+                    }
+                }
+                Outcome::Pending | Outcome::Promoted(_) => {}
+            }
+            let seen = Stage::seen(promoted.is_some(), standing);
+            if seen > stage {
+                (stage, progress) = (seen, Instant::now());
+            }
+            match judge(stage, standing, is_held, progress.elapsed(), limit) {
+                Verdict::Wait => {}
+                Verdict::Follow => return self.follow_unsaid(promoted.unwrap_or_else(|| plan.heir.clone()), is_held).await,
+                Verdict::GiveUp => return End::Lost,
+                Verdict::CallOff => {
+                    was_called_off = true;
+                    self.call_off().await;
+                    if std::mem::take(&mut is_held) {
+                        self.write_again().await;
+                        info!("the Sentinel {} makes no progress with the failover of {}: it is called off", plan.at, pod.me);
+                    } else {
+                        sleep(AGAIN).await;
+                    }
+                }
+            }
+            if Instant::now() >= deadline {
+                return End::Open;
+            }
+            if is_held && self.begun.paused.is_some() && renewed.elapsed() > PAUSE / 8 {
+                renewed = Instant::now();
+                if let Err(failure) = soon(self.master.pause(PAUSE)).await {
+                    warn!("the writes of {} could not be paused for longer: {failure}", pod.me);
+                    if let Some(new) = promoted {
+                        // What it hears first when it goes on is whom it follows.
+                        return End::Promoted(new);
+                    }
+                }
+            }
+            sleep(PACE).await;
+        }
+    }
+
+    /// A replica was promoted, and no Sentinel says so yet.
+    async fn follow_unsaid(&mut self, new: Endpoint, is_held: bool) -> End {
+        let me = self.pod.me;
+        if !is_held {
+            warn!("{new} was promoted when the writes of {me} had gone on: what was written in that moment may be lost");
+            self.begun.paused = Some(Instant::now());
+        }
+        End::Promoted(new)
+    }
+
+    async fn call_off(&mut self) {
+        if let Some(request) = &self.begun.asked {
+            self.pod.call_off(request).await;
+        }
+    }
+
+    async fn fail(&mut self, why: String) -> Result<Attempt> {
+        self.begun.asked = None;
+        self.write_again().await;
+        Ok(Attempt::Failed(why))
+    }
+}
+
+impl Pod<'_> {
+    /// A Sentinel's view of the group.
+    pub(super) async fn view(self, sentinel: &Target) -> Result<SentinelAnswer, Failure> {
+        let Observer { subject, logins, .. } = self.observer;
+        soon(sentinel::view(sentinel, &logins.sentinel, &subject.group)).await
+    }
+
+    async fn leads(self, at: &Endpoint) -> bool {
+        let Observer { world, logins, .. } = self.observer;
+        let role = world.ask(at, async |target| redis::role(target, &logins.redis).await);
+        soon(role).await == Ok(Role::Master)
+    }
+
+    /// Which of the replicas answers as master.
+    pub(super) async fn promoted_of(self, links: &[(Target, Endpoint)]) -> Option<Endpoint> {
+        let login = &self.observer.logins.redis;
+        let roles = links.iter().map(async |(target, _)| (target, soon(redis::role(target, login)).await));
+        let is_master = |(target, role): (&Target, _)| {
+            (role == Ok(Role::Master)).then(|| Endpoint { host: target.name.clone(), port: target.port })
+        };
+        join_all(roles).await.into_iter().find_map(is_master)
+    }
+
+    /// Another master that lives, by what another Sentinel says. Until this one is demoted, two answer as master.
+    async fn announced(self, evidence: &Evidence, asked: &Endpoint) -> Option<Endpoint> {
+        let Observer { world, .. } = self.observer;
+        let others = evidence.sentinels.iter().map(|sentinel| &sentinel.at).filter(|at| *at != asked);
+        let views = others.map(async |at| self.view(&soon(world.target(at)).await?).await);
+        for view in join_all(views).await {
+            let Ok(SentinelAnswer::Watching(watch)) = view else { continue };
+            let is_other = evidence.member_at(&watch.master.host).is_some_and(|pod| pod != self.me);
+            if is_other && self.leads(&watch.master).await {
+                return Some(watch.master);
+            }
+        }
+        None
+    }
+
+    /// Ends a failover that has promoted nobody whom this pod has heard of. Returns whether the Sentinel said so.
+    pub(super) async fn call_off(self, request: &Request) -> bool {
+        let Observer { subject, logins, .. } = self.observer;
+        let Request { sentinel, links, is_coordinated, .. } = request;
+        let is_forgotten = soon(sentinel::forget_replicas(sentinel, &logins.sentinel, &subject.group)).await.is_ok();
+        if *is_coordinated {
+            // Where none goes on, it says so.
+            let _ = soon(redis::abort_failover(self.own, &logins.redis)).await;
+        }
+        self.take_back(links).await;
+        is_forgotten
+    }
+
+    /// Has whoever was told to lead follow this master again: who says so, and who says nothing.
+    async fn take_back(self, links: &[(Target, Endpoint)]) {
+        let login = &self.observer.logins.redis;
+        join_all(links.iter().map(async |(target, me)| {
+            if !matches!(soon(redis::role(target, login)).await, Ok(Role::Replica(_)))
+                && soon(redis::follow(target, login, me)).await.is_ok()
+            {
+                warn!("{} was told to lead by a failover that came to nothing: it follows {me} again", target.name);
+            }
+        }))
+        .await;
+    }
+
+    /// Gives each rival of the heir another priority, where it is the same server still: Sentinel promotes none with 0.
+    pub(super) async fn prioritise(self, rivals: &[(Target, Replica)], priority: fn(&Replica) -> u32) {
+        let login = &self.observer.logins.redis;
+        let given = rivals.iter().map(async |(target, before)| {
+            let is_same = |role: &Role| matches!(role, Role::Replica(now) if now.run == before.run);
+            in_time(redis::set_priority(target, login, priority(before), is_same)).await
+        });
+        for failure in join_all(given).await.into_iter().filter_map(Result::err) {
+            warn!("a replica keeps its priority: {failure}");
+        }
+    }
+}
+
+/// What was not answered may have begun, unless nothing listens there.
+fn may_have_begun(failure: &Failure) -> Asked {
+    match failure {
+        Failure::Refused | Failure::NoSuchHost | Failure::NotAllowed(_) => Asked::Refused(failure.to_string()),
+        _ => Asked::Begun,
+    }
+}
