@@ -196,7 +196,7 @@ impl Leaving<'_> {
             }
             match judge(stage, standing, is_held, progress.elapsed(), limit) {
                 Verdict::Wait => {}
-                Verdict::Follow => return self.follow_unsaid(promoted.unwrap_or_else(|| plan.heir.clone()), is_held).await,
+                Verdict::Follow => return self.follow_unsaid(promoted.unwrap_or_else(|| plan.heir.clone()), is_held),
                 Verdict::GiveUp => return End::Lost,
                 Verdict::CallOff => {
                     was_called_off = true;
@@ -227,7 +227,7 @@ impl Leaving<'_> {
     }
 
     /// A replica was promoted, and no Sentinel says so yet.
-    async fn follow_unsaid(&mut self, new: Endpoint, is_held: bool) -> End {
+    fn follow_unsaid(&mut self, new: Endpoint, is_held: bool) -> End {
         let me = self.pod.me;
         if !is_held {
             warn!("{new} was promoted when the writes of {me} had gone on: what was written in that moment may be lost");
