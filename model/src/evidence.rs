@@ -104,6 +104,7 @@ pub fn real_record(lease: Lease) -> Record {
         mark,
         is_given_up: lease.is_given_up,
         assumed: None,
+        as_read: std::sync::Arc::default(),
     }
 }
 
@@ -206,6 +207,7 @@ pub fn evidence(asker: &Asker, look: &Look, setting: &Setting) -> Evidence {
         peers: pods().filter(|pod| Some(*pod) != me).map(|pod| peer(pod, look, write_step)).collect(),
         handing_over: None,
         kept: kept.map(|claim| Kept { master: address(claim.master).clone(), config_epoch: claim.epoch.into() }),
+        invalid: Vec::new(),
     }
 }
 

@@ -14,11 +14,10 @@ use crate::edge::kubernetes::events::{About, Reason};
 /// tells so; `from` is who led before, where that is known otherwise. An Event that cannot be made is no
 /// reason to fail.
 pub async fn announce_promotion(cluster: &Cluster, group: &Group, labelled: &Labelled, from: Option<&PodName>, by: &str) {
-    let Labelled::Wrote(wrote) = labelled else { return };
-    let record = &wrote.record;
+    let Some(record) = &labelled.record else { return };
     let master = &record.claim.master;
-    let Some(patch) = wrote.patches.iter().find(|patch| patch.pod == *master && !patch.is_repair) else { return };
-    let before = wrote.from.as_ref().or(from).filter(|before| *before != master);
+    let Some(patch) = labelled.patches.iter().find(|patch| patch.pod == *master && !patch.is_repair) else { return };
+    let before = labelled.from.as_ref().or(from).filter(|before| *before != master);
     let before = before.map_or_else(|| "nobody is known to have led before".to_owned(), |pod| format!("{pod} led before"));
     let note = format!("{master} is the master of {group} since epoch {}; {before}; told by {by}", record.claim.epoch);
     let id = patch.stamp.to_string().replace('/', ".");
@@ -31,7 +30,7 @@ pub async fn announce_promotion(cluster: &Cluster, group: &Group, labelled: &Lab
 
 /// Tells of each label that was put right, on its pod.
 pub async fn announce_repairs(cluster: &Cluster, scheme_key: &str, labelled: &Labelled, by: &str) {
-    let told = labelled.patches().iter().filter(|patch| patch.is_repair).map(async |patch| {
+    let told = labelled.patches.iter().filter(|patch| patch.is_repair).map(async |patch| {
         let Patch { pod, uid, version, label, is_withheld, .. } = patch;
         let note = match label {
             Some(label) => format!("{scheme_key}={label}, as the record says; told by {by}"),

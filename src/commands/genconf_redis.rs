@@ -124,15 +124,18 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
 async fn label_pods(world: &World, subject: &Subject, deadline: Instant) -> Result<()> {
     let (Some(cluster), Some(me)) = (world.cluster(), &subject.me) else { return Ok(()) };
     let until = deadline.min(Instant::now() + LABELLING);
-    match label(cluster, subject, |pod| pod, until).await {
-        Ok(labelled) => {
-            info!("labels: {labelled}");
-            announce_promotion(cluster, &subject.group, &labelled, None, &format!("genconf-redis at {me}")).await;
+    let labelled = label(cluster, subject, |pod| pod, until).await;
+    info!("labels: {labelled}");
+    announce_promotion(cluster, &subject.group, &labelled, None, &format!("genconf-redis at {me}")).await;
+    match labelled.failure {
+        // Not even the record and the pods may be read.
+        Some(error) if error.is::<Wrong>() && labelled.record.is_none() => Err(error),
+        Some(error) => {
+            warn!("starts while not all labels are right: {error:#}");
+            Ok(())
         }
-        Err(error) if error.is::<Wrong>() => return Err(error),
-        Err(error) => warn!("starts without its label: {error:#}"),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// The master that this pod follows; none where it leads.

@@ -23,6 +23,7 @@ use crate::cli::{Form, GenconfSentinel};
 use crate::core::conf::TlsFiles;
 use crate::core::config_directives::ConfigFile;
 use crate::core::decision;
+use crate::core::epoch;
 use crate::core::evidence::Kept;
 use crate::core::identity::{Endpoint, Host, PodName, sentinel_id};
 use crate::core::sentinel_conf::{Earlier, EarlierGroup, SentinelConf, TEMPLATE, Values, Watched};
@@ -198,14 +199,15 @@ struct Site<'a> {
 
 impl Site<'_> {
     fn conf<'s>(&'s self, port: u16, groups: Vec<Watched<'s>>) -> SentinelConf<'s> {
-        let epochs = groups.iter().flat_map(|watched| [watched.config_epoch, watched.leader_epoch]);
+        let epochs: Vec<_> = groups.iter().flat_map(|watched| [watched.config_epoch, watched.leader_epoch]).collect();
+        let kept = Some(self.earlier.current_epoch).filter(|kept| epoch::can_be(*kept, epochs.iter().copied()));
         SentinelConf {
             id: sentinel_id(self.namespace, &self.me),
             port,
             dir: files::bytes(self.folder),
             announce: &self.announce,
             hostnames: matches!(self.announce.host, Host::Name(_)),
-            current_epoch: epochs.fold(self.earlier.current_epoch, u64::max),
+            current_epoch: epochs.into_iter().chain(kept).max().unwrap_or(0),
             user: self.logins.sentinel.user.as_deref(),
             password: self.logins.sentinel.password.as_deref(),
             tls: self.tls,
@@ -223,7 +225,11 @@ impl Site<'_> {
             user: self.logins.redis.user.as_deref(),
             password: self.logins.redis.password.as_deref(),
             config_epoch,
-            leader_epoch: self.kept(subject).map_or(0, |kept| kept.leader_epoch),
+            // Of an epoch that cannot be nothing is written on; it votes in none that has had its failover.
+            leader_epoch: match self.kept(subject) {
+                Some(kept) if epoch::can_be(kept.leader_epoch, [config_epoch]) => kept.leader_epoch,
+                _ => config_epoch,
+            },
             replicas: Vec::new(),
             sentinels: Vec::new(),
         }

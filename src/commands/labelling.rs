@@ -1,36 +1,35 @@
 //! Label: the labels are a function of the record.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::time::SystemTime;
 
-use anyhow::Result;
-use futures::future::try_join_all;
-use tokio::time::Instant;
+use anyhow::{Result, anyhow};
+use futures::future::join_all;
+use tokio::time::{Instant, timeout_at};
+use tracing::warn;
 
 use super::observe::from_api;
-use super::patience::{persist, refused};
+use super::patience::{ATTEMPT, persist, refused};
 use super::setting::Subject;
+use crate::core::evidence::Failure;
 use crate::core::identity::PodName;
-use crate::core::labels::{Patch, Plan, Pod, Scheme, Stamp, is_whole, plan};
+use crate::core::labels::{Patch, Plan, Pod, STAMP, Scheme, Stamp, is_whole, plan};
 use crate::core::record::Record;
 use crate::edge::kubernetes::{Cluster, Refusal};
+use crate::exit::Wrong;
 
-/// What a run of labelling did.
-pub enum Labelled {
-    /// These patches were made.
-    Wrote(Box<Wrote>),
-    /// A later run has labelled the pods already.
-    Superseded,
-}
-
-/// Labels that were written.
-pub struct Wrote {
-    /// As this record says.
-    pub record: Record,
+/// What a run of labelling did, over all its attempts.
+#[derive(Default)]
+pub struct Labelled {
+    /// The record by which the pods were labelled last, if it came so far.
+    pub record: Option<Record>,
     /// Who carried the master label before, if it was another.
     pub from: Option<PodName>,
-    /// In this order.
+    /// The patches that were made, in this order.
     pub patches: Vec<Patch>,
+    /// What could not be done.
+    pub failure: Option<anyhow::Error>,
 }
 
 /// The record as it is now.
@@ -42,41 +41,28 @@ pub struct Moved {
     pub from: Option<PodName>,
 }
 
-impl Labelled {
-    /// The patches that were made, in this order.
-    pub fn patches(&self) -> &[Patch] {
-        match self {
-            Self::Wrote(wrote) => &wrote.patches,
-            Self::Superseded => &[],
-        }
-    }
-}
-
 impl fmt::Display for Labelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Superseded => f.write_str("a later run has set them"),
-            Self::Wrote(wrote) if wrote.patches.is_empty() => f.write_str("were right"),
-            Self::Wrote(wrote) => {
-                let words: Vec<_> = wrote.patches.iter().map(Patch::to_string).collect();
-                f.write_str(&words.join(" "))
-            }
+        if self.patches.is_empty() {
+            return f.write_str(if self.failure.is_some() { "none could be set" } else { "were right" });
         }
+        let words: Vec<_> = self.patches.iter().map(Patch::to_string).collect();
+        f.write_str(&words.join(" "))
     }
 }
 
-/// Whether a pod is not labelled as the record says, as far as was seen.
+/// Whether a pod is not labelled as the record says, as far as was seen. Where the record is older than the pods, a
+/// stamp that is newer than it is no more than a reason to look.
 pub fn is_due(record: &Record, pods: &[Pod], scheme: &Scheme) -> bool {
-    matches!(plan(record, pods, scheme, SystemTime::now().into()), Plan::Write { others, master } if !others.is_empty() || master.is_some())
+    plan(record, pods, scheme, SystemTime::now().into()).is_due()
 }
 
 /// Labels the pods by a list that may be older than the record, where that is good enough, which spares
-/// waiting for a new one. Right after a write to the record the API server takes up to 100 ms to list the pods
-/// as they are now, for its cache of pods waits to hear from etcd that no pod has changed. `seen` is what is
-/// known of a pod beyond what was listed.
+/// waiting for a new one; else by a new list. Right after a write to the record the API server takes up to 100 ms to
+/// list the pods as they are now, for its cache of pods waits to hear from etcd that no pod has changed. `seen` is
+/// what is known of a pod beyond what was listed.
 ///
-/// # Errors
-/// [`crate::exit::Wrong`] where RBAC does not allow it; else it was not done by the deadline.
+/// Where a pod has changed in between, it starts over; what was done before that is told as well.
 pub async fn label_listed(
     cluster: &Cluster,
     subject: &Subject,
@@ -84,36 +70,61 @@ pub async fn label_listed(
     pods: Vec<Pod>,
     seen: impl Fn(Pod) -> Pod,
     deadline: Instant,
-) -> Result<Labelled> {
+) -> Labelled {
     let Subject { group, scheme, sets, .. } = subject;
     let named = moved.from.iter().chain([&moved.record.claim.master]);
-    if is_whole(&pods, sets.pods().count(), named) {
+    let run = LabelRun { cluster, scheme, done: RefCell::default() };
+    // What it has done counts, though it does not come to its end.
+    let by_the_list = async {
         // What this run wrote is newer than the list; what it only read may be older.
         let record = if moved.is_news { Ok(moved.record.clone()) } else { from_api(cluster.record(group)).await };
-        if let Ok(record) = record
-            && let Ok(labelled) = label_by(cluster, record, pods.into_iter().map(&seen).collect(), scheme).await
-        {
-            return Ok(labelled);
-        }
-    }
-    label(cluster, subject, seen, deadline).await
+        let Ok(record) = record else { return Err(Unlabelled::default()) };
+        run.label_by(record, pods.iter().cloned().map(&seen).collect()).await
+    };
+    let is_good_enough = is_whole(&pods, sets.pods().count(), named);
+    let early = timeout_at(deadline.min(Instant::now() + ATTEMPT), by_the_list);
+    let early = if is_good_enough { early.await.ok() } else { None };
+    let outcome = match early {
+        Some(Ok(())) => Ok(()),
+        Some(Err(unlabelled)) if unlabelled.is_final() => Err(unlabelled.into_error()),
+        Some(Err(_)) | None => run.label_all(subject, &seen, deadline).await,
+    };
+    run.ended(outcome)
 }
 
-/// Labels the group's pods as the record says, and starts over where one has changed in between. `seen` is
-/// what is known of a pod beyond what was listed.
-///
-/// # Errors
-/// [`crate::exit::Wrong`] where RBAC does not allow it; else it was not done by the deadline.
-pub async fn label(cluster: &Cluster, subject: &Subject, seen: impl Fn(Pod) -> Pod, deadline: Instant) -> Result<Labelled> {
-    let Subject { group, selector, scheme, .. } = subject;
-    let mut known = None;
-    let what = || format!("the pods of `{group}` are not all labelled");
-    persist(deadline, what, async || {
-        let run = async {
+/// Labels the group's pods as the record says, by a list as of now. `seen` is what is known of a pod beyond what was
+/// listed.
+pub async fn label(cluster: &Cluster, subject: &Subject, seen: impl Fn(Pod) -> Pod, deadline: Instant) -> Labelled {
+    let run = LabelRun { cluster, scheme: &subject.scheme, done: RefCell::default() };
+    let outcome = run.label_all(subject, &seen, deadline).await;
+    run.ended(outcome)
+}
+
+/// A run of labelling, and what it has done so far.
+struct LabelRun<'a> {
+    cluster: &'a Cluster,
+    scheme: &'a Scheme,
+    done: RefCell<Labelled>,
+}
+
+impl LabelRun<'_> {
+    fn ended(&self, outcome: Result<()>) -> Labelled {
+        Labelled { failure: outcome.err(), ..self.done.take() }
+    }
+
+    /// Labels the group's pods as the record says, and starts over where one has changed in between.
+    ///
+    /// # Errors
+    /// [`crate::exit::Wrong`] where the API server does not allow it; else it was not done by the deadline.
+    async fn label_all(&self, subject: &Subject, seen: &impl Fn(Pod) -> Pod, deadline: Instant) -> Result<()> {
+        let Subject { group, selector, scheme, .. } = subject;
+        let mut known = None;
+        let what = || format!("the pods of `{group}` are not all labelled");
+        persist(deadline, what, async || {
             let (record, pods) = loop {
                 // The pods first, then the record: what is patched is older than what it is patched by.
-                let pods = cluster.pods(selector, scheme).await?;
-                let record = cluster.record(group).await?;
+                let pods = self.cluster.pods(selector, scheme).await.map_err(|refusal| refused("labelling", refusal))?;
+                let record = self.cluster.record(group).await.map_err(|refusal| refused("labelling", refusal))?;
                 // And nobody is missing in the list whom an earlier run may yet label as the master.
                 let stamp = Stamp::of(&record);
                 let is_since = known.replace(stamp.clone()) == Some(stamp);
@@ -121,27 +132,74 @@ pub async fn label(cluster: &Cluster, subject: &Subject, seen: impl Fn(Pod) -> P
                     break (record, pods);
                 }
             };
-            label_by(cluster, record, pods.into_iter().map(&seen).collect(), scheme).await
-        };
-        run.await.map_err(|refusal| refused("labelling", refusal))
-    })
-    .await
+            self.label_by(record, pods.into_iter().map(seen).collect()).await.map_err(Unlabelled::into_error)
+        })
+        .await
+    }
+
+    /// Labels pods that were listed before `record` was read, none missing: all but the master, and then the
+    /// master. What fails for one pod keeps no other from being labelled, but for the master: see
+    /// [`leaves_one_master`].
+    ///
+    /// # Errors
+    /// The pods that are not labelled. Where one has changed since, they are to be listed anew.
+    async fn label_by(&self, record: Record, pods: Vec<Pod>) -> Result<(), Unlabelled> {
+        let Plan { others, master, forged } = plan(&record, &pods, self.scheme, SystemTime::now().into());
+        for (pod, stamp) in forged {
+            warn!(
+                "{pod} carries a stamp that is of no state of the record: {STAMP}={:.200}, and the record is at {}: somebody else wrote it, and it is written over",
+                stamp.to_string().escape_debug().to_string(),
+                record.transitions
+            );
+        }
+        let had_it = |pod: &&Pod| pod.label.as_ref() == Some(&self.scheme.master) && pod.name != record.claim.master;
+        {
+            let mut done = self.done.borrow_mut();
+            done.from = done.from.take().or_else(|| pods.iter().find(had_it).map(|pod| pod.name.clone()));
+            done.record = Some(record);
+        }
+        let outcomes = join_all(others.iter().map(|patch| self.patch(patch))).await;
+        let mut refusals: Vec<_> = others.iter().zip(outcomes).filter_map(|(patch, done)| Some((patch, done.err()?))).collect();
+        match &master {
+            Some(patch) if refusals.iter().all(|(other, refusal)| leaves_one_master(other, refusal)) => {
+                refusals.extend(self.patch(patch).await.err().map(|refusal| (patch, refusal)));
+            }
+            _ => {}
+        }
+        if refusals.is_empty() {
+            return Ok(());
+        }
+        Err(Unlabelled(refusals.into_iter().map(|(patch, refusal)| (patch.pod.clone(), refusal)).collect()))
+    }
+
+    async fn patch(&self, patch: &Patch) -> Result<(), Refusal> {
+        self.cluster.patch(patch, self.scheme).await?;
+        self.done.borrow_mut().patches.push(patch.clone());
+        Ok(())
+    }
 }
 
-/// Labels pods that were listed before `record` was read, none missing: all but the master, and then the
-/// master.
-///
-/// # Errors
-/// [`Refusal::Conflict`] or [`Refusal::Missing`] where one has changed since: list them anew.
-async fn label_by(cluster: &Cluster, record: Record, pods: Vec<Pod>, scheme: &Scheme) -> Result<Labelled, Refusal> {
-    let Plan::Write { others, master } = plan(&record, &pods, scheme, SystemTime::now().into()) else {
-        return Ok(Labelled::Superseded);
-    };
-    try_join_all(others.iter().map(|patch| cluster.patch(patch, scheme))).await?;
-    if let Some(patch) = &master {
-        cluster.patch(patch, scheme).await?;
+/// Whether the new master may be labelled though another pod could not be: the API server refuses that one's change,
+/// as it will to any other run, and the pod does not carry the master label. Whatever may pass is waited for.
+fn leaves_one_master(other: &Patch, refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::Failed(Failure::NotAllowed(_))) && !other.was_master
+}
+
+/// The pods that were not labelled, and why; none where it did not come so far.
+#[derive(Default)]
+struct Unlabelled(Vec<(PodName, Refusal)>);
+
+impl Unlabelled {
+    /// Whether the API server refuses all of it, as it will again.
+    fn is_final(&self) -> bool {
+        let is_refused = |refusal: &Refusal| matches!(refusal, Refusal::Failed(Failure::NotAllowed(_)));
+        !self.0.is_empty() && self.0.iter().all(|(_, refusal)| is_refused(refusal))
     }
-    let had_it = |pod: &&Pod| pod.label.as_ref() == Some(&scheme.master) && pod.name != record.claim.master;
-    let from = pods.iter().find(had_it).map(|pod| pod.name.clone());
-    Ok(Labelled::Wrote(Box::new(Wrote { record, from, patches: others.into_iter().chain(master).collect() })))
+
+    /// [`crate::exit::Wrong`] where none of it will pass.
+    fn into_error(self) -> anyhow::Error {
+        let lines: Vec<_> = self.0.iter().map(|(pod, refusal)| format!("{pod} is not labelled: {refusal}")).collect();
+        let all = lines.join("; ");
+        if self.is_final() { Wrong(all).into() } else { anyhow!(all) }
+    }
 }

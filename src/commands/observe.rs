@@ -8,12 +8,14 @@ use futures::FutureExt;
 use futures::future::{LocalBoxFuture, try_join_all};
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Instant, timeout_at};
+use tracing::warn;
 
 use super::setting::{ANSWER, Council, Ground, Logins, Subject, World, in_time};
 use crate::core::decision::is_settled;
 use crate::core::disk::Moment;
 use crate::core::evidence::{Evidence, Failure, Heard, Object, Own, Peer, RecordSeen, Role, Sentinel, SentinelAnswer};
 use crate::core::identity::{Endpoint, PodName};
+use crate::core::invalid;
 use crate::core::labels::Pod;
 use crate::edge::kubernetes::{Cluster, Refusal, within};
 use crate::edge::wire::Target;
@@ -48,6 +50,8 @@ pub struct Observer<'a> {
     pub own: Own,
     /// The pods as they were seen last.
     seen: RefCell<Vec<Pod>>,
+    /// What could not be in the last look.
+    invalid: RefCell<Vec<String>>,
     /// Where every Sentinel is, and when that was looked up.
     found: RefCell<Option<(Instant, Vec<Located>)>>,
 }
@@ -74,7 +78,16 @@ impl<'a> Observer<'a> {
     /// For a pod whose disk is not asked about: a Sentinel, or one that does not start anything.
     pub fn new(world: &'a World, subject: &'a Subject, council: &'a Council, logins: &'a Logins) -> Self {
         let own = Own::default();
-        Self { world, subject, council, logins, own, seen: RefCell::default(), found: RefCell::default() }
+        Self {
+            world,
+            subject,
+            council,
+            logins,
+            own,
+            seen: RefCell::default(),
+            invalid: RefCell::default(),
+            found: RefCell::default(),
+        }
     }
 
     /// Finds out where the other pods and the Sentinels are, so that the looks of the next second can
@@ -169,6 +182,7 @@ impl<'a> Observer<'a> {
             peers: Vec::new(),
             handing_over: None,
             kept: subject.kept.clone(),
+            invalid: Vec::new(),
         };
         let mut asked: Asked<'_> = FuturesUnordered::new();
         let mut seen = Vec::new();
@@ -274,6 +288,8 @@ impl<'a> Observer<'a> {
                 break;
             }
         }
+        evidence.invalid = invalid::findings(&evidence, &seen);
+        self.tell_invalid(&evidence.invalid);
         *self.seen.borrow_mut() = seen;
         // What a Sentinel told while others were still waited for has aged since.
         for (at, when) in told_at {
@@ -283,6 +299,14 @@ impl<'a> Observer<'a> {
             }
         }
         evidence
+    }
+
+    /// Warns of what cannot be, where the look before did not show it.
+    fn tell_invalid(&self, now: &[String]) {
+        let before = self.invalid.replace(now.to_vec());
+        for invalid in now.iter().filter(|invalid| !before.contains(invalid)) {
+            warn!("{}: {invalid}", self.subject.group);
+        }
     }
 
     fn ask_sentinel(&self, at: Endpoint, target: Option<Target>, evidence: &mut Evidence, asked: &Asked<'a>) {

@@ -21,6 +21,7 @@ use super::settle::random_id;
 use crate::cli::{OnFailover, PodArgs};
 use crate::core::decision;
 use crate::core::disk::published_group_id;
+use crate::core::epoch::{self, Shown};
 use crate::core::evidence::{Role, SentinelAnswer, Watch, is_name_of};
 use crate::core::failover::Hint;
 use crate::core::identity::{Host, PodName};
@@ -60,7 +61,7 @@ pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
         let master = watch.master.host.pod().map_or_else(|| watch.master.to_string(), |pod| pod.to_string());
         info!(
             "{master} is the master of `{group}` since epoch {}; with Kubernetes it would be labelled {key}={master_value}",
-            watch.config_epoch
+            Shown(watch.config_epoch)
         );
         return Ok(Then::Exit);
     };
@@ -74,7 +75,7 @@ pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
     let verified = started.elapsed();
     if run.dry_run {
         let master = hook.pod_at(cluster, &watch.master.host, &pods).await?;
-        println!("record {group}: {master} at epoch {}", watch.config_epoch);
+        println!("record {group}: {master} at epoch {}", Shown(watch.config_epoch));
         println!("label every other pod of {}: {key}={replica}", hook.subject.selector);
         println!("label {master}: {key}={master_value}");
         return Ok(Then::Exit);
@@ -91,7 +92,7 @@ pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
     })
     .await?;
     let recorded = started.elapsed();
-    let labelled = label_listed(cluster, &hook.subject, &moved, pods, |pod| pod, deadline).await?;
+    let labelled = label_listed(cluster, &hook.subject, &moved, pods, |pod| pod, deadline).await;
     let all = started.elapsed();
     let by = own_pod(&pod).map_or_else(|_| "on-failover".to_owned(), |me| format!("on-failover at {me}"));
     let hinted = hint.from.host.pod();
@@ -109,7 +110,7 @@ pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
         labelled_ms = millis(all),
         "failover"
     );
-    Ok(Then::Exit)
+    labelled.failure.map_or(Ok(Then::Exit), Err)
 }
 
 /// The Sentinel that runs this hook: it listens at the pod's address, or at all of them, and its
@@ -118,6 +119,11 @@ fn local_sentinel(pod: &PodArgs, council: &Council) -> Target {
     let ip = pod.pod_ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let name = own_pod(pod).ok().and_then(|me| council.host_of(&me));
     Target { name: name.unwrap_or(Host::Ip(ip)), ips: vec![ip], port: council.port }
+}
+
+/// Whether two epochs can be, beside each other: else all must be asked.
+fn are_plain(record: &Record, claim: &Claim) -> bool {
+    epoch::can_be(record.claim.epoch, []) && epoch::can_be(claim.epoch, [record.claim.epoch])
 }
 
 struct Hook {
@@ -176,38 +182,46 @@ impl Hook {
         let from = record.as_ref().ok().map(|record| record.claim.master.clone());
         let moved = match record {
             Err(Refusal::Missing) => {
+                let claim =
+                    self.settled(&claim).await.ok_or_else(|| anyhow!("nobody but the local Sentinel names {}", claim.master))?;
                 let words = pods.iter().filter_map(|pod| Some((&pod.name, pod.word.as_ref()?)));
                 let id = published_group_id(&claim.master, words).unwrap_or_else(random_id);
                 cluster.create_record(group, &Record::first(claim, watch.master.clone(), id, false)).await
             }
             Err(refusal) => Err(refusal),
-            Ok(record) => match record.against(&claim) {
-                Step::Holds => return Ok(Moved { record, is_news: false, from: None }),
-                Step::Move => cluster.update_record(group, &record.moved_to(&claim, &watch.master)).await,
-                Step::Disputed | Step::Older => {
-                    let outvoted = self.outvoted(&record, &claim).await?;
-                    cluster.update_record(group, &record.moved_to(&outvoted, &watch.master)).await
-                }
-            },
+            Ok(record) if record.against(&claim) == Step::Move && are_plain(&record, &claim) => {
+                cluster.update_record(group, &record.moved_to(&claim, &watch.master)).await
+            }
+            // Whatever its epoch, the labels are as it says.
+            Ok(record) if record.claim.master == claim.master => return Ok(Moved { record, is_news: false, from: None }),
+            Ok(record) => {
+                let settled = self.settled_against(&record, &claim).await?;
+                cluster.update_record(group, &record.moved_to(&settled, &watch.master)).await
+            }
         };
         moved.map(|record| Moved { record, is_news: true, from }).map_err(|refusal| refused("the record", refusal))
     }
 
-    /// The record is not older than what the local Sentinel says: one of the two is late, unless a
-    /// majority of all Sentinels has lost its count.
-    async fn outvoted(&self, record: &Record, claim: &Claim) -> Result<Claim> {
+    /// What all that can be heard says of the master that the local Sentinel names; none where it is not enough.
+    async fn settled(&self, claim: &Claim) -> Option<Claim> {
         let Self { world, subject, council, logins, .. } = self;
         let observer = Observer::new(world, subject, council, logins);
         let evidence = observer.observe(Duration::ZERO, Instant::now() + 2 * ANSWER).await;
-        match decision::outvoted(&evidence) {
-            Some(outvoted) if outvoted.master == claim.master => Ok(outvoted),
-            _ => bail!(
+        decision::failed_over(&evidence).filter(|settled| settled.master == claim.master)
+    }
+
+    /// The record is not older than what the local Sentinel says: one of the two is late, unless a majority of all
+    /// Sentinels has lost its count, or one of the epochs cannot be.
+    async fn settled_against(&self, record: &Record, claim: &Claim) -> Result<Claim> {
+        let why = || {
+            anyhow!(
                 "the record names {} at epoch {}, the local Sentinel {} at epoch {}, and no majority of the Sentinels settles it",
                 record.claim.master,
-                record.claim.epoch,
+                Shown(record.claim.epoch),
                 claim.master,
-                claim.epoch
-            ),
-        }
+                Shown(claim.epoch)
+            )
+        };
+        self.settled(claim).await.ok_or_else(why)
     }
 }

@@ -11,7 +11,7 @@ use crate::edge::kubernetes::Refusal;
 use crate::exit::Wrong;
 
 /// How long one attempt may take: what hangs is better begun anew.
-const ATTEMPT: Duration = Duration::from_secs(10);
+pub const ATTEMPT: Duration = Duration::from_secs(10);
 
 /// Between two attempts: doubling, so that nothing is asked faster than it must be.
 pub struct Backoff {

@@ -179,7 +179,8 @@ pub async fn put_right(
         let done = move_record(observer, evidence, &mut moved, &mut pass, dry_run, share(deadline, 4)).await;
         retries.note(RECORD, pass.failures.note(done).is_some(), Instant::now());
     }
-    if retries.allow(LABELS, started)
+    // What was refused for one pod does not keep a new master from its label.
+    if (moved.is_news || retries.allow(LABELS, started))
         && let (Some(cluster), Some(record), false) = (observer.world.cluster(), &moved.record, dry_run)
         && is_unlabelled(observer, evidence, Some(record), memory)
     {
@@ -254,13 +255,13 @@ async fn label_as(
 ) -> Result<()> {
     let Subject { group, scheme, .. } = observer.subject;
     let judge = |pod| memory.judge(evidence, pod);
-    let labelled = label_listed(cluster, observer.subject, moved, observer.seen(), judge, deadline).await?;
-    for patch in labelled.patches() {
+    let labelled = label_listed(cluster, observer.subject, moved, observer.seen(), judge, deadline).await;
+    for patch in &labelled.patches {
         pass.tell(format!("label {}: {}={}", patch.pod, scheme.key, patch.label.as_deref().unwrap_or_default()));
     }
     announce_promotion(cluster, group, &labelled, None, "reconcile").await;
     announce_repairs(cluster, &scheme.key, &labelled, "reconcile").await;
-    Ok(())
+    labelled.failure.map_or(Ok(()), Err)
 }
 
 /// Nothing is ended for one look alone: between the question for its word and the one to its Redis a pod may

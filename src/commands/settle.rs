@@ -162,7 +162,7 @@ impl std::error::Error for Undecided {}
 
 /// A named pod with an empty disk, before which no other pod is created: it runs, so that they are.
 fn behind_nobody(master: PodName, why: &str, evidence: Evidence) -> Settled {
-    let epoch = evidence.recorded().map_or(0, |record| record.claim.epoch);
+    let epoch = evidence.recorded_epoch().unwrap_or(0);
     let why = format!("{why}; runs as a replica of {master}, which does not exist yet, so that it can be created");
     let record = evidence.recorded().cloned();
     let claim = Claim { master, epoch };

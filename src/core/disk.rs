@@ -206,6 +206,11 @@ impl LastHeard {
         self.0.get(pod).copied()
     }
 
+    /// Each of whom that is known, and when.
+    pub fn each(&self) -> impl Iterator<Item = (&PodName, Moment)> {
+        self.0.iter().map(|(pod, at)| (pod, *at))
+    }
+
     /// A pod was heard of then, too.
     pub fn note(&mut self, pod: &PodName, at: Moment) {
         let last = self.0.entry(pod.clone()).or_insert(at);

@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::disk::{Disk, Instance, LastHeard, Moment, Word, published_group_id};
+use super::epoch::{self, Shown};
 use super::identity::{Endpoint, Host, PodName};
-use super::record::{Mark, Record};
+use super::record::{Claim, Mark, Record, Step};
 use super::rules::{Rule, Rules};
 use super::sets::Sets;
 
@@ -328,6 +329,9 @@ pub struct Evidence {
     pub handing_over: Option<PodName>,
     /// The Sentinel's own earlier file.
     pub kept: Option<Kept>,
+    /// What was heard and cannot be, in words: it counts for nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub invalid: Vec<String>,
 }
 
 impl Evidence {
@@ -337,6 +341,50 @@ impl Evidence {
             Some(SentinelAnswer::Watching(watch)) => Some((&sentinel.at, watch)),
             _ => None,
         })
+    }
+
+    /// The views of the Sentinels that claim something: those with an epoch that can be, beside the record's and
+    /// those of all the other Sentinels. Whom the others name counts all the same.
+    pub fn claims(&self) -> impl Iterator<Item = (&Endpoint, &Watch)> {
+        self.watches().filter(|(at, watch)| {
+            let others = self.watches().filter(|(other, _)| other != at).map(|(_, other)| other.config_epoch);
+            epoch::can_be(watch.config_epoch, others.chain(self.recorded().map(|record| record.claim.epoch)))
+        })
+    }
+
+    /// What the own earlier file claims, where its epoch can be.
+    pub fn kept_claim(&self) -> Option<&Kept> {
+        let others = self.watches().map(|(_, watch)| watch.config_epoch);
+        let others = others.chain(self.recorded().map(|record| record.claim.epoch));
+        self.kept.as_ref().filter(|kept| epoch::can_be(kept.config_epoch, others))
+    }
+
+    /// The epoch of the record's claim. Where what it says cannot be, its claim is as old as the Sentinels say that
+    /// its holder's is: newer ones move it.
+    pub fn recorded_epoch(&self) -> Option<u64> {
+        let claim = &self.recorded()?.claim;
+        if epoch::can_be(claim.epoch, []) {
+            return Some(claim.epoch);
+        }
+        let names_it = |watch: &Watch| self.member_at(&watch.master.host) == Some(&claim.master);
+        let told = self.claims().filter(|(_, watch)| names_it(watch)).map(|(_, watch)| watch.config_epoch);
+        Some(told.max().unwrap_or(0))
+    }
+
+    /// The record's claim, with an epoch that can be.
+    pub fn recorded_claim(&self) -> Option<Claim> {
+        Some(Claim { master: self.recorded()?.claim.master.clone(), epoch: self.recorded_epoch()? })
+    }
+
+    /// Whether a claim must be written into the record before it is acted upon: it is newer, or the record says the
+    /// same with an epoch that cannot be.
+    pub fn moves_the_record(&self, claim: &Claim) -> bool {
+        let (Some(record), Some(recorded)) = (self.recorded(), self.recorded_claim()) else { return false };
+        match recorded.against(claim) {
+            Step::Move => true,
+            Step::Holds => recorded.epoch != record.claim.epoch,
+            Step::Disputed | Step::Older => false,
+        }
     }
 
     /// The record, where it is present.
@@ -515,7 +563,7 @@ impl fmt::Display for Evidence {
                 SentinelAnswer::Watching(watch) => format!(
                     "{} at epoch {}, {}{}last ping {:?} ago, {} other Sentinels",
                     watch.master,
-                    watch.config_epoch,
+                    Shown(watch.config_epoch),
                     if watch.finds_master_down { "down, " } else { "" },
                     if watch.failover_in_progress { "failover under way, " } else { "" },
                     watch.last_ok_ping,
@@ -547,7 +595,10 @@ impl fmt::Display for Evidence {
             }
         }
         if let Some(kept) = &self.kept {
-            writeln!(f, "own earlier file: {} at epoch {}", kept.master, kept.config_epoch)?;
+            writeln!(f, "own earlier file: {} at epoch {}", kept.master, Shown(kept.config_epoch))?;
+        }
+        for invalid in &self.invalid {
+            writeln!(f, "invalid: {invalid}")?;
         }
         Ok(())
     }

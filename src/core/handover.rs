@@ -334,6 +334,7 @@ mod tests {
             peers: [(0, Heard::Answer(Role::Master)), (1, one), (2, two)].into_iter().map(peer).collect(),
             handing_over: None,
             kept: None,
+            invalid: Vec::new(),
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::str::FromStr;
 use std::time::Duration;
 
 use super::disk::{LastHeard, Moment, Word};
@@ -32,34 +31,40 @@ pub struct Scheme {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp {
     uid: String,
-    transitions: u64,
+    /// None where the stamp cannot be read: then the uid is all of it.
+    transitions: Option<u64>,
 }
 
 impl Stamp {
     /// The stamp of a record.
     pub fn of(record: &Record) -> Self {
-        Self { uid: record.uid.clone(), transitions: record.transitions }
+        Self { uid: record.uid.clone(), transitions: Some(record.transitions) }
     }
 
-    /// Whether `self` was made by a later state of the same record. Another Lease's stamp is
-    /// never newer.
-    fn is_newer_than(&self, other: &Self) -> bool {
-        self.uid == other.uid && self.transitions > other.transitions
+    /// Whether no run has written this, as the record stood after the pods were listed: it cannot be read, or is of
+    /// a later state of the same record. Another Lease's stamp is never newer.
+    fn is_forged(&self, now: &Self) -> bool {
+        self.transitions.is_none() || self.uid == now.uid && self.transitions > now.transitions
     }
 }
 
 impl fmt::Display for Stamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.uid, self.transitions)
+        match self.transitions {
+            Some(transitions) => write!(f, "{}/{transitions}", self.uid),
+            None => f.write_str(&self.uid),
+        }
     }
 }
 
-impl FromStr for Stamp {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (uid, transitions) = text.rsplit_once('/').ok_or(())?;
-        Ok(Self { uid: uid.to_owned(), transitions: transitions.parse().map_err(|_| ())? })
+impl From<&str> for Stamp {
+    fn from(text: &str) -> Self {
+        let is_number = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let read = |(uid, transitions): (&str, &str)| {
+            let transitions = Some(transitions).filter(is_number)?.parse().ok()?;
+            Some(Self { uid: uid.to_owned(), transitions: Some(transitions) })
+        };
+        text.rsplit_once('/').and_then(read).unwrap_or_else(|| Self { uid: text.to_owned(), transitions: None })
     }
 }
 
@@ -76,7 +81,7 @@ pub struct Pod {
     pub ips: Vec<IpAddr>,
     /// What it carries under the label's key.
     pub label: Option<String>,
-    /// What it carries as stamp; none where that is missing or nobody's.
+    /// What it carries as stamp, whatever that is; none where it has none.
     pub stamp: Option<Stamp>,
     /// What it has published of its disk; none where that is missing or nobody's.
     pub word: Option<Word>,
@@ -116,6 +121,8 @@ pub struct Patch {
     /// It was labelled by this state of the record before, or by none: what is written now is no
     /// part of a change of master.
     pub is_repair: bool,
+    /// The pod carried the master label when it was listed.
+    pub was_master: bool,
 }
 
 impl fmt::Display for Patch {
@@ -124,28 +131,30 @@ impl fmt::Display for Patch {
     }
 }
 
-/// What a run of labelling has to write.
+/// What a run of labelling has to write: first all the others, at once; when they are done, the master. So there may
+/// be a moment without a master label, and never one with two.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Plan {
-    /// A pod carries a newer stamp: a later run has been here, this one ends.
-    Superseded,
-    /// First all the others, at once; when they are done, the master. So there may be a moment
-    /// without a master label, and never one with two.
-    Write {
-        /// Every pod but the master.
-        others: Vec<Patch>,
-        /// The pod that the record names, if it exists and differs.
-        master: Option<Patch>,
-    },
+pub struct Plan {
+    /// Every pod but the master.
+    pub others: Vec<Patch>,
+    /// The pod that the record names, if it exists and differs.
+    pub master: Option<Patch>,
+    /// The pods whose stamps no run has written, and what these say. They are written over.
+    pub forged: Vec<(PodName, Stamp)>,
 }
 
-/// Plans the labels of `pods`, listed before `record` was read: what they are patched by is no older
-/// than they are. `now` is by the clock of who asks.
+impl Plan {
+    /// Whether there is anything to write.
+    pub fn is_due(&self) -> bool {
+        !self.others.is_empty() || self.master.is_some()
+    }
+}
+
+/// Plans the labels of `pods`, listed before `record` was read from the API server itself: what they are patched by
+/// is no older than they are, and a stamp that is newer than it is a forgery. `now` is by the clock of who asks.
 pub fn plan(record: &Record, pods: &[Pod], scheme: &Scheme, now: Moment) -> Plan {
     let stamp = Stamp::of(record);
-    if pods.iter().filter_map(|pod| pod.stamp.as_ref()).any(|seen| seen.is_newer_than(&stamp)) {
-        return Plan::Superseded;
-    }
+    let is_forged = |pod: &&Pod| pod.stamp.as_ref().is_some_and(|seen| seen.is_forged(&stamp));
     let is_master = |pod: &Pod| pod.name == record.claim.master;
     let patch = |pod: &Pod| {
         let is_withheld = pod.is_withheld && !is_master(pod);
@@ -160,11 +169,13 @@ pub fn plan(record: &Record, pods: &[Pod], scheme: &Scheme, now: Moment) -> Plan
             label: label.cloned(),
             is_withheld,
             stamp: stamp.clone(),
-            is_repair: is_stamped || pod.stamp.is_none(),
+            is_repair: is_stamped || pod.stamp.is_none() || is_forged(&pod),
+            was_master: pod.label.as_ref() == Some(&scheme.master),
         })
     };
+    let forged = pods.iter().filter(is_forged).filter_map(|pod| Some((pod.name.clone(), pod.stamp.clone()?))).collect();
     let (master, others): (Vec<_>, Vec<_>) = pods.iter().partition(|pod| is_master(pod));
-    Plan::Write { others: others.into_iter().filter_map(patch).collect(), master: master.into_iter().find_map(patch) }
+    Plan { others: others.into_iter().filter_map(patch).collect(), master: master.into_iter().find_map(patch), forged }
 }
 
 /// Whether a list of the pods that may be older than the record's last change is good enough to label by.
@@ -196,6 +207,7 @@ mod tests {
             mark: None,
             is_given_up: false,
             assumed: None,
+            as_read: std::sync::Arc::default(),
         }
     }
 
@@ -206,7 +218,7 @@ mod tests {
             version: format!("v-{name}"),
             ips: vec![format!("192.0.2.{}", name.len() + usize::from(*name.as_bytes().last().unwrap() - b'0')).parse().unwrap()],
             label: label.map(str::to_owned),
-            stamp: stamp.map(|text| text.parse().unwrap()),
+            stamp: stamp.map(Into::into),
             word: None,
             trying_since: None,
             heard: LastHeard::default(),
@@ -223,14 +235,10 @@ mod tests {
 
     /// What is written, in order: `pod=label`, a bar before the master.
     fn writes(record: &Record, pods: &[Pod]) -> String {
-        match plan(record, pods, &scheme(), NOW) {
-            Plan::Superseded => "superseded".to_owned(),
-            Plan::Write { others, master } => {
-                let say = Patch::to_string;
-                let others: Vec<_> = others.iter().map(say).collect();
-                format!("{} | {}", others.join(" "), master.as_ref().map(say).unwrap_or_default())
-            }
-        }
+        let Plan { others, master, .. } = plan(record, pods, &scheme(), NOW);
+        let say = Patch::to_string;
+        let others: Vec<_> = others.iter().map(say).collect();
+        format!("{} | {}", others.join(" "), master.as_ref().map(say).unwrap_or_default())
     }
 
     #[test]
@@ -255,8 +263,21 @@ mod tests {
     }
 
     #[test]
-    fn a_late_run_sees_a_newer_stamp_and_ends() {
-        assert_eq!(writes(&record("redis-0", 2), &[pod("redis-1", Some("slave"), Some("lease/3"))]), "superseded");
+    fn a_stamp_that_no_run_has_written_is_written_over_and_named() {
+        let largest = format!("lease/{}", u64::MAX);
+        for forged in
+            ["lease/3", &largest, "lease/99999999999999999999999", "lease/-1", "lease/+2", "lease/", "lease", "", "\u{7}"]
+        {
+            let pods = [pod("redis-0", Some("master"), Some("lease/2")), pod("redis-1", Some("slave"), Some(forged))];
+            assert_eq!(writes(&record("redis-0", 2), &pods), "redis-1=slave | ", "{forged:?}");
+            let planned = plan(&record("redis-0", 2), &pods, &scheme(), NOW);
+            assert_eq!(planned.forged, [("redis-1".parse().unwrap(), Stamp::from(forged))]);
+            assert!(planned.others[0].is_repair, "it is no part of a change of master");
+        }
+        for true_one in ["lease/2", "lease/1", "gone/9"] {
+            let planned = plan(&record("redis-0", 2), &[pod("redis-1", Some("slave"), Some(true_one))], &scheme(), NOW);
+            assert_eq!(planned.forged, [], "{true_one}");
+        }
     }
 
     #[test]
@@ -272,10 +293,7 @@ mod tests {
 
     #[test]
     fn a_patch_carries_the_version_that_was_listed() {
-        let Plan::Write { master: Some(patch), .. } = plan(&record("redis-0", 2), &[pod("redis-0", None, None)], &scheme(), NOW)
-        else {
-            panic!("the master is patched");
-        };
+        let patch = plan(&record("redis-0", 2), &[pod("redis-0", None, None)], &scheme(), NOW).master.unwrap();
         assert_eq!((patch.version.as_str(), patch.stamp.to_string().as_str()), ("v-redis-0", "lease/2"));
     }
 
@@ -305,10 +323,8 @@ mod tests {
 
     #[test]
     fn a_repair_is_what_no_change_of_master_asked_for() {
-        let repairs = |label, stamp| match plan(&record("redis-0", 2), &[pod("redis-1", label, stamp)], &scheme(), NOW) {
-            Plan::Write { others, .. } => others[0].is_repair,
-            Plan::Superseded => panic!("it is not"),
-        };
+        let repairs =
+            |label, stamp| plan(&record("redis-0", 2), &[pod("redis-1", label, stamp)], &scheme(), NOW).others[0].is_repair;
         assert!(repairs(Some("master"), Some("lease/2")), "a stranger's edit");
         assert!(repairs(None, None), "a pod that was made again");
         assert!(!repairs(Some("master"), Some("lease/1")), "the old master");

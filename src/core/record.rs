@@ -2,11 +2,16 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::disk::{Instance, Moment};
+use super::epoch::Shown;
 use super::identity::{Endpoint, PodName};
+
+/// The most that a Lease can count (`leaseTransitions` is an int32).
+pub const LAST_TRANSITION: u64 = i32::MAX as u64;
 
 /// "This pod is the master, since this config-epoch."
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
@@ -15,6 +20,19 @@ pub struct Claim {
     pub master: PodName,
     /// The epoch of the failover that made it so; 0 before the first.
     pub epoch: u64,
+}
+
+impl Claim {
+    /// What a record that says this must do where `other` is known.
+    pub fn against(&self, other: &Self) -> Step {
+        match other.epoch.cmp(&self.epoch) {
+            Ordering::Greater => Step::Move,
+            Ordering::Equal if other.master == self.master => Step::Holds,
+            // Neither is newer: the labels stay as the record says, until one is.
+            Ordering::Equal => Step::Disputed,
+            Ordering::Less => Step::Older,
+        }
+    }
 }
 
 /// The record as it was read, or as it is to be written over what was read.
@@ -40,6 +58,10 @@ pub struct Record {
     pub is_given_up: bool,
     /// A person's word that the holder shall lead whatever the disks hold.
     pub assumed: Option<Assumed>,
+    /// The Lease as it was read, as JSON, opaque here; empty where there was none. What others wrote into it is
+    /// written back.
+    #[serde(skip)]
+    pub as_read: Arc<str>,
 }
 
 /// The mark of an instance that is about to start: it fences all that were about to start before.
@@ -65,19 +87,29 @@ impl Record {
     /// A record that is to be created: for a group that boots for the first time, or for one that has
     /// had a master.
     pub fn first(claim: Claim, address: Endpoint, group_id: String, is_new: bool) -> Self {
-        let (uid, version) = (String::new(), String::new());
-        Self { uid, version, transitions: 0, claim, address, group_id, is_new, mark: None, is_given_up: false, assumed: None }
+        Self {
+            uid: String::new(),
+            version: String::new(),
+            transitions: 0,
+            claim,
+            address,
+            group_id,
+            is_new,
+            mark: None,
+            is_given_up: false,
+            assumed: None,
+            as_read: Arc::default(),
+        }
+    }
+
+    /// Whether it can name no other master: its transitions fence the labels, and a Lease counts no further.
+    pub fn is_at_its_end(&self) -> bool {
+        self.transitions >= LAST_TRANSITION
     }
 
     /// What a run that knows `claim` must do with this record.
     pub fn against(&self, claim: &Claim) -> Step {
-        match claim.epoch.cmp(&self.claim.epoch) {
-            Ordering::Greater => Step::Move,
-            Ordering::Equal if claim.master == self.claim.master => Step::Holds,
-            // Neither is newer: the labels stay as the record says, until one is.
-            Ordering::Equal => Step::Disputed,
-            Ordering::Less => Step::Older,
-        }
+        self.claim.against(claim)
     }
 
     /// The record with another claim. A new epoch of the same master is no change of master: what was
@@ -85,7 +117,7 @@ impl Record {
     pub fn moved_to(&self, claim: &Claim, address: &Endpoint) -> Self {
         let is_other = claim.master != self.claim.master;
         Self {
-            transitions: self.transitions + u64::from(is_other),
+            transitions: self.transitions.saturating_add(u64::from(is_other)),
             claim: claim.clone(),
             address: address.clone(),
             is_new: false,
@@ -137,7 +169,8 @@ pub enum Step {
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { claim, address, transitions, group_id, is_new, mark, is_given_up, assumed, .. } = self;
-        write!(f, "{} at {address}, epoch {}, transition {transitions}, group {group_id}", claim.master, claim.epoch)?;
+        let epoch = Shown(claim.epoch);
+        write!(f, "{} at {address}, epoch {epoch}, transition {transitions}, group {group_id}", claim.master)?;
         match mark {
             Some(Mark { by, at }) => write!(f, ", marked by {by} at {at}")?,
             None => f.write_str(", never marked")?,
@@ -176,6 +209,7 @@ mod tests {
             mark: None,
             is_given_up: false,
             assumed: None,
+            as_read: Arc::default(),
         }
     }
 

@@ -104,6 +104,7 @@ mod tests {
             peers: peers.collect(),
             handing_over: None,
             kept: None,
+            invalid: Vec::new(),
         }
     }
 

@@ -146,9 +146,12 @@ pub fn stubborn(evidence: &Evidence) -> Vec<&Endpoint> {
         return Vec::new();
     }
     let names_it = |watch: &Watch| evidence.member_at(&watch.master.host) == Some(*master);
-    let newest = evidence.watches().filter(|(_, watch)| names_it(watch)).map(|(_, watch)| watch.config_epoch).max();
-    let is_stubborn = |watch: &Watch| !names_it(watch) && !watch.failover_in_progress && Some(watch.config_epoch) <= newest;
-    evidence.watches().filter(|(_, watch)| is_stubborn(watch)).map(|(at, _)| at).collect()
+    let newest = evidence.claims().filter(|(_, watch)| names_it(watch)).map(|(_, watch)| watch.config_epoch).max();
+    // An epoch that cannot be is no newer one.
+    let newest = newest.or(evidence.recorded_epoch());
+    let is_newer = |at: &Endpoint| evidence.claims().any(|(one, watch)| one == at && Some(watch.config_epoch) > newest);
+    let is_stubborn = |at: &Endpoint, watch: &Watch| !names_it(watch) && !watch.failover_in_progress && !is_newer(at);
+    evidence.watches().filter(|(at, watch)| is_stubborn(at, watch)).map(|(at, _)| at).collect()
 }
 
 /// A Sentinel that knows more replicas than can be, one at a time: until it has found everyone again it can

@@ -104,6 +104,7 @@ fn record() -> Record {
         mark: Some(Mark { by: instance("earlier"), at: LONG_AGO }),
         is_given_up: false,
         assumed: None,
+        as_read: std::sync::Arc::default(),
     }
 }
 
@@ -150,6 +151,7 @@ fn group(record: Record, pods: [Seen; 3]) -> Evidence {
         peers: (0..).zip(pods).map(peer).collect(),
         handing_over: None,
         kept: None,
+        invalid: Vec::new(),
     }
 }
 

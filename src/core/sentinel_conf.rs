@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::conf::{TlsFiles, TlsValues, Unwritable, quote, quote_for_sentinel, split};
+use super::epoch;
 use super::identity::{Endpoint, Group};
 use super::redis_conf::Address;
 
@@ -178,7 +179,7 @@ pub struct EarlierGroup {
 }
 
 impl Earlier {
-    /// Reads a file. Lines that it does not understand say nothing.
+    /// Reads a file. Lines that it does not understand say nothing; epochs that cannot be are read as they are.
     pub fn read(file: &[u8]) -> Self {
         let mut earlier = Self::default();
         for line in file.split(|&byte| byte == b'\n').filter_map(split) {
@@ -193,13 +194,13 @@ impl Earlier {
         let endpoint = |host: &str, port: &str| Some(Endpoint { host: host.parse().ok()?, port: port.parse().ok()? });
         let [directive, name, arguments @ ..] = words.strip_prefix(&["sentinel"])? else { return None };
         if *directive == "current-epoch" {
-            self.current_epoch = name.parse().ok()?;
+            self.current_epoch = epoch::read(name)?;
             return Some(());
         }
         match (*directive, arguments) {
             ("monitor", [host, port, _quorum]) => self.group(name).master = Some(endpoint(host, port)?),
-            ("config-epoch", [epoch]) => self.group(name).config_epoch = epoch.parse().ok()?,
-            ("leader-epoch", [epoch]) => self.group(name).leader_epoch = epoch.parse().ok()?,
+            ("config-epoch", [epoch]) => self.group(name).config_epoch = epoch::read(epoch)?,
+            ("leader-epoch", [epoch]) => self.group(name).leader_epoch = epoch::read(epoch)?,
             ("known-replica" | "known-slave", [host, port]) => {
                 let replica = endpoint(host, port)?;
                 self.group(name).replicas.push(replica);
@@ -232,6 +233,15 @@ mod tests {
         assert_eq!(redis.master.as_ref().unwrap().to_string(), "redis-1.redis:6379");
         assert_eq!((redis.config_epoch, redis.leader_epoch), (7, 8));
         assert_eq!(redis.replicas.iter().map(ToString::to_string).collect::<Vec<_>>(), ["redis-0.redis:6379", "192.0.2.1:6380"]);
+    }
+
+    #[test]
+    fn an_earlier_file_tells_epochs_that_cannot_be_too() {
+        let earlier = Earlier::read(
+            b"sentinel current-epoch 18446744073709551615\nsentinel config-epoch redis -1\nsentinel leader-epoch redis x\n",
+        );
+        assert_eq!((earlier.current_epoch, earlier.groups["redis"].config_epoch), (u64::MAX, u64::MAX));
+        assert_eq!(earlier.groups["redis"].leader_epoch, 0);
     }
 
     proptest! {

@@ -1,10 +1,9 @@
 //! Kubernetes: the record (a Lease) and the pods.
 
-use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::net::IpAddr;
 use std::pin::pin;
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -27,6 +26,7 @@ use tower::{BoxError, ServiceBuilder};
 use tracing::warn;
 
 use crate::core::disk::{HAS_RUN, HEARD, Instance, LastHeard, Moment, TRYING, WORD, Word};
+use crate::core::epoch;
 use crate::core::evidence::Failure;
 use crate::core::identity::{Endpoint, Group, Host, PodName};
 use crate::core::labels::{HANDS_OVER, Patch, Pod, STAMP, Scheme};
@@ -255,7 +255,7 @@ impl Cluster {
     /// # Errors
     /// [`Refusal::Conflict`] where it exists.
     pub async fn create_record(&self, group: &Group, record: &Record) -> Result<Record, Refusal> {
-        let made = self.leases.create(&PostParams::default(), &write_record(group, record, None)).await;
+        let made = self.leases.create(&PostParams::default(), &write_record(group, record, 0, None)).await;
         read_record(&made.map_err(|error| refusal(&error, "create leases"))?).map_err(Refusal::Failed)
     }
 
@@ -264,7 +264,11 @@ impl Cluster {
     /// # Errors
     /// [`Refusal::Conflict`] where another was faster, [`Refusal::Missing`] where it was deleted.
     pub async fn update_record(&self, group: &Group, record: &Record) -> Result<Record, Refusal> {
-        let lease = write_record(group, record, Some(record));
+        let Ok(transitions) = i32::try_from(record.transitions) else {
+            let end = format!("the Lease `{group}` counts no further than {}: delete it, and it is made anew", i32::MAX);
+            return Err(Refusal::Failed(Failure::Nonsense(end)));
+        };
+        let lease = write_record(group, record, transitions, Some(record));
         let moved = self.leases.replace(&group.to_string(), &PostParams::default(), &lease).await;
         read_record(&moved.map_err(|error| refusal(&error, "update leases"))?).map_err(Refusal::Failed)
     }
@@ -473,9 +477,15 @@ fn ours() -> String {
     format!("{}={}", MANAGED_BY.0, MANAGED_BY.1)
 }
 
-fn write_record(group: &Group, record: &Record, over: Option<&Record>) -> Lease {
-    let Record { transitions, claim, address, group_id, is_new, mark, is_given_up, assumed, .. } = record;
-    let mut notes = BTreeMap::from([
+/// The Lease that says what `record` says, and else what it said when it was read: others write into it, too.
+fn write_record(group: &Group, record: &Record, transitions: i32, over: Option<&Record>) -> Lease {
+    let Record { claim, address, group_id, is_new, mark, is_given_up, assumed, as_read, .. } = record;
+    let mut lease: Lease = serde_json::from_str(as_read).unwrap_or_default();
+    let mut notes = lease.metadata.annotations.take().unwrap_or_default();
+    for passing in [MARK, MARKED_AT, NEW, GIVEN_UP, ASSUMED] {
+        notes.remove(passing);
+    }
+    notes.extend([
         (EPOCH.to_owned(), claim.epoch.to_string()),
         (ADDRESS.to_owned(), address.to_string()),
         (GROUP_ID.to_owned(), group_id.clone()),
@@ -495,21 +505,30 @@ fn write_record(group: &Group, record: &Record, over: Option<&Record>) -> Lease 
         None => None,
     };
     notes.extend(assumed.map(|word| (ASSUMED.to_owned(), word)));
+    let mut labels = lease.metadata.labels.take().unwrap_or_default();
+    labels.insert(MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned());
     Lease {
         metadata: ObjectMeta {
             name: Some(group.to_string()),
-            labels: Some(BTreeMap::from([(MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned())])),
+            labels: Some(labels),
             annotations: Some(notes),
             resource_version: over.map(|record| record.version.clone()),
             uid: over.map(|record| record.uid.clone()),
-            ..ObjectMeta::default()
+            ..lease.metadata
         },
         spec: Some(LeaseSpec {
             holder_identity: Some(claim.master.to_string()),
-            lease_transitions: Some(i32::try_from(*transitions).unwrap_or(i32::MAX)),
-            ..LeaseSpec::default()
+            lease_transitions: Some(transitions),
+            ..lease.spec.unwrap_or_default()
         }),
     }
+}
+
+/// A Lease as it is kept beside the record. Who owns which field is the API server's own, and is kept by it.
+fn as_read(lease: &Lease) -> Arc<str> {
+    let mut lease = lease.clone();
+    lease.metadata.managed_fields = None;
+    serde_json::to_string(&lease).unwrap_or_default().into()
 }
 
 fn read_record(lease: &Lease) -> Result<Record, Failure> {
@@ -543,9 +562,10 @@ fn read_record(lease: &Lease) -> Result<Record, Failure> {
         group_id: note(GROUP_ID)?.clone(),
         is_new: noted(NEW).is_some(),
         is_given_up: noted(GIVEN_UP).is_some_and(|holder| *holder == master.to_string()),
-        claim: Claim { master, epoch: note(EPOCH)?.parse().map_err(|_| nonsense(EPOCH))? },
+        claim: Claim { master, epoch: epoch::read(note(EPOCH)?).ok_or_else(|| nonsense(EPOCH))? },
         mark,
         assumed,
+        as_read: as_read(lease),
     })
 }
 
@@ -561,7 +581,7 @@ fn read_pod(pod: &PodView, scheme: &Scheme) -> Option<Pod> {
         version: meta.resource_version.clone()?,
         ips: ips.filter_map(|entry| entry.ip.as_ref()?.parse().ok()).collect(),
         label: meta.labels.as_ref().and_then(|labels| labels.get(&scheme.key)).cloned(),
-        stamp: note(STAMP).and_then(|text| text.parse().ok()),
+        stamp: note(STAMP).map(|text| text.as_str().into()),
         word: note(WORD).and_then(|text| text.parse().ok()),
         trying_since: note(TRYING).and_then(|text| text.parse().ok()),
         heard: note(HEARD).and_then(|text| text.parse().ok()).unwrap_or_default(),

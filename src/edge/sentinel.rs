@@ -6,6 +6,7 @@ use std::time::Duration;
 use redis::{Cmd, ServerError, Value, from_redis_value};
 
 use super::wire::{self, Conversation, Login, Target, answered, ask};
+use crate::core::epoch;
 use crate::core::evidence::{Failure, SentinelAnswer, Watch};
 use crate::core::handover::KnownReplica;
 use crate::core::identity::{Endpoint, Group};
@@ -48,7 +49,7 @@ pub fn read(address: Value, master: Value) -> Result<SentinelAnswer, Failure> {
     let is_failing_over = flags.contains(&"failover_in_progress");
     Ok(SentinelAnswer::Watching(Watch {
         master: Endpoint { host: host.parse().map_err(|_| nonsense("ip"))?, port: port.parse().map_err(|_| nonsense("port"))? },
-        config_epoch: number("config-epoch")?,
+        config_epoch: fields.get("config-epoch").and_then(|text| epoch::read(text)).ok_or_else(|| nonsense("config-epoch"))?,
         finds_master_down: flags.contains(&"s_down") || flags.contains(&"o_down"),
         failover_in_progress: is_failing_over && !is_announced,
         has_promoted: is_failing_over && is_announced,
@@ -313,7 +314,8 @@ mod tests {
             (Value::Nil, Value::Nil),
             (list(&["a", "1"]), list(&["flags", "master"])),
             (list(&["a"]), list(&[])),
-            (list(&["a", "x"]), list(&["flags", "master", "config-epoch", "-1"])),
+            (list(&["a", "x"]), list(&["flags", "master", "config-epoch", "1"])),
+            (list(&["a", "1"]), list(&["flags", "master", "config-epoch", "many"])),
             (list(&["a", "1"]), Value::Int(3)),
         ] {
             assert!(matches!(read(address, master), Err(Failure::Nonsense(_))));

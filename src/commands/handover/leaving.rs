@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{info, warn};
 
@@ -102,7 +102,7 @@ impl Pod<'_> {
         let Some(cluster) = world.cluster() else { return };
         let done = async {
             within(HOOK, cluster.end_handover(self.me)).await.map_err(|refusal| refused("the end of the handover", refusal))?;
-            label(cluster, subject, |pod| pod, deadline.min(Instant::now() + HOOK)).await
+            label(cluster, subject, |pod| pod, deadline.min(Instant::now() + HOOK)).await.failure.map_or(Ok(()), Err)
         };
         if let Err(error) = done.await {
             warn!("{} is not labelled: {error:#}", self.me);
@@ -128,12 +128,13 @@ impl Pod<'_> {
                 {
                     bail!("{obstacle}");
                 }
-                let labelled = label(cluster, subject, |pod| pod, deadline).await?;
+                let labelled = label(cluster, subject, |pod| pod, deadline).await;
                 announce_promotion(cluster, group, &labelled, subject.me.as_ref(), "handover").await;
-                match timeout(HOOK, cluster.carries(pod, scheme, &scheme.master)).await {
-                    Ok(()) => Ok(()),
-                    Err(_) => bail!("{labelled}, and {pod} does not carry {}={}", scheme.key, scheme.master),
+                if timeout(HOOK, cluster.carries(pod, scheme, &scheme.master)).await.is_ok() {
+                    return Ok(());
                 }
+                let missing = anyhow!("{labelled}, and {pod} does not carry {}={}", scheme.key, scheme.master);
+                Err(labelled.failure.unwrap_or(missing))
             },
         )
         .await

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 
 use super::lead::{lead_or_yield, untold};
 use super::{Decision, several_masters, verb};
+use crate::core::epoch::Shown;
 use crate::core::evidence::{Heard, Known, Link, Peer, RecordSeen};
 use crate::core::record::Claim;
 use crate::core::rules::{Case, Rule};
@@ -33,6 +34,9 @@ pub(super) fn without_claim(case: Case<'_>) -> Decision {
         }
         several => return Decision::undecided(several_masters(several)),
     }
+    if let (false, Some(why)) = (is_kept, unfounded_claim(case)) {
+        return Decision::undecided(format!("is undecided: {why}"));
+    }
     if is_kept && holds_data_anywhere(case) && case.obeys(Rule::FirstBootIsEmpty) {
         return adopt(case);
     }
@@ -57,6 +61,16 @@ pub(super) fn without_claim(case: Case<'_>) -> Decision {
     }
     let why = format!("{} {}: a first boot, and that is the first pod", verb(case), case.first);
     Decision::follow(claim, None, why)
+}
+
+/// A claim with an epoch that cannot be is none, and where no record is kept there may be nothing else that says who
+/// was the master: that is no first boot.
+fn unfounded_claim(case: Case<'_>) -> Option<String> {
+    let told = case.evidence().watches().map(|(at, watch)| (format!("Sentinel {at}"), &watch.master, watch.config_epoch));
+    let kept = case.kept.iter().map(|kept| ("the own earlier file".to_owned(), &kept.master, kept.config_epoch));
+    let (who, master, epoch) = told.chain(kept).next()?;
+    let epoch = Shown(epoch);
+    Some(format!("{who} names {master} at epoch {epoch}, which cannot be, and without a record nobody else says who leads"))
 }
 
 fn holds_data_anywhere(case: Case<'_>) -> bool {

@@ -1,6 +1,6 @@
 //! Which claim is the newest, and who makes it.
 
-use crate::core::evidence::{Evidence, RecordSeen};
+use crate::core::evidence::Evidence;
 use crate::core::identity::{Endpoint, PodName};
 use crate::core::record::Claim;
 
@@ -16,16 +16,15 @@ pub(super) enum Newest {
 
 /// The claim with the highest epoch: no majority is needed to follow it.
 pub(super) fn newest(evidence: &Evidence) -> Newest {
-    let recorded = evidence.recorded().map(|record| &record.claim);
-    let told = evidence.watches().map(|(at, watch)| (format!("Sentinel {at}"), &watch.master, watch.config_epoch));
-    let kept = evidence.kept.iter().map(|kept| ("the own earlier file".to_owned(), &kept.master, kept.config_epoch));
+    let recorded = evidence.recorded_claim();
+    let told = evidence.claims().map(|(at, watch)| (format!("Sentinel {at}"), &watch.master, watch.config_epoch));
+    let kept = evidence.kept_claim().into_iter().map(|kept| ("the own earlier file".to_owned(), &kept.master, kept.config_epoch));
     let told: Vec<_> = told.chain(kept).collect();
-    let Some(epoch) = told.iter().map(|(_, _, epoch)| *epoch).chain(recorded.map(|claim| claim.epoch)).max() else {
+    let Some(epoch) = told.iter().map(|(_, _, epoch)| *epoch).chain(recorded.iter().map(|claim| claim.epoch)).max() else {
         return Newest::None;
     };
 
-    let mut masters: Vec<PodName> =
-        recorded.filter(|claim| claim.epoch == epoch).map(|claim| claim.master.clone()).into_iter().collect();
+    let mut masters: Vec<PodName> = recorded.into_iter().filter(|claim| claim.epoch == epoch).map(|claim| claim.master).collect();
     for (who, at, _) in told.iter().filter(|(_, _, said)| *said == epoch) {
         match evidence.member_at(&at.host) {
             Some(pod) => masters.push(pod.clone()),
@@ -53,7 +52,7 @@ fn equal_epochs(evidence: &Evidence, masters: &[PodName], epoch: u64) -> Newest 
     let living = evidence.living_masters();
     let names = |at: &Endpoint, master: &PodName| evidence.member_at(&at.host) == Some(master);
     let has_majority = |master: &&&PodName| {
-        let agreeing = evidence.watches().filter(|(_, w)| w.config_epoch == epoch && names(&w.master, master)).count();
+        let agreeing = evidence.claims().filter(|(_, w)| w.config_epoch == epoch && names(&w.master, master)).count();
         agreeing >= evidence.majority()
     };
     let verified = living.iter().find(has_majority);
@@ -79,9 +78,9 @@ fn equal_epochs(evidence: &Evidence, masters: &[PodName], epoch: u64) -> Newest 
 
 /// Who claims `master` at `epoch`, in words.
 fn sayers(evidence: &Evidence, master: &PodName, epoch: u64) -> String {
-    let recorded = matches!(&evidence.record, RecordSeen::Present(r) if r.claim.master == *master && r.claim.epoch == epoch);
+    let recorded = evidence.recorded_claim().is_some_and(|claim| claim.master == *master && claim.epoch == epoch);
     let sentinels = evidence
-        .watches()
+        .claims()
         .filter(|(_, watch)| watch.config_epoch == epoch && evidence.member_at(&watch.master.host) == Some(master))
         .count();
     let mut sayers = Vec::new();
@@ -97,9 +96,9 @@ fn sayers(evidence: &Evidence, master: &PodName, epoch: u64) -> String {
     sayers.join(" and ")
 }
 
-/// The highest epoch that was heard of.
+/// The highest epoch that was heard of, of those that can be.
 pub(super) fn highest_epoch(evidence: &Evidence) -> u64 {
-    let recorded = evidence.recorded().map_or(0, |record| record.claim.epoch);
-    let told = evidence.watches().map(|(_, watch)| watch.config_epoch);
-    told.chain(evidence.kept.iter().map(|kept| kept.config_epoch)).fold(recorded, u64::max)
+    let told = evidence.claims().map(|(_, watch)| watch.config_epoch);
+    let kept = evidence.kept_claim().map(|kept| kept.config_epoch);
+    told.chain(kept).chain(evidence.recorded_epoch()).max().unwrap_or(0)
 }

@@ -6,7 +6,7 @@ use super::{Decision, FAILOVER, several_masters, yield_to};
 use crate::core::disk::Disk;
 use crate::core::evidence::{Evidence, Heard, Known, Object, Peer, RecordSeen, Role};
 use crate::core::identity::PodName;
-use crate::core::record::{Assumed, Claim, Record, Step};
+use crate::core::record::{Assumed, Claim, Record};
 use crate::core::rules::{Case, Rule};
 
 /// How another comes to lead where no Sentinel elects one.
@@ -25,7 +25,7 @@ pub(super) fn lead_or_yield(case: Case<'_>, claim: &Claim, by: &str) -> Decision
     }
     let record = match &case.record {
         RecordSeen::Absent => Some(claim.clone()),
-        RecordSeen::Present(record) => (record.against(claim) == Step::Move).then(|| claim.clone()),
+        RecordSeen::Present(_) => case.moves_the_record(claim).then(|| claim.clone()),
         RecordSeen::NotKept => None,
         RecordSeen::Pending => return Decision::undecided("is undecided: the record has not been heard"),
         RecordSeen::Unknown(failure) => {

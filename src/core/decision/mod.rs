@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::epoch;
 use super::evidence::{Evidence, Heard, Known, Peer, RecordSeen, Role};
 use super::identity::{Endpoint, PodName};
-use super::record::{Claim, Step};
+use super::record::Claim;
 use super::rules::{Case, Rule, Rules};
 
 mod boot;
@@ -184,7 +185,7 @@ pub fn by_a_persons_word(evidence: &Evidence, pod: &PodName) -> Result<Claim, St
     {
         return Err(format!("{alive} lives as master: have Sentinel fail over, or stop it first"));
     }
-    Ok(Claim { master: pod.clone(), epoch: highest_epoch(evidence).saturating_add(1) })
+    Ok(Claim { master: pod.clone(), epoch: epoch::next(highest_epoch(evidence)) })
 }
 
 /// What the record must be moved to where a majority of all Sentinels agrees on the only living
@@ -194,6 +195,18 @@ pub fn outvoted(evidence: &Evidence) -> Option<Claim> {
     outvoted_by(Rules::ALL, evidence)
 }
 
+/// What the record must be moved to for a failover of which one Sentinel has told, where that one's word alone is
+/// not enough: the newest claim of all whose master lives, else what a majority of the Sentinels says.
+pub fn failed_over(evidence: &Evidence) -> Option<Claim> {
+    let case = Case::new(evidence, Rules::ALL);
+    let claimed = match newest(evidence) {
+        Newest::Claim(claim, _) => forward(case, &claim),
+        Newest::None => boot::without_claim(case).record,
+        Newest::Undecided(_) => None,
+    };
+    claimed.or_else(|| outvoted(evidence))
+}
+
 fn outvoted_by(rules: Rules, evidence: &Evidence) -> Option<Claim> {
     let case = Case::new(evidence, rules);
     let record = evidence.recorded()?;
@@ -201,8 +214,9 @@ fn outvoted_by(rules: Rules, evidence: &Evidence) -> Option<Claim> {
     let [master] = living[..] else { return None };
     let told = evidence.watches().filter(|(_, watch)| evidence.member_at(&watch.master.host) == Some(master)).count();
     let holder = &record.claim.master;
-    let is_newest = highest_epoch(case.evidence()) == record.claim.epoch;
-    let claim = Claim { master: master.clone(), epoch: record.claim.epoch.saturating_add(1) };
+    let recorded = evidence.recorded_epoch()?;
+    let is_newest = highest_epoch(case.evidence()) == recorded;
+    let claim = Claim { master: master.clone(), epoch: epoch::next(recorded) };
     // A holder that is only silent may live as well.
     let lives_alone = master != holder && is_no_master(case, holder);
     let is_outvoted = lives_alone && is_newest && told >= evidence.majority();
@@ -231,7 +245,8 @@ fn of_another_group(case: Case<'_>) -> Option<String> {
 fn is_most_advanced(case: Case<'_>, claim: &Claim) -> bool {
     let own = case.own.disk;
     // While a person's word is open, whom it names starts whatever the disks hold.
-    let is_recorded = case.recorded().is_some_and(|record| record.claim == *claim && record.assumed.is_none());
+    let is_recorded = case.recorded().is_some_and(|record| record.assumed.is_none());
+    let is_recorded = is_recorded && case.evidence().recorded_claim().as_ref() == Some(claim);
     let is_behind = |peer: &Peer| match case.disk_of(peer) {
         Known::Told(disk) if peer.pod == claim.master => own.is_newer_than(disk, case.down_after),
         Known::Told(disk) => !disk.is_newer_than(own, Duration::ZERO),
@@ -264,16 +279,15 @@ fn is_no_master(case: Case<'_>, pod: &PodName) -> bool {
 /// A Sentinel's own file moves the record where it is newer, though nobody confirms it: it was
 /// written by the failover itself.
 fn from_own_file(case: Case<'_>, claim: &Claim) -> Option<Claim> {
-    let record = case.recorded()?;
-    let kept = case.kept.as_ref()?;
+    let kept = case.kept_claim()?;
     let says_so = kept.config_epoch == claim.epoch && case.member_at(&kept.master.host) == Some(&claim.master);
-    (says_so && record.against(claim) == Step::Move).then(|| claim.clone())
+    (says_so && case.moves_the_record(claim)).then(|| claim.clone())
 }
 
 /// Behind a living master that the newest claim does not name: the record moves to it first, with
 /// an epoch above all that were heard.
 fn yield_to(case: Case<'_>, master: &PodName, why: String) -> Decision {
-    let claim = Claim { master: master.clone(), epoch: highest_epoch(case.evidence()).saturating_add(1) };
+    let claim = Claim { master: master.clone(), epoch: epoch::next(highest_epoch(case.evidence())) };
     match &case.record {
         RecordSeen::NotKept => Decision::follow(claim, None, why),
         RecordSeen::Present(_) | RecordSeen::Absent => Decision::follow(claim.clone(), Some(claim), why),
@@ -289,9 +303,7 @@ fn yield_to(case: Case<'_>, master: &PodName, why: String) -> Decision {
 fn forward(case: Case<'_>, claim: &Claim) -> Option<Claim> {
     let moves = match &case.record {
         RecordSeen::Absent => true,
-        RecordSeen::Present(record) => {
-            record.against(claim) == Step::Move && case.evidence().living_masters().contains(&&claim.master)
-        }
+        RecordSeen::Present(_) => case.moves_the_record(claim) && case.evidence().living_masters().contains(&&claim.master),
         RecordSeen::Unknown(_) | RecordSeen::Pending | RecordSeen::NotKept => false,
     };
     moves.then(|| claim.clone())

@@ -129,6 +129,7 @@ pub fn recorded(master: u32, epoch: u64) -> Record {
         mark: Some(Mark { by: ended_instance(master), at: Moment(0) }),
         is_given_up: false,
         assumed: None,
+        as_read: std::sync::Arc::default(),
     }
 }
 
@@ -183,6 +184,7 @@ pub fn nothing_yet(me: Option<u32>) -> Evidence {
         peers: peers.map(absent).collect(),
         handing_over: None,
         kept: None,
+        invalid: Vec::new(),
     }
     .sentinels([UNAWARE, UNAWARE, UNAWARE])
 }

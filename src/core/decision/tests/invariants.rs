@@ -64,16 +64,32 @@ fn holds(condition: bool, evidence: &Evidence, decision: &Decision, what: &str) 
     if condition { Ok(()) } else { Err(told(evidence, decision, what)) }
 }
 
-/// All claims: who is named, at which epoch.
+/// All claims: who is named, at which epoch. One that cannot be, beside all others, is none; but the record's is the
+/// oldest then.
 fn claims(evidence: &Evidence) -> Vec<(Option<&PodName>, u64)> {
+    const LARGEST: u64 = 9_007_199_254_740_992;
     let told = evidence.watches().map(|(_, watch)| (evidence.member_at(&watch.master.host), watch.config_epoch));
     let kept = evidence.kept.iter().map(|kept| (evidence.member_at(&kept.master.host), kept.config_epoch));
+    let told: Vec<_> = told.collect();
     let recorded = evidence.recorded().map(|record| (Some(&record.claim.master), record.claim.epoch));
-    told.chain(kept).chain(recorded).collect()
+    let is_below = |epoch: u64, others: &mut dyn Iterator<Item = u64>| {
+        others.filter(|other| *other <= LARGEST).max().is_none_or(|highest| epoch < highest + 1_000_000)
+    };
+    let is_valid = |place: usize, epoch: u64| {
+        let others = told.iter().enumerate().filter(|(other, _)| *other != place).map(|(_, (_, epoch))| *epoch);
+        epoch <= LARGEST && is_below(epoch, &mut others.chain(recorded.map(|(_, epoch)| epoch)))
+    };
+    let valid = told.iter().enumerate().filter(|(place, (_, epoch))| is_valid(*place, *epoch)).map(|(_, claim)| *claim);
+    let valid: Vec<_> = valid.chain(kept.filter(|(_, epoch)| is_valid(usize::MAX, *epoch))).collect();
+    let of_the_record = recorded.map(|(master, epoch)| {
+        let named = valid.iter().filter(|(named, _)| *named == master).map(|(_, epoch)| *epoch);
+        (master, if epoch <= LARGEST { epoch } else { named.max().unwrap_or(0) })
+    });
+    valid.iter().copied().chain(of_the_record).collect()
 }
 
 fn is_unclaimed(evidence: &Evidence) -> bool {
-    evidence.watches().next().is_none() && evidence.kept.is_none() && evidence.recorded().is_none()
+    claims(evidence).is_empty()
 }
 
 /// Whether all of the claims with the highest epoch name `pod`.
@@ -355,7 +371,11 @@ pub fn nothing_is_written_without_a_decision(evidence: &Evidence, decision: &Dec
 }
 
 pub fn the_record_never_goes_back(evidence: &Evidence, decision: &Decision) -> Held {
-    let goes_back = decision.record.as_ref().zip(evidence.recorded()).is_some_and(|(next, now)| next.epoch <= now.claim.epoch);
+    let now = claims(evidence).pop().filter(|_| evidence.recorded().is_some());
+    let mends = |next: &Claim| {
+        evidence.recorded().is_some_and(|record| record.claim.epoch > 1 << 53 && record.claim.master == next.master)
+    };
+    let goes_back = decision.record.as_ref().zip(now).is_some_and(|(next, (_, now))| next.epoch <= now && !mends(next));
     holds(!goes_back, evidence, decision, "the record does not grow")
 }
 

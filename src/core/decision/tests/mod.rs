@@ -2,6 +2,7 @@
 
 mod alone;
 mod disks;
+mod epochs;
 mod everything;
 mod given;
 mod invariants;
