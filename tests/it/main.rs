@@ -1,5 +1,6 @@
 //! ordain on real parts: real servers in sandboxes, a real API server, real DNS.
 
+mod absurd;
 mod api_faults;
 mod chaos;
 mod container;
