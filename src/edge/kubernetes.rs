@@ -538,7 +538,11 @@ fn read_record(lease: &Lease) -> Result<Record, Failure> {
     if !ours {
         return Err(Failure::Nonsense(format!("the Lease `{name}` belongs to something else: rename the group or the Lease")));
     }
-    let nonsense = |what: &str| Failure::Nonsense(format!("the Lease `{name}` has no readable {what}: was it edited?"));
+    let nonsense = |what: &str| {
+        Failure::Nonsense(format!(
+            "the Lease `{name}` has no readable {what}: put it back as it was, or delete the Lease while a master lives, and it is made anew"
+        ))
+    };
     let noted = |key: &str| meta.annotations.as_ref().and_then(|notes| notes.get(key));
     let note = |key: &str| noted(key).ok_or_else(|| nonsense(key));
     let instance = |key: &str, text: &String| text.parse::<Instance>().map_err(|()| nonsense(key));

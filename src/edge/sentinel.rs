@@ -45,6 +45,7 @@ pub fn read(address: Value, master: Value) -> Result<SentinelAnswer, Failure> {
     let is_old = |field: &str, now: &String| fields.get(field) != Some(now);
     let is_announced = is_old("ip", host) || is_old("port", port);
     let number = |field: &str| fields.get(field).and_then(|text| text.parse::<u64>().ok()).ok_or_else(|| nonsense(field));
+    let count = |field: &str| number(field).and_then(|many| u16::try_from(many).map(usize::from).map_err(|_| nonsense(field)));
     let flags: Vec<&str> = fields.get("flags").ok_or_else(|| nonsense("flags"))?.split(',').collect();
     let is_failing_over = flags.contains(&"failover_in_progress");
     Ok(SentinelAnswer::Watching(Watch {
@@ -54,8 +55,8 @@ pub fn read(address: Value, master: Value) -> Result<SentinelAnswer, Failure> {
         failover_in_progress: is_failing_over && !is_announced,
         has_promoted: is_failing_over && is_announced,
         last_ok_ping: Duration::from_millis(number("last-ok-ping-reply")?),
-        other_sentinels: usize::try_from(number("num-other-sentinels")?).map_err(|_| nonsense("num-other-sentinels"))?,
-        known_replicas: usize::try_from(number("num-slaves")?).map_err(|_| nonsense("num-slaves"))?,
+        other_sentinels: count("num-other-sentinels")?,
+        known_replicas: count("num-slaves")?,
     }))
 }
 
@@ -317,6 +318,21 @@ mod tests {
             (list(&["a", "x"]), list(&["flags", "master", "config-epoch", "1"])),
             (list(&["a", "1"]), list(&["flags", "master", "config-epoch", "many"])),
             (list(&["a", "1"]), Value::Int(3)),
+            (
+                list(&["a", "1"]),
+                list(&[
+                    "flags",
+                    "master",
+                    "config-epoch",
+                    "1",
+                    "last-ok-ping-reply",
+                    "1",
+                    "num-slaves",
+                    "2",
+                    "num-other-sentinels",
+                    "18446744073709551615",
+                ]),
+            ),
         ] {
             assert!(matches!(read(address, master), Err(Failure::Nonsense(_))));
         }
