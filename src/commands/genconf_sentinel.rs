@@ -23,7 +23,7 @@ use crate::cli::{Form, GenconfSentinel};
 use crate::core::conf::TlsFiles;
 use crate::core::config_directives::ConfigFile;
 use crate::core::decision;
-use crate::core::epoch;
+use crate::core::epoch::{self, Shown};
 use crate::core::evidence::Kept;
 use crate::core::identity::{Endpoint, Host, PodName, sentinel_id};
 use crate::core::sentinel_conf::{Earlier, EarlierGroup, SentinelConf, TEMPLATE, Values, Watched};
@@ -123,7 +123,12 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
         }
         groups.push(watched);
     }
-    let file = text.render(&values(groups)?)?;
+    let conf = site.conf(council.port, groups);
+    if conf.current_epoch < earlier.current_epoch {
+        let (earlier, now) = (Shown(earlier.current_epoch), conf.current_epoch);
+        warn!("the earlier file's current-epoch {earlier} cannot be: {now} is written instead");
+    }
+    let file = text.render(&conf.values().or_wrong()?)?;
     for (subject, settled) in &decided {
         report::tell(&report, &subject.group, settled, run.dry_run.then_some(&file))?;
     }

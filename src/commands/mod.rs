@@ -115,7 +115,7 @@ fn stopped(by: &str, is_its_end: bool) -> Result<Then> {
 
 async fn tell(command: Command, deadline: Instant) -> Result<Then> {
     match command {
-        Command::GenconfRedis(args) => genconf_redis::run(args, deadline).await,
+        Command::GenconfRedis(args) => Box::pin(genconf_redis::run(args, deadline)).await,
         Command::GenconfSentinel(args) => genconf_sentinel::run(args, deadline).await,
         Command::OnFailover(args) => Box::pin(on_failover::run(args, deadline)).await,
         Command::Reconcile(args) => Box::pin(reconcile::run(args, deadline)).await,

@@ -35,6 +35,9 @@ enum News {
     Peer(PodName, Vec<IpAddr>, Result<Role, Failure>),
 }
 
+/// Of how many things that cannot be it is remembered that they were said.
+const SAID: usize = 64;
+
 /// A list, a name, and an answer, one after the other, and some time to compute.
 const LONGEST_LOOK: Duration = ANSWER.saturating_mul(4);
 
@@ -50,7 +53,7 @@ pub struct Observer<'a> {
     pub own: Own,
     /// The pods as they were seen last.
     seen: RefCell<Vec<Pod>>,
-    /// What could not be in the last look.
+    /// What could not be, and was said.
     invalid: RefCell<Vec<String>>,
     /// Where every Sentinel is, and when that was looked up.
     found: RefCell<Option<(Instant, Vec<Located>)>>,
@@ -301,11 +304,18 @@ impl<'a> Observer<'a> {
         evidence
     }
 
-    /// Warns of what cannot be, where the look before did not show it.
+    /// Warns of what cannot be, once.
     fn tell_invalid(&self, now: &[String]) {
-        let before = self.invalid.replace(now.to_vec());
-        for invalid in now.iter().filter(|invalid| !before.contains(invalid)) {
-            warn!("{}: {invalid}", self.subject.group);
+        let mut said = self.invalid.borrow_mut();
+        // A look may end before it has heard all: what it does not show is not forgotten for that.
+        if now.is_empty() || said.len() > SAID {
+            said.clear();
+        }
+        for invalid in now {
+            if !said.contains(invalid) {
+                warn!("{}: {invalid}", self.subject.group);
+                said.push(invalid.clone());
+            }
         }
     }
 

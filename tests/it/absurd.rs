@@ -94,6 +94,7 @@ fn a_sentinel_that_prints_a_negative_epoch_is_named_with_what_to_do_and_its_file
     }
     bed.wait_for_sentinels(UP);
     for sentinel in SENTINELS {
+        assert!(bed.log(sentinel).contains("the earlier file's current-epoch -1 cannot be: 0 is written instead"));
         assert_eq!(bed.sentinel_field(sentinel, "config-epoch").as_deref(), Some("0"), "{sentinel}");
         let current = bed.sandbox(sentinel).read("etc/redis/sentinel.conf");
         assert!(current.contains("sentinel current-epoch 0\n"), "{current}");
