@@ -2,34 +2,40 @@
 //! looks; whoever may write, now or as soon as Sentinel wills, marks the record and looks once more;
 //! and its word says that it has started, so that from then on only its Redis can answer for its disk.
 
-use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use anyhow::Result;
-use tokio::time::Instant;
+use anyhow::{Result, bail};
+use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
 use super::observe::{Observer, from_api};
+use super::off_thread::off_thread;
 use super::patience::{persist, refused};
 use super::settle::{Settled, random_id};
 use crate::core::decision;
 use crate::core::disk::{Instance, Word};
 use crate::core::evidence::{Failure, Own};
 use crate::core::identity::PodName;
-use crate::edge::disk;
+use crate::edge::data_directory::DataDirectory;
 use crate::edge::kubernetes::{Cluster, Published, Refusal};
 use crate::exit::{OrWrong, Wrong};
 
 /// A Redis that only follows starts also where the API server is away.
 const SAYING_SO: Duration = Duration::from_secs(10);
 
-/// Reads what the disk holds. A dry run does without one.
-pub fn own_disk(data_dir: &Path, dry_run: bool) -> Result<Own> {
-    let found = match disk::read(data_dir) {
-        Ok(found) => found,
-        Err(_) if dry_run && !data_dir.exists() => disk::Found::NOTHING,
-        Err(error) => return Err(error).or_wrong(),
-    };
+/// Reads what the disk holds, and takes away what a run that was killed has left there. A dry run does without one.
+pub async fn own_disk(data: &DataDirectory, dry_run: bool) -> Result<Own> {
+    if dry_run && !data.folder.exists() {
+        return Ok(Own { has_run: true, ..Own::default() });
+    }
+    let data = data.clone();
+    let found = off_thread(move |_| {
+        if !dry_run {
+            data.sweep()?;
+        }
+        data.read()
+    });
+    let found = found.await.or_wrong()?;
     Ok(Own { disk: found.disk.as_of(SystemTime::now().into()), group_id: found.group_id, has_run: true, ..Own::default() })
 }
 
@@ -124,17 +130,24 @@ async fn check(observer: &Observer<'_>, settled: &Settled, deadline: Instant) ->
     })
 }
 
-/// Makes the data directory this group's: its stamp, and the data in the form that the server loads.
-pub fn prepare_disk(data_dir: &Path, own: &mut Own, settled: &Settled) -> Result<()> {
+/// Makes the data directory this group's: the data in the form that the server loads, what is known of it, and the
+/// group's stamp.
+pub async fn prepare_disk(data: &DataDirectory, own: &mut Own, settled: &Settled, deadline: Instant) -> Result<()> {
     // Where nothing is there and it may have been lost, no stamp says that it was not.
-    if let (Some(record), true) = (&settled.record, !settled.is_last_resort)
-        && own.group_id.as_ref() != Some(&record.group_id)
-    {
-        disk::stamp(data_dir, &record.group_id).or_wrong()?;
-        own.group_id = Some(record.group_id.clone());
+    let id = settled.record.as_ref().filter(|_| !settled.is_last_resort).map(|record| record.group_id.clone());
+    let id = id.filter(|id| own.group_id.as_ref() != Some(id));
+    let (data, disk, stamp) = (data.clone(), own.disk, id.clone());
+    let prepared = off_thread(move |stop| {
+        // First, for a directory that is stamped is one that a server was started in.
+        if let Some(taken_over) = data.prepare(disk, stop)? {
+            info!("made `{}` into the append-only file that the server loads", taken_over.display());
+        }
+        stamp.map_or(Ok(()), |id| data.stamp(&id))
+    });
+    match timeout_at(deadline, prepared).await {
+        Ok(prepared) => prepared.or_wrong()?,
+        Err(_) => bail!("the data directory was not prepared before the deadline: give it more time by --deadline"),
     }
-    if disk::take_snapshot_over(data_dir).or_wrong()? {
-        info!("made the snapshot in `{}` into the append-only file that the server loads", data_dir.display());
-    }
+    own.group_id = id.or_else(|| own.group_id.take());
     Ok(())
 }

@@ -23,6 +23,7 @@ mod handover;
 mod install;
 mod labelling;
 mod observe;
+mod off_thread;
 mod on_failover;
 mod patience;
 mod probe;
