@@ -10,8 +10,8 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
 use super::Then;
-use super::announcing::announce_promotion;
-use super::begin::{Begun, begin, own_disk, prepare_disk, publish};
+use super::announcing::{announce_damage, announce_promotion};
+use super::begin::{Begun, OwnData, begin, publish};
 use super::labelling::{is_due, label};
 use super::observe::Observer;
 use super::patience::Backoff;
@@ -91,7 +91,8 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
     text.render(&values(None, true, None)?)?;
 
     let mut observer = Observer::new(&world, &subject, &council, &logins);
-    observer.own = own_disk(&data, run.dry_run).await?;
+    let (mut own_data, own) = OwnData::read(data.clone(), &world, &me, command.first(), run.dry_run, deadline).await?;
+    observer.own = own;
     let mut backoff = Backoff::new();
     loop {
         if let (Some(cluster), false) = (world.cluster(), run.dry_run) {
@@ -100,6 +101,9 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
                 warn!("what the disk of {me} holds is not published yet: {refusal}");
                 Own { instance: None, has_run: false, ..observer.own.clone() }
             });
+        }
+        if let (Some(cluster), Some(instance), Some(damage)) = (world.cluster(), &observer.own.instance, &own_data.damage) {
+            announce_damage(cluster, instance, damage).await;
         }
         let settled = match settle(&mut observer, decision::for_redis, deadline, run.dry_run).await {
             Ok(settled) => settled,
@@ -116,7 +120,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
             }
             return Ok(Then::Exit);
         }
-        prepare_disk(&data, &mut observer.own, &settled, deadline).await?;
+        own_data.prepare(&mut observer.own, &settled, deadline).await?;
         let begun = draft.take().map_or_else(|| Draft::begin(&output).or_wrong(), Ok)?;
         begun.install(&file)?;
         info!("wrote `{}`", output.display());

@@ -14,13 +14,13 @@ const CLEANING_UP: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// The step's.
-pub async fn off_thread<T: Send + 'static>(step: impl FnOnce(&AtomicBool) -> Result<T> + Send + 'static) -> Result<T> {
+pub async fn off_thread<T: Send + 'static>(work: impl FnOnce(&AtomicBool) -> Result<T> + Send + 'static) -> Result<T> {
     let stop = Arc::new(AtomicBool::new(false));
     let (alive, ended) = channel::<()>();
     let _guard = Guard { stop: stop.clone(), ended };
     let done = tokio::task::spawn_blocking(move || {
         let _alive = alive;
-        step(&stop)
+        work(&stop)
     });
     done.await.context("a step on the disk ended in the middle")?
 }

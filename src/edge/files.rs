@@ -95,6 +95,15 @@ pub fn make_durable(folder: &Path) -> std::io::Result<()> {
     File::open(folder).and_then(|folder| folder.sync_all())
 }
 
+/// How much can be written to a folder's file system, in bytes.
+///
+/// # Errors
+/// It cannot be asked.
+pub fn free_space(folder: &Path) -> std::io::Result<u64> {
+    let all = rustix::fs::statvfs(folder)?;
+    Ok(all.f_bavail.saturating_mul(all.f_frsize))
+}
+
 /// Whether two paths are one file.
 ///
 /// # Errors

@@ -9,12 +9,12 @@ use std::process::{Command, Output};
 use redis::Value;
 use tempfile::TempDir;
 use testbed::client::{ask, connect};
-use testbed::group::{Bed, REDIS, SENTINELS};
+use testbed::group::{Bed, REDIS};
 use testbed::process::Process;
 use testbed::subnet::Subnet;
 use testbed::{server_binary, wait_for};
 
-use crate::{FAILED_OVER, UP, ordain};
+use crate::{FAILED_OVER, GIVEN_UP, UP, ordain, started};
 
 /// Where one server after the other runs, and the files that it has written before.
 struct Place {
@@ -114,6 +114,12 @@ fn content(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     files
 }
 
+/// The append-only files, the newest last.
+fn appended(folder: &Path) -> Vec<String> {
+    let is_appended = |name: &String| Path::new(name).extension().is_some_and(|extension| extension == "aof");
+    content(folder).into_keys().filter(is_appended).collect()
+}
+
 /// A data directory of a row, made anew.
 struct Directory(TempDir);
 
@@ -148,7 +154,7 @@ impl Directory {
 
     /// The end of the newest append-only file, without its last bytes or with some more.
     fn torn(self) -> Self {
-        let newest = content(self.0.path()).into_keys().filter(|name| name.ends_with(".aof")).max().unwrap();
+        let newest = appended(self.0.path()).pop().unwrap();
         let bytes = std::fs::read(self.0.path().join(&newest)).unwrap();
         self.with(&newest, &[&bytes[..], b"*3\r\n$3\r\nSET\r\n$1"].concat())
     }
@@ -167,7 +173,7 @@ fn what_is_counted_is_what_the_server_then_serves_and_the_rest_is_refused_untouc
         let both = both();
         let aged = Command::new("touch")
             .args(["-d", "1 hour"])
-            .args(content(both.0.path()).keys().filter(|name| name.ends_with(".aof")).map(|name| both.0.path().join(name)))
+            .args(appended(both.0.path()).iter().map(|name| both.0.path().join(name)))
             .status();
         assert!(aged.unwrap().success());
         both
@@ -236,7 +242,7 @@ fn what_is_counted_is_what_the_server_then_serves_and_the_rest_is_refused_untouc
 /// Where the newest append-only file of a pod ends in the middle of a write.
 fn tear(bed: &Bed, pod: &str) {
     let data = bed.sandbox(pod).path("data");
-    let newest = content(&data).into_keys().filter(|name| name.ends_with(".aof")).max().unwrap();
+    let newest = appended(&data).pop().unwrap();
     let torn = std::fs::OpenOptions::new().append(true).open(data.join(newest)).unwrap();
     std::io::Write::write_all(&mut &torn, b"*3\r\n$3\r\nSET\r\n$1").unwrap();
 }
@@ -253,12 +259,12 @@ fn a_start_that_cuts_a_torn_tail_off_makes_no_stale_replica_the_newest() {
     bed.kill("redis-1");
     bed.put_keys("redis-0", "late", 40);
     bed.wait_for_keys("redis-2", 50, UP);
-    bed.cut_power(&[&["redis-0", "redis-2"][..], &SENTINELS].concat());
+    bed.cut_power(&["redis-0", "redis-2"]);
     tear(&bed, "redis-1");
 
     // Whoever believes the Sentinels alone follows redis-0, which does not run.
     bed.gate("redis-1").shut();
-    bed.start_each(&[&["redis-1"][..], &SENTINELS].concat());
+    bed.start("redis-1");
     wait_for("redis-1 without its master", UP, || bed.role("redis-1").starts_with("replica of ").then_some(()));
     wait_for("the end of its loading", UP, || bed.keys("redis-1"));
     bed.kill("redis-1");
@@ -268,4 +274,34 @@ fn a_start_that_cuts_a_torn_tail_off_makes_no_stale_replica_the_newest() {
     assert_ne!(master, "redis-1");
     bed.wait_for_keys_everywhere(50, UP);
     assert!(!bed.was_promoted("redis-1"));
+}
+
+#[test]
+fn a_holder_whose_data_is_damaged_is_told_of_and_given_up_and_its_files_are_set_aside() {
+    let mut bed = started(Bed::on_kubernetes(ordain()).with_quick_failover().with_env("ORDAIN_HOLDER_GRACE", "6s"));
+    bed.put_keys("redis-0", "key", 50);
+    bed.wait_for_keys_everywhere(50, UP);
+    bed.cut_power(&REDIS);
+    let data = bed.sandbox("redis-0").path("data");
+    let newest = appended(&data).pop().unwrap();
+    let mut bytes = std::fs::read(data.join(&newest)).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 40].fill(b'X');
+    std::fs::write(data.join(&newest), &bytes).unwrap();
+
+    bed.start_each(&REDIS);
+    for _ in 0..3 {
+        wait_for("a server that cannot load its data", UP, || bed.server("redis-0").ended());
+        bed.start("redis-0");
+    }
+    let master =
+        wait_for("another master", GIVEN_UP, || ["redis-1", "redis-2"].into_iter().find(|pod| bed.role(pod) == "master"));
+    bed.wait_for_master(master, UP);
+    bed.wait_for_keys_everywhere(50, UP);
+    let events = bed.namespace.as_ref().unwrap().events();
+    let is_told =
+        |event: &[String; 3]| event.iter().any(|word| word.contains("cannot load its data (") && word.contains("is not valid"));
+    assert!(events.iter().any(is_told), "{events:?}");
+    let aside = content(&data).into_iter().find(|(name, _)| name.starts_with("set-aside-") && name.ends_with(&newest));
+    assert_eq!(aside.map(|(_, kept)| kept), Some(bytes));
 }

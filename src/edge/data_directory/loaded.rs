@@ -216,5 +216,10 @@ fn names_in(folder: &Path) -> std::io::Result<Vec<OsString>> {
 pub fn is_data_file(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let is_part = name.starts_with("temp-") || name.starts_with('.');
-    !is_part && (name.ends_with(".rdb") || name.ends_with(".aof")) && path.is_file()
+    !is_part && is_data_name(&name) && path.is_file()
+}
+
+/// Whether servers call their files so.
+pub fn is_data_name(name: &str) -> bool {
+    [".rdb", ".aof"].iter().any(|extension| name.ends_with(extension))
 }

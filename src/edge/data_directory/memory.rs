@@ -27,6 +27,23 @@ pub struct Memory {
     pub stamped: Option<u64>,
     /// The files that the server was going to load.
     pub files: Vec<Seen>,
+    /// When the server was started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started: Option<Moment>,
+    /// How many of its runs before that had ended soon, one after the other.
+    pub ended_soon: u32,
+    /// That these files are damaged, and what their check found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damage: Option<Damage>,
+}
+
+/// Data that the server cannot load.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Damage {
+    /// What the check found.
+    pub found: String,
+    /// When that was.
+    pub at: Moment,
 }
 
 /// A file as it was seen.

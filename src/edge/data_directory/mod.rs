@@ -4,6 +4,7 @@
 //! - [`snapshot`], [`stamps`]: what is written in them.
 //! - [`age`]: when the data was written last.
 //! - [`memory`]: `.ordain`, what was known of them when a server was started last.
+//! - [`damage`]: what a server cannot load.
 //! - [`take_over`]: a snapshot is made into what the server loads.
 
 use std::fmt;
@@ -12,20 +13,22 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use self::age::{Age, DataFile};
 use self::loaded::{Loaded, listed};
-use self::memory::{Memory, Seen};
+use self::memory::{Damage, Memory, Seen};
 use self::snapshot::{HEAD, Head};
 use super::files::{self, Draft};
-use crate::core::disk::Disk;
+use crate::core::disk::{Disk, Moment};
 use crate::core::server::ServerVersion;
 
 mod age;
+pub mod damage;
 mod loaded;
-mod memory;
+pub mod memory;
 mod snapshot;
 mod stamps;
 mod take_over;
@@ -34,6 +37,12 @@ mod take_over;
 const STAMP: &str = "ordain-group-id";
 /// An id is a word.
 const LONGEST_STAMP: u64 = 4096;
+/// How many runs in a row that end soon make the data suspect.
+const SUSPECT: u32 = 3;
+/// How long after its start a server that cannot load its data ends.
+pub const SOON: Duration = Duration::from_secs(10);
+/// How long a kubelet waits at most before it starts a container again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
 
 /// A data directory, and who is going to load it.
 #[derive(Debug, Clone)]
@@ -64,7 +73,7 @@ impl FromStr for Load {
         match word {
             "aof" => Ok(Self::AppendOnly),
             "dump" | loaded::SNAPSHOT => Ok(Self::Snapshot),
-            name if !name.contains('/') && (name.ends_with(".rdb") || name.ends_with(".aof")) => Ok(Self::File(name.to_owned())),
+            name if !name.contains('/') && loaded::is_data_name(name) => Ok(Self::File(name.to_owned())),
             _ => Err("write `aof`, `dump`, or the name of an .rdb or .aof file in the data directory".to_owned()),
         }
     }
@@ -87,11 +96,12 @@ pub struct Found {
     pub disk: Disk,
     /// The group's id, where the directory was stamped.
     pub group_id: Option<String>,
-}
-
-impl Found {
-    /// What a new volume holds.
-    pub const NOTHING: Self = Self { disk: Disk::Empty, group_id: None };
+    /// How many runs of the server ended soon, as it seems, one after the other and the last one too.
+    pub ended_soon: u32,
+    /// Which file is to be checked, and since when the last run was going, where those are too many.
+    pub suspect: Option<(PathBuf, Moment)>,
+    /// What is damaged, where that was found before and nothing has changed.
+    pub damage: Option<Damage>,
 }
 
 impl DataDirectory {
@@ -101,7 +111,7 @@ impl DataDirectory {
     /// The directory, or a file that a server would load, is missing or cannot be read; the server is too old for it;
     /// or data lies there that the server would not load: what cannot be read is not empty, and what is not loaded is
     /// not ignored.
-    pub fn read(&self) -> Result<Found> {
+    pub fn read(&self, now: Moment) -> Result<Found> {
         let group_id = self.group_id()?;
         let memory = Memory::read(&self.folder)?;
         let loaded = self.loaded(group_id.is_some() || memory.is_some())?;
@@ -109,7 +119,65 @@ impl DataDirectory {
             Some(age) => Disk::Written(age.written),
             None => Disk::Empty,
         };
-        Ok(Found { disk, group_id })
+        let memory = memory.unwrap_or_default();
+        let ended_soon = match memory.started {
+            Some(started) if now.since(started) <= SOON + LONGEST_PAUSE => memory.ended_soon.saturating_add(1),
+            _ => 0,
+        };
+        let damage = memory.damage.clone().filter(|_| self.seen(&loaded).is_ok_and(|files| files == memory.files));
+        let is_suspect = ended_soon >= SUSPECT && damage.is_none() && disk.holds_data() && !loaded.is_to_be_taken_over;
+        let suspect = memory.started.filter(|_| is_suspect).zip(loaded.paths.first());
+        let suspect = suspect.map(|(started, first)| {
+            let manifest = self.folder.join(loaded::APPENDED_FOLDER).join(loaded::MANIFEST);
+            (if loaded.has_manifest { manifest } else { first.clone() }, started)
+        });
+        Ok(Found { disk, group_id, ended_soon, suspect, damage })
+    }
+
+    fn seen(&self, loaded: &Loaded) -> Result<Vec<Seen>> {
+        let seen = |path: &PathBuf| Ok(Seen::now(self.name_of(path), &path.metadata()?));
+        let files = loaded.paths.iter().map(seen).collect::<std::io::Result<_>>();
+        files.with_context(|| cannot_read_directory(&self.folder))
+    }
+
+    /// Keeps what came of a check; without damage the runs are counted anew.
+    ///
+    /// # Errors
+    /// The directory cannot be written to.
+    pub fn keep_check(&self, damage: Option<Damage>) -> Result<()> {
+        let files = self.seen(&loaded::loaded_files(&self.folder, self.server)?)?;
+        let memory = Memory::read(&self.folder)?.unwrap_or_default();
+        let files = if damage.is_some() { files } else { memory.files };
+        Memory { files, started: None, ended_soon: 0, damage, ..memory }.write(&self.folder)
+    }
+
+    /// Moves files that cannot be loaded out of the server's way, where there is room for them and for as much
+    /// again. The group's stamp goes, for it says of an empty directory that nothing was lost. Returns where they are.
+    ///
+    /// # Errors
+    /// There is no such room, or the directory cannot be written to.
+    pub fn set_damaged_aside(&self) -> Result<Option<PathBuf>> {
+        let mut size = 0;
+        for folder in [self.folder.clone(), self.folder.join(loaded::APPENDED_FOLDER)] {
+            for path in loaded::files_in(&folder, loaded::is_data_file)? {
+                size += path.metadata().with_context(|| cannot_read(&path))?.len();
+            }
+        }
+        let free = files::free_space(&self.folder).with_context(|| cannot_read_directory(&self.folder))?;
+        ensure!(
+            free >= size,
+            "`{}` has no room for the damaged files and a copy from the master ({} MiB are free, {} MiB are needed): enlarge the volume, or move the damaged files away",
+            self.folder.display(),
+            free >> 20,
+            (size >> 20) + 1
+        );
+        match std::fs::remove_file(self.folder.join(STAMP)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| cannot_read_directory(&self.folder));
+            }
+            _ => {}
+        }
+        take_over::set_aside(&self.folder, &[loaded::SNAPSHOT, loaded::APPENDED, loaded::APPENDED_FOLDER])
     }
 
     fn group_id(&self) -> Result<Option<String>> {
@@ -125,15 +193,14 @@ impl DataDirectory {
     /// a server here.
     fn loaded(&self, is_ours: bool) -> Result<Loaded> {
         let loaded = loaded::loaded_files(&self.folder, self.server)?;
-        let loaded = match (&self.load, is_ours) {
-            (Some(load), false) => loaded::chosen(&self.folder, loaded, load)?,
-            _ => {
-                loaded::refuse_what_is_left_out(&self.folder, &loaded, is_ours)?;
-                if !is_ours {
-                    self.refuse_newer_snapshot(&loaded)?;
-                }
-                loaded
+        let loaded = if let (Some(load), false) = (&self.load, is_ours) {
+            loaded::chosen(&self.folder, loaded, load)?
+        } else {
+            loaded::refuse_what_is_left_out(&self.folder, &loaded, is_ours)?;
+            if !is_ours {
+                self.refuse_newer_snapshot(&loaded)?;
             }
+            loaded
         };
         for path in &loaded.paths {
             self.refuse_newer_form(path)?;
@@ -226,7 +293,7 @@ impl DataDirectory {
     ///
     /// # Errors
     /// The directory cannot be written to, or is full.
-    pub fn prepare(&self, disk: Disk, stop: &AtomicBool) -> Result<Option<PathBuf>> {
+    pub fn prepare(&self, disk: Disk, ended_soon: u32, now: Moment, stop: &AtomicBool) -> Result<Option<PathBuf>> {
         let memory = Memory::read(&self.folder)?;
         let is_ours = memory.is_some() || self.group_id()?.is_some();
         let mut loaded = self.loaded(is_ours)?;
@@ -246,11 +313,9 @@ impl DataDirectory {
             Disk::Written(written) => Some(written),
             Disk::Empty => None,
         };
-        let seen = |path: &PathBuf| Ok(Seen::now(self.name_of(path), &path.metadata()?));
-        let files = loaded.paths.iter().map(seen).collect::<std::io::Result<_>>();
-        let files = files.with_context(|| cannot_read_directory(&self.folder))?;
-        let memory = Memory { written, stamped: age.and_then(|age| age.stamped), files };
-        memory.write(&self.folder)?;
+        let (files, stamped) = (self.seen(&loaded)?, age.and_then(|age| age.stamped));
+        let damage = memory.and_then(|memory| memory.damage.filter(|_| memory.files == files));
+        Memory { written, stamped, files, started: Some(now), ended_soon, damage }.write(&self.folder)?;
         Ok(taken_over)
     }
 
@@ -322,6 +387,7 @@ mod tests {
         format!("#TS:{second}\r\n*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$1\r\nx\r\n").into_bytes()
     }
 
+    const NOW: Moment = Moment(1_000_000);
     const MANIFEST_1: &[u8] = b"file appendonly.aof.1.base.rdb seq 1 type b\nfile appendonly.aof.1.incr.aof seq 1 type i\n";
     const LISTED: &str = "appendonlydir/appendonly.aof.manifest";
     const BASE: &str = "appendonlydir/appendonly.aof.1.base.rdb";
@@ -349,11 +415,11 @@ mod tests {
     }
 
     fn disk_of(files: &[(&str, &[u8], u64)]) -> Disk {
-        of(&directory_of(files), Some("7.0")).read().unwrap().disk
+        of(&directory_of(files), Some("7.0")).read(NOW).unwrap().disk
     }
 
     fn refusal_of(files: &[(&str, &[u8], u64)], server: Option<&str>) -> String {
-        format!("{:#}", of(&directory_of(files), server).read().unwrap_err())
+        format!("{:#}", of(&directory_of(files), server).read(NOW).unwrap_err())
     }
 
     fn at(seconds: u64) -> Disk {
@@ -361,8 +427,8 @@ mod tests {
     }
 
     fn prepared(data: &DataDirectory) -> Option<PathBuf> {
-        let disk = data.read().unwrap().disk;
-        data.prepare(disk, &AtomicBool::new(false)).unwrap()
+        let disk = data.read(NOW).unwrap().disk;
+        data.prepare(disk, 0, NOW, &AtomicBool::new(false)).unwrap()
     }
 
     #[test]
@@ -461,35 +527,35 @@ mod tests {
         {
             let folder = directory_of(&files);
             let data = DataDirectory { load: Some(load.parse().unwrap()), ..of(&folder, Some("7.0")) };
-            assert_eq!(data.read().unwrap().disk, at(age), "{load}");
+            assert_eq!(data.read(NOW).unwrap().disk, at(age), "{load}");
             let before = data.folder.join(APPENDED_FOLDER).exists();
             assert_eq!(prepared(&data).is_some(), load != "aof");
             assert!(before && data.folder.join(APPENDED_FOLDER).exists() == (load == "aof"), "{load}");
             if let Some(linked) = linked {
                 assert!(files::are_one(&data.folder.join(linked), &data.folder.join(APPENDED)).unwrap());
             }
-            assert_eq!(data.read().unwrap().disk, at(age), "the choice was made: {load}");
-            assert_eq!(DataDirectory { load: None, ..data }.read().unwrap().disk, at(age), "{load}");
+            assert_eq!(data.read(NOW).unwrap().disk, at(age), "the choice was made: {load}");
+            assert_eq!(DataDirectory { load: None, ..data }.read(NOW).unwrap().disk, at(age), "{load}");
         }
         let folder = directory_of(&files);
         let data = DataDirectory { load: Some(Load::File("none.rdb".into())), ..of(&folder, None) };
-        assert!(format!("{:#}", data.read().unwrap_err()).contains("--load none.rdb"));
+        assert!(format!("{:#}", data.read(NOW).unwrap_err()).contains("--load none.rdb"));
         assert!("a/b.rdb".parse::<Load>().is_err() && "backup".parse::<Load>().is_err());
     }
 
     #[test]
     fn files_of_a_newer_server_or_another_are_refused() {
         let dump = ("dump.rdb", &snapshot(9)[..], 9);
-        assert_eq!(of(&directory_of(&[dump]), Some("7.0")).read().unwrap().disk, at(9));
+        assert_eq!(of(&directory_of(&[dump]), Some("7.0")).read(NOW).unwrap().disk, at(9));
         assert!(refusal_of(&[dump], Some("6.2")).contains("written by a newer server"));
         let valkeys = [b"VALKEY080", &snapshot(9)[9..]].concat();
         assert!(refusal_of(&[("dump.rdb", &valkeys, 9)], Some("8.2")).contains("or another"));
-        assert_eq!(of(&directory_of(&[("dump.rdb", &valkeys, 9)]), Some("valkey-9.1")).read().unwrap().disk, at(9));
+        assert_eq!(of(&directory_of(&[("dump.rdb", &valkeys, 9)]), Some("valkey-9.1")).read(NOW).unwrap().disk, at(9));
         let folder = [(BASE, &snapshot(3)[..], 3), (INCR, &write(5)[..], 5), (LISTED, MANIFEST_1, 1), OURS];
         let refusal = refusal_of(&folder, Some("6.2"));
         assert!(refusal.contains("written by a newer server, and version 6.2.0"), "{refusal}");
         let never_held_a_key = [(BASE, &empty_snapshot(3)[..], 3), (INCR, &b""[..], 5), (LISTED, MANIFEST_1, 1)];
-        assert_eq!(of(&directory_of(&never_held_a_key), Some("6.2")).read().unwrap().disk, Disk::Empty);
+        assert_eq!(of(&directory_of(&never_held_a_key), Some("6.2")).read(NOW).unwrap().disk, Disk::Empty);
     }
 
     #[test]
@@ -529,10 +595,10 @@ mod tests {
         for name in [LISTED, "dump.rdb", "appendonly.aof", STAMP, memory::NAME] {
             let folder = tempfile::tempdir().unwrap();
             std::fs::create_dir_all(folder.path().join(name)).unwrap();
-            assert!(of(&folder, None).read().is_err(), "{name}");
+            assert!(of(&folder, None).read(NOW).is_err(), "{name}");
         }
         let missing = DataDirectory { folder: "/nowhere/at/all".into(), server: None, load: None };
-        let refusal = format!("{:#}", missing.read().unwrap_err());
+        let refusal = format!("{:#}", missing.read(NOW).unwrap_err());
         assert!(refusal.contains("--data-dir"), "{refusal}");
     }
 
@@ -547,9 +613,12 @@ mod tests {
     fn a_stamp_reads_back() {
         let folder = tempfile::tempdir().unwrap();
         let data = of(&folder, None);
-        assert_eq!(data.read().unwrap().group_id, None);
+        assert_eq!(data.read(NOW).unwrap().group_id, None);
         data.stamp("a1b2").unwrap();
-        assert_eq!(data.read().unwrap(), Found { disk: Disk::Empty, group_id: Some("a1b2".into()) });
+        assert_eq!(
+            data.read(NOW).unwrap(),
+            Found { disk: Disk::Empty, group_id: Some("a1b2".into()), ended_soon: 0, suspect: None, damage: None }
+        );
     }
 
     #[test]
@@ -562,11 +631,11 @@ mod tests {
             assert_eq!(prepared(&data), Some(dump.clone()));
             assert_eq!(files::are_one(&dump, &appended).unwrap(), is_linked, "{server:?}");
             assert_eq!(std::fs::read(&appended).unwrap(), form_9);
-            assert_eq!(data.read().unwrap().disk, at(3), "its age is that of the snapshot: {server:?}");
+            assert_eq!(data.read(NOW).unwrap().disk, at(3), "its age is that of the snapshot: {server:?}");
             put(folder.path(), "dump.new", &empty_snapshot(95), 95);
             std::fs::rename(data.folder.join("dump.new"), &dump).unwrap();
             assert_eq!(prepared(&data), None);
-            assert_eq!(data.read().unwrap().disk, at(3), "a snapshot of later: {server:?}");
+            assert_eq!(data.read(NOW).unwrap().disk, at(3), "a snapshot of later: {server:?}");
         }
         assert_eq!(prepared(&of(&tempfile::tempdir().unwrap(), None)), None);
     }
@@ -577,10 +646,46 @@ mod tests {
             directory_of(&[("dump.rdb", &[b"REDIS0009", &snapshot(3)[9..]].concat(), 3), (".ordain-AbC123", b"half", 3)]);
         let data = of(&folder, Some("6.2"));
         data.sweep().unwrap();
-        let stopped = data.prepare(at(3), &AtomicBool::new(true)).unwrap_err();
+        let stopped = data.prepare(at(3), 0, NOW, &AtomicBool::new(true)).unwrap_err();
         assert!(format!("{stopped:#}").contains("told to stop"));
         let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["dump.rdb"], "neither a part nor a sign that a server was started");
+    }
+
+    #[test]
+    fn after_three_runs_that_ended_soon_the_data_is_to_be_checked_and_found_damage_lasts_while_nothing_changes() {
+        let folder = directory_of(&[(BASE, &snapshot(3), 3), (INCR, &write(50), 50), (LISTED, MANIFEST_1, 3)]);
+        let data = of(&folder, Some("7.0"));
+        let mut now = NOW;
+        for run in 0..4 {
+            let found = data.read(now).unwrap();
+            assert_eq!((found.ended_soon, found.suspect.is_some()), (run, run == 3));
+            data.prepare(found.disk, found.ended_soon, now, &AtomicBool::new(false)).unwrap();
+            data.prepare(found.disk, found.ended_soon, now, &AtomicBool::new(false)).unwrap();
+            now = Moment(now.0 + 60_000);
+        }
+        assert_eq!(data.read(Moment(now.0 + 3_600_000)).unwrap().ended_soon, 0, "a run of an hour");
+        data.keep_check(None).unwrap();
+        assert_eq!(data.read(now).unwrap().ended_soon, 0, "it was checked");
+        let damage = Damage { found: "a hole".into(), at: now };
+        data.keep_check(Some(damage.clone())).unwrap();
+        assert_eq!(data.read(now).unwrap().damage, Some(damage));
+        put(folder.path(), INCR, &write(51), 51);
+        assert_eq!(data.read(now).unwrap().damage, None, "somebody has mended it");
+    }
+
+    #[test]
+    fn damaged_files_are_set_aside_and_the_directory_is_nobodys_then() {
+        let files =
+            [(BASE, &snapshot(3)[..], 3), (INCR, &write(50)[..], 50), (LISTED, MANIFEST_1, 3), OURS, ("dump.rdb", b"x", 2)];
+        let folder = directory_of(&files);
+        let data = of(&folder, Some("7.0"));
+        let aside = data.set_damaged_aside().unwrap().unwrap();
+        assert_eq!(std::fs::read(aside.join(INCR)).unwrap(), write(50));
+        assert_eq!(std::fs::read(aside.join("dump.rdb")).unwrap(), b"x");
+        let found = data.read(NOW).unwrap();
+        assert_eq!((found.disk, found.group_id), (Disk::Empty, None));
+        assert_eq!(data.set_damaged_aside().unwrap(), None);
     }
 
     #[test]
@@ -592,8 +697,8 @@ mod tests {
         let incr = File::options().write(true).open(data.folder.join(INCR)).unwrap();
         incr.set_len(torn.len() as u64 - 10).unwrap();
         assert!(incr.metadata().unwrap().mtime() > 51);
-        assert_eq!(data.read().unwrap().disk, at(51));
+        assert_eq!(data.read(NOW).unwrap().disk, at(51));
         prepared(&data);
-        assert_eq!(data.read().unwrap().disk, at(51), "after another start, too");
+        assert_eq!(data.read(NOW).unwrap().disk, at(51), "after another start, too");
     }
 }
