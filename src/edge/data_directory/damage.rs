@@ -44,7 +44,8 @@ pub async fn check(program: &OsStr, file: &Path) -> Result<Option<String>> {
         }
     }
     let at = said.lines().find(|line| line.starts_with("[offset") && !line.contains("AUX") && !line.contains("Checking"));
-    let words: Vec<_> = [Some(found), analyzed, at].into_iter().flatten().collect();
+    let more = if found.contains("RDB") { at } else { analyzed };
+    let words: Vec<_> = [Some(found), more].into_iter().flatten().collect();
     Ok(Some(words.join("; ")))
 }
 
