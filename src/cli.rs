@@ -10,7 +10,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::core::conf::TlsFiles;
 use crate::core::identity::{Group, PodName};
+use crate::core::server::ServerVersion;
 use crate::core::sets::Set;
+use crate::edge::data_directory::Load;
 
 /// Decides which Redis pod of a StatefulSet is the master, writes the redis.conf and sentinel.conf
 /// that make it so, and keeps the pods' role labels true through every failover.
@@ -84,6 +86,12 @@ pub struct GenconfRedis {
     /// The data directory
     #[arg(long, env = "ORDAIN_DATA_DIR", default_value = "/data")]
     pub data_dir: PathBuf,
+    /// What to load where other files lie beside it in a data directory in which this program has never started a server: aof, dump, or the name of a file in it
+    #[arg(long, env = "ORDAIN_LOAD", value_name = "aof|dump|FILE")]
+    pub load: Option<Load>,
+    /// The server that loads the data, such as 7.2 or valkey-9.0 [default: as the command after `--` says]
+    #[arg(long, env = "ORDAIN_SERVER_VERSION", value_name = "VERSION")]
+    pub server_version: Option<ServerVersion>,
     /// When Sentinel may promote this Redis
     #[arg(long, env = "ORDAIN_ELECTABLE", default_value = "in-sync")]
     pub electable: Electable,

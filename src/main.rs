@@ -57,10 +57,10 @@ fn main() -> ExitCode {
 
 fn run(cli: cli::Cli) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let then = runtime.block_on(commands::within_deadline(cli.command))?;
-    // Whatever still waits for an answer that nobody needs is not waited for.
+    let ended = runtime.block_on(commands::within_deadline(cli.command));
+    // Whatever still waits for an answer that nobody needs, or for a disk, is not waited for.
     runtime.shutdown_background();
-    then.become_it()
+    ended?.become_it()
 }
 
 /// Called under the name `on-failover`, by a link or a copy, this is that subcommand: Sentinel

@@ -5,8 +5,10 @@ use tracing::warn;
 
 use super::labelling::Labelled;
 use super::observe::from_api;
+use crate::core::disk::Instance;
 use crate::core::identity::{Group, PodName};
 use crate::core::labels::Patch;
+use crate::edge::data_directory::memory::Damage;
 use crate::edge::kubernetes::Cluster;
 use crate::edge::kubernetes::events::{About, Reason};
 
@@ -41,5 +43,19 @@ pub async fn announce_repairs(cluster: &Cluster, scheme_key: &str, labelled: &La
     });
     for refusal in join_all(told).await.into_iter().filter_map(Result::err) {
         warn!("the repair is not an Event: {refusal}");
+    }
+}
+
+/// Tells that a pod's data cannot be loaded, on that pod.
+pub async fn announce_damage(cluster: &Cluster, instance: &Instance, damage: &Damage) {
+    let Instance { pod, uid, .. } = instance;
+    let note = format!(
+        "{pod} cannot load its data ({}): it leads no more, and when it follows another its files are set aside in its data directory; if nobody else has the data, mend them by redis-check-aof --fix",
+        damage.found
+    );
+    let (id, by) = (damage.at.0.to_string(), format!("genconf-redis at {pod}"));
+    let told = cluster.tell(About::Pod(pod, uid), Reason::DataDamaged, &id, note, &by);
+    if let Err(refusal) = from_api(told).await {
+        warn!("the damage is not an Event: {refusal}");
     }
 }

@@ -2,35 +2,158 @@
 //! looks; whoever may write, now or as soon as Sentinel wills, marks the record and looks once more;
 //! and its word says that it has started, so that from then on only its Redis can answer for its disk.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use anyhow::Result;
-use tokio::time::Instant;
+use anyhow::{Result, bail};
+use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
 use super::observe::{Observer, from_api};
+use super::off_thread::off_thread;
 use super::patience::{persist, refused};
+use super::setting::World;
 use super::settle::{Settled, random_id};
 use crate::core::decision;
-use crate::core::disk::{Instance, Word};
+use crate::core::disk::{Instance, Moment, Word};
 use crate::core::evidence::{Failure, Own};
 use crate::core::identity::PodName;
-use crate::edge::disk;
+use crate::edge::data_directory::memory::Damage;
+use crate::edge::data_directory::{DataDirectory, Found, SOON, damage};
 use crate::edge::kubernetes::{Cluster, Published, Refusal};
 use crate::exit::{OrWrong, Wrong};
 
 /// A Redis that only follows starts also where the API server is away.
 const SAYING_SO: Duration = Duration::from_secs(10);
+/// How much of what another program says is passed on.
+const LONGEST_EXCERPT: usize = 200;
 
-/// Reads what the disk holds. A dry run does without one.
-pub fn own_disk(data_dir: &Path, dry_run: bool) -> Result<Own> {
-    let found = match disk::read(data_dir) {
-        Ok(found) => found,
-        Err(_) if dry_run && !data_dir.exists() => disk::Found::NOTHING,
-        Err(error) => return Err(error).or_wrong(),
-    };
-    Ok(Own { disk: found.disk.as_of(SystemTime::now().into()), group_id: found.group_id, has_run: true, ..Own::default() })
+/// The data directory of this pod, and what is known of its server's last runs.
+pub struct OwnData {
+    pub directory: DataDirectory,
+    /// How many of them ended soon, one after the other.
+    ended_soon: u32,
+    /// What is damaged, where the data cannot be loaded.
+    pub damage: Option<Damage>,
+}
+
+impl OwnData {
+    /// Reads what the disk holds, and takes away what a run that was killed has left there. Data that the server
+    /// cannot load, by its own check, counts as none. A dry run does without a disk.
+    pub async fn read(
+        directory: DataDirectory,
+        world: &World,
+        me: &PodName,
+        program: Option<&OsString>,
+        dry_run: bool,
+        deadline: Instant,
+    ) -> Result<(Self, Own)> {
+        if dry_run && !directory.folder.exists() {
+            return Ok((Self { directory, ended_soon: 0, damage: None }, Own { has_run: true, ..Own::default() }));
+        }
+        let now = SystemTime::now().into();
+        let data = directory.clone();
+        let found = off_thread(move |_| {
+            if !dry_run {
+                data.sweep()?;
+            }
+            data.read(now)
+        });
+        let Found { disk, group_id, ended_soon, suspect, damage } = found.await.or_wrong()?;
+        let mut own = Self { directory, ended_soon, damage };
+        if let (Some((file, started)), Some(program), false) = (suspect, program, dry_run) {
+            own.check(world, me, program, &file, started, deadline).await?;
+        }
+        let known = match &own.damage {
+            Some(damage) => Own { damage: Some(damage.found.clone()), has_run: true, ..Own::default() },
+            None => Own { disk: disk.as_of(now), group_id, has_run: true, ..Own::default() },
+        };
+        Ok((own, known))
+    }
+
+    /// Has the server check its data, where its last runs ended so soon that it may not be able to load it.
+    async fn check(
+        &mut self,
+        world: &World,
+        me: &PodName,
+        program: &OsString,
+        file: &Path,
+        started: Moment,
+        deadline: Instant,
+    ) -> Result<()> {
+        let ended_otherwise = match world.cluster() {
+            Some(cluster) => match from_api(cluster.last_ends(me)).await {
+                // By the second.
+                Ok(ends) => ends
+                    .iter()
+                    .filter(|end| end.at.0 + 1_000 > started.0)
+                    .any(|end| end.is_for_memory || end.at.since(started) > SOON),
+                // Nothing is concluded from what is not known.
+                Err(_) => return Ok(()),
+            },
+            None => false,
+        };
+        let damage = if ended_otherwise {
+            None
+        } else {
+            warn!("the server of {me} ended soon after its last starts: it is asked to check `{}`", file.display());
+            let until = Instant::now() + (deadline - Instant::now()) / 2;
+            match timeout_at(until, damage::check(program, file)).await {
+                Ok(Ok(found)) => found,
+                Ok(Err(error)) => {
+                    warn!("the data of {me} is not checked: {error:#}");
+                    return Ok(());
+                }
+                Err(_) => {
+                    warn!("the data of {me} is not checked within half of the deadline: give it more time by --deadline");
+                    return Ok(());
+                }
+            }
+        };
+        self.damage = damage.map(|found| Damage { found: excerpt(&found), at: SystemTime::now().into() });
+        if let Some(damage) = &self.damage {
+            warn!("{me} cannot load its data: {}", damage.found);
+        }
+        self.ended_soon = 0;
+        let (data, damage) = (self.directory.clone(), self.damage.clone());
+        off_thread(move |_| data.keep_check(damage)).await.or_wrong()
+    }
+
+    /// Makes the data directory this group's: the data in the form that the server loads, what is known of it, and
+    /// the group's stamp. Whoever follows sets aside what cannot be loaded.
+    pub async fn prepare(&mut self, own: &mut Own, settled: &Settled, deadline: Instant) -> Result<()> {
+        // Where nothing is there and it may have been lost, no stamp says that it was not.
+        let id = settled.record.as_ref().filter(|_| !settled.is_last_resort).map(|record| record.group_id.clone());
+        let id = id.filter(|id| own.group_id.as_ref() != Some(id) && (own.damage.is_none() || !settled.leads));
+        let sets_aside = own.damage.is_some() && !settled.leads;
+        let (data, disk, stamp, ended_soon) = (self.directory.clone(), own.disk, id.clone(), self.ended_soon);
+        let prepared = off_thread(move |stop| {
+            let aside = if sets_aside { data.set_damaged_aside()? } else { None };
+            if let Some(aside) = aside {
+                warn!("what cannot be loaded is kept in `{}`", aside.display());
+            }
+            // First, for a directory that is stamped is one that a server was started in.
+            if let Some(taken_over) = data.prepare(disk, ended_soon, SystemTime::now().into(), stop)? {
+                info!("made `{}` into the append-only file that the server loads", taken_over.display());
+            }
+            stamp.map_or(Ok(()), |id| data.stamp(&id))
+        });
+        match timeout_at(deadline, prepared).await {
+            Ok(prepared) => prepared.or_wrong()?,
+            Err(_) => bail!("the data directory was not prepared before the deadline: give it more time by --deadline"),
+        }
+        if sets_aside {
+            (own.damage, self.damage) = (None, None);
+        }
+        own.group_id = id.or_else(|| own.group_id.take());
+        Ok(())
+    }
+}
+
+/// The beginning of what another program says.
+fn excerpt(text: &str) -> String {
+    text.chars().map(|char| if char.is_control() { ' ' } else { char }).take(LONGEST_EXCERPT).collect()
 }
 
 /// Publishes what this pod's disk holds, under a new instance; returns what is known of itself since. A refusal
@@ -41,7 +164,8 @@ pub fn own_disk(data_dir: &Path, dry_run: bool) -> Result<Own> {
 pub async fn publish(cluster: &Cluster, me: &PodName, own: &Own) -> Result<Result<Own, Refusal>> {
     let run = random_id();
     let at = SystemTime::now().into();
-    let word = Word { run: run.clone(), disk: own.disk, at, group: own.group_id.clone(), started: false };
+    let word =
+        Word { run: run.clone(), disk: own.disk, at, group: own.group_id.clone(), started: false, damage: own.damage.clone() };
     match from_api(cluster.publish(me, &word, None)).await {
         Err(refusal @ Refusal::Failed(Failure::NotAllowed(_))) => Err(refused("this pod's annotations", refusal)),
         published => Ok(published.map(|Published { uid, has_run }| Own {
@@ -71,6 +195,7 @@ pub async fn begin(observer: &Observer<'_>, settled: &Settled, deadline: Instant
         at: SystemTime::now().into(),
         group: settled.record.as_ref().map(|record| record.group_id.clone()).or_else(|| observer.own.group_id.clone()),
         started: true,
+        damage: observer.own.damage.clone(),
     };
     if !settled.electable {
         let say =
@@ -122,19 +247,4 @@ async fn check(observer: &Observer<'_>, settled: &Settled, deadline: Instant) ->
         Ok(now) => Begun::LookAgain(now.why),
         Err((why, _)) => Begun::LookAgain(why),
     })
-}
-
-/// Makes the data directory this group's: its stamp, and the data in the form that the server loads.
-pub fn prepare_disk(data_dir: &Path, own: &mut Own, settled: &Settled) -> Result<()> {
-    // Where nothing is there and it may have been lost, no stamp says that it was not.
-    if let (Some(record), true) = (&settled.record, !settled.is_last_resort)
-        && own.group_id.as_ref() != Some(&record.group_id)
-    {
-        disk::stamp(data_dir, &record.group_id).or_wrong()?;
-        own.group_id = Some(record.group_id.clone());
-    }
-    if disk::take_snapshot_over(data_dir).or_wrong()? {
-        info!("made the snapshot in `{}` into the append-only file that the server loads", data_dir.display());
-    }
-    Ok(())
 }

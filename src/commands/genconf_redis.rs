@@ -10,13 +10,13 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
 use super::Then;
-use super::announcing::announce_promotion;
-use super::begin::{Begun, begin, own_disk, prepare_disk, publish};
+use super::announcing::{announce_damage, announce_promotion};
+use super::begin::{Begun, OwnData, begin, publish};
 use super::labelling::{is_due, label};
 use super::observe::Observer;
 use super::patience::Backoff;
 use super::report;
-use super::setting::{Council, Ground, Logins, Subject, World, own_group, own_pod};
+use super::setting::{Council, Ground, Logins, Subject, World, own_group, own_pod, version_of};
 use super::settle::{Settled, settle};
 use super::source::Source;
 use crate::cli::{Electable, Form, GenconfRedis};
@@ -25,6 +25,8 @@ use crate::core::decision;
 use crate::core::evidence::Own;
 use crate::core::identity::Endpoint;
 use crate::core::redis_conf::{ELECTABLE, RedisConf, TEMPLATE, Values};
+use crate::core::server::ServerVersion;
+use crate::edge::data_directory::DataDirectory;
 use crate::edge::files::{self, Draft};
 use crate::exit::{OrWrong, Wrong};
 
@@ -40,6 +42,8 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
         labels,
         secrets,
         data_dir,
+        load,
+        server_version,
         electable,
         output,
         text,
@@ -54,7 +58,14 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
     let text = Source::read(&text, ConfigFile::Redis, "redis.conf.tera", TEMPLATE, logins.redis.user.as_deref())?;
     text.check_command(&command)?;
     let mut draft = if run.dry_run { None } else { Some(Draft::begin(&output).or_wrong()?) };
-    let world = World::open(&run, &pod).await?;
+    let (world, server) = tokio::join!(World::open(&run, &pod), async {
+        match server_version {
+            Some(version) => Some(version),
+            None => version_of(command.first()).await,
+        }
+    });
+    let world = world?;
+    let data = DataDirectory { folder: data_dir, server, load };
     let subject = Subject::new(&world, group, Some(me.clone()), &pod, &members, &labels)?;
     let council = Council::new(&world, &sentinels)?;
 
@@ -63,7 +74,8 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
     let values = |master: Option<&Endpoint>, is_electable: bool, run: Option<&str>| -> Result<Values> {
         let conf = RedisConf {
             port: subject.port,
-            dir: files::bytes(&data_dir),
+            dir: files::bytes(&data.folder),
+            stamps_time: server.is_some_and(ServerVersion::keeps_manifest),
             announce: &announce,
             master,
             priority: if is_electable || electable == Electable::AtStart { ELECTABLE } else { 0 },
@@ -79,7 +91,8 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
     text.render(&values(None, true, None)?)?;
 
     let mut observer = Observer::new(&world, &subject, &council, &logins);
-    observer.own = own_disk(&data_dir, run.dry_run)?;
+    let (mut own_data, own) = OwnData::read(data.clone(), &world, &me, command.first(), run.dry_run, deadline).await?;
+    observer.own = own;
     let mut backoff = Backoff::new();
     loop {
         if let (Some(cluster), false) = (world.cluster(), run.dry_run) {
@@ -88,6 +101,9 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
                 warn!("what the disk of {me} holds is not published yet: {refusal}");
                 Own { instance: None, has_run: false, ..observer.own.clone() }
             });
+        }
+        if let (Some(cluster), Some(instance), Some(damage)) = (world.cluster(), &observer.own.instance, &own_data.damage) {
+            announce_damage(cluster, instance, damage).await;
         }
         let settled = match settle(&mut observer, decision::for_redis, deadline, run.dry_run).await {
             Ok(settled) => settled,
@@ -104,7 +120,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
             }
             return Ok(Then::Exit);
         }
-        prepare_disk(&data_dir, &mut observer.own, &settled)?;
+        own_data.prepare(&mut observer.own, &settled, deadline).await?;
         let begun = draft.take().map_or_else(|| Draft::begin(&output).or_wrong(), Ok)?;
         begun.install(&file)?;
         info!("wrote `{}`", output.display());

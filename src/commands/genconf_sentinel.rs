@@ -3,7 +3,6 @@
 //! Read what the earlier file knew; observe and decide for each group, all at once; render;
 //! install; become the server. A group that nobody can decide does not keep it from the others.
 
-use std::ffi::OsString;
 use std::io::Write;
 use std::net::IpAddr;
 use std::path::Path;
@@ -15,7 +14,7 @@ use tracing::{info, warn};
 
 use super::groups::groups_to_watch;
 use super::observe::Observer;
-use super::setting::{Council, Logins, Subject, World, in_time, own_pod};
+use super::setting::{Council, Logins, Subject, World, in_time, own_pod, version_of};
 use super::settle::{Settled, Undecided, settle};
 use super::source::Source;
 use super::{HOOK, Then, report};
@@ -28,7 +27,6 @@ use crate::core::evidence::Kept;
 use crate::core::identity::{Endpoint, Host, PodName, sentinel_id};
 use crate::core::sentinel_conf::{Earlier, EarlierGroup, SentinelConf, TEMPLATE, Values, Watched};
 use crate::edge::files::{self, Draft};
-use crate::edge::server;
 use crate::exit::{OrWrong, Wrong};
 
 /// Sentinel before this refuses to start where a `known-replica` or `known-sentinel` is a name
@@ -105,7 +103,8 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
         settled.map_err(|error| report::tell_undecided(&report, &subject.group, error))
     };
     let decided = decide_all(&subjects, decide, deadline).await?;
-    let keeps_unresolved = keeps_unresolved_names(command.first()).await;
+    let keeps_unresolved =
+        version_of(command.first()).await.is_none_or(|server| server.is_valkey || server.number >= KEEPS_UNRESOLVED_NAMES);
     let mut groups = Vec::new();
     for (subject, settled) in &decided {
         info!("{}: {}", subject.group, settled.why);
@@ -275,13 +274,6 @@ impl Site<'_> {
         let others = named.chain(numbered).filter(|(_, pod)| *pod != self.me);
         others.map(|(at, pod)| (at, sentinel_id(self.namespace, &pod))).collect()
     }
-}
-
-/// Whether the server that is going to be started keeps names that do not resolve yet.
-async fn keeps_unresolved_names(program: Option<&OsString>) -> bool {
-    let Some(program) = program else { return true };
-    let version = in_time(async { Ok(server::version(program).await) }).await.ok().flatten();
-    version.is_none_or(|version| version >= KEEPS_UNRESOLVED_NAMES)
 }
 
 async fn resolvable<T>(world: &World, known: Vec<T>, at: fn(&T) -> &Endpoint) -> Vec<T> {

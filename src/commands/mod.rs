@@ -24,6 +24,7 @@ mod install;
 mod labelling;
 mod news;
 mod observe;
+mod off_thread;
 mod on_failover;
 mod patience;
 mod probe;

@@ -1,5 +1,6 @@
 //! What a run stands on: the flags made into values, and the way to the outside.
 
+use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -14,10 +15,12 @@ use crate::core::conf::TlsFiles;
 use crate::core::evidence::{Failure, Kept};
 use crate::core::identity::{Endpoint, Group, Host, PodName};
 use crate::core::labels::Scheme;
+use crate::core::server::ServerVersion;
 use crate::core::sets::{Set, Sets};
 use crate::edge::dns::Dns;
 use crate::edge::files;
 use crate::edge::kubernetes::{Access, Cluster};
+use crate::edge::server;
 use crate::edge::wire::{self, Login, Target};
 use crate::exit::{OrWrong, Wrong};
 
@@ -25,6 +28,12 @@ use crate::exit::{OrWrong, Wrong};
 pub const ANSWER: Duration = Duration::from_secs(1);
 /// How many groups are asked about side by side.
 const AT_ONCE: usize = 8;
+
+/// The version of the server that is going to be started, where its program tells.
+pub async fn version_of(program: Option<&OsString>) -> Option<ServerVersion> {
+    let program = program?;
+    in_time(async { Ok(server::version(program).await) }).await.ok().flatten()
+}
 
 /// An answer, a failure, or silence.
 pub async fn in_time<T>(ask: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {

@@ -359,7 +359,8 @@ pub fn check_rendered(
             )));
         }
     }
-    for line in wanted {
+    // A template of before it had this: then the files' own times tell how old the data is.
+    for line in wanted.into_iter().filter(|line| line.name != "aof-timestamp-enabled") {
         if let Some(row) = line.row(file)
             && !kept.iter().any(|kept| kept.says_the_same(line, file))
         {

@@ -174,6 +174,9 @@ pub struct Word {
     /// holds.
     #[serde(default)]
     pub started: bool,
+    /// What is damaged, where the data cannot be loaded: then the disk is told as an empty one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damage: Option<String>,
 }
 
 impl fmt::Display for Word {
@@ -260,7 +263,14 @@ mod tests {
     use proptest::prelude::*;
 
     fn word() -> Word {
-        Word { run: "a1".into(), disk: Disk::Written(Moment(1_000)), at: Moment(2_000), group: Some("g".into()), started: false }
+        Word {
+            run: "a1".into(),
+            disk: Disk::Written(Moment(1_000)),
+            at: Moment(2_000),
+            group: Some("g".into()),
+            started: false,
+            damage: None,
+        }
     }
 
     #[test]

@@ -239,6 +239,9 @@ pub struct Own {
     pub disk: Disk,
     /// The group's id that is stamped into its data directory. A volume that was lost has none.
     pub group_id: Option<String>,
+    /// What is damaged, where its data cannot be loaded: then its disk counts as an empty one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damage: Option<String>,
     /// This run, once its word is published; none where nothing is published.
     pub instance: Option<Instance>,
     /// A server has run in this very pod before: it is where the others asked it before. A pod that was made
@@ -256,7 +259,7 @@ pub struct Own {
 impl Default for Own {
     fn default() -> Self {
         let (disk, trying, heard) = (Disk::Empty, Duration::ZERO, LastHeard::default());
-        Self { disk, group_id: None, instance: None, has_run: false, trying, heard }
+        Self { disk, group_id: None, damage: None, instance: None, has_run: false, trying, heard }
     }
 }
 
@@ -581,7 +584,8 @@ impl fmt::Display for Evidence {
                         ", which holds no more"
                     };
                     let state = if word.started { "started" } else { "starting" };
-                    writeln!(f, "disk of {pod}: {}, told by run {} ({state}){holds}", word.disk, word.run)?;
+                    let damage = word.damage.as_ref().map(|damage| format!(" (damaged: {damage})")).unwrap_or_default();
+                    writeln!(f, "disk of {pod}: {}{damage}, told by run {} ({state}){holds}", word.disk, word.run)?;
                 }
                 Object::Present { word: None, .. } => writeln!(f, "disk of {pod}: not told")?,
                 Object::Absent | Object::Unknown => {}
@@ -589,6 +593,9 @@ impl fmt::Display for Evidence {
         }
         if self.me.is_some() {
             write!(f, "own disk: {}", self.own.disk)?;
+            if let Some(damage) = &self.own.damage {
+                write!(f, " (damaged: {damage})")?;
+            }
             match &self.own.group_id {
                 Some(id) => writeln!(f, ", of group {id}")?,
                 None => writeln!(f, ", of no group yet")?,

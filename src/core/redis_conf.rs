@@ -21,6 +21,8 @@ pub struct RedisConf<'a> {
     pub port: u16,
     /// The data directory.
     pub dir: &'a [u8],
+    /// Whether the server can stamp the time of each write into its append-only file.
+    pub stamps_time: bool,
     /// How this Redis names itself to its master and to Sentinel.
     pub announce: &'a Endpoint,
     /// The master to follow; none for a master.
@@ -42,6 +44,7 @@ pub struct RedisConf<'a> {
 pub struct Values {
     port: u16,
     dir: String,
+    stamps_time: bool,
     announce: Address,
     master: Option<Address>,
     priority: u32,
@@ -73,6 +76,7 @@ impl RedisConf<'_> {
         Ok(Values {
             port: self.port,
             dir: quote("the data directory", self.dir)?,
+            stamps_time: self.stamps_time,
             announce: self.announce.into(),
             master: self.master.map(Address::from),
             priority: self.priority,

@@ -35,12 +35,15 @@ fn address(ordinal: u32) -> Endpoint {
 }
 
 fn published(disk: Disk, started: bool) -> Object {
-    Object::Present { uid: "uid".into(), word: Some(Word { run: "now".into(), disk, at: Moment(0), group: None, started }) }
+    Object::Present {
+        uid: "uid".into(),
+        word: Some(Word { run: "now".into(), disk, at: Moment(0), group: None, started, damage: None }),
+    }
 }
 
 /// Told by a pod whose volume is another group's.
 fn of_another_group(disk: Disk) -> Seen {
-    let word = Word { run: "now".into(), disk, at: Moment(0), group: Some("other".into()), started: false };
+    let word = Word { run: "now".into(), disk, at: Moment(0), group: Some("other".into()), started: false, damage: None };
     (Object::Present { uid: "uid".into(), word: Some(word) }, Heard::Failed(Failure::Refused))
 }
 
@@ -69,7 +72,7 @@ fn gone(disk: Disk) -> Seen {
 
 /// Its Redis was started then with a newer disk, and is gone.
 fn gone_since(at: Moment) -> Seen {
-    let word = Word { run: "now".into(), disk: NEW, at, group: None, started: true };
+    let word = Word { run: "now".into(), disk: NEW, at, group: None, started: true, damage: None };
     (Object::Present { uid: "uid".into(), word: Some(word) }, gone(NEW).1)
 }
 

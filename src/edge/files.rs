@@ -1,14 +1,20 @@
 //! Files: read whole, written whole or not at all.
 
 use std::fs::{File, Permissions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 use tempfile::NamedTempFile;
+
+/// What the name of every file begins with that is not whole yet.
+pub const DRAFT: &str = ".ordain-";
+/// How much is copied before it is asked whether to go on, in bytes.
+const STEP: u64 = 16 * 1024 * 1024;
 
 /// A file that has been begun beside its place: whoever holds one knows that the folder can be
 /// written to. Dropped without being installed, it leaves nothing behind.
@@ -35,7 +41,7 @@ impl Draft {
         let describe =
             || format!("cannot write to the folder `{}`: make it exist and writable, or name another", folder.display());
         // The error would name the temporary file.
-        let begun = NamedTempFile::with_prefix_in(".ordain-", folder).map_err(|error| std::io::Error::from(error.kind()));
+        let begun = NamedTempFile::with_prefix_in(DRAFT, folder).map_err(|error| std::io::Error::from(error.kind()));
         let file = begun.with_context(describe)?;
         file.as_file().set_permissions(Permissions::from_mode(mode)).with_context(describe)?;
         Ok(Self { file, path: path.to_owned() })
@@ -51,13 +57,22 @@ impl Draft {
         self.put_in_place()
     }
 
-    /// The same with the content and the time of another file.
+    /// The same with the content and the time of another file, which share their blocks where the file system can do
+    /// that (`copy_file_range`). Ends soon once it is told to `stop`.
     ///
     /// # Errors
-    /// The disk is full, or the like: the earlier file is as it was.
-    pub fn install_from(mut self, source: &mut File, modified: SystemTime) -> Result<()> {
+    /// The disk is full, or the like, or it was told to stop: the earlier file is as it was.
+    pub fn install_from(mut self, source: &File, modified: SystemTime, stop: &AtomicBool) -> Result<()> {
         let describe = || format!("cannot write `{}`", self.path.display());
-        std::io::copy(source, self.file.as_file_mut()).with_context(describe)?;
+        loop {
+            anyhow::ensure!(!stop.load(Ordering::Relaxed), "told to stop before `{}` was whole", self.path.display());
+            // Of what is on the disk already nothing is left to wait for at the end.
+            let copied = std::io::copy(&mut source.take(STEP), self.file.as_file_mut()).with_context(describe)?;
+            self.file.as_file().sync_data().with_context(describe)?;
+            if copied == 0 {
+                break;
+            }
+        }
         self.file.as_file().set_modified(modified).with_context(describe)?;
         self.put_in_place()
     }
@@ -68,9 +83,46 @@ impl Draft {
         let folder = self.file.path().parent().map(Path::to_owned).unwrap_or_default();
         let path = self.path.clone();
         self.file.persist(&path).with_context(|| format!("cannot write `{}`", path.display()))?;
-        // The name is durable only once its folder is.
-        File::open(&folder).and_then(|folder| folder.sync_all()).with_context(|| format!("cannot write `{}`", path.display()))
+        make_durable(&folder).with_context(|| format!("cannot write `{}`", path.display()))
     }
+}
+
+/// A name is durable only once its folder is.
+///
+/// # Errors
+/// The disk's.
+pub fn make_durable(folder: &Path) -> std::io::Result<()> {
+    File::open(folder).and_then(|folder| folder.sync_all())
+}
+
+/// How much can be written to a folder's file system, in bytes.
+///
+/// # Errors
+/// It cannot be asked.
+pub fn free_space(folder: &Path) -> std::io::Result<u64> {
+    let all = rustix::fs::statvfs(folder)?;
+    Ok(all.f_bavail.saturating_mul(all.f_frsize))
+}
+
+/// Whether two paths are one file.
+///
+/// # Errors
+/// One of them is not there.
+pub fn are_one(path: &Path, other: &Path) -> std::io::Result<bool> {
+    let number = |path: &Path| path.metadata().map(|meta| (meta.dev(), meta.ino()));
+    Ok(number(path)? == number(other)?)
+}
+
+/// Reads a small file of the data directory.
+///
+/// # Errors
+/// It cannot be read, or is longer than that.
+pub fn read_at_most(path: &Path, longest: u64) -> Result<Vec<u8>> {
+    let describe = || format!("cannot read `{}`", path.display());
+    let mut bytes = Vec::new();
+    File::open(path).with_context(describe)?.take(longest + 1).read_to_end(&mut bytes).with_context(describe)?;
+    anyhow::ensure!(bytes.len() as u64 <= longest, "`{}` is longer than {longest} bytes, which none is", path.display());
+    Ok(bytes)
 }
 
 /// Reads a file that was named on the command line.

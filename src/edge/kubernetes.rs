@@ -33,6 +33,7 @@ use crate::core::labels::{HANDS_OVER, Patch, Pod, STAMP, Scheme};
 use crate::core::record::{Assumed, Claim, Mark, Record};
 
 pub mod election;
+pub mod ends;
 pub mod events;
 pub mod follow;
 pub mod nodes;

@@ -1,6 +1,6 @@
 //! What touches the world: one outside thing a file. Each returns facts and makes no choice.
 
-pub mod disk;
+pub mod data_directory;
 pub mod dns;
 pub mod files;
 pub mod knock;

@@ -255,8 +255,14 @@ impl Bed {
 
     /// Makes a pod's data look as if it had been written so long ago.
     pub fn age_volume(&self, pod: &str, ago: Duration) {
-        let seconds = format!("{} seconds ago", ago.as_secs());
         let data = self.sandbox(pod).path(DATA);
+        let _ = std::fs::remove_file(data.join(".ordain"));
+        for file in
+            [data.clone(), data.join("appendonlydir")].iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten()
+        {
+            date_back(&file.expect("an entry").path(), ago);
+        }
+        let seconds = format!("{} seconds ago", ago.as_secs());
         let aged = Command::new("find").arg(data).args(["-type", "f", "-exec", "touch", "-d", &seconds, "{}", "+"]).status();
         assert!(aged.is_ok_and(|status| status.success()), "cannot age the files of {pod}");
     }
@@ -279,7 +285,37 @@ impl Bed {
     }
 }
 
+/// Makes what a server has written say that it was written so long ago: a snapshot's `ctime`, whose checksum is
+/// then none, and the stamps of an append-only file.
+fn date_back(file: &Path, ago: Duration) {
+    const CREATED: &[u8] = b"\xfa\x05ctime\xc2";
+    const STAMP: &[u8] = b"#TS:";
+    if !file.is_file() {
+        return;
+    }
+    let then = SystemTime::now() - ago;
+    let second = then.duration_since(SystemTime::UNIX_EPOCH).expect("a time").as_secs();
+    let mut bytes = std::fs::read(file).expect("the file");
+    let at =
+        |bytes: &[u8], word: &[u8], from: usize| bytes[from..].windows(word.len()).position(|w| w == word).map(|at| from + at);
+    // Commands may follow in a file of another name.
+    let is_snapshot = file.extension().is_some_and(|extension| extension == "rdb");
+    if let (true, Some(found)) = (is_snapshot, at(&bytes, CREATED, 0)) {
+        let value = found + CREATED.len();
+        bytes[value..value + 4].copy_from_slice(&u32::try_from(second).expect("32 bits").to_le_bytes());
+        let end = bytes.len() - 8;
+        bytes[end..].fill(0);
+    }
+    let mut from = 0;
+    while let Some(found) = at(&bytes, STAMP, from) {
+        from = found + STAMP.len();
+        bytes[from..from + 10].copy_from_slice(second.to_string().as_bytes());
+    }
+    std::fs::write(file, bytes).expect("the file");
+}
+
 fn age(file: &Path, ago: Duration) {
+    date_back(file, ago);
     let opened = File::options().append(true).open(file).expect("the file");
     opened.set_modified(SystemTime::now() - ago).expect("its time");
 }

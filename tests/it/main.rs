@@ -5,6 +5,7 @@ mod api_faults;
 mod chaos;
 mod container;
 mod cut_short;
+mod data_directory;
 mod disputes;
 mod first_boot;
 mod forget;

@@ -37,6 +37,9 @@ pub(super) fn without_claim(case: Case<'_>) -> Decision {
     if let (false, Some(why)) = (is_kept, unfounded_claim(case)) {
         return Decision::undecided(format!("is undecided: {why}"));
     }
+    if let (Some(damage), true) = (&case.own.damage, case.obeys(Rule::HoldsData)) {
+        return Decision::undecided(format!("is undecided: nobody claims a master, and its data cannot be loaded ({damage})"));
+    }
     if is_kept && holds_data_anywhere(case) && case.obeys(Rule::FirstBootIsEmpty) {
         return adopt(case);
     }

@@ -63,6 +63,9 @@ pub(super) fn lead_or_yield(case: Case<'_>, claim: &Claim, by: &str) -> Decision
 /// Why what the disks hold, or may hold, keeps this pod from leading.
 fn disk_obstacle(case: Case<'_>) -> Option<String> {
     let own = case.own.disk;
+    if let (Some(damage), false, true) = (&case.own.damage, is_assumed(case), case.obeys(Rule::HoldsData)) {
+        return Some(format!("its data cannot be loaded ({damage})"));
+    }
     if case.record == RecordSeen::NotKept {
         // Nobody publishes anything: what another runs with may be the data.
         let may_run = |peer: &&Peer| match &peer.heard {

@@ -31,6 +31,15 @@ pub enum Reason {
     NodeDeleted,
     /// A pod of a node that was deleted was deleted, too.
     PodFreed,
+    /// A pod's data cannot be loaded.
+    DataDamaged,
+}
+
+impl Reason {
+    /// Whether a person shall look.
+    fn is_warning(self) -> bool {
+        self == Self::DataDamaged
+    }
 }
 
 /// What an Event is about.
@@ -94,7 +103,7 @@ impl Cluster {
             action: Some(word.clone()),
             reason: Some(word),
             note: Some(note.chars().take(LONGEST_NOTE).collect()),
-            type_: Some("Normal".to_owned()),
+            type_: Some(if reason.is_warning() { "Warning" } else { "Normal" }.to_owned()),
             regarding: Some(regarding),
             reporting_controller: Some("ordain.dev/ordain".to_owned()),
             reporting_instance: Some(by.to_owned()),

@@ -1,0 +1,138 @@
+//! Damage: data that a server cannot load, by its own check.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context, Result};
+use tokio::io::AsyncReadExt;
+use tokio::process::Command;
+
+/// The name under which a server's program checks append-only files.
+const CHECK: &str = "redis-check-aof";
+/// A check says little.
+const LONGEST: u64 = 64 * 1024;
+/// A line of an append-only file that is no value: a sign, a number, and its end.
+const LONGEST_LINE: u64 = 64;
+
+/// Has the server's own program check a manifest or an append-only file. Returns what it found; none where the server
+/// can load it, a torn tail included, or where the program does not say.
+///
+/// # Errors
+/// The program cannot be run.
+pub async fn check(program: &OsStr, file: &Path) -> Result<Option<String>> {
+    let describe = || format!("cannot run `{}` as `{CHECK}`", program.display());
+    let mut command = Command::new(program);
+    command.arg0(CHECK).arg(file).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+    let mut child = command.spawn().with_context(describe)?;
+    let mut said = Vec::new();
+    if let Some(stdout) = child.stdout.take() {
+        stdout.take(LONGEST).read_to_end(&mut said).await.with_context(describe)?;
+    }
+    let is_well = child.wait().await.with_context(describe)?.success();
+    let said = String::from_utf8_lossy(&said);
+    let found = said.lines().find(|line| line.contains("is not valid") || line.contains("RDB ERROR DETECTED"));
+    let Some(found) = found.filter(|_| !is_well) else { return Ok(None) };
+    let analyzed = said.lines().rev().find(|line| line.starts_with("AOF analyzed:"));
+    let place = analyzed.and_then(|line| Some((field(line, "filename"), field(line, "ok_up_to")?.parse::<u64>().ok()?)));
+    if let Some((name, ok_up_to)) = place {
+        let path = name.map_or_else(|| file.to_owned(), |name| file.with_file_name(name));
+        if is_torn(&path, ok_up_to).unwrap_or_default() {
+            return Ok(None);
+        }
+    }
+    let at = said.lines().find(|line| line.starts_with("[offset") && !line.contains("AUX") && !line.contains("Checking"));
+    let more = if found.contains("RDB") { at } else { analyzed };
+    let words: Vec<_> = [Some(found), more].into_iter().flatten().collect();
+    Ok(Some(words.join("; ")))
+}
+
+/// A field of what the check says, such as `ok_up_to=27`.
+fn field<'a>(line: &'a str, key: &str) -> Option<&'a str> {
+    line.split([' ', ',']).find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
+}
+
+/// Whether nothing is wrong with what follows a place in a file but that it ends too early: a server cuts that off
+/// and starts.
+fn is_torn(path: &Path, from: u64) -> Result<bool> {
+    let mut file = BufReader::new(File::open(path)?);
+    let length = file.get_ref().metadata()?.len();
+    file.seek(SeekFrom::Start(from))?;
+    let mut at = from;
+    // Of each command, how many words are still to come.
+    let mut words = 0;
+    while at < length {
+        let mut line = Vec::new();
+        let count = std::io::Read::take(&mut file, LONGEST_LINE).read_until(b'\n', &mut line)?;
+        at += count as u64;
+        if at == length && !line.ends_with(b"\n") {
+            return Ok(true);
+        }
+        let Some(line) = line.strip_suffix(b"\r\n") else { return Ok(false) };
+        let number = |digits: &[u8]| std::str::from_utf8(digits).ok()?.parse::<u64>().ok();
+        match (words, line) {
+            (0, [b'#', ..]) => {}
+            (0, [b'*', digits @ ..]) => match number(digits) {
+                Some(count) => words = count,
+                None => return Ok(false),
+            },
+            (1.., [b'$', digits @ ..]) => {
+                let Some(size) = number(digits) else { return Ok(false) };
+                words -= 1;
+                at = at.saturating_add(size);
+                if at.saturating_add(2) > length {
+                    return Ok(true);
+                }
+                file.seek(SeekFrom::Start(at))?;
+                let mut end = [0; 2];
+                std::io::Read::read_exact(&mut file, &mut end)?;
+                at += 2;
+                if &end != b"\r\n" {
+                    return Ok(false);
+                }
+            }
+            _ => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SET: &[u8] = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n";
+
+    fn torn(bytes: &[u8]) -> bool {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.aof");
+        std::fs::write(&path, [SET, bytes].concat()).unwrap();
+        is_torn(&path, SET.len() as u64).unwrap()
+    }
+
+    #[test]
+    fn what_ends_too_early_is_torn_wherever_it_is_cut() {
+        assert!((0..SET.len()).all(|to| torn(&SET[..to])));
+        assert!(
+            torn(b"*1\r\n$5\r\nMULTI\r\n#TS:17\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n"),
+            "a transaction without an end"
+        );
+        assert!(torn(b"*2\r\n$3\r\nSET\r\n$999999999999999999\r\nx"), "the server reads to the end, too");
+    }
+
+    #[test]
+    fn what_no_server_reads_is_damage_also_at_the_end() {
+        for bytes in [&b"XX3\r\n"[..], b"*3\r\n$3\r\nSETx\r\n", b"*x\r\n", b"*1\r\n*1\r\n", b"\0\0\0\0\r\n", b"$1\r\nx\r\n"] {
+            assert!(!torn(&[bytes, SET].concat()), "{:?}", bytes.escape_ascii().to_string());
+        }
+    }
+
+    #[test]
+    fn a_field_is_read_with_a_file_name_and_without() {
+        let line = "AOF analyzed: filename=a.incr.aof, size=82, ok_up_to=27, ok_up_to_line=8, diff=55";
+        assert_eq!((field(line, "filename"), field(line, "ok_up_to")), (Some("a.incr.aof"), Some("27")));
+        assert_eq!(field("AOF analyzed: size=82, ok_up_to=27", "filename"), None);
+    }
+}

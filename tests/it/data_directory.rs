@@ -1,0 +1,315 @@
+//! What ordain counts as data is what the server then serves: a table of data directories, each read by ordain, which
+//! becomes the real server; and what a start does to the files makes no data newer.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use redis::Value;
+use tempfile::TempDir;
+use testbed::client::{ask, connect};
+use testbed::group::{Bed, REDIS};
+use testbed::process::Process;
+use testbed::subnet::Subnet;
+use testbed::{server_binary, wait_for};
+
+use crate::{FAILED_OVER, GIVEN_UP, UP, ordain, started};
+
+/// Where one server after the other runs, and the files that it has written before.
+struct Place {
+    _subnet: Subnet,
+    ip: IpAddr,
+    folder: TempDir,
+    /// With `appendonly no`: ten keys in `dump.rdb`, written after the others.
+    snapshot: TempDir,
+    /// With `appendonly yes`: twenty keys.
+    appended: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let subnet = Subnet::take();
+        let ip: IpAddr = subnet.host(10).into();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("resolv.conf"), "nameserver 127.0.0.1\n").unwrap();
+        std::fs::write(folder.path().join("extra.conf"), format!("bind {ip}\nsave \"\"\n")).unwrap();
+        let appended = written(ip, "yes", 20);
+        let snapshot = written(ip, "no", 10);
+        Self { _subnet: subnet, ip, folder, snapshot, appended }
+    }
+
+    /// Whether the server keeps its append-only files in a folder.
+    fn keeps_manifest(&self) -> bool {
+        self.appended.path().join("appendonlydir").exists()
+    }
+
+    /// ordain without Kubernetes, for a pod that is alone; it becomes `command`.
+    fn command(&self, data: &Path, load: Option<&str>, command: &Path) -> Command {
+        let path = |name: &str| self.folder.path().join(name);
+        let mut run = Command::new(ordain());
+        run.args(["genconf-redis", "--no-kubernetes", "--group", "redis", "--pod-name", "redis-0", "--replicas", "1"]);
+        run.args(["--sentinel-count", "0", "--service", "redis.test", "--explain", "--deadline", "20s"]);
+        run.arg("--resolv-conf").arg(path("resolv.conf")).arg("--extra-config").arg(path("extra.conf"));
+        run.arg("--output").arg(path("redis.conf")).arg("--data-dir").arg(data);
+        run.args(load.iter().flat_map(|load| ["--load", load])).arg("--").arg(command).arg(path("redis.conf"));
+        run
+    }
+
+    fn run(&self, data: &Path, load: Option<&str>) -> Output {
+        self.command(data, load, &server_binary()).output().unwrap()
+    }
+
+    /// What ordain says of the data, and how many keys the server then serves.
+    fn start(&self, data: &Path, load: Option<&str>) -> (String, u64) {
+        let log = self.folder.path().join("log");
+        let _ = std::fs::remove_file(&log);
+        let mut server = Process::start("redis-0", &log, &self.command(data, load, &server_binary()));
+        let keys = keys(self.ip, &mut server);
+        (server.log(), keys)
+    }
+}
+
+fn keys(ip: IpAddr, server: &mut Process) -> u64 {
+    wait_for("its keys", UP, || {
+        assert!(server.ended().is_none(), "it ended: {}", server.log());
+        match ask(&mut connect(ip, 6379, None).ok()?, &["DBSIZE"]) {
+            Ok(Value::Int(keys)) => u64::try_from(keys).ok(),
+            _ => None,
+        }
+    })
+}
+
+/// The files of a server that was killed when it had so many keys.
+fn written(ip: IpAddr, appendonly: &str, count: u64) -> TempDir {
+    let data = tempfile::tempdir().unwrap();
+    let mut command = Command::new(server_binary());
+    command.args(["--bind", &ip.to_string(), "--save", "", "--appendonly", appendonly, "--dir"]).arg(data.path());
+    let mut server = Process::start("another tool's", &data.path().join("log"), &command);
+    keys(ip, &mut server);
+    let mut connection = connect(ip, 6379, None).unwrap();
+    for number in 0..count {
+        ask(&mut connection, &["SET", &format!("{appendonly}-{number}"), "x"]).unwrap();
+    }
+    if appendonly == "no" {
+        ask(&mut connection, &["SAVE"]).unwrap();
+    }
+    drop(server);
+    std::fs::remove_file(data.path().join("log")).unwrap();
+    data
+}
+
+/// Every file below a folder with its content.
+fn content(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            files.extend(content(&path).into_iter().map(|(inner, bytes)| (format!("{name}/{inner}"), bytes)));
+        } else {
+            files.insert(name, std::fs::read(path).unwrap());
+        }
+    }
+    files
+}
+
+/// The append-only files, the newest last.
+fn appended(folder: &Path) -> Vec<String> {
+    let is_appended = |name: &String| Path::new(name).extension().is_some_and(|extension| extension == "aof");
+    content(folder).into_keys().filter(is_appended).collect()
+}
+
+/// A data directory of a row, made anew.
+struct Directory(TempDir);
+
+impl Directory {
+    fn of(parts: &[&TempDir]) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        for part in parts {
+            let copied = Command::new("cp").arg("-a").arg(part.path().join(".")).arg(data.path()).status();
+            assert!(copied.unwrap().success());
+        }
+        Self(data)
+    }
+
+    fn with(self, name: &str, bytes: &[u8]) -> Self {
+        let path = self.0.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+        self
+    }
+
+    fn moved(self, from: &str, to: &str) -> Self {
+        let path = self.0.path().join(to);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::rename(self.0.path().join(from), path).unwrap();
+        self
+    }
+
+    fn without(self, name: &str) -> Self {
+        std::fs::remove_file(self.0.path().join(name)).unwrap();
+        self
+    }
+
+    /// The end of the newest append-only file, without its last bytes or with some more.
+    fn torn(self) -> Self {
+        let newest = appended(self.0.path()).pop().unwrap();
+        let bytes = std::fs::read(self.0.path().join(&newest)).unwrap();
+        self.with(&newest, &[&bytes[..], b"*3\r\n$3\r\nSET\r\n$1"].concat())
+    }
+}
+
+/// It serves so many keys, or is refused with these words, and nothing is changed.
+type Outcome = Result<u64, &'static str>;
+
+#[test]
+fn what_is_counted_is_what_the_server_then_serves_and_the_rest_is_refused_untouched() {
+    let place = Place::new();
+    let (dump, aof) = (&place.snapshot, &place.appended);
+    let both = || Directory::of(&[aof, dump]);
+    let snapshot = std::fs::read(dump.path().join("dump.rdb")).unwrap();
+    let older_dump = || {
+        let both = both();
+        let aged = Command::new("touch")
+            .args(["-d", "1 hour"])
+            .args(appended(both.0.path()).iter().map(|name| both.0.path().join(name)))
+            .status();
+        assert!(aged.unwrap().success());
+        both
+    };
+    let mut table: Vec<(&str, Directory, Option<&str>, Outcome)> = vec![
+        ("nothing", Directory::of(&[]), None, Ok(0)),
+        ("a snapshot", Directory::of(&[dump]), None, Ok(10)),
+        ("a snapshot beside a backup", Directory::of(&[dump]).with("backup/last-week.rdb", &snapshot), None, Ok(10)),
+        ("append-only files", Directory::of(&[aof]), None, Ok(20)),
+        ("with a torn tail", Directory::of(&[aof]).torn(), None, Ok(20)),
+        ("beside an older snapshot", older_dump(), None, Ok(20)),
+        ("beside a newer snapshot", both(), None, Err("dump.rdb`, which is newer")),
+        ("of which the snapshot is chosen", both(), Some("dump"), Ok(10)),
+        ("of which the append-only files are chosen", both(), Some("aof"), Ok(20)),
+        ("beside a newer snapshot where a server was started", both().with(".ordain", b"{}"), Some("dump"), Ok(20)),
+        ("a snapshot by another name", Directory::of(&[dump]).moved("dump.rdb", "redis.rdb"), None, Err("redis.rdb`")),
+        ("that is chosen", Directory::of(&[dump]).moved("dump.rdb", "redis.rdb"), Some("redis.rdb"), Ok(10)),
+        ("an empty append-only file", Directory::of(&[dump]).with("appendonly.aof", b""), None, Err("start empty")),
+        ("what a crash left", Directory::of(&[]).with("temp-12.rdb", &snapshot).with("lost+found/a.rdb", &snapshot), None, Ok(0)),
+    ];
+    let manifest = "appendonlydir/appendonly.aof.manifest";
+    if place.keeps_manifest() {
+        let base = content(aof.path()).into_keys().find(|name| name.contains(".base.")).unwrap();
+        let plain = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n";
+        table.extend([
+            ("an append-only file of before 7", Directory::of(&[]).with("appendonly.aof", plain), None, Ok(1)),
+            ("an empty manifest", Directory::of(&[aof]).with(manifest, b""), None, Err("is damaged")),
+            ("a file that is missing", Directory::of(&[aof]).without(&base), None, Err("is missing")),
+            ("a manifest that is missing", Directory::of(&[aof]).without(manifest), None, Err("start empty")),
+            (
+                "and was lost where a server was started",
+                Directory::of(&[aof]).without(manifest).with(".ordain", b"{}"),
+                None,
+                Err("put its manifest back"),
+            ),
+        ]);
+    } else {
+        let newer = "file appendonly.aof.1.incr.aof seq 1 type i\n";
+        let folder =
+            Directory::of(&[]).with(manifest, newer.as_bytes()).with("appendonlydir/appendonly.aof.1.incr.aof", b"*1\r\n");
+        table.push(("files of a newer server", folder, None, Err("written by a newer server")));
+    }
+    let future = Directory::of(&[]).with("dump.rdb", &[&b"VALKEY999"[..], &snapshot[9..]].concat());
+    if !server_binary().to_string_lossy().contains("valkey") {
+        table.push(("another server's", future, None, Err("written by a newer server or another")));
+    }
+    for (what, Directory(data), load, outcome) in table {
+        match outcome {
+            Ok(keys) => {
+                let (log, served) = place.start(data.path(), load);
+                assert_eq!(served, keys, "{what}: {log}");
+                assert_eq!(log.contains("own disk: empty"), keys == 0, "{what}: {log}");
+                assert_eq!(place.start(data.path(), load).1, keys, "{what}: at the next start");
+            }
+            Err(words) => {
+                let before = content(data.path());
+                let run = place.run(data.path(), load);
+                let said = String::from_utf8_lossy(&run.stderr);
+                assert!(run.status.code() == Some(2) && said.contains(words), "{what}: {said}");
+                assert_eq!(content(data.path()), before, "{what}");
+            }
+        }
+    }
+}
+
+/// Where the newest append-only file of a pod ends in the middle of a write.
+fn tear(bed: &Bed, pod: &str) {
+    let data = bed.sandbox(pod).path("data");
+    let newest = appended(&data).pop().unwrap();
+    let torn = std::fs::OpenOptions::new().append(true).open(data.join(newest)).unwrap();
+    std::io::Write::write_all(&mut &torn, b"*3\r\n$3\r\nSET\r\n$1").unwrap();
+}
+
+#[test]
+fn a_start_that_cuts_a_torn_tail_off_makes_no_stale_replica_the_newest() {
+    let bed = Bed::on_kubernetes(ordain()).with_gates().without_reconcile().with_quick_failover();
+    let mut bed = bed.with_env("ORDAIN_DEADLINE", "60s");
+    bed.start_all();
+    bed.wait_for_master("redis-0", UP);
+    bed.wait_for_sentinels(UP);
+    bed.put_keys("redis-0", "early", 10);
+    bed.wait_for_keys_everywhere(10, UP);
+    bed.kill("redis-1");
+    bed.put_keys("redis-0", "late", 40);
+    bed.wait_for_keys("redis-2", 50, UP);
+    bed.cut_power(&["redis-0", "redis-2"]);
+    tear(&bed, "redis-1");
+
+    // Whoever believes the Sentinels alone follows redis-0, which does not run.
+    bed.gate("redis-1").shut();
+    bed.start("redis-1");
+    wait_for("redis-1 without its master", UP, || bed.role("redis-1").starts_with("replica of ").then_some(()));
+    wait_for("the end of its loading", UP, || bed.keys("redis-1"));
+    bed.kill("redis-1");
+    bed.gate("redis-1").open();
+    bed.start_each(&REDIS);
+    let master = wait_for("a master", FAILED_OVER, || REDIS.into_iter().find(|pod| bed.role(pod) == "master"));
+    assert_ne!(master, "redis-1");
+    bed.wait_for_keys_everywhere(50, UP);
+    assert!(!bed.was_promoted("redis-1"));
+}
+
+#[test]
+fn a_holder_whose_data_is_damaged_is_told_of_and_given_up_and_its_files_are_set_aside() {
+    let mut bed = started(Bed::on_kubernetes(ordain()).with_quick_failover().with_env("ORDAIN_HOLDER_GRACE", "6s"));
+    bed.put_keys("redis-0", "key", 50);
+    bed.wait_for_keys_everywhere(50, UP);
+    bed.cut_power(&REDIS);
+    let data = bed.sandbox("redis-0").path("data");
+    let newest = appended(&data).pop().unwrap();
+    let mut bytes = std::fs::read(data.join(&newest)).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 40].fill(b'X');
+    std::fs::write(data.join(&newest), &bytes).unwrap();
+
+    bed.start_each(&REDIS);
+    // The kubelet would say how long the earlier runs took: without one, that of before the power cut may count, too.
+    for run in 1..=4 {
+        let is_seen = wait_for("its end, or the damage being seen", UP, || {
+            let is_seen = bed.log("redis-0").contains("cannot load its data: ");
+            is_seen.then_some(true).or_else(|| bed.server("redis-0").ended().map(|_| false))
+        });
+        assert!(is_seen || run < 4, "it never had its data checked");
+        if is_seen {
+            break;
+        }
+        bed.start("redis-0");
+    }
+    let master =
+        wait_for("another master", GIVEN_UP, || ["redis-1", "redis-2"].into_iter().find(|pod| bed.role(pod) == "master"));
+    bed.wait_for_master(master, UP);
+    bed.wait_for_keys_everywhere(50, UP);
+    let events = bed.namespace.as_ref().unwrap().events();
+    let is_told =
+        |event: &[String; 3]| event.iter().any(|word| word.contains("cannot load its data (") && word.contains("is not valid"));
+    assert!(events.iter().any(is_told), "{events:?}");
+    let aside = content(&data).into_iter().find(|(name, _)| name.starts_with("set-aside-") && name.ends_with(&newest));
+    assert_eq!(aside.map(|(_, kept)| kept), Some(bytes));
+}
