@@ -497,9 +497,8 @@ impl Evidence {
     /// Whom a claim names. By address it names whoever was there when it was made: where the record makes the same
     /// claim, that is its holder, though another pod may have been given the address since.
     pub fn claimed(&self, at: &Endpoint, epoch: u64) -> Option<&PodName> {
-        let is_the_same = |record: &&Record| {
-            matches!(at.host, Host::Ip(_)) && record.address.host == at.host && record.claim.epoch == epoch
-        };
+        let is_the_same =
+            |record: &&Record| matches!(at.host, Host::Ip(_)) && record.address.host == at.host && record.claim.epoch == epoch;
         self.recorded().filter(is_the_same).map(|record| &record.claim.master).or_else(|| self.member_at(&at.host))
     }
 

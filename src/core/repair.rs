@@ -141,9 +141,8 @@ fn unaware<'a>(evidence: &'a Evidence, record: Option<&Record>, master: &PodName
 fn looks_elsewhere<'a>(evidence: &'a Evidence, record: Option<&Record>, master: &PodName) -> Option<&'a Endpoint> {
     let names_it = |watch: &Watch| evidence.claimed(&watch.master, watch.config_epoch) == Some(master);
     let is_agreed = record.is_some_and(|record| record.claim.master == *master);
-    let is_lost = |watch: &Watch| {
-        !evidence.is_still_at(master, &watch.master) && watch.finds_master_down && !watch.failover_in_progress
-    };
+    let is_lost =
+        |watch: &Watch| !evidence.is_still_at(master, &watch.master) && watch.finds_master_down && !watch.failover_in_progress;
     let is_named_by_all = evidence.watches().all(|(_, watch)| names_it(watch));
     evidence.watches().find(|(_, watch)| is_lost(watch)).map(|(at, _)| at).filter(|_| is_agreed && is_named_by_all)
 }
