@@ -111,7 +111,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
         };
         info!("{me} {}", settled.why);
         let run_id = observer.own.instance.as_ref().map(|instance| instance.run.as_str());
-        let file = text.render(&values(master_of(&subject, &settled)?.as_ref(), settled.electable, run_id)?)?;
+        let file = text.render(&values(master_of(&subject, &settled).as_ref(), settled.electable, run_id)?)?;
         report::tell(&report, &subject.group, &settled, run.dry_run.then_some(&file))?;
         if run.dry_run {
             tell_dry_run(&world, &subject, &settled, &output.display().to_string());
@@ -155,13 +155,8 @@ async fn label_pods(world: &World, subject: &Subject, deadline: Instant) -> Resu
 }
 
 /// The master that this pod follows; none where it leads.
-fn master_of(subject: &Subject, settled: &Settled) -> Result<Option<Endpoint>> {
-    if settled.leads {
-        return Ok(None);
-    }
-    let master = &settled.claim.master;
-    let known = settled.endpoint(subject, master);
-    known.map(Some).ok_or_else(|| anyhow!("the address of {master} is not known yet"))
+fn master_of(subject: &Subject, settled: &Settled) -> Option<Endpoint> {
+    (!settled.leads).then(|| settled.followed(subject, &settled.claim.master))
 }
 
 fn tell_dry_run(world: &World, subject: &Subject, settled: &Settled, output: &str) {

@@ -249,7 +249,8 @@ impl Site<'_> {
         let members = settled.evidence.peers.iter().filter(|peer| peer.pod != *master);
         let mut known: Vec<_> = members.filter_map(|peer| settled.endpoint(subject, &peer.pod)).collect();
         let is_strange = |at: &&Endpoint| settled.evidence.member_at(&at.host).is_none();
-        let is_readable = |at: &&Endpoint| subject.by_hostname() || matches!(at.host, Host::Ip(_));
+        // An address that is no pod's now may be a stranger's next: whom Sentinel takes for a replica it commands.
+        let is_readable = |_: &&Endpoint| subject.by_hostname();
         let kept = self.kept(subject).map_or(&[][..], |kept| &kept.replicas);
         known.extend(kept.iter().filter(is_strange).filter(is_readable).cloned());
         known

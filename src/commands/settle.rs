@@ -58,11 +58,19 @@ impl Settled {
         (self.leads, self.electable, &self.claim) == (other.leads, other.electable, &other.claim)
     }
 
+    /// Where a Redis finds the one that it follows. One whose address nobody knows now is looked for by its name: by
+    /// the address that it had it might find a stranger there.
+    pub fn followed(&self, subject: &Subject, pod: &PodName) -> Endpoint {
+        let announced = subject.announced(pod, self.evidence.ips_of(pod));
+        announced.unwrap_or_else(|| Endpoint { host: subject.host_name(pod), port: subject.port })
+    }
+
     /// How the Redis of a pod calls itself; where that is an address that nobody knows now, as the
-    /// record remembers it.
+    /// record remembers it, if no other pod is there.
     pub fn endpoint(&self, subject: &Subject, pod: &PodName) -> Option<Endpoint> {
         subject.announced(pod, self.evidence.ips_of(pod)).or_else(|| {
-            let record = self.evidence.recorded().filter(|record| record.claim.master == *pod);
+            let is_its = |at: &Endpoint| self.evidence.member_at(&at.host) == Some(pod);
+            let record = self.evidence.recorded().filter(|record| record.claim.master == *pod && is_its(&record.address));
             record.map(|record| record.address.clone())
         })
     }

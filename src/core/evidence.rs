@@ -488,12 +488,30 @@ impl Evidence {
             Host::Name(name) => return members.find(|pod| is_name_of(name, pod, &self.domain)),
             Host::Ip(ip) => ip,
         };
-        if self.my_ip == Some(*ip) {
-            return self.me.as_ref();
+        // Of a pod that is no member in its own view, a Sentinel's or one that hands over, the peers tell.
+        if let Some(me) = self.me.as_ref().filter(|_| self.my_ip == Some(*ip)) {
+            return Some(me);
         }
         let peer = self.peers.iter().find(|peer| peer.ips.contains(ip)).map(|peer| &peer.pod);
         // The address of a pod that has none now.
         peer.or(recorded.filter(|record| record.address.host == *host).map(|record| &record.claim.master))
+    }
+
+    /// Whom a claim names. By address it names whoever was there when it was made: where the record makes the same
+    /// claim, that is its holder, though another pod may have been given the address since.
+    pub fn claimed(&self, at: &Endpoint, epoch: u64) -> Option<&PodName> {
+        let is_the_same =
+            |record: &&Record| matches!(at.host, Host::Ip(_)) && record.address.host == at.host && record.claim.epoch == epoch;
+        self.recorded().filter(is_the_same).map(|record| &record.claim.master).or_else(|| self.member_at(&at.host))
+    }
+
+    /// Whether a member is still where a claim names it: it may have been made anew at another address.
+    pub fn is_still_at(&self, pod: &PodName, at: &Endpoint) -> bool {
+        match &at.host {
+            Host::Name(_) => true,
+            Host::Ip(ip) if self.me.as_ref() == Some(pod) => self.my_ip.is_none_or(|own| own == *ip),
+            Host::Ip(ip) => self.ips_of(pod).contains(ip),
+        }
     }
 
     /// How many Sentinels are a majority: of the configured count, of those that were found, or of

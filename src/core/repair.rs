@@ -37,8 +37,8 @@ pub enum Repair {
     /// This Sentinel knows more replicas than the group has pods: it forgets the replicas, and finds those
     /// that live.
     Reset(Endpoint),
-    /// This Sentinel names another than all the others do, and nothing will change its mind: it forgets the
-    /// group, and is told of it again.
+    /// This Sentinel names another than all the others do, or an address where the master is not any more, and
+    /// nothing will change its mind: it forgets the group, and is told of it again.
     Unwatch(Endpoint),
 }
 
@@ -55,7 +55,7 @@ impl fmt::Display for Repair {
             Self::EndWord(pod) => write!(f, "{pod} runs: what it told of its disk before holds no more"),
             Self::Tell(at, master) => write!(f, "Sentinel {at} does not know the group: it is told that {master} leads"),
             Self::Unwatch(at) => {
-                write!(f, "Sentinel {at} goes on naming another than all others: it forgets the group, to be told again")
+                write!(f, "Sentinel {at} goes on naming where no master is: it forgets the group, to be told again")
             }
             Self::Reset(at) => write!(f, "Sentinel {at} knows replicas that are gone: it forgets all, and finds those that live"),
         }
@@ -86,6 +86,7 @@ pub fn repairs_by(rules: Rules, evidence: &Evidence, masterless: Duration) -> Ve
                 repairs.extend(knows_too_many(evidence, master));
             }
             repairs.extend(unaware(evidence, record, master).map(|at| Repair::Tell(at.clone(), (*master).clone())));
+            repairs.extend(looks_elsewhere(evidence, record, master).map(|at| Repair::Unwatch(at.clone())));
             let is_back = record.is_some_and(|record| record.is_given_up && record.claim.master == **master);
             repairs.extend(is_back.then_some(Repair::TakeHolderBack));
         }
@@ -120,7 +121,7 @@ fn is_calm(evidence: &Evidence, master: &PodName) -> bool {
 /// How many Sentinels find nothing wrong with the master.
 fn who_find_nothing_wrong(evidence: &Evidence, master: &PodName) -> usize {
     let finds_nothing_wrong = |watch: &Watch| {
-        let names = evidence.member_at(&watch.master.host) == Some(master);
+        let names = evidence.member_at(&watch.master.host) == Some(master) && evidence.is_still_at(master, &watch.master);
         names && !watch.finds_master_down && !watch.failover_in_progress
     };
     evidence.watches().filter(|(_, watch)| finds_nothing_wrong(watch)).count()
@@ -129,10 +130,21 @@ fn who_find_nothing_wrong(evidence: &Evidence, master: &PodName) -> usize {
 /// The Sentinels that do not watch the group, while nobody doubts who leads it. A group without a record is
 /// told to nobody: it is new, or was forgotten.
 fn unaware<'a>(evidence: &'a Evidence, record: Option<&Record>, master: &PodName) -> impl Iterator<Item = &'a Endpoint> {
-    let names_it = |(_, watch): (_, &Watch)| evidence.member_at(&watch.master.host) == Some(master);
+    let names_it = |(_, watch): (_, &Watch)| evidence.claimed(&watch.master, watch.config_epoch) == Some(master);
     let is_agreed = record.is_some_and(|record| record.claim.master == *master) && evidence.watches().all(names_it);
     let is_unaware = |sentinel: &&Sentinel| sentinel.heard.answer() == Some(&SentinelAnswer::Unaware);
     evidence.sentinels.iter().filter(is_unaware).filter(move |_| is_agreed).map(|sentinel| &sentinel.at)
+}
+
+/// A Sentinel that looks for the master where it is not any more, for it was made anew at another address: it finds
+/// nobody there, and nobody tells it. One at a time, and while nobody doubts who leads.
+fn looks_elsewhere<'a>(evidence: &'a Evidence, record: Option<&Record>, master: &PodName) -> Option<&'a Endpoint> {
+    let names_it = |watch: &Watch| evidence.claimed(&watch.master, watch.config_epoch) == Some(master);
+    let is_agreed = record.is_some_and(|record| record.claim.master == *master);
+    let is_lost =
+        |watch: &Watch| !evidence.is_still_at(master, &watch.master) && watch.finds_master_down && !watch.failover_in_progress;
+    let is_named_by_all = evidence.watches().all(|(_, watch)| names_it(watch));
+    evidence.watches().find(|(_, watch)| is_lost(watch)).map(|(at, _)| at).filter(|_| is_agreed && is_named_by_all)
 }
 
 /// The Sentinels that name another master than the only one that lives, though a majority and the record name

@@ -257,6 +257,33 @@ fn a_sentinel_that_names_another_by_no_newer_epoch_is_stubborn() {
 }
 
 #[test]
+fn a_sentinel_that_looks_for_the_master_where_it_was_forgets_the_group_and_is_told_where_it_is() {
+    let ip = |last: u8| std::net::IpAddr::from([192, 0, 2, last]);
+    let named = |number, last: u8, is_down: bool| {
+        says(number, |watch| {
+            watch.master.host = crate::core::identity::Host::Ip(ip(last));
+            watch.finds_master_down = is_down;
+        })
+    };
+    // The master was at 192.0.2.1, as the record remembers, and is at 192.0.2.7 now.
+    let found = |sentinels: [Sentinel; 3]| {
+        let mut evidence = well(sentinels);
+        evidence.peers[0].ips = vec![ip(7)];
+        if let RecordSeen::Present(record) = &mut evidence.record {
+            record.address.host = crate::core::identity::Host::Ip(ip(1));
+        }
+        repairs(&evidence, Duration::ZERO)
+    };
+    assert_eq!(found([named(0, 7, false), named(1, 7, false), named(2, 7, false)]), []);
+    assert_eq!(found([named(0, 1, true), named(1, 1, true), named(2, 1, true)]), [Unwatch(sentinel(0))], "one at a time");
+    assert_eq!(found([named(0, 7, false), named(1, 7, false), named(2, 1, true)]), [Unwatch(sentinel(2))]);
+    assert_eq!(found([named(0, 7, false), named(1, 1, false), named(2, 7, false)]), [], "it has not found out yet");
+    let told = found([knows_nothing(0), named(1, 1, true), named(2, 1, true)]);
+    assert!(told.contains(&Tell(sentinel(0), pod(0))), "{told:?}");
+    assert_eq!(found([named(0, 1, true), named(1, 9, true), named(2, 1, true)]), [], "one names a stranger");
+}
+
+#[test]
 fn a_group_is_quiet_when_everyone_has_answered_and_nothing_is_about_to_change() {
     let all_well = || [0, 1, 2].map(|number| says(number, |_| {}));
     assert!(is_quiet(&well(all_well())));

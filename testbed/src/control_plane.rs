@@ -311,11 +311,17 @@ impl Namespace {
         let made = runtime().block_on(async {
             let pods = self.pods();
             pods.create(&PostParams::default(), &serde_json::from_value(pod)?).await?;
-            let status = json!({"status": {"phase": "Running", "podIP": ip.to_string(), "podIPs": [{"ip": ip.to_string()}]}});
-            pods.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await?;
+            pods.patch_status(name, &PatchParams::default(), &Patch::Merge(running_at(ip))).await?;
             anyhow::Ok(())
         });
         made.expect("a pod");
+    }
+
+    /// Has a pod be at another address.
+    pub fn move_pod(&self, name: &str, ip: IpAddr) {
+        let moved = self.pods();
+        let moved = runtime().block_on(moved.patch_status(name, &PatchParams::default(), &Patch::Merge(running_at(ip))));
+        moved.expect("the pod is moved");
     }
 
     /// Deletes a pod at once.
@@ -502,6 +508,10 @@ impl Namespace {
     pub fn holder(&self, group: &str) -> Option<String> {
         self.record(group)?.spec?.holder_identity
     }
+}
+
+fn running_at(ip: IpAddr) -> Value {
+    json!({"status": {"phase": "Running", "podIP": ip.to_string(), "podIPs": [{"ip": ip.to_string()}]}})
 }
 
 fn junk(name: &str) -> Value {

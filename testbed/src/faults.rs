@@ -23,7 +23,8 @@ const FILES: &str = "/etc/redis";
 pub struct Copied(TempDir);
 
 impl Bed {
-    /// Ends all these pods at once, as a power cut does. Their volumes stay.
+    /// Ends all these pods at once, as a power cut does. Their volumes stay; by addresses, none of them comes back where
+    /// it was.
     pub fn cut_power(&mut self, pods: &[&str]) {
         self.let_sentinels_be_quick();
         for pod in pods {
@@ -31,7 +32,22 @@ impl Bed {
         }
         for pod in pods {
             self.kill(pod);
+            if self.is_by_address() {
+                self.move_running(pod);
+            }
         }
+    }
+
+    /// Has a pod be at another address: a node that starts anew makes the pods' networks anew.
+    fn move_running(&mut self, pod: &str) {
+        self.move_away(pod);
+        let ip = self.ip(pod);
+        self.sandbox_mut(pod).move_to(ip);
+        if let Some(namespace) = &self.namespace {
+            namespace.move_pod(pod, ip);
+        }
+        self.dns.zone.address(&self.host_name(pod), ip);
+        self.publish_services();
     }
 
     /// Ends all these pods at once and deletes them, their objects and their names. Their volumes stay.
@@ -56,8 +72,11 @@ impl Bed {
 
     /// Makes a deleted pod again: another object, its old volume, and nothing of what its containers
     /// had written elsewhere.
-    pub fn make_again(&self, pod: &str) {
+    pub fn make_again(&mut self, pod: &str) {
+        let ip = self.ip(pod);
+        self.sandbox_mut(pod).move_to(ip);
         self.make_object(pod);
+        self.publish_services();
         if pod.starts_with("redis") {
             self.sandbox(pod).empty(FILES);
         }

@@ -18,7 +18,7 @@ use crate::gate::Gate;
 use crate::layout::{Layout, SHARED_SENTINEL};
 use crate::process::Process;
 use crate::sandbox::{Container, EXTRA_CONFIG, Sandbox, list};
-use crate::subnet::Subnet;
+use crate::subnet::{Family, Subnet};
 use crate::wait_for;
 
 /// Pods, a name server, and a namespace where there is a cluster.
@@ -42,6 +42,20 @@ pub struct Bed {
     pub(crate) gates: BTreeMap<String, Gate>,
     sandboxes: BTreeMap<String, Sandbox>,
     subnet: Subnet,
+    family: Family,
+    /// Where the pods are that have been given another address than their first.
+    moved: BTreeMap<String, u8>,
+}
+
+/// By what the servers call themselves where a story does not say it: `ORDAIN_TEST_ANNOUNCE` is `hostname`, `ip` or
+/// `ip6`. By address a pod that is made again has another one, as on Kubernetes.
+fn announced_by_default() -> (&'static str, Family) {
+    match std::env::var("ORDAIN_TEST_ANNOUNCE").as_deref() {
+        Err(_) | Ok("hostname") => ("hostname", Family::V4),
+        Ok("ip") => ("ip", Family::V4),
+        Ok("ip6") => ("ip", Family::V6),
+        Ok(other) => panic!("ORDAIN_TEST_ANNOUNCE is `{other}`: it is `hostname`, `ip` or `ip6`"),
+    }
 }
 
 /// The pods of the group.
@@ -78,12 +92,13 @@ impl Bed {
 
     fn new(ordain: &Path, namespace: Option<Namespace>) -> Self {
         let subnet = Subnet::take();
+        let (announce, family) = announced_by_default();
         Self {
             namespace,
             dns: NameServer::start(&subnet),
             ordain: ordain.to_owned(),
             layout: &SHARED_SENTINEL,
-            env: BTreeMap::new(),
+            env: BTreeMap::from([("ORDAIN_ANNOUNCE".to_owned(), announce.to_owned())]),
             password: None,
             authority: None,
             reconciles: true,
@@ -93,6 +108,8 @@ impl Bed {
             sandboxes: BTreeMap::new(),
             servers: BTreeMap::new(),
             subnet,
+            family,
+            moved: BTreeMap::new(),
         }
     }
 
@@ -180,17 +197,31 @@ impl Bed {
     pub fn ip(&self, pod: &str) -> IpAddr {
         let (base, ordinal) = pod_of(pod).rsplit_once('-').expect("a pod's name");
         let ordinal: u8 = ordinal.parse().expect("an ordinal");
+        if let Some(last) = self.moved.get(pod_of(pod)) {
+            return self.subnet.address(*last, self.family);
+        }
         let from = match base {
             "redis" => 10,
             "redis-replicas" => 40,
             _ => 20,
         };
-        self.subnet.host(from + ordinal).into()
+        self.subnet.address(from + ordinal, self.family)
+    }
+
+    /// Whether servers call themselves by their addresses.
+    pub(crate) fn is_by_address(&self) -> bool {
+        self.env.get("ORDAIN_ANNOUNCE").is_some_and(|value| value == "ip")
+    }
+
+    /// Has a pod that does not run be at another address from now on, as one that is made again is.
+    pub(crate) fn move_away(&mut self, pod: &str) {
+        let last = (60..=250).find(|last| self.moved.values().all(|taken| taken != last)).expect("a free address");
+        self.moved.insert(pod.to_owned(), last);
     }
 
     /// An address of this bed's that is no pod's.
     pub fn strange_ip(&self) -> IpAddr {
-        self.subnet.host(30).into()
+        self.subnet.address(30, self.family)
     }
 
     /// A pod's host name.
@@ -201,8 +232,7 @@ impl Bed {
 
     /// What a pod's server calls itself.
     pub fn announced(&self, pod: &str) -> String {
-        let by_ip = self.env.get("ORDAIN_ANNOUNCE").is_some_and(|value| value == "ip");
-        if by_ip { self.ip(pod).to_string() } else { self.host_name(pod) }
+        if self.is_by_address() { self.ip(pod).to_string() } else { self.host_name(pod) }
     }
 
     /// The domain of a pod's headless Service.
@@ -323,7 +353,7 @@ impl Bed {
     }
 
     /// What a headless Service's names answer: the pods that exist.
-    fn publish_services(&self) {
+    pub(crate) fn publish_services(&self) {
         let of_redis = if self.layout.has_sentinels_beside() { &[6379, 26379][..] } else { &[6379] };
         for (base, ports) in [("redis", of_redis), ("sentinel", &[26379])] {
             let pods: Vec<_> = self.sandboxes.keys().filter(|pod| pod.starts_with(base)).collect();
@@ -424,6 +454,9 @@ impl Bed {
         if let Some(namespace) = &self.namespace {
             namespace.delete_pod(pod);
         }
+        if self.is_by_address() {
+            self.move_away(pod);
+        }
     }
 
     /// Deletes a pod for good, as when its StatefulSet is scaled down.
@@ -446,6 +479,10 @@ impl Bed {
     /// A pod's root.
     pub fn sandbox(&self, pod: &str) -> &Sandbox {
         &self.sandboxes[pod]
+    }
+
+    pub(crate) fn sandbox_mut(&mut self, pod: &str) -> &mut Sandbox {
+        self.sandboxes.get_mut(pod).expect("a pod that was made")
     }
 
     /// Connects to a pod's server.
@@ -500,7 +537,8 @@ impl Bed {
         let sentinels: Vec<_> = self.layout.sentinels.iter().map(|pod| self.ip(pod)).collect();
         start(Box::new(move || {
             let named = sentinels.iter().find_map(|ip| master_by_sentinel(*ip, "redis"))?;
-            pods.iter().find(|(host, _)| *host == named).map(|(_, ip)| *ip)
+            // A pod that was made again is elsewhere than before.
+            named.parse().ok().or_else(|| pods.iter().find(|(host, _)| *host == named).map(|(_, ip)| *ip))
         }))
     }
 

@@ -112,6 +112,18 @@ impl Sandbox {
         self.containers = containers;
     }
 
+    /// Has the containers that are started from now on be at another address.
+    pub(crate) fn move_to(&mut self, ip: IpAddr) {
+        let root = self.root();
+        for container in &mut self.containers {
+            let Some(own) = container.env.get_mut("POD_IP") else { continue };
+            let old = std::mem::replace(own, ip.to_string());
+            let file = root.join(container.env["ORDAIN_EXTRA_CONFIG"].trim_start_matches('/'));
+            let text = std::fs::read_to_string(&file).expect("the testbed's own file");
+            std::fs::write(&file, text.replace(&format!("bind {old}\n"), &format!("bind {ip}\n"))).expect("a file");
+        }
+    }
+
     /// The containers, the main one first.
     pub fn containers(&self) -> &[Container] {
         &self.containers

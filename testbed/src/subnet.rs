@@ -1,7 +1,17 @@
-//! Loopback addresses that nobody else uses: 127.A.B.0/24, held by the name server's port.
+//! Loopback addresses that nobody else uses: 127.A.B.0/24, held by the name server's port, and as many of
+//! fd6f:7264:6169::/48, which hack/isolated has on its loopback.
 
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Of which kind an address is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
 
 /// A /24 of 127.0.0.0/8.
 #[derive(Debug)]
@@ -31,6 +41,16 @@ impl Subnet {
     /// An address of it.
     pub fn host(&self, last: u8) -> Ipv4Addr {
         host(self.base, last)
+    }
+
+    /// The same, or its like among the IPv6 addresses.
+    pub fn address(&self, last: u8, family: Family) -> IpAddr {
+        let v4 = self.host(last);
+        let [_, a, b, last] = v4.octets().map(u16::from);
+        match family {
+            Family::V4 => v4.into(),
+            Family::V6 => Ipv6Addr::new(0xfd6f, 0x7264, 0x6169, 0, 0, a, b, last).into(),
+        }
     }
 
     /// The name server's address: port 53 of it is bound already.

@@ -28,7 +28,7 @@ fn a_replica_starts_while_the_api_server_is_away_and_nobody_leads() {
     bed.cut_power(&REDIS);
     let before = bed.log("redis-0");
     bed.start_each(&REDIS);
-    let behind = format!("replica of {}", bed.host_name("redis-0"));
+    let behind = format!("replica of {}", bed.announced("redis-0"));
     for pod in ["redis-1", "redis-2"] {
         wait_for(&format!("{pod} running"), UP, || (bed.role(pod) == behind).then_some(()));
     }
@@ -161,7 +161,7 @@ fn what_a_pod_told_before_it_started_anew_without_the_api_server_counts_for_noth
 
     // These two follow whom the Sentinels name, and cannot say what their disks hold: on their pods is
     // what they told at the first boot, that these were empty.
-    let behind = format!("replica of {}", bed.host_name("redis-0"));
+    let behind = format!("replica of {}", bed.announced("redis-0"));
     for pod in ["redis-1", "redis-2"] {
         bed.gate(pod).shut();
         bed.start(pod);

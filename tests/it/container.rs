@@ -24,7 +24,7 @@ fn a_container_that_restarts_decides_anew_becomes_its_server_and_gets_its_signal
     let id = bed.server("redis-0").id();
     bed.wait_for_master(promoted, UP);
     assert_eq!((bed.server("redis-0").id(), program(bed.server("redis-0")).as_str()), (id, "redis-server"));
-    assert!(bed.sandbox("redis-0").read("etc/redis/redis.conf").contains(&format!("\nreplicaof {} ", bed.host_name(promoted))));
+    assert!(bed.sandbox("redis-0").read("etc/redis/redis.conf").contains(&format!("\nreplicaof {} ", bed.announced(promoted))));
 
     // It does not end in the middle of that.
     wait_for("its append-only file", UP, || {
@@ -51,7 +51,7 @@ fn as_an_init_container_of_its_own_it_writes_what_the_server_then_starts_from() 
     };
     let servers = std::thread::scope(|scope| REDIS.map(|pod| scope.spawn(move || start(pod))).map(|run| run.join().unwrap()));
     for pod in REDIS {
-        let wanted = if pod == "redis-0" { "master".to_owned() } else { format!("replica of {}", bed.host_name("redis-0")) };
+        let wanted = if pod == "redis-0" { "master".to_owned() } else { format!("replica of {}", bed.announced("redis-0")) };
         wait_for(&format!("{pod} as {wanted}"), UP, || (bed.role(pod) == wanted).then_some(()));
     }
     bed.put_keys("redis-0", "key", 10);

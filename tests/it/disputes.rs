@@ -98,7 +98,7 @@ fn two_living_masters_with_equal_claims_are_refused_by_name() {
     bed.kill("redis-1");
     bed.start("redis-2");
     wait_for("redis-2 behind redis-0", UP, || {
-        (bed.role("redis-2") == format!("replica of {}", bed.host_name("redis-0"))).then_some(())
+        (bed.role("redis-2") == format!("replica of {}", bed.announced("redis-0"))).then_some(())
     });
 }
 

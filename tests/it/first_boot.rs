@@ -24,7 +24,7 @@ pub fn two_pods(bed: Bed) -> Bed {
 pub fn assert_led_by(bed: &mut Bed, leader: &str) {
     bed.start_each(&PODS);
     for pod in PODS {
-        let wanted = if pod == leader { "master".to_owned() } else { format!("replica of {}", bed.host_name(leader)) };
+        let wanted = if pod == leader { "master".to_owned() } else { format!("replica of {}", bed.announced(leader)) };
         wait_for(&format!("{pod} as {wanted}"), UP, || {
             let role = bed.role(pod);
             assert!(role.is_empty() || role == wanted, "{pod} is {role}, not {wanted}:\n{}", bed.log(pod));

@@ -106,7 +106,7 @@ fn a_failover_that_counts_from_1_again_moves_a_record_that_is_far_ahead() {
     let ahead = json!({"metadata": {"annotations": {"ordain.dev/config-epoch": "5"}}});
     // Told at run time, as by hand: no epoch, and no hook, which cannot be set so.
     bed.namespace.as_ref().unwrap().edit_record("redis", &ahead);
-    let master = bed.host_name("redis-0");
+    let master = bed.announced("redis-0");
     for sentinel in SENTINELS {
         for words in [
             &["SENTINEL", "REMOVE", "redis"][..],

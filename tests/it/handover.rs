@@ -148,8 +148,8 @@ fn a_master_that_has_handed_over_and_goes_on_running_follows_at_once_and_takes_n
     assert_eq!(run.code, Some(0), "{run:?}");
     assert_eq!(bed.labels()[0].as_deref(), Some("slave"), "it carries no label only while it hands over");
     let promoted = bed.wait_for_failover("redis-0", UP);
-    assert_eq!(bed.role("redis-0"), format!("replica of {}", bed.host_name(promoted)), "long before Sentinel demotes it");
-    assert!(bed.sandbox("redis-0").read("etc/redis/redis.conf").contains(&format!("\nreplicaof {} ", bed.host_name(promoted))));
+    assert_eq!(bed.role("redis-0"), format!("replica of {}", bed.announced(promoted)), "long before Sentinel demotes it");
+    assert!(bed.sandbox("redis-0").read("etc/redis/redis.conf").contains(&format!("\nreplicaof {} ", bed.announced(promoted))));
     let keys = bed.keys(promoted).unwrap();
     wait_for("writes to the new master", UP, || (bed.keys(promoted)? > keys + 100).then_some(()));
     let written = stubborn.stop();
@@ -165,7 +165,8 @@ fn whoever_is_no_master_has_nothing_to_hand_over() {
     let mut bed = started(Bed::on_kubernetes(ordain()));
     let replica = bed.ordain("redis-1", &["handover"]);
     assert_eq!(replica.code, Some(0), "{replica:?}");
-    let host = bed.host_name("redis-0");
+    let host = bed.announced("redis-0");
+    let host = if host.contains(':') { format!("[{host}]") } else { host };
     assert!(replica.stderr.contains(&format!("redis-1 has nothing to hand over: it is a replica of {host}:6379")), "{replica:?}");
     bed.kill("redis-2");
     let gone = bed.ordain("redis-2", &["handover"]);

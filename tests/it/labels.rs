@@ -205,7 +205,7 @@ fn the_old_masters_pod_may_be_gone_or_terminating() {
 #[test]
 fn a_new_master_whose_pod_was_deleted_in_between_is_labelled_when_it_is_back() {
     let gone = |bed: &Bed, promoted: &str| bed.namespace.as_ref().unwrap().delete_pod(promoted);
-    let (bed, promoted, log) = hook_while(gone, |_| {}, "8s", 1);
+    let (mut bed, promoted, log) = hook_while(gone, |_| {}, "8s", 1);
     assert!(log.contains("no pod of "), "{log}");
     bed.make_again(promoted);
     next_is_right(&bed, promoted);

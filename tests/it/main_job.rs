@@ -29,7 +29,7 @@ fn at_a_first_boot_ordinal_0_leads_and_the_others_follow_it() {
     assert_eq!((spec.holder_identity.as_deref(), spec.lease_transitions), (Some("redis-0"), Some(0)));
     assert_eq!(record.metadata.labels.unwrap()["app.kubernetes.io/managed-by"], "ordain");
     for pod in REDIS {
-        for (parameter, value) in [("appendonly", "yes"), ("dir", "/data"), ("replica-announce-ip", &bed.host_name(pod))] {
+        for (parameter, value) in [("appendonly", "yes"), ("dir", "/data"), ("replica-announce-ip", &bed.announced(pod))] {
             assert_eq!(bed.text(pod, &["CONFIG", "GET", parameter]), format!("{parameter}\n{value}"), "{pod}");
         }
     }
@@ -172,7 +172,7 @@ fn a_pod_that_was_stopped_between_its_decision_and_its_start_looks_again() {
     let others = ["redis-1", "redis-2"];
     let promoted = wait_for("another master", FAILED_OVER, || others.into_iter().find(|pod| bed.role(pod) == "master"));
     bed.server("redis-0").signal("CONT");
-    let follows = format!("replica of {}", bed.host_name(promoted));
+    let follows = format!("replica of {}", bed.announced(promoted));
     wait_for("redis-0 behind it", UP, || (bed.role("redis-0") == follows).then_some(()));
     let log = &bed.log("redis-0")[before.len()..];
     assert!(log.contains("redis-0 looks again: ") && log.contains(&format!("redis-0 follows {promoted}")), "{log}");
@@ -187,7 +187,7 @@ fn a_hook_that_runs_late_or_twice_changes_nothing() {
     bed.wait_for_master(promoted, UP);
     bed.wait_for_labels(promoted, UP);
     let before = bed.namespace.as_ref().unwrap().record("redis").unwrap().metadata.resource_version;
-    let (old, new) = (bed.host_name(promoted), bed.host_name("redis-0"));
+    let (old, new) = (bed.announced(promoted), bed.announced("redis-0"));
     let late = bed.ordain("sentinel-1", &["on-failover", "redis", "observer", "start", &old, "6379", &new, "6379"]);
     assert_eq!(late.code, Some(0), "{late:?}");
     assert!(late.stderr.contains(r#"record="said so already" labels=were right"#), "{late:?}");
@@ -250,8 +250,8 @@ fn a_sentinels_file_keeps_its_epochs_and_replicas_when_it_is_written_again() {
     let others = REDIS
         .iter()
         .filter(|pod| **pod != promoted)
-        .map(|pod| format!("sentinel known-replica redis {} 6379", bed.host_name(pod)));
-    let master = format!("sentinel monitor redis {} 6379 2", bed.host_name(promoted));
+        .map(|pod| format!("sentinel known-replica redis {} 6379", bed.announced(pod)));
+    let master = format!("sentinel monitor redis {} 6379 2", bed.announced(promoted));
     let kept = [
         format!("sentinel config-epoch redis {epoch}"),
         format!("sentinel current-epoch {epoch}"),

@@ -21,7 +21,7 @@ fn an_old_master_follows_a_promoted_one_that_its_sentinel_died_before_announcing
     let promoted = wait_for("the promoted one", UP, || ["redis-1", "redis-2"].into_iter().find(|pod| bed.role(pod) == "master"));
     bed.start("redis-0");
     wait_for("redis-0 running", UP, || Some(bed.role("redis-0")).filter(|role| !role.is_empty()));
-    assert_eq!(bed.role("redis-0"), format!("replica of {}", bed.host_name(promoted)));
+    assert_eq!(bed.role("redis-0"), format!("replica of {}", bed.announced(promoted)));
     bed.start(dead);
     bed.wait_for_master(promoted, GIVEN_UP);
     for sentinel in SENTINELS {

@@ -90,7 +90,7 @@ fn a_pod_more_takes_its_part_without_a_restart_of_the_others_and_hands_it_over_w
         bed.server(pod).signal("CONT");
     }
     wait_for("all behind it", UP, || {
-        let behind = format!("replica of {}", bed.host_name("redis-replicas-2"));
+        let behind = format!("replica of {}", bed.announced("redis-replicas-2"));
         bed.layout.redis.iter().all(|pod| bed.role(pod) == behind).then_some(())
     });
     bed.wait_for_electable(UP);

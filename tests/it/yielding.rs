@@ -84,7 +84,7 @@ fn an_empty_replica_that_is_alone_is_not_promoted_and_the_master_comes_back_with
     bed.cut_power(&["redis-0", "redis-1"]);
     bed.lose_volume("redis-1");
     bed.start("redis-1");
-    wait_for("redis-1 running", UP, || (bed.role("redis-1") == format!("replica of {}", bed.host_name("redis-0"))).then_some(()));
+    wait_for("redis-1 running", UP, || (bed.role("redis-1") == format!("replica of {}", bed.announced("redis-0"))).then_some(()));
     // Sentinel wants to, and finds nobody whom it may promote.
     wait_for("a Sentinel that has tried", FAILED_OVER, || {
         SENTINELS.iter().find(|sentinel| bed.log(sentinel).contains("-failover-abort-no-good-slave"))

@@ -233,6 +233,10 @@ impl Pod<'_> {
     async fn look(self, deadline: Instant) -> (Evidence, Vec<Endpoint>) {
         let Observer { world, subject, logins, .. } = self.observer;
         let mut evidence = self.observer.observe(Duration::ZERO, deadline).await;
+        // Sentinels that name this pod by its address mean it, whether or not the API server or DNS still has it.
+        if let (Some(own), Some(ip)) = (evidence.peers.iter_mut().find(|peer| peer.pod == *self.me), subject.my_ip) {
+            own.ips.push(ip);
+        }
         join_all(evidence.sentinels.iter_mut().filter(|sentinel| sentinel.heard == Heard::Pending).map(async |sentinel| {
             let view = async |target: &Target| sentinel::view(target, &logins.sentinel, &subject.group).await;
             sentinel.heard = world.ask(&sentinel.at, view).await.into();

@@ -26,7 +26,7 @@ pub(super) fn newest(evidence: &Evidence) -> Newest {
 
     let mut masters: Vec<PodName> = recorded.into_iter().filter(|claim| claim.epoch == epoch).map(|claim| claim.master).collect();
     for (who, at, _) in told.iter().filter(|(_, _, said)| *said == epoch) {
-        match evidence.member_at(&at.host) {
+        match evidence.claimed(at, epoch) {
             Some(pod) => masters.push(pod.clone()),
             // An address that outlived its pod, or a foreign master at an address that was used again.
             None => {
@@ -50,7 +50,7 @@ pub(super) fn newest(evidence: &Evidence) -> Newest {
 /// Equal epochs that name different masters: the verified majority, else the only living master.
 fn equal_epochs(evidence: &Evidence, masters: &[PodName], epoch: u64) -> Newest {
     let living = evidence.living_masters();
-    let names = |at: &Endpoint, master: &PodName| evidence.member_at(&at.host) == Some(master);
+    let names = |at: &Endpoint, master: &PodName| evidence.claimed(at, epoch) == Some(master);
     let has_majority = |master: &&&PodName| {
         let agreeing = evidence.claims().filter(|(_, w)| w.config_epoch == epoch && names(&w.master, master)).count();
         agreeing >= evidence.majority()
@@ -81,7 +81,7 @@ fn sayers(evidence: &Evidence, master: &PodName, epoch: u64) -> String {
     let recorded = evidence.recorded_claim().is_some_and(|claim| claim.master == *master && claim.epoch == epoch);
     let sentinels = evidence
         .claims()
-        .filter(|(_, watch)| watch.config_epoch == epoch && evidence.member_at(&watch.master.host) == Some(master))
+        .filter(|(_, watch)| watch.config_epoch == epoch && evidence.claimed(&watch.master, epoch) == Some(master))
         .count();
     let mut sayers = Vec::new();
     if recorded {

@@ -200,6 +200,9 @@ fn failover_risk(case: Case<'_>) -> Option<Risk> {
         if case.member_at(&watch.master.host) != case.me.as_ref() {
             return may_pass(format!("Sentinel {at} names {}", watch.master));
         }
+        if case.me.as_ref().is_some_and(|me| !case.evidence().is_still_at(me, &watch.master)) {
+            return may_pass(format!("Sentinel {at} names {}, where this pod is not any more", watch.master));
+        }
         if watch.finds_master_down {
             return may_pass(format!("Sentinel {at} finds it down"));
         }

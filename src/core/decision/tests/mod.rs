@@ -148,6 +148,46 @@ fn an_address_that_no_pod_has_now_is_the_one_that_the_record_remembers() {
     assert_eq!(evidence.decide(), (Follow(claim(1, 5)), None));
 }
 
+#[test]
+fn a_claim_by_the_address_that_the_record_remembers_names_its_holder_whoever_is_there_now() {
+    let ip = |last: u8| IpAddr::from([192, 0, 2, last]);
+    let named = |master: &str, epoch| [watching(master, epoch, |_| {}), watching(master, epoch, |_| {}), UNAWARE];
+    // All pods have new addresses, and redis-2 has the one that redis-1 had.
+    let after_an_outage = |claims: [Heard<crate::core::evidence::SentinelAnswer>; 3]| {
+        redis(0).record(present(1, 5)).record_but(|record| record.address = at("192.0.2.1")).sentinels(claims).but(|evidence| {
+            evidence.my_ip = Some(ip(7));
+            evidence.peer_mut(1).ips = vec![ip(2)];
+            evidence.peer_mut(2).ips = vec![ip(1)];
+        })
+    };
+    assert_eq!(after_an_outage(named("192.0.2.1", 5)).decide(), (Follow(claim(1, 5)), None));
+    // A newer claim is of whoever was there later.
+    assert_eq!(after_an_outage(named("192.0.2.1", 6)).beside(2, Heard::Answer(Role::Master)).decide().0, Follow(claim(2, 6)));
+    // A pod that hands over or a Sentinel's is no member in its own view, and is one all the same.
+    let own = after_an_outage(named("192.0.2.7", 6)).but(|evidence| {
+        evidence.me = None;
+        evidence.peers[0].ips = vec![ip(7)];
+    });
+    assert_eq!(own.member_at(&at("192.0.2.7").host), Some(&own.peers[0].pod));
+}
+
+#[test]
+fn a_pod_that_came_back_at_another_address_waits_for_the_failover_of_who_still_looks_for_it_where_it_was() {
+    let there = || watching("192.0.2.1", 5, |_| {});
+    let is_at = |last: u8| {
+        redis(0)
+            .holding(OLD)
+            .record(present(0, 5))
+            .record_but(|record| record.address = at("192.0.2.1"))
+            .sentinels([there(), there(), there()])
+            .beside(1, replica_of(0))
+            .but(|evidence| evidence.my_ip = Some(IpAddr::from([192, 0, 2, last])))
+    };
+    assert_eq!(is_at(1).decide(), (Lead(claim(0, 5)), None));
+    assert_eq!(is_at(7).decide(), (Undecided, None));
+    assert_eq!(is_at(7).past_any_failover().decide(), (Lead(claim(0, 5)), None));
+}
+
 // To lead, or to yield.
 
 #[test]
