@@ -16,6 +16,7 @@ use super::{Cluster, Refusal, ours, read_pod, read_record, refusal};
 use crate::core::evidence::{Failure, RecordSeen};
 use crate::core::identity::{Group, PodName};
 use crate::core::labels::{Pod, Scheme};
+use crate::core::outside::shown;
 use crate::core::record::Record;
 
 /// A change among things of one kind.
@@ -63,7 +64,7 @@ impl<T> Change<T> {
                     }
                     _ => false,
                 };
-                Some(Self::Broken { why: error.to_string(), is_refused })
+                Some(Self::Broken { why: shown(&error.to_string()), is_refused })
             }
         }
     }
