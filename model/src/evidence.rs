@@ -133,6 +133,7 @@ pub fn real_word(told: Told, is_lately: bool, write_step: u64) -> Word {
         group: None,
         started: told.has_started,
         damage: None,
+        priority: None,
     }
 }
 
@@ -179,6 +180,7 @@ pub fn evidence(asker: &Asker, look: &Look, setting: &Setting) -> Evidence {
                 group_id: volume.is_stamped.then(|| GROUP.into()),
                 damage: None,
                 instance: Some(instance(*me, word.run)),
+                priority: None,
                 trying: if word.is_late { GRACE } else { Duration::ZERO },
                 heard,
             };

@@ -19,12 +19,13 @@ use super::report;
 use super::setting::{Council, Ground, Logins, Subject, World, own_group, own_pod, version_of};
 use super::settle::{Settled, settle};
 use super::source::Source;
+use crate::cli::usage::setting;
 use crate::cli::{Electable, Form, GenconfRedis};
 use crate::core::config_directives::ConfigFile;
 use crate::core::decision;
 use crate::core::evidence::Own;
 use crate::core::identity::Endpoint;
-use crate::core::redis_conf::{ELECTABLE, RedisConf, TEMPLATE, Values};
+use crate::core::redis_conf::{RedisConf, TEMPLATE, USUAL_PRIORITY, Values};
 use crate::core::server::ServerVersion;
 use crate::edge::data_directory::DataDirectory;
 use crate::edge::files::{self, Draft};
@@ -45,6 +46,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
         load,
         server_version,
         electable,
+        priority,
         output,
         text,
         run,
@@ -52,6 +54,13 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
         deadline: _,
         command,
     } = args;
+    if run.no_kubernetes && priority != USUAL_PRIORITY && electable == Electable::InSync {
+        return Err(Wrong(format!(
+            "{} is published in the pod's annotations, and without Kubernetes there are none: add --electable at-start",
+            setting("priority", "ORDAIN_PRIORITY")
+        ))
+        .into());
+    }
     let me = own_pod(&pod)?;
     let group = own_group(group, &members, &me)?;
     let logins = Logins::read(&secrets).await?;
@@ -78,7 +87,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
             stamps_time: server.is_some_and(ServerVersion::keeps_manifest),
             announce: &announce,
             master,
-            priority: if is_electable || electable == Electable::AtStart { ELECTABLE } else { 0 },
+            priority: if is_electable || electable == Electable::AtStart { priority } else { 0 },
             run,
             user: logins.redis.user.as_deref(),
             password: logins.redis.password.as_deref(),
@@ -93,6 +102,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
     let mut observer = Observer::new(&world, &subject, &council, &logins);
     let (mut own_data, own) = OwnData::read(data.clone(), &world, &me, command.first(), run.dry_run, deadline).await?;
     observer.own = own;
+    observer.own.priority = (priority != USUAL_PRIORITY).then_some(priority);
     let mut backoff = Backoff::new();
     loop {
         if let (Some(cluster), false) = (world.cluster(), run.dry_run) {
@@ -110,6 +120,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
             Err(error) => return Err(report::tell_undecided(&report, &subject.group, error)),
         };
         info!("{me} {}", settled.why);
+        council.tell_what_keeps_from_failover(&settled.evidence);
         let run_id = observer.own.instance.as_ref().map(|instance| instance.run.as_str());
         let file = text.render(&values(master_of(&subject, &settled).as_ref(), settled.electable, run_id)?)?;
         report::tell(&report, &subject.group, &settled, run.dry_run.then_some(&file))?;

@@ -177,6 +177,10 @@ pub struct Word {
     /// What is damaged, where the data cannot be loaded: then the disk is told as an empty one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damage: Option<String>,
+    /// The pod's own `replica-priority` (`--priority`), which it has where Sentinel may promote it; the usual one
+    /// where it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u32>,
 }
 
 impl fmt::Display for Word {
@@ -270,6 +274,7 @@ mod tests {
             group: Some("g".into()),
             started: false,
             damage: None,
+            priority: None,
         }
     }
 

@@ -23,6 +23,7 @@ pub mod repair;
 pub mod replies;
 pub mod rules;
 pub mod sentinel_conf;
+pub mod sentinels;
 pub mod server;
 pub mod sets;
 pub mod takeover;
