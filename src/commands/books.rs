@@ -96,7 +96,18 @@ impl Books {
         let (records, pods) = (self.records.borrow(), self.pods.borrow());
         let record = records.all.as_ref()?.get(group).cloned().unwrap_or(RecordSeen::Absent);
         let ours = pods.all.as_ref()?.iter().filter(|((of, _), _)| of == group);
-        Some(Known { record, pods: ours.map(|(_, pod)| pod.clone()).collect() })
+        Some(Known { record, pods: ours.map(|(_, pod)| pod.clone()).collect(), unlisted: None })
+    }
+
+    /// What is known of a group's record.
+    pub fn record(&self, group: &Group) -> RecordSeen {
+        let records = self.records.borrow();
+        records.all.as_ref().and_then(|all| all.get(group)).cloned().unwrap_or(RecordSeen::Absent)
+    }
+
+    /// Nobody waits for news of this group any more: its next record makes it a new one.
+    pub fn forget(&self, group: &Group) {
+        self.waiting.borrow_mut().remove(group);
     }
 
     /// What is woken by news of a group; whether it is new.

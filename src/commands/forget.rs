@@ -12,10 +12,10 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::Then;
+use super::news::News;
 use super::observe::{Observer, from_api};
 use super::patience::{Backoff, blame, refused};
 use super::setting::{Council, Logins, Subject, World};
-use super::settle::wait_for_news;
 use crate::cli::Forget;
 use crate::core::evidence::{Evidence, Failure, RecordSeen};
 use crate::core::identity::{Endpoint, Group};
@@ -64,6 +64,7 @@ pub async fn run(args: Forget, deadline: Instant) -> Result<Then> {
     }
 
     let mut backoff = Backoff::new();
+    let mut news = News::default();
     let mut evidence = evidence;
     loop {
         let silent = have_sentinels_forget(&observer, &evidence).await?;
@@ -79,7 +80,7 @@ pub async fn run(args: Forget, deadline: Instant) -> Result<Then> {
         if Instant::now() >= deadline {
             bail!("`{}` is remembered again: {}; does it still run?", subject.group, self::remembered(&evidence));
         }
-        wait_for_news(&observer, &evidence, backoff.next(), deadline).await;
+        news.wait(&observer, &evidence, backoff.next(), deadline).await;
     }
     println!("forgot {}", subject.group);
     Ok(Then::Exit)

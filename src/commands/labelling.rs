@@ -57,6 +57,14 @@ pub fn is_due(record: &Record, pods: &[Pod], scheme: &Scheme) -> bool {
     plan(record, pods, scheme, SystemTime::now().into()).is_due()
 }
 
+/// The patches that are due, as far as was seen.
+pub fn due(record: &Record, pods: &[Pod], scheme: &Scheme) -> Vec<Patch> {
+    match plan(record, pods, scheme, SystemTime::now().into()) {
+        Plan::Write { others, master } => others.into_iter().chain(master).collect(),
+        Plan::Superseded => Vec::new(),
+    }
+}
+
 /// Labels the pods by a list that may be older than the record, where that is good enough, which spares
 /// waiting for a new one; else by a new list. Right after a write to the record the API server takes up to 100 ms to
 /// list the pods as they are now, for its cache of pods waits to hear from etcd that no pod has changed. `seen` is

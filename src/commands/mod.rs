@@ -22,6 +22,7 @@ mod groups;
 mod handover;
 mod install;
 mod labelling;
+mod news;
 mod observe;
 mod on_failover;
 mod patience;

@@ -60,9 +60,18 @@ pub struct Observer<'a> {
 }
 
 /// What is known of a group without asking the API server.
+#[derive(Debug, Clone)]
 pub struct Known {
     pub record: RecordSeen,
     pub pods: Vec<Pod>,
+    /// Why the pods are not all known.
+    pub unlisted: Option<Failure>,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self { record: RecordSeen::Pending, pods: Vec::new(), unlisted: None }
+    }
 }
 
 /// How long a look goes on.
@@ -137,20 +146,25 @@ impl<'a> Observer<'a> {
     /// Asks all sources and returns when each has answered or failed, when what was heard settles it
     /// already, or at the deadline. `waited` is how long this run has been looking.
     pub async fn observe(&self, waited: Duration, deadline: Instant) -> Evidence {
-        self.look(Until::Settled, waited, deadline).await
+        self.look(None, Until::Settled, waited, deadline).await
+    }
+
+    /// The same by what is known of the record and the pods, without asking the API server.
+    pub async fn observe_by(&self, known: Known, waited: Duration, deadline: Instant) -> Evidence {
+        self.look(Some(known), Until::Settled, waited, deadline).await
     }
 
     /// The same, until each source has answered or failed: what is to be repaired only its own answer tells.
     pub async fn observe_all(&self, deadline: Instant) -> Evidence {
-        self.look(Until::AllAreHeard, Duration::ZERO, deadline).await
+        self.look(None, Until::AllAreHeard, Duration::ZERO, deadline).await
     }
 
-    async fn look(&self, until: Until, waited: Duration, deadline: Instant) -> Evidence {
+    async fn look(&self, known: Option<Known>, until: Until, waited: Duration, deadline: Instant) -> Evidence {
         loop {
             // Where none is free until the deadline, nobody is asked any more.
             let _seat = timeout_at(deadline, self.world.seats.acquire()).await;
             let asked = Instant::now();
-            let evidence = self.ask_all(None, until, waited, deadline).await;
+            let evidence = self.ask_all(known.clone(), until, waited, deadline).await;
             // A look that took longer than its sources may was overtaken by a stop of this process.
             if asked.elapsed() < LONGEST_LOOK || Instant::now() >= deadline {
                 return evidence;
@@ -196,6 +210,15 @@ impl<'a> Observer<'a> {
                 evidence.peers = self.numbered_peers().map(absent).collect();
                 for pod in known.pods {
                     self.see(pod, &mut seen, &mut evidence, &asked);
+                }
+                if known.unlisted.is_some() {
+                    // As where the API server does not answer: they are found by their names.
+                    let is_seen = |name: &PodName| seen.iter().any(|pod| pod.name == *name);
+                    let unseen: Vec<_> = self.numbered_peers().filter(|name| !is_seen(name)).collect();
+                    for pod in unseen {
+                        self.ask_peer(pod, None, &mut evidence, &asked);
+                    }
+                    evidence.listing = known.unlisted;
                 }
             }
             (Ground::Cluster(cluster), None) => {

@@ -32,6 +32,11 @@ impl Backoff {
         Self { next: Self::FIRST, longest: Duration::from_secs(2) }
     }
 
+    /// For somebody who looks after what does not exist: its master is to be known to be away all the same.
+    pub fn empty() -> Self {
+        Self { next: Duration::from_secs(1), longest: Duration::from_secs(15) }
+    }
+
     /// For what has failed, and may fail for as long as nobody mends it.
     pub fn of_failures() -> Self {
         Self { next: Duration::from_secs(1), longest: Duration::from_secs(60) }
@@ -50,29 +55,70 @@ pub fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
+/// How a part of some work went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Done,
+    /// It may pass.
+    Failed,
+    /// It is not allowed, and will not be until a person changes something.
+    Refused,
+}
+
+impl<T> From<&Result<T>> for Outcome {
+    fn from(done: &Result<T>) -> Self {
+        match done {
+            Ok(_) => Self::Done,
+            Err(error) if error.is::<Wrong>() => Self::Refused,
+            Err(_) => Self::Failed,
+        }
+    }
+}
+
 /// What has failed, each part by itself, and when it may be tried again.
 #[derive(Default)]
-pub struct Retries(BTreeMap<String, (Backoff, Instant)>);
+pub struct Retries(BTreeMap<String, Retry>);
+
+struct Retry {
+    backoff: Backoff,
+    again: Instant,
+    is_refused: bool,
+}
+
+/// How long what was refused is left alone, at least: what it costs to ask whether it still is, and no more, is spent
+/// so often.
+const REFUSED: Duration = Duration::from_secs(60);
 
 impl Retries {
-    /// Whether a part may be tried: it has not failed, or its pause is over.
+    /// Whether a part may be tried: it has not failed, or its pause is over; what was refused, only once
+    /// [`Retries::doubt`] has found it allowed.
     pub fn allow(&self, part: &str, now: Instant) -> bool {
-        self.0.get(part).is_none_or(|(_, again)| *again <= now)
+        self.0.get(part).is_none_or(|retry| !retry.is_refused && retry.again <= now)
     }
 
     /// Notes how a part went.
-    pub fn note(&mut self, part: &str, is_done: bool, now: Instant) {
-        if is_done {
+    pub fn note(&mut self, part: &str, outcome: Outcome, now: Instant) {
+        if outcome == Outcome::Done {
             self.0.remove(part);
-        } else {
-            let (backoff, again) = self.0.entry(part.to_owned()).or_insert_with(|| (Backoff::of_failures(), now));
-            *again = now + backoff.next();
+            return;
         }
+        let first = || Retry { backoff: Backoff::of_failures(), again: now, is_refused: false };
+        let retry = self.0.entry(part.to_owned()).or_insert_with(first);
+        retry.is_refused = outcome == Outcome::Refused;
+        // Never sooner: so many requests a minute are the most that it may cost.
+        let pause = if retry.is_refused { REFUSED + jittered(REFUSED) / 4 } else { retry.backoff.next() };
+        retry.again = now + pause;
+    }
+
+    /// The refused parts of which it is time to find out whether they still are.
+    pub fn doubtful(&self, now: Instant) -> Vec<String> {
+        let is_due = |retry: &Retry| retry.is_refused && retry.again <= now;
+        self.0.iter().filter(|(_, retry)| is_due(retry)).map(|(part, _)| part.clone()).collect()
     }
 
     /// Forgets what has not been tried for long: somebody else has put it right.
     pub fn forget_old(&mut self, now: Instant) {
-        self.0.retain(|_, (backoff, again)| now < *again + 2 * backoff.longest);
+        self.0.retain(|_, retry| now < retry.again + 2 * retry.backoff.longest);
     }
 }
 
@@ -164,7 +210,7 @@ mod tests {
         let mut now = Instant::now();
         let mut pauses = Vec::new();
         for _ in 0..10 {
-            retries.note("labels", false, now);
+            retries.note("labels", Outcome::Failed, now);
             assert!(retries.allow("record", now) && !retries.allow("labels", now));
             let failed = now;
             while !retries.allow("labels", now) {
@@ -174,12 +220,27 @@ mod tests {
         }
         assert!(pauses[0] <= Duration::from_millis(1100), "{pauses:?}");
         assert!(pauses[9] >= Duration::from_secs(30) && pauses[9] <= Duration::from_millis(60_100), "{pauses:?}");
-        retries.note("labels", true, now);
+        retries.note("labels", Outcome::Done, now);
         assert!(retries.allow("labels", now));
-        retries.note("labels", false, now);
+        retries.note("labels", Outcome::Failed, now);
         assert!(retries.allow("labels", now + Duration::from_secs(1)), "a part that was done begins anew");
         retries.forget_old(now + Duration::from_secs(200));
         assert!(retries.0.is_empty());
+    }
+
+    #[test]
+    fn what_is_refused_is_not_tried_before_a_minute_is_over_and_it_is_known_to_be_allowed() {
+        let mut retries = Retries::default();
+        let start = Instant::now();
+        retries.note("labels", Outcome::Refused, start);
+        assert!(!retries.allow("labels", start + Duration::from_secs(600)));
+        assert_eq!(retries.doubtful(start + REFUSED), [""; 0]);
+        let later = start + REFUSED * 5 / 4;
+        assert_eq!(retries.doubtful(later), ["labels"]);
+        retries.note("labels", Outcome::Refused, later);
+        assert_eq!(retries.doubtful(later), [""; 0]);
+        retries.note("labels", Outcome::Done, later);
+        assert!(retries.allow("labels", later));
     }
 
     #[test]

@@ -12,25 +12,25 @@ use tracing::info;
 
 use super::announcing::{announce_promotion, announce_repairs};
 use super::groups::{check_names_one, groups_to_watch};
-use super::labelling::{Moved, is_due, label_listed};
+use super::labelling::{Moved, due, is_due, label_listed};
 use super::observe::{Observer, from_api};
-use super::patience::{Failures, Retries, blame, refused, share};
+use super::patience::{Failures, Outcome, Retries, blame, refused, share};
 use super::report::millis;
 use super::setting::{Council, Logins, Subject, World, in_time, own_group};
-use super::settle::{Settled, act, random_id};
+use super::settle::{Settled, act, random_id, would_write};
 use super::watching::Watch;
 use super::{HOOK, Then};
 use crate::cli::Reconcile;
 use crate::core::decision;
 use crate::core::disk::Word;
-use crate::core::evidence::{Evidence, Peer, RecordSeen, Role};
+use crate::core::evidence::{Evidence, Failure, Peer, RecordSeen, Role};
 use crate::core::identity::{Endpoint, PodName};
 use crate::core::labels::Pod;
 use crate::core::record::Record;
 use crate::core::redis_conf::ELECTABLE;
 use crate::core::repair::{Repair, is_kept_from_readers, repairs, stubborn};
 use crate::core::sentinel_conf::Watched;
-use crate::edge::kubernetes::Cluster;
+use crate::edge::kubernetes::{Cluster, Refusal};
 use crate::edge::wire::Target;
 use crate::edge::{files, redis, sentinel};
 use crate::exit::{OrWrong, Wrong};
@@ -144,6 +144,9 @@ fn is_unlabelled(observer: &Observer<'_>, evidence: &Evidence, record: Option<&R
     record.is_some_and(|record| is_due(record, &pods, &observer.subject.scheme))
 }
 
+/// A whole look and an attempt are some seven requests: within so much more than a minute, two a minute.
+const DEAR: Duration = Duration::from_secs(180);
+
 /// What came of a pass over a group.
 #[derive(Default)]
 pub struct Pass {
@@ -177,7 +180,8 @@ pub async fn put_right(
     let from = moved.record.as_ref().map(|record| record.claim.master.clone());
     if retries.allow(RECORD, started) {
         let done = move_record(observer, evidence, &mut moved, &mut pass, dry_run, share(deadline, 4)).await;
-        retries.note(RECORD, pass.failures.note(done).is_some(), Instant::now());
+        retries.note(RECORD, Outcome::from(&done), Instant::now());
+        pass.failures.note(done);
     }
     // What was refused for one pod does not keep a new master from its label.
     if (moved.is_news || retries.allow(LABELS, started))
@@ -186,7 +190,8 @@ pub async fn put_right(
     {
         let moved = Moved { record: record.clone(), is_news: moved.is_news, from: from.clone() };
         let done = label_as(cluster, observer, evidence, memory, &moved, &mut pass, share(deadline, 3)).await;
-        retries.note(LABELS, pass.failures.note(done).is_some(), Instant::now());
+        retries.note(LABELS, Outcome::from(&done), Instant::now());
+        pass.failures.note(done);
     }
     let due = all_repairs(evidence, memory).into_iter().filter(|repair| retries.allow(&repair.to_string(), started));
     for repair in due.collect::<Vec<_>>() {
@@ -194,9 +199,11 @@ pub async fn put_right(
             continue;
         }
         let done = if dry_run { Ok(true) } else { mend(observer, evidence, moved.record.as_ref(), &repair).await };
-        let done = pass.failures.note(done);
-        retries.note(&repair.to_string(), done.is_some(), Instant::now());
-        match done {
+        // What only another attempt can tell to be allowed is attempted so much later.
+        let dear = if matches!(repair, Repair::MakeElectable(_) | Repair::ElectInstead(_)) { Duration::ZERO } else { DEAR };
+        let from = if Outcome::from(&done) == Outcome::Refused { Instant::now() + dear } else { Instant::now() };
+        retries.note(&repair.to_string(), Outcome::from(&done), from);
+        match pass.failures.note(done) {
             Some(true) => pass.tell(format!("{group}: {repair}")),
             Some(false) => info!("{group}: it has changed since, and is left alone: {repair}"),
             None => {}
@@ -262,6 +269,39 @@ async fn label_as(
     announce_promotion(cluster, group, &labelled, None, "reconcile").await;
     announce_repairs(cluster, &scheme.key, &labelled, "reconcile").await;
     labelled.failure.map_or(Ok(()), Err)
+}
+
+/// Whether a part that was refused may be tried again, as far as can be found out without doing anything. `evidence`
+/// is a glance's: what is done afterwards rests on a whole look.
+pub async fn may_be_allowed(observer: &Observer<'_>, evidence: &Evidence, memory: &Memory, part: &str) -> bool {
+    let Observer { subject, logins, .. } = observer;
+    let is_refused = |refusal: &Refusal| matches!(refusal, Refusal::Failed(Failure::NotAllowed(_)));
+    match (observer.world.cluster(), part) {
+        (Some(cluster), RECORD) => {
+            let Ok(settled) = Settled::from(decision::for_sentinel(evidence), evidence.clone()) else { return true };
+            !from_api(would_write(cluster, observer, &settled)).await.is_err_and(|refusal| is_refused(&refusal))
+        }
+        (Some(cluster), LABELS) => {
+            let Some(record) = evidence.recorded() else { return true };
+            let pods: Vec<_> = observer.seen().into_iter().map(|pod| memory.judge(evidence, pod)).collect();
+            for patch in due(record, &pods, &subject.scheme) {
+                if from_api(cluster.would_patch(&patch, &subject.scheme)).await.is_err_and(|refusal| is_refused(&refusal)) {
+                    return false;
+                }
+            }
+            true
+        }
+        _ => {
+            let repair = all_repairs(evidence, memory).into_iter().find(|repair| repair.to_string() == part);
+            let Some(Repair::MakeElectable(pod) | Repair::ElectInstead(pod)) = repair else { return true };
+            let Some(replica) = evidence.peer(&pod).and_then(Peer::replica) else { return true };
+            // It is given the priority that it has.
+            let target = subject.target(&pod, evidence.ips_of(&pod).to_owned());
+            let is_as_now = |role: &Role| matches!(role, Role::Replica(now) if now.priority == replica.priority);
+            let set = in_time(redis::set_priority(&target, &logins.redis, replica.priority, is_as_now)).await;
+            !matches!(set, Err(Failure::NotAllowed(_)))
+        }
+    }
 }
 
 /// Nothing is ended for one look alone: between the question for its word and the one to its Redis a pod may

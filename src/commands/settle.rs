@@ -3,10 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use anyhow::Result;
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tracing::info;
 
 use super::begin::publish;
+use super::news::Looks;
 use super::observe::{Observer, from_api};
 use super::patience::{Backoff, blame, refused};
 use super::setting::Subject;
@@ -87,31 +88,37 @@ pub async fn settle(
     // What is done at last takes a little time, too.
     let at_last = deadline - (deadline - started) / 10;
     let mut backoff = Backoff::new();
+    let mut looks = Looks::new();
     let mut last: Option<(String, Evidence)> = None;
     let mut patience = Patience { since: started, could_come: false };
     let mut noted: Option<Instant> = None;
     loop {
-        if let (Some(_), None, Some(cluster), Some(me)) =
-            (&last, &observer.own.instance, observer.world.cluster(), &observer.subject.me)
-        {
-            // It did not work before.
-            observer.own = publish(cluster, me, &observer.own).await?.unwrap_or_else(|_| observer.own.clone());
+        if looks.will_be_whole(observer) && last.is_some() {
+            publish_again(observer).await?;
         }
-        let mut evidence = observer.observe(patience.since.elapsed(), deadline).await;
+        let mut evidence = looks.look(observer, patience.since.elapsed(), deadline).await;
         patience.note(&mut evidence);
         observer.remember(&evidence);
         give_up_if_not_allowed(observer, &evidence)?;
         // Nothing is concluded from asking that was cut short.
         let is_over = Instant::now() >= deadline;
         let decision = decide(&evidence);
-        if let (Some(master), false, true) = (&decision.at_last, is_over, Instant::now() >= at_last) {
+        let is_last_resort = decision.at_last.is_some() && !is_over && Instant::now() >= at_last;
+        // What is done rests on a whole look.
+        if !looks.is_whole && !is_over && (is_last_resort || !matches!(decision.part, Part::Undecided)) && looks.demand() {
+            continue;
+        }
+        if let (Some(master), true, true) = (&decision.at_last, is_last_resort, looks.is_whole) {
             return Ok(behind_nobody(master.clone(), &decision.why, evidence));
         }
         let has_last_resort = decision.at_last.is_some();
         let (obstacle, evidence) = match Settled::from(decision, evidence) {
-            Ok(mut settled) if !is_over => match act(observer, &mut settled, deadline, dry_run).await? {
+            Ok(mut settled) if !is_over && looks.is_whole => match act(observer, &mut settled, deadline, dry_run).await? {
                 None => return Ok(settled),
-                Some(obstacle) => (obstacle, settled.evidence),
+                Some(obstacle) => {
+                    looks.demand();
+                    (obstacle, settled.evidence)
+                }
             },
             Ok(settled) => (settled.why, settled.evidence),
             Err(undecided) => undecided,
@@ -129,9 +136,17 @@ pub async fn settle(
             note_trying(observer).await;
         }
         let until = if has_last_resort { at_last } else { deadline };
-        wait_for_news(observer, &evidence, backoff.next(), until).await;
+        looks.wait(observer, backoff.next(), until).await;
         last = Some((obstacle, evidence));
     }
+}
+
+/// Publishes what this pod's disk holds, where that did not work before.
+async fn publish_again(observer: &mut Observer<'_>) -> Result<()> {
+    if let (None, Some(cluster), Some(me)) = (&observer.own.instance, observer.world.cluster(), &observer.subject.me) {
+        observer.own = publish(cluster, me, &observer.own).await?.unwrap_or_else(|_| observer.own.clone());
+    }
+    Ok(())
 }
 
 /// Since when a failover would have come. One that has just become possible, for a Sentinel or a
@@ -233,13 +248,32 @@ async fn write(
     claim: &Claim,
     address: &Endpoint,
 ) -> Result<Record, Refusal> {
+    let record = next_record(settled, claim, address);
+    match settled.evidence.recorded() {
+        Some(_) => cluster.update_record(group, &record).await,
+        None => cluster.create_record(group, &record).await,
+    }
+}
+
+/// The record as the decision needs it.
+fn next_record(settled: &Settled, claim: &Claim, address: &Endpoint) -> Record {
     let seen = &settled.evidence;
     if let Some(record) = seen.recorded() {
-        return cluster.update_record(group, &record.moved_to(claim, address)).await;
+        return record.moved_to(claim, address);
     }
     let group_id = seen.published_group_id(&claim.master).unwrap_or_else(random_id);
-    let record = Record::first(claim.clone(), address.clone(), group_id, settled.is_first_boot);
-    cluster.create_record(group, &record).await
+    Record::first(claim.clone(), address.clone(), group_id, settled.is_first_boot)
+}
+
+/// Whether the API server would let the record be written as the decision needs it. Nothing is.
+///
+/// # Errors
+/// What it would refuse.
+pub async fn would_write(cluster: &Cluster, observer: &Observer<'_>, settled: &Settled) -> Result<(), Refusal> {
+    let Some(claim) = &settled.recorded else { return Ok(()) };
+    let Some(address) = settled.endpoint(observer.subject, &claim.master) else { return Ok(()) };
+    let is_new = settled.evidence.recorded().is_none();
+    cluster.would_write_record(&observer.subject.group, &next_record(settled, claim, &address), is_new).await
 }
 
 /// An id that nobody else has.
@@ -262,30 +296,5 @@ async fn note_trying(observer: &Observer<'_>) {
     }
     if let Err(refusal) = from_api(cluster.note_trying(&instance.pod, since, &heard)).await {
         info!("cannot note since when {} has been waiting: {refusal}", instance.pod);
-    }
-}
-
-/// The record and the pods tell of their changes; Sentinels and Redis must be asked again after a pause.
-pub async fn wait_for_news(observer: &Observer<'_>, evidence: &Evidence, pause: Duration, deadline: Instant) {
-    let Subject { group, selector, scheme, .. } = observer.subject;
-    let record_changes = async {
-        match (observer.world.cluster(), &evidence.record) {
-            (Some(cluster), RecordSeen::Present(record)) => cluster.record_change(group, Some(record)).await,
-            (Some(cluster), RecordSeen::Absent) => cluster.record_change(group, None).await,
-            _ => std::future::pending().await,
-        }
-    };
-    let seen = observer.seen();
-    let pods_change = async {
-        match observer.world.cluster() {
-            Some(cluster) => cluster.pods_change(selector, scheme, &seen).await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = record_changes => {}
-        () = pods_change => {}
-        () = sleep(pause) => {}
-        () = sleep_until(deadline) => {}
     }
 }

@@ -12,15 +12,15 @@ use futures::future::{LocalBoxFuture, join_all};
 use futures::stream::{FuturesUnordered, Stream, StreamExt};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::{Instant, sleep, timeout};
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::books::Books;
 use super::observe::{Known, Observer};
-use super::patience::{Backoff, Retries, jittered};
-use super::reconcile::{Memory, is_amiss, put_right};
+use super::patience::{Backoff, Outcome, Retries, jittered};
+use super::reconcile::{Memory, is_amiss, may_be_allowed, put_right};
 use super::setting::{Council, Ground, Logins, Subject, World, in_time, own_pod};
 use crate::cli::{Labels, Members, PodArgs};
-use crate::core::evidence::{Failure, RecordSeen};
+use crate::core::evidence::{Evidence, Failure, RecordSeen, Sentinel, SentinelAnswer};
 use crate::core::identity::{Endpoint, Group, PodName};
 use crate::core::labels::Scheme;
 use crate::core::repair::{self, is_quiet, may_yet_lead};
@@ -40,6 +40,8 @@ const REST: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How many groups are looked at side by side.
 const AT_ONCE: usize = 16;
+/// How many of those of which there is no pod.
+const EMPTY_AT_ONCE: usize = 2;
 /// How often the Sentinels are looked up again.
 const COUNCIL: Duration = Duration::from_secs(60);
 /// A look at what was told to be amiss, among what may fail.
@@ -81,6 +83,7 @@ impl Watch<'_> {
 
     /// Keeps the books.
     async fn follow(&self, cluster: &Cluster, books: &Books, new: &mpsc::UnboundedSender<Group>) {
+        let mut unreadable = Unreadable::default();
         let records = async {
             let only = match self.named {
                 [group] => Some(group),
@@ -89,8 +92,10 @@ impl Watch<'_> {
             each(cluster.follow_records(only), "records", |change| {
                 let change = change.map(|(group, record)| (group, record.map_or_else(RecordSeen::Unknown, RecordSeen::Present)));
                 for group in books.take_record(change) {
-                    if self.named.is_empty() {
-                        let _ = new.send(group);
+                    match books.record(&group) {
+                        RecordSeen::Present(_) if self.named.is_empty() => drop(new.send(group)),
+                        RecordSeen::Unknown(failure) => unreadable.tell(&failure),
+                        _ => {}
                     }
                 }
             })
@@ -163,7 +168,7 @@ impl Watch<'_> {
 
     /// Looks after every group that is found.
     async fn look_after_all(&self, books: &Books, mut found: mpsc::UnboundedReceiver<Group>) {
-        let seats = Semaphore::new(AT_ONCE);
+        let seats = Seats { running: Semaphore::new(AT_ONCE), empty: Semaphore::new(EMPTY_AT_ONCE) };
         let mut tasks: FuturesUnordered<LocalBoxFuture<'_, ()>> = FuturesUnordered::new();
         loop {
             tokio::select! {
@@ -178,60 +183,122 @@ impl Watch<'_> {
         }
     }
 
-    async fn look_after(&self, group: Group, books: &Books, news: Rc<Notify>, seats: &Semaphore) {
+    async fn look_after(&self, group: Group, books: &Books, news: Rc<Notify>, seats: &Seats) {
         let subject = match Subject::new(self.world, group, None, self.pod, self.members, self.labels) {
             Ok(subject) => subject,
             Err(error) => return warn!("{error:#}"),
         };
+        let group = &subject.group;
         let mut observer = Observer::new(self.world, &subject, self.council, self.logins);
-        let turn = TURN * (1 + self.place_in_line(&subject.group));
-        let mut backoff = Backoff::slow();
-        let mut retries = Retries::default();
-        let mut masterless = Lasting::default();
-        let mut links_down: BTreeMap<PodName, Lasting> = BTreeMap::new();
-        let mut stubborn: BTreeMap<Endpoint, Lasting> = BTreeMap::new();
+        let turn = TURN * (1 + self.place_in_line(group));
+        let mut care = Care::default();
         loop {
             let known = match &self.world.ground {
-                Ground::Cluster(_) => books.known(&subject.group),
-                Ground::NoKubernetes | Ground::Nowhere => Some(Known { record: RecordSeen::NotKept, pods: Vec::new() }),
+                Ground::Cluster(_) => books.known(group),
+                Ground::NoKubernetes | Ground::Nowhere => Some(Known { record: RecordSeen::NotKept, ..Known::default() }),
             };
             let Some(known) = known else {
                 news.notified().await;
                 continue;
             };
-            let seat = seats.acquire().await;
+            let is_empty = known.pods.is_empty() && self.world.cluster().is_some();
+            let seat = if is_empty { &seats.empty } else { &seats.running }.acquire().await;
             let now = Instant::now();
-            let memory = Memory {
-                masterless: masterless.so_far(now),
-                links_down: links_down.iter().map(|(pod, down)| (pod.clone(), down.so_far(now))).collect(),
-                stubborn: stubborn.iter().filter(|(_, since)| since.so_far(now) >= PATIENCE).map(|(at, _)| at.clone()).collect(),
-                stale_after: self.stale_after,
-            };
-            let mut evidence = observer.glance(known, now + PASS).await;
-            if retries.allow(LOOK, now) && is_amiss(&observer, &evidence, &memory, &retries) {
-                // What was told may be old by now: what is done rests on what is so.
-                evidence = observer.observe_all(now + PASS).await;
-                let pass = put_right(&observer, &evidence, &memory, &mut retries, false, now + PASS).await;
-                for error in pass.failures.iter() {
-                    warn!("{}: {error:#}", subject.group);
-                }
-                // What was told is not so: it is not looked at for that again and again.
-                let is_vain = pass.changed.is_empty() && pass.failures.iter().next().is_none();
-                retries.note(LOOK, !is_vain, now);
-                if !pass.changed.is_empty() {
-                    backoff = Backoff::slow();
-                }
-            }
+            let memory = care.memory(now, self.stale_after);
+            let evidence = self.look(&observer, known, &memory, &mut care).await;
             drop(seat);
+            let is_left = is_gone(&evidence) && !is_amiss(&observer, &evidence, &memory, &care.retries);
+            if self.named.is_empty() && is_left && books.record(group) == RecordSeen::Absent {
+                books.forget(group);
+                return info!("{group}: its record is gone, and no Sentinel watches it: it is not looked after any more");
+            }
             observer.remember(&evidence);
-            masterless.note(now, evidence.living_masters().is_empty() && !may_yet_lead(&evidence));
-            note_all(&mut links_down, now, repair::links_down(&evidence).cloned().collect());
-            note_all(&mut stubborn, now, repair::stubborn(&evidence).into_iter().cloned().collect());
-            let pause = if is_quiet(&evidence) { REST.mul_f64(0.75 + fastrand::f64() / 2.0) } else { backoff.next() };
-            if timeout(pause, news.notified()).await.is_ok() {
-                retries.note(LOOK, true, now);
+            care.note(now, &evidence);
+            if timeout(care.pause(&evidence, is_empty), news.notified()).await.is_ok() {
+                care.retries.note(LOOK, Outcome::Done, now);
                 sleep(jittered(turn)).await;
             }
+        }
+    }
+
+    /// Looks at a group by what was told, and puts right what is to be.
+    async fn look(&self, observer: &Observer<'_>, known: Known, memory: &Memory, care: &mut Care) -> Evidence {
+        let now = Instant::now();
+        let evidence = observer.glance(known, now + PASS).await;
+        for part in care.retries.doubtful(now) {
+            let is_allowed = may_be_allowed(observer, &evidence, memory, &part).await;
+            care.retries.note(&part, if is_allowed { Outcome::Done } else { Outcome::Refused }, now);
+        }
+        if !care.retries.allow(LOOK, now) || !is_amiss(observer, &evidence, memory, &care.retries) {
+            return evidence;
+        }
+        // What was told may be old by now: what is done rests on what is so.
+        let evidence = observer.observe_all(now + PASS).await;
+        let pass = put_right(observer, &evidence, memory, &mut care.retries, false, now + PASS).await;
+        for error in pass.failures.iter() {
+            warn!("{}: {error:#}", observer.subject.group);
+        }
+        // What was told is not so: it is not looked at for that again and again.
+        let is_vain = pass.changed.is_empty() && pass.failures.iter().next().is_none();
+        care.retries.note(LOOK, if is_vain { Outcome::Failed } else { Outcome::Done }, now);
+        if !pass.changed.is_empty() {
+            care.backoff = Backoff::slow();
+        }
+        evidence
+    }
+}
+
+/// What is remembered of a group from look to look.
+struct Care {
+    backoff: Backoff,
+    /// The pauses while there is no pod.
+    empty: Backoff,
+    retries: Retries,
+    masterless: Lasting,
+    links_down: BTreeMap<PodName, Lasting>,
+    stubborn: BTreeMap<Endpoint, Lasting>,
+}
+
+impl Default for Care {
+    fn default() -> Self {
+        Self {
+            backoff: Backoff::slow(),
+            empty: Backoff::empty(),
+            retries: Retries::default(),
+            masterless: Lasting::default(),
+            links_down: BTreeMap::new(),
+            stubborn: BTreeMap::new(),
+        }
+    }
+}
+
+impl Care {
+    fn memory(&self, now: Instant, stale_after: Option<Duration>) -> Memory {
+        let stubborn = self.stubborn.iter().filter(|(_, since)| since.so_far(now) >= PATIENCE);
+        Memory {
+            masterless: self.masterless.so_far(now),
+            links_down: self.links_down.iter().map(|(pod, down)| (pod.clone(), down.so_far(now))).collect(),
+            stubborn: stubborn.map(|(at, _)| at.clone()).collect(),
+            stale_after,
+        }
+    }
+
+    /// What was so in a look that began then.
+    fn note(&mut self, look: Instant, evidence: &Evidence) {
+        self.masterless.note(look, evidence.living_masters().is_empty() && !may_yet_lead(evidence));
+        note_all(&mut self.links_down, look, repair::links_down(evidence).cloned().collect());
+        note_all(&mut self.stubborn, look, repair::stubborn(evidence).into_iter().cloned().collect());
+    }
+
+    /// For how long nothing is looked at, if nothing is told.
+    fn pause(&mut self, evidence: &Evidence, is_empty: bool) -> Duration {
+        if !is_empty {
+            self.empty = Backoff::empty();
+        }
+        match is_empty {
+            _ if is_quiet(evidence) => REST.mul_f64(0.75 + fastrand::f64() / 2.0),
+            true => self.empty.next(),
+            false => self.backoff.next(),
         }
     }
 }
@@ -246,6 +313,31 @@ impl Watch<'_> {
         let all = self.council.count.max(1) as u64;
         ((hasher.finish() + u64::from(me.ordinal())) % all) as u32
     }
+}
+
+/// How many Leases that are no records are told of one by one.
+const TOLD: u32 = 8;
+
+/// Leases with ordain's label that are no records: nobody looks after them. A stranger decides how many there are, so
+/// after some only their number is told, each time that it has doubled.
+#[derive(Default)]
+struct Unreadable(u32);
+
+impl Unreadable {
+    fn tell(&mut self, failure: &Failure) {
+        self.0 = self.0.saturating_add(1);
+        if self.0 <= TOLD {
+            warn!("{failure}");
+        } else if self.0.is_power_of_two() {
+            warn!("{} Leases with ordain's label could not be read, the last one: {failure}", self.0);
+        }
+    }
+}
+
+/// Who may look, how many at once. Those of whom no pod exists wait for each other only.
+struct Seats {
+    running: Semaphore,
+    empty: Semaphore,
 }
 
 /// Since when something has been seen, look after look.
@@ -265,6 +357,16 @@ impl Lasting {
         let since = self.0.filter(|(_, last)| look - *last < PASS).map_or(now, |(since, _)| since);
         self.0 = is_so.then_some((since, now));
     }
+}
+
+/// Whether nothing is left of a group: by the API server it has no record, and each Sentinel says that it does not
+/// watch it.
+fn is_gone(evidence: &Evidence) -> bool {
+    let is_unaware = |sentinel: &Sentinel| sentinel.heard.answer() == Some(&SentinelAnswer::Unaware);
+    evidence.record == RecordSeen::Absent
+        && evidence.discovery.is_none()
+        && evidence.sentinels.len() >= evidence.sentinel_count
+        && evidence.sentinels.iter().all(is_unaware)
 }
 
 /// What was so in a look, of things of one kind.

@@ -183,13 +183,16 @@ fn knows_too_many(evidence: &Evidence, master: &PodName) -> Option<Repair> {
 }
 
 /// Whether nothing is wrong with a group, and nothing is about to change by itself: everyone has answered, one
-/// master lives that the record and all Sentinels name, and every replica is in sync and may be promoted.
+/// master lives that the record and all Sentinels name, and every replica is in sync and may be promoted, where there
+/// is a Sentinel that could.
 pub fn is_quiet(evidence: &Evidence) -> bool {
     let ([master], Some(record)) = (&evidence.living_masters()[..], evidence.recorded()) else { return false };
     let names = |at: &Endpoint| evidence.member_at(&at.host) == Some(master);
     let is_fit = |peer: &Peer| match peer.heard.answer() {
         Some(Role::Master) => true,
-        Some(Role::Replica(replica)) => replica.link == Link::Up && replica.priority > 0 && names(&replica.of),
+        Some(Role::Replica(replica)) => {
+            replica.link == Link::Up && (replica.priority > 0 || evidence.sentinel_count == 0) && names(&replica.of)
+        }
         None => false,
     };
     let is_well = |sentinel: &Sentinel| match sentinel.heard.answer() {

@@ -273,14 +273,19 @@ impl Cluster {
         read_record(&moved.map_err(|error| refusal(&error, "update leases"))?).map_err(Refusal::Failed)
     }
 
-    /// Returns when the group's record has changed since `known` was read (none: since it was found
-    /// absent). Never returns where it cannot be watched: the caller looks again after a pause, too.
-    pub async fn record_change(&self, group: &Group, known: Option<&Record>) {
-        let only = WatchParams::default().fields(&format!("metadata.name={group}"));
-        // Version "0" begins with what there is: where it was absent, its creation is that.
-        let since = known.map_or("0", |record| record.version.as_str());
-        let is_news = |change: &WatchEvent<Lease>| !matches!(change, WatchEvent::Bookmark(_) | WatchEvent::Error(_));
-        until(&self.leases, &only, since, is_news).await;
+    /// Whether a record could be created, or written over: the API server decides and does nothing.
+    ///
+    /// # Errors
+    /// Why it would not be.
+    pub async fn would_write_record(&self, group: &Group, record: &Record, is_new: bool) -> Result<(), Refusal> {
+        let lease = write_record(group, record, (!is_new).then_some(record));
+        let dry = PostParams { dry_run: true, ..PostParams::default() };
+        let (written, verb) = if is_new {
+            (self.leases.create(&dry, &lease).await, "create leases")
+        } else {
+            (self.leases.replace(&group.to_string(), &dry, &lease).await, "update leases")
+        };
+        written.map(drop).map_err(|error| refusal(&error, verb))
     }
 
     /// Lists the group's pods as they are now, with what `scheme` says of each. Right after a write
@@ -315,22 +320,6 @@ impl Cluster {
         let pod = self.pods.get(&name.to_string()).await.map_err(|error| refusal(&error, "get pods"))?;
         let nameless = || Refusal::Failed(Failure::Nonsense(format!("the pod {name} has no name, uid or version")));
         read_pod(&pod, scheme).ok_or_else(nameless)
-    }
-
-    /// Returns when one of the group's pods is not as it was seen: another, gone, at another address,
-    /// or with another word of its disk. Never returns where the pods cannot be watched.
-    pub async fn pods_change(&self, selector: &str, scheme: &Scheme, known: &[Pod]) {
-        let ours = WatchParams::default().labels(selector);
-        let is_known = |pod: &Pod| {
-            known.iter().any(|one| (&one.name, &one.uid, &one.ips, &one.word) == (&pod.name, &pod.uid, &pod.ips, &pod.word))
-        };
-        // Version "0" begins with what there is.
-        let is_news = |change: &WatchEvent<PodView>| match change {
-            WatchEvent::Added(pod) | WatchEvent::Modified(pod) => read_pod(pod, scheme).is_some_and(|pod| !is_known(&pod)),
-            WatchEvent::Deleted(_) => true,
-            WatchEvent::Bookmark(_) | WatchEvent::Error(_) => false,
-        };
-        until(&self.pods, &ours, "0", is_news).await;
     }
 
     /// Publishes what a pod has to say of its disk; if `version` is given, only while the pod is still as it
@@ -392,21 +381,26 @@ impl Cluster {
     /// # Errors
     /// [`Refusal::Conflict`] where it has changed, [`Refusal::Missing`] where it is gone.
     pub async fn patch(&self, patch: &Patch, scheme: &Scheme) -> Result<(), Refusal> {
-        let withheld = patch.is_withheld.then_some("its link to the master is down");
-        let body = json!({
-            "metadata": {
-                "resourceVersion": patch.version,
-                "labels": { &scheme.key: patch.label },
-                "annotations": { STAMP: patch.stamp.to_string(), WITHHELD: withheld },
-            }
-        });
-        self.patch_pod(&patch.pod, body).await.map(drop)
+        self.patch_pod(&patch.pod, label(patch, scheme)).await.map(drop)
+    }
+
+    /// Whether a pod could be labelled: the API server decides and does nothing.
+    ///
+    /// # Errors
+    /// Why it could not be.
+    pub async fn would_patch(&self, patch: &Patch, scheme: &Scheme) -> Result<(), Refusal> {
+        let dry = PatchParams { dry_run: true, ..PatchParams::default() };
+        self.patch_pod_by(&patch.pod, label(patch, scheme), &dry).await.map(drop)
     }
 
     async fn patch_pod(&self, pod: &PodName, body: serde_json::Value) -> Result<PodView, Refusal> {
+        self.patch_pod_by(pod, body, &PatchParams::default()).await
+    }
+
+    async fn patch_pod_by(&self, pod: &PodName, body: serde_json::Value, how: &PatchParams) -> Result<PodView, Refusal> {
         let pods = Request::new(PodView::url_path(&(), Some(&self.namespace)));
         let patched = async {
-            let request = pods.patch_metadata(&pod.to_string(), &PatchParams::default(), &Body::Merge(body));
+            let request = pods.patch_metadata(&pod.to_string(), how, &Body::Merge(body));
             self.client.request(request.map_err(Error::BuildRequest)?).await
         };
         patched.await.map_err(|error| refusal(&error, "patch pods"))
@@ -470,6 +464,18 @@ where
         }
     }
     std::future::pending::<()>().await;
+}
+
+/// What a pod that is labelled gets.
+fn label(patch: &Patch, scheme: &Scheme) -> serde_json::Value {
+    let withheld = patch.is_withheld.then_some("its link to the master is down");
+    json!({
+        "metadata": {
+            "resourceVersion": patch.version,
+            "labels": { &scheme.key: patch.label },
+            "annotations": { STAMP: patch.stamp.to_string(), WITHHELD: withheld },
+        }
+    })
 }
 
 /// Selects the Leases that are records.

@@ -469,6 +469,21 @@ impl Namespace {
         self.apply(&[junk(name)]);
     }
 
+    /// Makes so many of them, side by side.
+    pub fn make_much_junk(&self, count: usize) {
+        let leases = self.leases();
+        let make = |number: usize| {
+            let leases = leases.clone();
+            let lease = serde_json::from_value(junk(&format!("junk-{number}"))).expect("a Lease");
+            async move { leases.create(&PostParams::default(), &lease).await }
+        };
+        runtime().block_on(async {
+            for batch in (0..count).collect::<Vec<_>>().chunks(100) {
+                futures::future::try_join_all(batch.iter().copied().map(make)).await.expect("the Leases are made");
+            }
+        });
+    }
+
     fn webhook(&self, name: &str, at: &str, seconds: u32) -> Value {
         let rule = |group: &str, resource: &str| json!({"operations": ["UPDATE"], "apiGroups": [group], "apiVersions": ["v1"], "resources": [resource]});
         json!({

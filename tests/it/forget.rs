@@ -8,7 +8,7 @@ use testbed::group::{Bed, REDIS, Run, SENTINELS};
 use crate::{UP, ordain, started};
 
 /// Whoever runs `forget` may delete Leases; the pods' own accounts may not.
-fn allow_deleting(bed: &Bed) {
+pub fn allow_deleting(bed: &Bed) {
     let namespace = bed.namespace.as_ref().unwrap();
     let name = namespace.name.as_str();
     let plane = namespace.plane;

@@ -8,7 +8,7 @@ use testbed::wait_for;
 use crate::{UP, ordain, started};
 
 /// How soon what differs is right again: two seconds, and what a busy machine adds.
-const SOON: Duration = Duration::from_secs(10);
+pub const SOON: Duration = Duration::from_secs(10);
 
 #[test]
 fn a_pod_that_was_made_again_without_labels_gets_them() {

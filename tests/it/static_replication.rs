@@ -158,3 +158,40 @@ fn reconcile_without_sentinels_goes_on_until_it_is_told_to_end() {
     let ended = wait_for("its end", UP, || reconcile.ended());
     assert_eq!(ended.code(), Some(0), "{}", reconcile.log());
 }
+
+/// How much processor time a process has taken so far, in ticks of a hundredth of a second (`proc_pid_stat(5)`).
+fn ticks(id: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+    let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+#[test]
+fn reconcile_without_sentinels_keeps_the_labels_and_rests() {
+    let bed = led_by_redis_0();
+    let namespace = bed.namespace.as_ref().unwrap();
+    let sandbox = bed.sandbox("redis-0");
+    let mut reconcile = sandbox.start(&sandbox.containers()[0], &["/opt/ordain/ordain", "reconcile", "--watch"]);
+    for pod in ["redis-replicas-0", "redis-0"] {
+        namespace.forget(pod);
+        bed.wait_for_labels("redis-0", UP);
+    }
+    let role_calls = || {
+        let stats = bed.text("redis-replicas-1", &["INFO", "commandstats"]);
+        let calls = stats.lines().find_map(|line| line.strip_prefix("cmdstat_role:calls=")?.split(',').next());
+        calls.map_or(0, |calls| calls.parse::<u32>().unwrap())
+    };
+    let window = Duration::from_secs(10);
+    let rests = wait_for("a time of rest", UP * 2, || {
+        let (asked, roles, used) = (namespace.requests().len(), role_calls(), ticks(reconcile.id()));
+        std::thread::sleep(window);
+        let looks = role_calls() - roles;
+        // One in its turn, every half minute.
+        (namespace.requests().len() == asked && looks <= 1).then(|| ticks(reconcile.id()) - used)
+    });
+    // A hundredth of a core, and as much again four times for a machine that is busy.
+    assert!(rests <= 50, "{rests} ticks within {window:?}");
+    reconcile.signal("TERM");
+    let ended = wait_for("its end", UP, || reconcile.ended());
+    assert_eq!(ended.code(), Some(0), "{}", reconcile.log());
+}

@@ -28,10 +28,10 @@ use tracing::{info, warn};
 
 use self::begun::Begun;
 use self::failover::{Attempt, Plan};
+use super::news::News;
 use super::observe::Observer;
 use super::patience::{Backoff, blame};
 use super::setting::{Council, Ground, Logins, Subject, World, in_time, own_group, own_pod};
-use super::settle::wait_for_news;
 use super::{BACKSTOP, Then};
 use crate::cli::Handover;
 use crate::core::evidence::{Evidence, Failure, Heard, Link, Role};
@@ -149,6 +149,7 @@ async fn prepare(args: Handover) -> Result<Ready> {
 async fn hand_over(pod: Pod<'_>, begun: &mut Begun, is_dry_run: bool, deadline: Instant) -> Result<Then> {
     let Pod { me, observer, .. } = pod;
     let mut backoff = Backoff::new();
+    let mut news = News::default();
     let mut told = String::new();
     let started = Instant::now();
     loop {
@@ -184,7 +185,7 @@ async fn hand_over(pod: Pod<'_>, begun: &mut Begun, is_dry_run: bool, deadline: 
             bail!("{me} is still the master, and writes go on here: {obstacle}");
         }
         tell(me, &mut told, obstacle);
-        wait_for_news(observer, &evidence, backoff.next(), deadline).await;
+        news.wait(observer, &evidence, backoff.next(), deadline).await;
     }
 }
 

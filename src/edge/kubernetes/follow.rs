@@ -1,14 +1,21 @@
 //! What changes: records and pods, told by watches that begin anew by themselves.
 
+use std::fmt::Debug;
+use std::time::Duration;
+
+use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
-use kube::ResourceExt;
+use kube::api::{WatchEvent, WatchParams};
 use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, Config, Event, watcher};
+use kube::runtime::watcher::{self, Config, DefaultBackoff, Event, watcher};
+use kube::{Api, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use tracing::warn;
 
 use super::view::PodView;
-use super::{Cluster, ours, read_pod, read_record};
-use crate::core::evidence::Failure;
-use crate::core::identity::Group;
+use super::{Cluster, Refusal, ours, read_pod, read_record, refusal};
+use crate::core::evidence::{Failure, RecordSeen};
+use crate::core::identity::{Group, PodName};
 use crate::core::labels::{Pod, Scheme};
 use crate::core::record::Record;
 
@@ -50,7 +57,59 @@ impl<T> Change<T> {
     }
 }
 
+/// What the two watches of one group tell.
+#[derive(Debug)]
+pub enum Told {
+    /// From here on what changes is told, what there is first. What is gone by then is not.
+    Opened(Kind),
+    /// Nothing is told until this opens again.
+    Closed(Kind),
+    /// The record, as it is now.
+    Record(RecordSeen),
+    /// A pod, as it is now.
+    Pod(Pod),
+    /// This pod is gone.
+    Gone(PodName),
+}
+
+/// Of what a watch is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Record,
+    Pods,
+}
+
+impl Kind {
+    /// How many there are.
+    pub const COUNT: usize = 2;
+}
+
+/// How long a watch may take to open: what the API server has no time for is begun anew after a pause.
+const OPENING: Duration = Duration::from_secs(5);
+
 impl Cluster {
+    /// One group's record and pods, for as long as it is polled: one watch of each, which begins again by itself
+    /// after pauses that grow. What the Role forbids is said, and not tried again.
+    pub fn follow_group(&self, group: &Group, selector: &str, scheme: Scheme) -> impl Stream<Item = Told> + use<> {
+        let record = WatchParams::default().fields(&format!("metadata.name={group}"));
+        let record = watch(self.leases.clone(), record).map(|told| match told {
+            Watched::Opened => Told::Opened(Kind::Record),
+            Watched::Closed => Told::Closed(Kind::Record),
+            Watched::Is(lease) => Told::Record(read_record(&lease).map_or_else(RecordSeen::Unknown, RecordSeen::Present)),
+            Watched::Gone(_) => Told::Record(RecordSeen::Absent),
+        });
+        let pods = watch(self.pods.clone(), WatchParams::default().labels(selector)).filter_map(move |told| {
+            let told = match told {
+                Watched::Opened => Some(Told::Opened(Kind::Pods)),
+                Watched::Closed => Some(Told::Closed(Kind::Pods)),
+                Watched::Is(pod) => read_pod(&pod, &scheme).map(Told::Pod),
+                Watched::Gone(pod) => pod.name_any().parse().ok().map(Told::Gone),
+            };
+            std::future::ready(told)
+        });
+        stream::select(record, pods)
+    }
+
     /// The records of the namespace, or only one group's, which a Role can allow by its name; one that cannot be
     /// read is told of with what is wrong with it.
     pub fn follow_records(&self, only: Option<&Group>) -> impl Stream<Item = Change<(Group, Result<Record, Failure>)>> + use<> {
@@ -79,5 +138,76 @@ impl Cluster {
             });
             std::future::ready(change)
         })
+    }
+}
+
+/// What a watch of one kind tells.
+enum Watched<K> {
+    Opened,
+    Closed,
+    Is(K),
+    Gone(K),
+}
+
+struct Watching<K> {
+    api: Api<K>,
+    which: WatchParams,
+    backoff: DefaultBackoff,
+    is_begun: bool,
+    open: Option<BoxStream<'static, kube::Result<WatchEvent<K>>>>,
+}
+
+fn watch<K>(api: Api<K>, which: WatchParams) -> impl Stream<Item = Watched<K>>
+where
+    K: Clone + DeserializeOwned + Debug + Send + Resource<DynamicType = ()> + 'static,
+{
+    let watching = Watching { api, which, backoff: DefaultBackoff::default(), is_begun: false, open: None };
+    stream::unfold(watching, Watching::next).boxed_local()
+}
+
+impl<K> Watching<K>
+where
+    K: Clone + DeserializeOwned + Debug + Send + Resource<DynamicType = ()> + 'static,
+{
+    async fn next(mut self) -> Option<(Watched<K>, Self)> {
+        loop {
+            let Some(events) = &mut self.open else {
+                self.open().await?;
+                if self.open.is_some() {
+                    return Some((Watched::Opened, self));
+                }
+                continue;
+            };
+            let told = match events.next().await {
+                Some(Ok(WatchEvent::Added(object) | WatchEvent::Modified(object))) => Watched::Is(object),
+                Some(Ok(WatchEvent::Deleted(object))) => Watched::Gone(object),
+                Some(Ok(WatchEvent::Bookmark(_))) => continue,
+                Some(Ok(WatchEvent::Error(_)) | Err(_)) | None => {
+                    self.open = None;
+                    Watched::Closed
+                }
+            };
+            return Some((told, self));
+        }
+    }
+
+    /// Tries to open; none where that is not allowed.
+    async fn open(&mut self) -> Option<()> {
+        if self.is_begun {
+            tokio::time::sleep(self.backoff.next().unwrap_or(OPENING)).await;
+        }
+        self.is_begun = true;
+        // Version "0" begins with what there is.
+        match tokio::time::timeout(OPENING, self.api.watch(&self.which, "0")).await {
+            Ok(Ok(events)) => self.open = Some(events.boxed()),
+            Ok(Err(error)) => {
+                if let Refusal::Failed(failure @ Failure::NotAllowed(_)) = refusal(&error, &format!("watch {}", K::plural(&()))) {
+                    warn!("what changes is found out later: {failure}");
+                    return None;
+                }
+            }
+            Err(_) => {}
+        }
+        Some(())
     }
 }

@@ -1,0 +1,207 @@
+//! News of one group, for somebody who looks at it again and again: the API server tells by one watch of each kind
+//! what changes, and is asked for all of it only where that may say something new.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::LocalBoxStream;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::observe::{Known, Observer};
+use super::setting::Subject;
+use crate::core::evidence::Evidence;
+use crate::core::labels::Pod;
+use crate::edge::kubernetes::follow::{Kind, Told};
+
+/// How many looks may ask the API server one after the other, and how often there is one more: a look is a request
+/// for the record, one for the list, and one for each pod.
+const LOOKS: u32 = 60;
+const ONE_MORE: Duration = Duration::from_secs(10);
+/// How old what is known may be: a watch that tells nothing may have lost its way.
+const OLDEST: Duration = Duration::from_secs(30);
+
+/// What the last look has seen, and the watches have told since.
+#[derive(Default)]
+pub struct News<'a> {
+    known: Known,
+    /// None before anybody waits: who decides at once needs no watch.
+    told: Option<LocalBoxStream<'a, Told>>,
+    open: Vec<Kind>,
+}
+
+impl<'a> News<'a> {
+    /// Waits for news since a look that saw this; without any for the pause, and never beyond the deadline. Sentinels
+    /// and Redis tell nothing: they must be asked again. Returns whether there were any.
+    pub async fn wait(&mut self, observer: &Observer<'a>, evidence: &Evidence, pause: Duration, deadline: Instant) -> bool {
+        self.take(evidence, observer.seen());
+        self.wait_until(observer, deadline.min(Instant::now() + pause)).await
+    }
+
+    fn take(&mut self, evidence: &Evidence, pods: Vec<Pod>) {
+        self.known = Known { record: evidence.record.clone(), pods, unlisted: evidence.listing.clone() };
+    }
+
+    async fn wait_until(&mut self, observer: &Observer<'a>, until: Instant) -> bool {
+        let Some(cluster) = observer.world.cluster() else {
+            sleep_until(until).await;
+            return false;
+        };
+        let Subject { group, selector, scheme, .. } = observer.subject;
+        let told = self.told.get_or_insert_with(|| cluster.follow_group(group, selector, scheme.clone()).boxed_local());
+        loop {
+            match timeout_at(until, told.next()).await {
+                Ok(Some(Told::Opened(kind))) => {
+                    self.open.push(kind);
+                    // What changed before that may not have been told.
+                    if self.open.len() == Kind::COUNT {
+                        return true;
+                    }
+                }
+                Ok(Some(Told::Closed(kind))) => self.open.retain(|open| *open != kind),
+                Ok(Some(told)) => {
+                    if self.known.note(told) {
+                        return true;
+                    }
+                }
+                Ok(None) => {
+                    sleep_until(until).await;
+                    return false;
+                }
+                Err(_) => return false,
+            }
+        }
+    }
+
+    fn are_told(&self) -> bool {
+        self.open.len() == Kind::COUNT
+    }
+}
+
+impl Known {
+    /// Takes what a watch has told; returns whether somebody who waits must look.
+    fn note(&mut self, told: Told) -> bool {
+        match told {
+            Told::Record(record) => {
+                let is_news = self.record != record;
+                self.record = record;
+                is_news
+            }
+            Told::Pod(pod) => {
+                let differs = |one: &Pod| (&one.uid, &one.ips, &one.word) != (&pod.uid, &pod.ips, &pod.word);
+                let is_news = self.pods.iter().find(|one| one.name == pod.name).is_none_or(differs);
+                self.pods.retain(|one| one.name != pod.name);
+                self.pods.push(pod);
+                is_news
+            }
+            Told::Gone(pod) => {
+                let before = self.pods.len();
+                self.pods.retain(|one| one.name != pod);
+                self.pods.len() != before
+            }
+            Told::Opened(_) | Told::Closed(_) => false,
+        }
+    }
+}
+
+/// The looks of somebody who waits to be decided. Sentinels and Redis are asked in each. Of the API server a whole
+/// look asks everything, and only a whole one is acted upon: the first; one after news, or where a lesser one says
+/// that there is something to do; and where nothing is told, from time to time.
+pub struct Looks<'a> {
+    news: News<'a>,
+    budget: Budget,
+    is_due: bool,
+    /// When the last whole one was; none before the first.
+    whole: Option<Instant>,
+    /// Whether the last one was whole.
+    pub is_whole: bool,
+}
+
+impl<'a> Looks<'a> {
+    /// None yet.
+    pub fn new() -> Self {
+        Self { news: News::default(), budget: Budget::new(Instant::now()), is_due: true, whole: None, is_whole: true }
+    }
+
+    /// Whether the next look will ask the API server.
+    pub fn will_be_whole(&mut self, observer: &Observer<'a>) -> bool {
+        self.is_whole = observer.world.cluster().is_none() || (self.is_due && self.budget.take(Instant::now()));
+        self.is_whole
+    }
+
+    /// Looks. `waited` is how long this run has been looking.
+    pub async fn look(&mut self, observer: &Observer<'a>, waited: Duration, deadline: Instant) -> Evidence {
+        if !self.is_whole {
+            return observer.observe_by(self.news.known.clone(), waited, deadline).await;
+        }
+        self.is_due = false;
+        self.whole = Some(Instant::now());
+        let evidence = observer.observe(waited, deadline).await;
+        self.news.take(&evidence, observer.seen());
+        evidence
+    }
+
+    /// The next look shall be a whole one. Returns whether that may be now; else it is as soon as it may.
+    pub fn demand(&mut self) -> bool {
+        self.is_due = true;
+        self.budget.has_some(Instant::now())
+    }
+
+    /// Waits for news, without any for the pause, and never beyond the deadline.
+    pub async fn wait(&mut self, observer: &Observer<'a>, pause: Duration, deadline: Instant) {
+        let is_news = self.news.wait_until(observer, deadline.min(Instant::now() + pause)).await;
+        // What could not be published is published with the next one.
+        let is_unpublished = observer.subject.me.is_some() && observer.own.instance.is_none();
+        let is_old = self.whole.is_none_or(|when| when.elapsed() >= OLDEST);
+        self.is_due |= is_news || is_old || is_unpublished || !self.news.are_told();
+    }
+}
+
+/// How many whole looks there may still be.
+struct Budget {
+    left: u32,
+    counted: Instant,
+}
+
+impl Budget {
+    fn new(now: Instant) -> Self {
+        Self { left: LOOKS, counted: now }
+    }
+
+    fn has_some(&mut self, now: Instant) -> bool {
+        while self.counted + ONE_MORE <= now {
+            self.counted += ONE_MORE;
+            self.left = (self.left + 1).min(LOOKS);
+        }
+        self.left > 0
+    }
+
+    fn take(&mut self, now: Instant) -> bool {
+        let has_some = self.has_some(now);
+        self.left = self.left.saturating_sub(1);
+        has_some
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::evidence::RecordSeen;
+
+    #[test]
+    fn within_an_hour_there_are_so_few_whole_looks_that_a_group_of_five_asks_less_than_once_a_second() {
+        let start = Instant::now();
+        let mut budget = Budget::new(start);
+        let asked = (0..36_000).filter(|tick| budget.take(start + Duration::from_millis(100) * *tick)).count();
+        assert!(asked * 7 < 3600, "{asked} looks of seven requests");
+        assert!(asked > 400, "{asked}");
+    }
+
+    #[test]
+    fn what_is_as_it_was_seen_is_no_news() {
+        let mut known = Known::default();
+        assert!(known.note(Told::Record(RecordSeen::Absent)), "nothing was known before");
+        assert!(!known.note(Told::Record(RecordSeen::Absent)));
+        let name = "redis-0".parse().unwrap();
+        assert!(!known.note(Told::Gone(name)), "a pod that nobody knew of");
+    }
+}
