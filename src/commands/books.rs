@@ -58,7 +58,7 @@ impl<K: Ord + Clone, V: PartialEq> Book<K, V> {
                 let changed = now.iter().filter(|(name, thing)| before.get(name) != Some(thing)).map(|(name, _)| name);
                 return changed.chain(gone).cloned().collect();
             }
-            Change::Broken(_) => {}
+            Change::Broken { .. } => {}
         }
         Vec::new()
     }
@@ -152,7 +152,10 @@ mod tests {
     fn while_all_is_told_anew_what_was_known_stays() {
         let mut book = Book::default();
         told(&mut book, [Change::Anew, Change::Is((1, 'a')), Change::Is((2, 'b')), Change::All]);
-        assert_eq!(told(&mut book, [Change::Broken("gone".into()), Change::Anew, Change::Is((2, 'c'))]), [0; 0]);
+        assert_eq!(
+            told(&mut book, [Change::Broken { why: "gone".into(), is_refused: false }, Change::Anew, Change::Is((2, 'c'))]),
+            [0; 0]
+        );
         assert_eq!(book.all, Some(BTreeMap::from([(1, 'a'), (2, 'b')])));
         assert_eq!(told(&mut book, [Change::All]), [2, 1], "one has changed, one is gone");
     }

@@ -9,6 +9,7 @@ use super::patience::{persist, refused};
 use super::setting::World;
 use crate::cli::{Labels, Members};
 use crate::core::identity::Group;
+use crate::edge::kubernetes::{Cluster, Refusal};
 use crate::exit::Wrong;
 
 /// The groups to look after; waits for the first record where none was named and there is none yet. While the API
@@ -44,6 +45,17 @@ pub fn check_names_one(groups: &[Group], members: &Members, labels: &Labels) -> 
     Ok(())
 }
 
+/// The groups whose records can be read: a Lease that is none is nobody's, unless that group was looked after before.
+async fn readable(cluster: &Cluster, before: &[Group]) -> Result<Vec<Group>, Refusal> {
+    let groups = from_api(cluster.groups()).await?;
+    let is_group = |(group, is_readable): &(Group, bool)| *is_readable || before.contains(group);
+    let unreadable = groups.iter().filter(|one| !is_group(one)).count();
+    if unreadable > 0 {
+        warn!("passes over {unreadable} Leases that carry ordain's label and are no records");
+    }
+    Ok(groups.into_iter().filter(is_group).map(|(group, _)| group).collect())
+}
+
 async fn recorded(before: &[Group], world: &World, deadline: Instant) -> Result<Vec<Group>> {
     let Some(cluster) = world.cluster() else {
         return Err(Wrong(
@@ -53,10 +65,10 @@ async fn recorded(before: &[Group], world: &World, deadline: Instant) -> Result<
     };
     let none = || "no group has a record in this namespace yet, and none was named by --group or ORDAIN_GROUP".to_owned();
     persist(deadline, none, async || {
-        let mut groups = from_api(cluster.groups()).await;
+        let mut groups = readable(cluster, before).await;
         if groups.as_ref().is_ok_and(Vec::is_empty) {
             cluster.record_made().await;
-            groups = from_api(cluster.groups()).await;
+            groups = readable(cluster, before).await;
         }
         match groups {
             Ok(groups) if groups.is_empty() => Err(anyhow!("there are no Leases of ordain's")),

@@ -377,13 +377,26 @@ fn note_all<K: Ord>(lasting: &mut BTreeMap<K, Lasting>, look: Instant, so: Vec<K
     }
 }
 
-/// Takes each change, and says when it is not told of any more.
+/// Takes each change, and says when it is not told of any more. A watch that breaks begins again after a pause that
+/// grows until all was told once: the watcher's own begins anew with each attempt.
 async fn each<T>(changes: impl Stream<Item = Change<T>>, what: &str, mut take: impl FnMut(Change<T>)) {
     let mut changes = std::pin::pin!(changes);
+    let (mut broken, mut refused) = (Backoff::empty(), Backoff::of_failures());
     while let Some(change) = changes.next().await {
-        if let Change::Broken(why) = &change {
-            warn!("the watch of the {what} begins again: {why}");
-        }
+        let pause = match &change {
+            Change::Broken { why, is_refused } => {
+                warn!("the watch of the {what} begins again: {why}");
+                Some(if *is_refused { refused.next() } else { broken.next() })
+            }
+            Change::All => {
+                (broken, refused) = (Backoff::empty(), Backoff::of_failures());
+                None
+            }
+            _ => None,
+        };
         take(change);
+        if let Some(pause) = pause {
+            sleep(pause).await;
+        }
     }
 }

@@ -234,20 +234,21 @@ impl Cluster {
         read_record(&lease).map_err(Refusal::Failed)
     }
 
-    /// The groups of the namespace that have a record.
+    /// The groups of the namespace that have a record, and whether it can be read.
     ///
     /// # Errors
     /// The API server's refusal.
-    pub async fn groups(&self) -> Result<Vec<Group>, Refusal> {
+    pub async fn groups(&self) -> Result<Vec<(Group, bool)>, Refusal> {
         let ours = ListParams::default().labels(&ours());
         let leases = self.leases.list(&ours).await.map_err(|error| refusal(&error, "list leases"))?;
-        Ok(leases.items.iter().filter_map(|lease| lease.metadata.name.as_ref()?.parse().ok()).collect())
+        let group = |lease: &Lease| Some((lease.metadata.name.as_ref()?.parse().ok()?, read_record(lease).is_ok()));
+        Ok(leases.items.iter().filter_map(group).collect())
     }
 
     /// Returns when a group has a record. Never returns where they cannot be watched.
     pub async fn record_made(&self) {
         let ours = WatchParams::default().labels(&ours());
-        until(&self.leases, &ours, "0", |change| matches!(change, WatchEvent::Added(_))).await;
+        until(&self.leases, &ours, "0", |change| matches!(change, WatchEvent::Added(lease) if read_record(lease).is_ok())).await;
     }
 
     /// Creates a group's record; of several that do, one succeeds. Its uid and version are not read.

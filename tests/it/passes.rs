@@ -69,7 +69,7 @@ fn a_pod_that_waits_hears_at_once_of_what_it_waits_for() {
     bed.make("redis-1");
     bed.make("redis-2");
     bed.start("redis-1");
-    bed.wait_for_log("redis-1", "redis-1 is undecided: ", "", UP);
+    bed.wait_for_log("redis-1", "redis-1 waits for redis-0", "", UP);
     bed.start("redis-0");
     bed.start("redis-2");
     bed.wait_for_master("redis-0", UP);

@@ -170,6 +170,11 @@ fn ticks(id: u32) -> u64 {
 fn reconcile_without_sentinels_keeps_the_labels_and_rests() {
     let bed = led_by_redis_0();
     let namespace = bed.namespace.as_ref().unwrap();
+    // As the Sentinels' accounts may.
+    let name = namespace.name.as_str();
+    namespace.plane.kubectl(&["create", "role", "follow", "--verb=list,watch", "--resource=leases", "-n", name], "").unwrap();
+    let everybody = format!("--group=system:serviceaccounts:{name}");
+    namespace.plane.kubectl(&["create", "rolebinding", "follow", "--role=follow", &everybody, "-n", name], "").unwrap();
     let sandbox = bed.sandbox("redis-0");
     let mut reconcile = sandbox.start(&sandbox.containers()[0], &["/opt/ordain/ordain", "reconcile", "--watch"]);
     for pod in ["redis-replicas-0", "redis-0"] {

@@ -6,7 +6,6 @@ use std::time::Duration;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use kube::api::{WatchEvent, WatchParams};
-use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Config, DefaultBackoff, Event, watcher};
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -30,8 +29,13 @@ pub enum Change<T> {
     Gone(T),
     /// All has been told.
     All,
-    /// The watch has ended with this, and begins again.
-    Broken(String),
+    /// The watch has ended with this, and begins again when it is polled again.
+    Broken {
+        /// In the API server's words.
+        why: String,
+        /// Whether it is not allowed.
+        is_refused: bool,
+    },
 }
 
 impl<T> Change<T> {
@@ -42,7 +46,7 @@ impl<T> Change<T> {
             Self::Is(thing) => Change::Is(make(thing)),
             Self::Gone(thing) => Change::Gone(make(thing)),
             Self::All => Change::All,
-            Self::Broken(why) => Change::Broken(why),
+            Self::Broken { why, is_refused } => Change::Broken { why, is_refused },
         }
     }
 
@@ -52,7 +56,15 @@ impl<T> Change<T> {
             Ok(Event::InitApply(object) | Event::Apply(object)) => read(&object).map(Self::Is),
             Ok(Event::InitDone) => Some(Self::All),
             Ok(Event::Delete(object)) => read(&object).map(Self::Gone),
-            Err(error) => Some(Self::Broken(error.to_string())),
+            Err(error) => {
+                let is_refused = match &error {
+                    watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) => {
+                        matches!(refusal(error, "watch"), Refusal::Failed(Failure::NotAllowed(_)))
+                    }
+                    _ => false,
+                };
+                Some(Self::Broken { why: error.to_string(), is_refused })
+            }
         }
     }
 }
@@ -110,7 +122,7 @@ impl Cluster {
         stream::select(record, pods)
     }
 
-    /// The records of the namespace, or only one group's, which a Role can allow by its name; one that cannot be
+    /// The records of the namespace, without a pause where the watch breaks; or only one group's, which a Role can allow by its name; one that cannot be
     /// read is told of with what is wrong with it.
     pub fn follow_records(&self, only: Option<&Group>) -> impl Stream<Item = Change<(Group, Result<Record, Failure>)>> + use<> {
         let which = match only {
@@ -118,7 +130,6 @@ impl Cluster {
             None => Config::default().labels(&ours()),
         };
         watcher(self.leases.clone(), which)
-            .default_backoff()
             .filter_map(async |event| Change::read(event, |lease| Some((lease.name_any().parse().ok()?, read_record(lease)))))
     }
 
@@ -131,7 +142,7 @@ impl Cluster {
     ) -> impl Stream<Item = Change<(Group, Pod)>> {
         // A page at a time: a whole list of many groups would take more memory than all else here.
         let config = Config::default().labels(selector).page_size(50);
-        watcher(self.pods.clone(), config).default_backoff().filter_map(move |event| {
+        watcher(self.pods.clone(), config).filter_map(move |event| {
             let change = Change::read(event, |pod: &PodView| {
                 let label = |key: &str| pod.labels().get(key).cloned();
                 Some((group_of(&label)?, read_pod(pod, &scheme)?))
