@@ -176,7 +176,7 @@ impl Patrol<'_> {
             let begun = Instant::now();
             let mut changes = pin!(follow());
             while let Some(change) = changes.next().await {
-                if let Change::Broken(why) = change {
+                if let Change::Broken { why, .. } = change {
                     warn!("the watch of the {what} begins again: {why}");
                     break;
                 }

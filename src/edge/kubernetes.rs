@@ -279,7 +279,8 @@ impl Cluster {
     /// # Errors
     /// Why it would not be.
     pub async fn would_write_record(&self, group: &Group, record: &Record, is_new: bool) -> Result<(), Refusal> {
-        let lease = write_record(group, record, (!is_new).then_some(record));
+        let transitions = i32::try_from(record.transitions).unwrap_or(i32::MAX);
+        let lease = write_record(group, record, transitions, (!is_new).then_some(record));
         let dry = PostParams { dry_run: true, ..PostParams::default() };
         let (written, verb) = if is_new {
             (self.leases.create(&dry, &lease).await, "create leases")
