@@ -59,10 +59,8 @@ pub fn is_due(record: &Record, pods: &[Pod], scheme: &Scheme) -> bool {
 
 /// The patches that are due, as far as was seen.
 pub fn due(record: &Record, pods: &[Pod], scheme: &Scheme) -> Vec<Patch> {
-    match plan(record, pods, scheme, SystemTime::now().into()) {
-        Plan::Write { others, master } => others.into_iter().chain(master).collect(),
-        Plan::Superseded => Vec::new(),
-    }
+    let Plan { others, master, .. } = plan(record, pods, scheme, SystemTime::now().into());
+    others.into_iter().chain(master).collect()
 }
 
 /// Labels the pods by a list that may be older than the record, where that is good enough, which spares
