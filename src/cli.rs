@@ -49,6 +49,15 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether this goes on until a signal ends it, and is done then.
+    pub fn ends_by_signal(&self) -> bool {
+        match self {
+            Self::Takeover(_) => true,
+            Self::Reconcile(args) => args.watch,
+            _ => false,
+        }
+    }
+
     /// How to write the log.
     pub fn log_format(&self) -> Form {
         let run = match self {

@@ -9,6 +9,7 @@
 //! - [`edge`]: what touches the world, one outside thing a file. Both are a library, so that the model and the
 //!   fuzzers can call them.
 //! - [`exit`]: the exit codes.
+//! - [`guard`]: ends a run whose thread is blocked.
 
 #![forbid(unsafe_code)]
 
@@ -23,6 +24,7 @@ use tracing_subscriber::prelude::*;
 mod cli;
 mod commands;
 mod exit;
+mod guard;
 
 use cli::Form;
 use exit::Exit;
@@ -57,10 +59,12 @@ fn main() -> ExitCode {
 
 fn run(cli: cli::Cli) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let then = runtime.block_on(commands::within_deadline(cli.command))?;
-    // Whatever still waits for an answer that nobody needs is not waited for.
+    let ends_by_signal = cli.command.ends_by_signal();
+    guard::against_a_blocked_step(&runtime, ends_by_signal)?;
+    let then = runtime.block_on(commands::within_deadline(cli.command));
+    // Whatever still waits for an answer that nobody needs is not waited for, also where this has failed.
     runtime.shutdown_background();
-    then.become_it()
+    then?.become_it()
 }
 
 /// Called under the name `on-failover`, by a link or a copy, this is that subcommand: Sentinel

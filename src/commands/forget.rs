@@ -32,7 +32,7 @@ pub async fn run(args: Forget, deadline: Instant) -> Result<Then> {
             Wrong("there is no terminal on which to ask whether the group shall be forgotten: say --yes".to_owned()).into()
         );
     }
-    let logins = Logins::read(&secrets)?;
+    let logins = Logins::read(&secrets).await?;
     let world = World::open(&run, &pod).await?;
     let council = Council::new(&world, &sentinels)?;
     if council.is_unnamed() {

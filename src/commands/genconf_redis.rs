@@ -50,8 +50,8 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
     } = args;
     let me = own_pod(&pod)?;
     let group = own_group(group, &members, &me)?;
-    let logins = Logins::read(&secrets)?;
-    let text = Source::read(&text, ConfigFile::Redis, "redis.conf.tera", TEMPLATE, logins.redis.user.as_deref())?;
+    let logins = Logins::read(&secrets).await?;
+    let text = Source::read(&text, ConfigFile::Redis, "redis.conf.tera", TEMPLATE, logins.redis.user.as_deref()).await?;
     text.check_command(&command)?;
     let mut draft = if run.dry_run { None } else { Some(Draft::begin(&output).or_wrong()?) };
     let world = World::open(&run, &pod).await?;

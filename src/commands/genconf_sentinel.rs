@@ -52,8 +52,8 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
         command,
     } = args;
     let me = own_pod(&pod)?;
-    let logins = Logins::read(&secrets)?;
-    let text = Source::read(&text, ConfigFile::Sentinel, "sentinel.conf.tera", TEMPLATE, logins.sentinel.user.as_deref())?;
+    let logins = Logins::read(&secrets).await?;
+    let text = Source::read(&text, ConfigFile::Sentinel, "sentinel.conf.tera", TEMPLATE, logins.sentinel.user.as_deref()).await?;
     text.check_command(&command)?;
     let draft = if run.dry_run { None } else { Some(Draft::begin(&output).or_wrong()?) };
     let earlier = Earlier::read(&files::read_if_there(&output).or_wrong()?);

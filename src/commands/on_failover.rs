@@ -38,7 +38,7 @@ pub const LIMIT: Duration = Duration::from_secs(45);
 pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
     let OnFailover { pod, members, sentinels, labels, secrets, run, deadline: _, arguments } = args;
     let hint = Hint::parse(&arguments).map_err(Wrong)?;
-    let logins = Logins::read(&secrets)?;
+    let logins = Logins::read(&secrets).await?;
     let world = World::open(&run, &pod).await?;
     let council = Council::new(&world, &sentinels)?;
     let subject = Subject::new(&world, hint.group, None, &pod, &members, &labels)?;

@@ -1,6 +1,9 @@
 //! `probe`: the kubelet's questions, answered by this pod's own server and nobody else: no Kubernetes,
 //! no DNS, one connection.
 //!
+//! Whoever answers anything lives: an error, an alert of TLS, the end of a connection that was accepted. And no
+//! server is taken out of service for a secret alone, which is as likely to be wrong here as there.
+//!
 //! A probe changes nothing. It does not make a replica electable either: that takes a majority of the
 //! Sentinels that find nothing wrong with the master, whom a probe does not ask. A replica that only
 //! looks at its own link would become electable right after its master has restarted in place, while a
@@ -13,14 +16,13 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Then;
 use super::patience::blame;
-use super::setting::Logins;
-use crate::cli::{Probe, Question, Server};
-use crate::core::conf::TlsFiles;
+use super::setting::{Logins, read_pems};
+use crate::cli::{Probe, Question, Secrets, Server};
 use crate::core::evidence::Failure;
 use crate::core::identity::{Host, PodName};
 use crate::core::probe;
 use crate::core::sets::Sets;
-use crate::edge::wire::{Login, Target, tls_to_myself};
+use crate::edge::wire::{self, Pems, Target, tls_to_anyone, tls_to_myself};
 use crate::edge::{redis, sentinel};
 use crate::exit::OrWrong;
 
@@ -30,27 +32,49 @@ pub async fn run(args: Probe, deadline: Instant) -> Result<Then> {
     let me = pod_name.or_else(|| std::env::var("HOSTNAME").ok()?.parse::<PodName>().ok());
     let ip = pod_ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let sets = Sets::new(sets).or_wrong().context("--set or ORDAIN_SETS")?;
-    // Whether it lives is asked without a login.
-    let logins = if readiness { Logins::read(&secrets)? } else { Logins::default() };
-    let tls = match secrets.tls.files() {
-        Some(TlsFiles { ca, cert, key }) => Some(tls_to_myself(ca, cert, key).or_wrong()?),
-        None => None,
+    let (name, port) = match server {
+        Server::Redis => ("Redis", port),
+        Server::Sentinel => ("Sentinel", sentinel_port),
     };
-    let (name, port, login) = match server {
-        Server::Redis => ("Redis", port, logins.redis),
-        Server::Sentinel => ("Sentinel", sentinel_port, logins.sentinel),
-    };
-    let login = Login { tls, ..login };
     let target = Target { name: Host::Ip(ip), ips: vec![ip], port };
     let ask = async {
-        Ok(match (server, readiness) {
-            (_, false) => redis::ping(&target, &login).await.map(|()| Ok("lives".to_owned()))?,
-            (Server::Redis, true) => probe::redis(&redis::serving(&target, &login).await?, me.as_ref(), &sets),
-            (Server::Sentinel, true) => probe::sentinel(&sentinel::quorums(&target, &login, &groups).await?, me.as_ref()),
-        })
+        let pems = read_pems(&secrets.tls).await;
+        if readiness {
+            let told = match logins(&secrets, pems.as_ref()).await {
+                Ok(logins) => match server {
+                    Server::Redis => {
+                        redis::serving(&target, &logins.redis).await.map(|serving| probe::redis(&serving, me.as_ref(), &sets))
+                    }
+                    Server::Sentinel => sentinel::quorums(&target, &logins.sentinel, &groups)
+                        .await
+                        .map(|told| probe::sentinel(&told, me.as_ref())),
+                },
+                Err(error) => Err(Failure::NotAllowed(format!("{error:#}"))),
+            };
+            match told.map_err(|failure| probe::kept_by_a_secret(&failure).ok_or(failure)) {
+                Ok(told) => Ok(told),
+                Err(Err(failure)) => Err(failure),
+                // It serves those who have the secret, if it answers at all.
+                Err(Ok(told)) => answers(&target, &secrets, pems).await.map(|()| Ok(told)),
+            }
+        } else {
+            answers(&target, &secrets, pems).await.map(|()| Ok("lives".to_owned()))
+        }
     };
     let told: Result<_, Failure> = timeout_at(deadline, ask).await.unwrap_or(Err(Failure::TimedOut));
     let told = told.map_err(|failure| blame(&format!("{name} at {ip} port {port}"), failure))?;
     println!("{name} {}", told.map_err(|why| anyhow!("{name} {why}"))?);
     Ok(Then::Exit)
+}
+
+/// How this pod's own server is logged in to.
+async fn logins(secrets: &Secrets, pems: Result<&Option<Pems>, &anyhow::Error>) -> Result<Logins> {
+    let pems = pems.map_err(|error| anyhow!("{error:#}"))?;
+    Logins::with_tls(secrets, pems.as_ref().map(tls_to_myself).transpose()?).await
+}
+
+/// Whether it answers at all, for which no file is needed: one that cannot be read is done without.
+async fn answers(target: &Target, secrets: &Secrets, pems: Result<Option<Pems>>) -> Result<(), Failure> {
+    let tls = secrets.tls.files().map(|_| tls_to_anyone(pems.ok().flatten().as_ref()));
+    wire::answers(target, tls.as_ref()).await
 }

@@ -38,7 +38,7 @@ use crate::exit::{OrWrong, Wrong};
 pub async fn run(args: Reconcile, deadline: Instant) -> Result<Then> {
     let Reconcile { groups, pod, members, sentinels, labels, secrets, run, watch, assume_master, stale_after, deadline: _ } =
         args;
-    let logins = Logins::read(&secrets)?;
+    let logins = Logins::read(&secrets).await?;
     let world = World::open(&run, &pod).await?;
     let council = Council::new(&world, &sentinels)?;
     if watch {

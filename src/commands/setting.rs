@@ -7,9 +7,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 use tracing::info;
 
-use crate::cli::{Announce, Labels, Members, PodArgs, Run, Secrets, Sentinels};
+use crate::cli::{Announce, Certificates, Labels, Members, PodArgs, Run, Secrets, Sentinels};
 use crate::core::conf::TlsFiles;
 use crate::core::evidence::{Failure, Kept};
 use crate::core::identity::{Endpoint, Group, Host, PodName};
@@ -18,17 +19,29 @@ use crate::core::sets::{Set, Sets};
 use crate::edge::dns::Dns;
 use crate::edge::files;
 use crate::edge::kubernetes::{Access, Cluster};
-use crate::edge::wire::{self, Login, Target};
+use crate::edge::wire::{self, Login, Pem, Pems, Target};
 use crate::exit::{OrWrong, Wrong};
 
 /// How long a source may take for its answer, looking its name up included.
 pub const ANSWER: Duration = Duration::from_secs(1);
+/// How many addresses a host may have.
+const HOST: usize = 8;
+/// How many servers a Service may have.
+const SERVICE: usize = 64;
 /// How many groups are asked about side by side.
 const AT_ONCE: usize = 8;
 
 /// An answer, a failure, or silence.
 pub async fn in_time<T>(ask: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     timeout(ANSWER, ask).await.unwrap_or(Err(Failure::TimedOut))
+}
+
+/// What DNS tells, where that is no more than can be.
+fn at_most<T>(limit: usize, found: Vec<T>, what: &str) -> Result<Vec<T>, Failure> {
+    if found.len() > limit {
+        return Err(Failure::Nonsense(format!("DNS names {} {what}: more than {limit} are not asked", found.len())));
+    }
+    Ok(found)
 }
 
 /// The way to the API server, whose name is looked up where it has one.
@@ -76,7 +89,7 @@ impl World {
                     Some(dns) => reachable(access, dns).await?,
                     None => access,
                 };
-                Ground::Cluster(Box::new(access.connect(namespace.as_deref().unwrap_or("default")).or_wrong()?))
+                Ground::Cluster(Box::new(access.connect(namespace.as_deref().unwrap_or("default")).await.or_wrong()?))
             }
             None if *no_kubernetes => Ground::NoKubernetes,
             None if *dry_run => Ground::Nowhere,
@@ -108,7 +121,7 @@ impl World {
     /// Every address of a host.
     pub async fn addresses(&self, host: &Host) -> Result<Vec<IpAddr>, Failure> {
         match &self.dns {
-            Some(dns) => dns.addresses(host).await,
+            Some(dns) => at_most(HOST, dns.addresses(host).await?, &format!("addresses behind {host}")),
             None => Err(Failure::NoSuchHost),
         }
     }
@@ -128,7 +141,7 @@ impl World {
         let Some(dns) = &self.dns else { return Err(Failure::NoSuchHost) };
         let host: Host = service.parse().map_err(|error| Failure::Nonsense(format!("{error}")))?;
         let (named, addressed) = tokio::join!(dns.services(service), dns.addresses(&host));
-        match (named, addressed) {
+        let servers = match (named, addressed) {
             (Ok(targets), _) => {
                 // A Service with several ports has records for each.
                 let at_port: Vec<_> = targets.iter().filter(|target| target.port == port).cloned().collect();
@@ -137,7 +150,8 @@ impl World {
             (Err(_), Ok(ips)) => Ok(ips.into_iter().map(|ip| Endpoint { host: Host::Ip(ip), port }).collect()),
             // That there are none takes both answers.
             (Err(Failure::NoSuchHost), Err(failure)) | (Err(failure), Err(_)) => Err(failure),
-        }
+        }?;
+        at_most(SERVICE, servers, &format!("servers behind {service}"))
     }
 
     /// The domain under which a headless Service names its pods. A name with a dot is taken as it is.
@@ -357,17 +371,19 @@ pub struct Logins {
 impl Logins {
     /// Reads the passwords: from their files, else from ORDAIN_PASSWORD and
     /// ORDAIN_SENTINEL_PASSWORD.
-    pub fn read(secrets: &Secrets) -> Result<Self> {
+    pub async fn read(secrets: &Secrets) -> Result<Self> {
+        let tls = read_pems(&secrets.tls).await?.map(|pems| wire::tls(&pems)).transpose().or_wrong()?;
+        Self::with_tls(secrets, tls).await
+    }
+
+    /// Reads the passwords alone.
+    pub async fn with_tls(secrets: &Secrets, tls: Option<TlsConnector>) -> Result<Self> {
         use std::os::unix::ffi::{OsStrExt, OsStringExt};
-        let Secrets { password_file, user, sentinel_password_file, sentinel_user, tls } = secrets;
-        let tls = match tls.files() {
-            Some(TlsFiles { ca, cert, key }) => Some(wire::tls(ca, cert, key).or_wrong()?),
-            None => None,
-        };
-        let password = |file: Option<&Path>, variable: &str, what: &str| -> Result<Option<Vec<u8>>> {
+        let Secrets { password_file, user, sentinel_password_file, sentinel_user, tls: _ } = secrets;
+        let password = async |file: Option<&Path>, variable: &str, what: &'static str| -> Result<Option<Vec<u8>>> {
             let (password, origin) = match (file, std::env::var_os(variable)) {
                 (Some(path), _) => {
-                    let mut bytes = files::read(path, what).or_wrong()?;
+                    let mut bytes = files::read(path, what).await.or_wrong()?;
                     // An editor ends the last line; `\r\n` where it is an editor of Windows.
                     if bytes.ends_with(b"\n") {
                         bytes.pop();
@@ -390,11 +406,22 @@ impl Logins {
             (Some(_), None) => Err(Wrong(format!("{flag} without a password logs in nobody: give the password, too"))),
             (user, _) => Ok(user.as_ref().map(|user| user.as_bytes().to_vec())),
         };
-        let redis = password(password_file.as_deref(), "ORDAIN_PASSWORD", "the password file")?;
-        let sentinel = password(sentinel_password_file.as_deref(), "ORDAIN_SENTINEL_PASSWORD", "the Sentinel's password file")?;
+        let redis = password(password_file.as_deref(), "ORDAIN_PASSWORD", "the password file").await?;
+        let sentinel = password(sentinel_password_file.as_deref(), "ORDAIN_SENTINEL_PASSWORD", "the Sentinel's password file");
+        let sentinel = sentinel.await?;
         Ok(Self {
             redis: Login { user: bytes(user, &redis, "--user")?, password: redis, tls: tls.clone() },
             sentinel: Login { user: bytes(sentinel_user, &sentinel, "--sentinel-user")?, password: sentinel, tls },
         })
     }
+}
+
+/// Reads the files of TLS, where TLS is spoken.
+pub async fn read_pems(certificates: &Certificates) -> Result<Option<Pems>> {
+    let Some(TlsFiles { ca, cert, key }) = certificates.files() else { return Ok(None) };
+    let read = async |path: &Path, what: &'static str| -> Result<Pem> {
+        Ok(Pem { path: path.to_owned(), bytes: files::read_pem(path, what).await.or_wrong()? })
+    };
+    let (ca, cert) = (read(ca, "the certificates in").await?, read(cert, "the certificates in").await?);
+    Ok(Some(Pems { ca, cert, key: read(key, "the key in").await? }))
 }

@@ -30,12 +30,18 @@ impl Source {
     ///
     /// # Errors
     /// [`Wrong`]: a file cannot be read, or says what ordain decides.
-    pub fn read(text: &Text, file: ConfigFile, built_in_name: &str, built_in: &'static str, user: Option<&[u8]>) -> Result<Self> {
+    pub async fn read(
+        text: &Text,
+        file: ConfigFile,
+        built_in_name: &str,
+        built_in: &'static str,
+        user: Option<&[u8]>,
+    ) -> Result<Self> {
         let Text { template, extra_config } = text;
         let (name, template, built_in) = match template {
             Some(path) => {
                 let name = path.display().to_string();
-                let bytes = files::read(path, "the template").or_wrong()?;
+                let bytes = files::read(path, "the template").await.or_wrong()?;
                 let text = String::from_utf8(bytes).map_err(|_| Wrong(format!("the template `{name}` is no UTF-8 text")))?;
                 (name, text, Some(built_in))
             }
@@ -44,7 +50,7 @@ impl Source {
         let mut extra = Vec::new();
         for named in extra_config {
             for path in files::config_files(named).or_wrong()? {
-                let text = files::read(&path, "the extra configuration").or_wrong()?;
+                let text = files::read(&path, "the extra configuration").await.or_wrong()?;
                 let warnings = check_extra(file, &path.display().to_string(), &text, user).or_wrong()?;
                 tell(&warnings);
                 // The next file begins on a line of its own.

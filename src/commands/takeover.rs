@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
@@ -62,23 +63,13 @@ pub async fn run(args: Takeover) -> Result<Then> {
     };
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let access = Access::find().await.or_wrong()?;
-    let access = access.ok_or_else(|| {
-        Wrong("there is no Kubernetes here, neither a service account nor KUBECONFIG: run in a pod, or set KUBECONFIG".to_owned())
-    })?;
-    let access = reachable(access, &Dns::from_resolv_conf(&resolv_conf).or_wrong()?).await?;
-    let namespace = namespace.unwrap_or_else(|| access.namespace().to_owned());
-    let cluster = access.connect(&namespace).or_wrong()?;
-    let nodes = cluster.nodes();
-    let checked = nodes.check(node_selector.as_deref(), &selector).await;
-    checked.map_err(|refusal| refused("the nodes and pods cannot be followed", refusal))?;
-    let election = cluster.election(&lease, &pod_name);
-    if !dry_run {
-        election.check().await.map_err(|refusal| match refusal {
-            Refusal::Missing => anyhow!("there is no Lease `{lease}` in namespace {namespace}: make it, for it says who acts"),
-            refusal => refused(&format!("the Lease `{lease}`"), refusal),
-        })?;
-    }
+    let opened = open(&resolv_conf, namespace, &lease, &pod_name, dry_run, (node_selector.as_deref(), &selector));
+    let (cluster, nodes, election) = tokio::select! {
+        opened = opened => opened?,
+        // Nothing is held yet that must be given back.
+        _ = terminate.recv() => return Ok(Then::Exit),
+        _ = interrupt.recv() => return Ok(Then::Exit),
+    };
     let settings = Settings { grace, method, at_most: usize::try_from(at_most).unwrap_or(usize::MAX) };
     let patrol = Patrol {
         cluster: &cluster,
@@ -108,6 +99,36 @@ pub async fn run(args: Takeover) -> Result<Then> {
         }
     }
     Ok(Then::Exit)
+}
+
+/// Opens the way to the cluster, and looks whether what is needed is there and allowed. `followed` are the selectors
+/// of nodes and pods.
+async fn open(
+    resolv_conf: &Path,
+    namespace: Option<String>,
+    lease: &str,
+    pod_name: &str,
+    dry_run: bool,
+    followed: (Option<&str>, &str),
+) -> Result<(Cluster, Nodes, Election)> {
+    let access = Access::find().await.or_wrong()?;
+    let access = access.ok_or_else(|| {
+        Wrong("there is no Kubernetes here, neither a service account nor KUBECONFIG: run in a pod, or set KUBECONFIG".to_owned())
+    })?;
+    let access = reachable(access, &Dns::from_resolv_conf(resolv_conf).or_wrong()?).await?;
+    let namespace = namespace.unwrap_or_else(|| access.namespace().to_owned());
+    let cluster = access.connect(&namespace).await.or_wrong()?;
+    let nodes = cluster.nodes();
+    let checked = nodes.check(followed.0, followed.1).await;
+    checked.map_err(|refusal| refused("the nodes and pods cannot be followed", refusal))?;
+    let election = cluster.election(lease, pod_name);
+    if !dry_run {
+        election.check().await.map_err(|refusal| match refusal {
+            Refusal::Missing => anyhow!("there is no Lease `{lease}` in namespace {namespace}: make it, for it says who acts"),
+            refusal => refused(&format!("the Lease `{lease}`"), refusal),
+        })?;
+    }
+    Ok((cluster, nodes, election))
 }
 
 /// What was told.

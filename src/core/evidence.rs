@@ -27,6 +27,8 @@ pub enum Failure {
     NotAllowed(String),
     /// It answered, and not what such a server answers.
     Nonsense(String),
+    /// Its certificate, or ours, is not trusted by the other.
+    Untrusted(String),
     /// Any other fault between us and it.
     Unreachable(String),
 }
@@ -46,6 +48,7 @@ impl fmt::Display for Failure {
             Self::TimedOut => f.write_str("timed out"),
             Self::NotAllowed(reason) => write!(f, "not allowed: {reason}"),
             Self::Nonsense(reason) => write!(f, "nonsense: {reason}"),
+            Self::Untrusted(reason) => write!(f, "unreachable: TLS: {reason}"),
             Self::Unreachable(reason) => write!(f, "unreachable: {reason}"),
         }
     }

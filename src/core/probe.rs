@@ -3,6 +3,7 @@
 //! A StatefulSet with `OrderedReady` makes or makes again no pod before every pod of a lower ordinal is
 //! ready. So no pod may count on one of a higher ordinal: it would wait for ever.
 
+use super::evidence::Failure;
 use super::identity::{Endpoint, Group, PodName};
 use super::sets::Sets;
 
@@ -70,6 +71,13 @@ pub fn redis(told: &Serving, me: Option<&PodName>, sets: &Sets) -> Result<String
     }
 }
 
+/// What is said of a server that a secret alone, a password, a right or a certificate, keeps from telling whether it
+/// serves; none for any other failure.
+pub fn kept_by_a_secret(failure: &Failure) -> Option<String> {
+    let is_secret = matches!(failure, Failure::NotAllowed(_) | Failure::Untrusted(_));
+    is_secret.then(|| format!("answers, and is not asked whether it serves: {failure}"))
+}
+
 /// Whether a master waits for this pod: it is of the same set and of a higher ordinal, or of a later set.
 fn waits_for(master: &PodName, me: &PodName, sets: &Sets) -> bool {
     let are_in_order = master.base() == me.base() || sets.have(master) && sets.have(me);
@@ -120,6 +128,22 @@ mod tests {
     fn who_answers_a_ping_with_an_error_does_not_serve() {
         let refusal = alone(&Serving::Not("LOADING Redis is loading".to_owned()), None).unwrap_err();
         assert_eq!(refusal, "does not serve: LOADING Redis is loading");
+    }
+
+    #[test]
+    fn only_a_secret_excuses_a_server_that_does_not_tell() {
+        let why = String::new;
+        for (failure, is_excused) in [
+            (Failure::NotAllowed(why()), true),
+            (Failure::Untrusted(why()), true),
+            (Failure::NoSuchHost, false),
+            (Failure::Refused, false),
+            (Failure::TimedOut, false),
+            (Failure::Nonsense(why()), false),
+            (Failure::Unreachable(why()), false),
+        ] {
+            assert_eq!(kept_by_a_secret(&failure).is_some(), is_excused, "{failure}");
+        }
     }
 
     #[test]

@@ -11,8 +11,13 @@ use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::rr::{RData, RecordType};
 use hickory_resolver::system_conf::parse_resolv_conf;
 
+use super::files::read_regular;
 use crate::core::evidence::Failure;
 use crate::core::identity::{Endpoint, Host};
+use crate::core::outside::shown;
+
+/// How much a `resolv.conf` may have, in bytes.
+const LONGEST_FILE: u64 = 64 * 1024;
 
 /// Looks names up as `resolv.conf` says.
 #[derive(Debug)]
@@ -31,7 +36,7 @@ impl Dns {
     /// The file cannot be read or names no server.
     pub fn from_resolv_conf(path: &Path) -> Result<Self> {
         let describe = || format!("cannot use `{}` to look names up: set --resolv-conf", path.display());
-        let text = std::fs::read(path).with_context(describe)?;
+        let text = read_regular(path, LONGEST_FILE).with_context(describe)?;
         let (config, mut options) = parse_resolv_conf(text).with_context(describe)?;
         let search: Vec<_> = config.search().iter().map(|name| name.to_ascii().trim_end_matches('.').to_owned()).collect();
         // Kubernetes writes `search <namespace>.svc.<domain> svc.<domain> <domain>`.
@@ -142,7 +147,7 @@ fn failure(error: &NetError) -> Failure {
         NetError::Dns(DnsError::NoRecordsFound(_)) => Failure::NoSuchHost,
         NetError::Timeout => Failure::TimedOut,
         NetError::Dns(DnsError::ResponseCode(code)) => Failure::Unreachable(format!("DNS answered {code}")),
-        other => Failure::Unreachable(format!("DNS: {other}")),
+        other => Failure::Unreachable(shown(&format!("DNS: {other}"))),
     }
 }
 

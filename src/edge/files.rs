@@ -1,7 +1,7 @@
 //! Files: read whole, written whole or not at all.
 
 use std::fs::{File, Permissions};
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -73,12 +73,36 @@ impl Draft {
     }
 }
 
-/// Reads a file that was named on the command line.
+/// How much a password, a template or an extra configuration may have, in bytes.
+const LONGEST: u64 = 64 * 1024;
+/// How much a bundle of certificates may have, in bytes.
+const LONGEST_PEM: u64 = 1024 * 1024;
+/// How much a file may have that a server or ordain has written, in bytes.
+const LONGEST_OWN: u64 = 16 * 1024 * 1024;
+
+/// Reads a file that was named on the command line, off the runtime's thread: a file system that does not answer
+/// keeps no signal and no deadline from being heard.
 ///
 /// # Errors
-/// It cannot be read.
-pub fn read(path: &Path, what: &str) -> Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| format!("cannot read {what} `{}`", path.display()))
+/// It cannot be read, is no regular file, or has more than 64 KiB.
+pub async fn read(path: &Path, what: &'static str) -> Result<Vec<u8>> {
+    read_aside(path, what, LONGEST).await
+}
+
+/// The same for certificates, and at most 1 MiB.
+///
+/// # Errors
+/// As for [`read`].
+pub async fn read_pem(path: &Path, what: &'static str) -> Result<Vec<u8>> {
+    read_aside(path, what, LONGEST_PEM).await
+}
+
+async fn read_aside(path: &Path, what: &'static str, longest: u64) -> Result<Vec<u8>> {
+    let path = path.to_owned();
+    tokio::task::spawn_blocking(move || {
+        read_regular(&path, longest).with_context(|| format!("cannot read {what} `{}`", path.display()))
+    })
+    .await?
 }
 
 /// The files that a path of extra configuration stands for: itself, or those in the folder, in the order of their
@@ -111,12 +135,28 @@ pub fn config_files(path: &Path) -> Result<Vec<PathBuf>> {
 /// Reads a file that may not exist yet.
 ///
 /// # Errors
-/// It exists and cannot be read.
+/// It exists and cannot be read, is no regular file, or has more than 16 MiB.
 pub fn read_if_there(path: &Path) -> Result<Vec<u8>> {
-    match std::fs::read(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+    match read_regular(path, LONGEST_OWN) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
         other => other.with_context(|| format!("cannot read `{}`", path.display())),
     }
+}
+
+/// Reads a regular file: a pipe or a device may have no end, and may not even open.
+///
+/// # Errors
+/// It cannot be read, is no regular file, or has more than `longest` bytes.
+pub fn read_regular(path: &Path, longest: u64) -> std::io::Result<Vec<u8>> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::other("this is no regular file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(longest + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > longest {
+        return Err(std::io::Error::other(format!("the file has more than {} KiB", longest / 1024)));
+    }
+    Ok(bytes)
 }
 
 /// Copies this program into a folder under the given names, each executable by all.
@@ -125,7 +165,7 @@ pub fn read_if_there(path: &Path) -> Result<Vec<u8>> {
 /// The program cannot be read or the folder not be written to.
 pub fn install_program(folder: &Path, names: &[&str]) -> Result<()> {
     let own = std::env::current_exe().context("cannot find this program's own file")?;
-    let program = read(&own, "this program")?;
+    let program = std::fs::read(&own).with_context(|| format!("cannot read this program `{}`", own.display()))?;
     for name in names {
         Draft::with_mode(&folder.join(name), 0o755)?.install(&program)?;
     }

@@ -17,6 +17,7 @@ use kube::api::{
 };
 use kube::client::ConfigExt;
 use kube::client::retry::RetryPolicy;
+use kube::config::Kubeconfig;
 use kube::core::Request;
 use kube::{Api, Client, Config, Error, Resource};
 use serde::de::DeserializeOwned;
@@ -30,6 +31,7 @@ use crate::core::epoch;
 use crate::core::evidence::Failure;
 use crate::core::identity::{Endpoint, Group, Host, PodName};
 use crate::core::labels::{HANDS_OVER, Patch, Pod, STAMP, Scheme};
+use crate::core::outside::shown;
 use crate::core::record::{Assumed, Claim, Mark, Record};
 
 pub mod election;
@@ -65,6 +67,8 @@ const WITHHELD: &str = "ordain.dev/withheld";
 const BUSY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// How many attempts: whoever asks gives up earlier.
 const ATTEMPTS: u32 = 30;
+/// How many objects are listed at once.
+const PAGE: u32 = 500;
 /// How long a connection to the API server may take.
 const CONNECT: Duration = Duration::from_secs(2);
 /// After how long of silence a connection is asked whether it lives, and how long it may take to say so.
@@ -120,7 +124,10 @@ impl Access {
             Config::incluster().context("cannot use the pod's service account: is its token mounted?")?
         } else if is_set("KUBECONFIG") {
             let current = kube::config::KubeConfigOptions::default();
-            Config::from_kubeconfig(&current).await.context("cannot use the file that KUBECONFIG names")?
+            // A pipe that nobody writes to shall keep no deadline and no signal from being heard.
+            let read = tokio::task::spawn_blocking(Kubeconfig::read).await?;
+            let config = async { Config::from_custom_kubeconfig(read?, &current).await };
+            config.await.context("cannot use the file that KUBECONFIG names")?
         } else {
             return Ok(None);
         };
@@ -159,8 +166,15 @@ impl Access {
     ///
     /// # Errors
     /// The credentials cannot be used.
-    pub fn connect(self, namespace: &str) -> Result<Cluster> {
-        let client = client(&self.config, self.is_in_cluster).context("cannot use the Kubernetes credentials")?;
+    pub async fn connect(self, namespace: &str) -> Result<Cluster> {
+        let Self { config, is_in_cluster } = self;
+        let made = if is_in_cluster {
+            client(&config, is_in_cluster)
+        } else {
+            // A program may have to say who we are, and takes its time.
+            tokio::task::spawn_blocking(move || client(&config, is_in_cluster)).await?
+        };
+        let client = made.context("cannot use the Kubernetes credentials")?;
         Ok(Cluster {
             namespace: namespace.to_owned(),
             leases: Api::namespaced(client.clone(), namespace),
@@ -240,8 +254,8 @@ impl Cluster {
     /// The API server's refusal.
     pub async fn groups(&self) -> Result<Vec<Group>, Refusal> {
         let ours = ListParams::default().labels(&ours());
-        let leases = self.leases.list(&ours).await.map_err(|error| refusal(&error, "list leases"))?;
-        Ok(leases.items.iter().filter_map(|lease| lease.metadata.name.as_ref()?.parse().ok()).collect())
+        let leases = list(&self.leases, ours).await.map_err(|error| refusal(&error, "list leases"))?;
+        Ok(leases.iter().filter_map(|lease| lease.metadata.name.as_ref()?.parse().ok()).collect())
     }
 
     /// Returns when a group has a record. Never returns where they cannot be watched.
@@ -290,7 +304,9 @@ impl Cluster {
     /// # Errors
     /// The API server's refusal.
     pub async fn pods(&self, selector: &str, scheme: &Scheme) -> Result<Vec<Pod>, Refusal> {
-        self.list_pods(&ListParams::default().labels(selector), scheme).await
+        let listed = list(&self.pods, ListParams::default().labels(selector)).await;
+        let listed = listed.map_err(|error| refusal(&error, "list pods"))?;
+        Ok(listed.iter().filter_map(|pod| read_pod(pod, scheme)).collect())
     }
 
     /// Lists the group's pods as the API server's cache has them, which may be a little old: good
@@ -299,11 +315,9 @@ impl Cluster {
     /// # Errors
     /// The API server's refusal.
     pub async fn pods_lately(&self, selector: &str, scheme: &Scheme) -> Result<Vec<Pod>, Refusal> {
-        self.list_pods(&ListParams::default().labels(selector).match_any(), scheme).await
-    }
-
-    async fn list_pods(&self, which: &ListParams, scheme: &Scheme) -> Result<Vec<Pod>, Refusal> {
-        let listed = self.pods.list(which).await.map_err(|error| refusal(&error, "list pods"))?;
+        // The cache gives no pages: a limit would have etcd asked.
+        let which = ListParams::default().labels(selector).match_any();
+        let listed = self.pods.list(&which).await.map_err(|error| refusal(&error, "list pods"))?;
         Ok(listed.items.iter().filter_map(|pod| read_pod(pod, scheme)).collect())
     }
 
@@ -472,6 +486,23 @@ where
     std::future::pending::<()>().await;
 }
 
+/// Lists everything, a page at a time.
+async fn list<K>(api: &Api<K>, mut page: ListParams) -> Result<Vec<K>, Error>
+where
+    K: Clone + DeserializeOwned + Debug,
+{
+    let mut all = Vec::new();
+    loop {
+        page = page.limit(PAGE);
+        let listed = api.list(&page).await?;
+        all.extend(listed.items);
+        page.continue_token = listed.metadata.continue_.filter(|token| !token.is_empty());
+        if page.continue_token.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
 /// Selects the Leases that are records.
 fn ours() -> String {
     format!("{}={}", MANAGED_BY.0, MANAGED_BY.1)
@@ -606,13 +637,17 @@ fn refusal(error: &Error, verb: &str) -> Refusal {
             404 => Refusal::Missing,
             409 => Refusal::Conflict,
             401 => Refusal::Failed(Failure::NotAllowed("the API server does not accept the service account's token".to_owned())),
-            403 => Refusal::Failed(Failure::NotAllowed(format!("the Role must allow `{verb}`: {}", status.message))),
+            403 => Refusal::Failed(Failure::NotAllowed(format!("the Role must allow `{verb}`: {}", shown(&status.message)))),
             400 | 422 => {
-                Refusal::Failed(Failure::NotAllowed(format!("the API server takes no such request: {}", status.message)))
+                Refusal::Failed(Failure::NotAllowed(format!("the API server takes no such request: {}", shown(&status.message))))
             }
-            _ => Refusal::Failed(Failure::Unreachable(format!("the API server answered {}: {}", status.code, status.message))),
+            _ => Refusal::Failed(Failure::Unreachable(format!(
+                "the API server answered {}: {}",
+                status.code,
+                shown(&status.message)
+            ))),
         },
-        other => Refusal::Failed(Failure::Unreachable(format!("the API server: {}", chain(other)))),
+        other => Refusal::Failed(Failure::Unreachable(format!("the API server: {}", shown(&chain(other))))),
     }
 }
 

@@ -7,6 +7,7 @@ use redis::{Cmd, Value, from_redis_value};
 use super::wire::{Conversation, Login, Target, answered, ask};
 use crate::core::evidence::{Failure, Link, Replica, Role};
 use crate::core::identity::Endpoint;
+use crate::core::outside::shown;
 use crate::core::probe::Serving;
 use crate::core::redis_conf::IDENT;
 
@@ -130,7 +131,7 @@ fn read(role: Value, info: Value, ident: &Value) -> Result<Role, Failure> {
                 down_for,
             }))
         }
-        other => Err(Failure::Nonsense(format!("this is no Redis but a `{other}`"))),
+        other => Err(Failure::Nonsense(format!("this is no Redis but a `{}`", shown(other)))),
     }
 }
 
@@ -138,16 +139,6 @@ fn read(role: Value, info: Value, ident: &Value) -> Result<Role, Failure> {
 fn run_of(ident: &Value) -> Option<String> {
     let [_, ident]: [String; 2] = from_redis_value::<Vec<String>>(ident.clone()).ok()?.try_into().ok()?;
     ident.strip_prefix(IDENT).map(str::to_owned)
-}
-
-/// Asks a Redis or a Sentinel whether it lives: whatever it answers to a `PING`, it does. No login, for
-/// a refusal is an answer, too.
-///
-/// # Errors
-/// Why it gave no answer.
-pub async fn ping(target: &Target, login: &Login) -> Result<(), Failure> {
-    let anonymous = Login { tls: login.tls.clone(), ..Login::default() };
-    ask(target, &anonymous, &[command(&["PING"])]).await.map(drop)
 }
 
 /// Asks a Redis whether it serves. It is `PING` that an error of the disk refuses a master (`MISCONF`),
@@ -166,8 +157,10 @@ pub async fn serving(target: &Target, login: &Login) -> Result<Serving, Failure>
 fn read_serving(ping: Value, role: Value, info: Value, wanted: Value) -> Result<Serving, Failure> {
     match answered(ping) {
         Err(Failure::Nonsense(error)) => return Ok(Serving::Not(error)),
-        other => other?,
-    };
+        // Who may not say `PING` may ask for the rest all the same.
+        Ok(_) | Err(Failure::NotAllowed(_)) => {}
+        Err(failure) => return Err(failure),
+    }
     let text = |value: Value| answered(value).and_then(|value| from_redis_value::<String>(value).map_err(|_| nonsense("INFO")));
     let is_master = matches!(read(answered(role)?, info.clone(), &Value::Nil)?, Role::Master);
     let info = text(info)?;

@@ -1,33 +1,39 @@
 //! The one place where a connection to a Redis or a Sentinel is made.
 
+use std::io::{Cursor, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use futures::StreamExt;
 use futures::future::select_ok;
-use redis::aio::{MultiplexedConnection, PubSub};
-use redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisConnectionInfo, Value};
+use redis::{Cmd, Parser, Value, from_redis_value};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::client::{WantsClientCert, WebPkiServerVerifier};
+use tokio_rustls::rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{self, ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::core::evidence::Failure;
 use crate::core::identity::Host;
+use crate::core::outside::shown;
+use crate::core::replies::{LONGEST_MESSAGE, LONGEST_REPLY, Replies};
 
 /// After how long of silence a server that publishes is asked whether it lives.
 const SILENCE: Duration = Duration::from_secs(10);
 /// How long it may take to say so.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How much is read at once, in bytes.
+const PIECE: usize = 16 * 1024;
+/// How many servers at once may give a large reply: of many that do, all together would be too much memory.
+static LARGE: Semaphore = Semaphore::const_new(4);
 
 /// A server that is asked.
 #[derive(Debug, Clone)]
@@ -51,13 +57,38 @@ pub struct Login {
     pub tls: Option<TlsConnector>,
 }
 
-/// Reads TLS settings: whom to trust, and the certificate that is shown to servers which ask for one.
+/// The three files of TLS, as they were read.
+#[derive(Debug, Clone)]
+pub struct Pems {
+    /// The authorities to trust.
+    pub ca: Pem,
+    /// The certificate that is shown to servers which ask for one.
+    pub cert: Pem,
+    /// Its key.
+    pub key: Pem,
+}
+
+/// A file in PEM, and where it lies.
+#[derive(Clone)]
+pub struct Pem {
+    /// Where.
+    pub path: PathBuf,
+    /// What is in it.
+    pub bytes: Vec<u8>,
+}
+
+impl std::fmt::Debug for Pem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Debug::fmt(&self.path, f)
+    }
+}
+
+/// Makes TLS settings: whom to trust, and the certificate that is shown to servers which ask for one.
 ///
 /// # Errors
-/// A file cannot be read, or the key does not fit the certificate.
-pub fn tls(ca: &Path, cert: &Path, key: &Path) -> Result<TlsConnector> {
-    let config = ClientConfig::builder().with_root_certificates(trusted(ca)?);
-    with_certificate(config, cert, key)
+/// A file holds no PEM, or the key does not fit the certificate.
+pub fn tls(pems: &Pems) -> Result<TlsConnector> {
+    with_certificate(ClientConfig::builder().with_root_certificates(trusted(&pems.ca)?), pems)
 }
 
 /// The same for this pod's own server, which is asked by an address that its certificate need not name:
@@ -65,32 +96,43 @@ pub fn tls(ca: &Path, cert: &Path, key: &Path) -> Result<TlsConnector> {
 ///
 /// # Errors
 /// As for [`tls`].
-pub fn tls_to_myself(ca: &Path, cert: &Path, key: &Path) -> Result<TlsConnector> {
-    let chain = WebPkiServerVerifier::builder(Arc::new(trusted(ca)?)).build()?;
+pub fn tls_to_myself(pems: &Pems) -> Result<TlsConnector> {
+    let chain = WebPkiServerVerifier::builder(Arc::new(trusted(&pems.ca)?)).build()?;
     let config = ClientConfig::builder().dangerous().with_custom_certificate_verifier(Arc::new(AnyName(chain)));
-    with_certificate(config, cert, key)
+    with_certificate(config, pems)
 }
 
-fn trusted(ca: &Path) -> Result<RootCertStore> {
+/// For who wants to know only whether this pod's own server answers: whatever that shows is as good as any. Our
+/// certificate is shown where there is one that can be used.
+pub fn tls_to_anyone(pems: Option<&Pems>) -> TlsConnector {
+    let provider = rustls::crypto::ring::default_provider().signature_verification_algorithms;
+    let config = || ClientConfig::builder().dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider)));
+    let shown = pems.and_then(|pems| with_certificate(config(), pems).ok());
+    shown.unwrap_or_else(|| TlsConnector::from(Arc::new(config().with_no_client_auth())))
+}
+
+fn trusted(ca: &Pem) -> Result<RootCertStore> {
     let mut trusted = RootCertStore::empty();
     for authority in certificates(ca)? {
-        trusted.add(authority).with_context(|| format!("cannot trust what is in `{}`", ca.display()))?;
+        trusted.add(authority).with_context(|| format!("cannot trust what is in `{}`", ca.path.display()))?;
     }
     Ok(trusted)
 }
 
-fn with_certificate(config: ConfigBuilder<ClientConfig, WantsClientCert>, cert: &Path, key: &Path) -> Result<TlsConnector> {
-    let secret = PrivateKeyDer::from_pem_file(key).with_context(|| format!("cannot read the key in `{}`", key.display()))?;
+fn with_certificate(config: ConfigBuilder<ClientConfig, WantsClientCert>, pems: &Pems) -> Result<TlsConnector> {
+    let Pems { ca: _, cert, key } = pems;
+    let secret =
+        PrivateKeyDer::from_pem_slice(&key.bytes).with_context(|| format!("cannot read the key in `{}`", key.path.display()))?;
     let config = config.with_client_auth_cert(certificates(cert)?, secret);
-    let config = config.with_context(|| format!("`{}` and `{}` do not fit each other", cert.display(), key.display()))?;
+    let config =
+        config.with_context(|| format!("`{}` and `{}` do not fit each other", cert.path.display(), key.path.display()))?;
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let describe = || format!("cannot read the certificates in `{}`", path.display());
-    let found: Vec<_> =
-        CertificateDer::pem_file_iter(path).with_context(describe)?.collect::<Result<_, _>>().with_context(describe)?;
-    anyhow::ensure!(!found.is_empty(), "`{}` holds no certificate in PEM", path.display());
+fn certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>> {
+    let describe = || format!("cannot read the certificates in `{}`", pem.path.display());
+    let found: Vec<_> = CertificateDer::pem_slice_iter(&pem.bytes).collect::<Result<_, _>>().with_context(describe)?;
+    anyhow::ensure!(!found.is_empty(), "`{}` holds no certificate in PEM", pem.path.display());
     Ok(found)
 }
 
@@ -139,6 +181,45 @@ impl ServerCertVerifier for AnyName {
     }
 }
 
+/// Verifies nothing but that the other end has the key of what it shows.
+#[derive(Debug)]
+struct Anyone(WebPkiSupportedAlgorithms);
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, signature, &self.0)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, signature, &self.0)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_schemes()
+    }
+}
+
 /// Connects to whichever of the addresses answers first, logs in and sends the commands, all in
 /// one round trip; the caller limits the time.
 ///
@@ -154,19 +235,56 @@ trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
 
 async fn reach(target: &Target, login: &Login) -> Result<Box<dyn Duplex>, Failure> {
-    let Target { name, ips, port } = target;
+    let stream = connect(target).await?;
+    let Some(tls) = &login.tls else { return Ok(Box::new(stream)) };
+    Ok(Box::new(tls.connect(certified_name(target)?, stream).await.map_err(|error| tls_failure(&error))?))
+}
+
+async fn connect(target: &Target) -> Result<TcpStream, Failure> {
+    let Target { name: _, ips, port } = target;
     if ips.is_empty() {
         return Err(Failure::NoSuchHost);
     }
     let attempts = ips.iter().map(|ip| Box::pin(TcpStream::connect(SocketAddr::new(*ip, *port))));
-    let (stream, _) = select_ok(attempts).await.map_err(|error| io_failure(&error))?;
-    let Some(tls) = &login.tls else { return Ok(Box::new(stream)) };
-    let name = match name {
-        Host::Ip(ip) => ServerName::IpAddress((*ip).into()),
-        Host::Name(name) => ServerName::try_from(name.clone()).map_err(|error| Failure::Nonsense(error.to_string()))?,
-    };
-    let stream = tls.connect(name, stream).await;
-    Ok(Box::new(stream.map_err(|error| Failure::Unreachable(format!("TLS: {error}")))?))
+    let (stream, _) = select_ok(attempts).await.map_err(|error| match error.kind() {
+        ErrorKind::ConnectionRefused => Failure::Refused,
+        _ => io_failure(&error),
+    })?;
+    Ok(stream)
+}
+
+fn certified_name(target: &Target) -> Result<ServerName<'static>, Failure> {
+    match &target.name {
+        Host::Ip(ip) => Ok(ServerName::IpAddress((*ip).into())),
+        Host::Name(name) => ServerName::try_from(name.clone()).map_err(|error| Failure::Nonsense(error.to_string())),
+    }
+}
+
+/// Whether a server answers anything at all to a `PING`: a reply, an error, an alert of TLS, or the end of a
+/// connection that it has accepted. Without a login, and without trust: it is not believed what it says.
+///
+/// # Errors
+/// Why it gave no answer: there is no connection. The caller limits the time.
+pub async fn answers(target: &Target, tls: Option<&TlsConnector>) -> Result<(), Failure> {
+    let mut stream = connect(target).await?;
+    let mut first = [0];
+    let ping = ping();
+    match tls {
+        // Whether what was sent has come, and whatever comes back, or does not: the other end has said so.
+        None => drop((stream.write_all(&ping).await, stream.read(&mut first).await)),
+        Some(tls) => {
+            if let Ok(mut stream) = tls.connect(certified_name(target)?, stream).await {
+                let _ = (stream.write_all(&ping).await, stream.flush().await, stream.read(&mut first).await);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn ping() -> Vec<u8> {
+    let mut ping = Cmd::new();
+    ping.arg("PING");
+    ping.get_packed_command()
 }
 
 /// Hears all that a server publishes, each message with its channel; `begun` once it listens. Ends only with
@@ -176,28 +294,29 @@ async fn reach(target: &Target, login: &Login) -> Result<Box<dyn Duplex>, Failur
 /// Why it ended.
 pub async fn listen(target: &Target, login: &Login, begun: impl FnOnce(), hear: impl Fn(&str, &str)) -> Result<(), Failure> {
     let ears = async {
-        let mut stream = reach(target, login).await?;
-        if let Some(greeting) = greeting(login) {
-            stream.write_all(&greeting.get_packed_command()).await.map_err(|error| io_failure(&error))?;
-            // One line: that it is right, or what is wrong, such as that no login is needed.
-            while stream.read_u8().await.map_err(|error| io_failure(&error))? != b'\n' {}
-        }
-        let quiet = RedisConnectionInfo::default().set_skip_set_lib_name();
-        let mut ears = PubSub::new(&quiet, stream).await.map_err(|error| failure(&error))?;
-        ears.psubscribe("*").await.map_err(|error| failure(&error))?;
+        let mut ears = Conversation::over(reach(target, login).await?);
+        let mut subscribe = Cmd::new();
+        subscribe.arg("PSUBSCRIBE").arg("*");
+        // What a login is answered: that it is right, or what is wrong, such as that none is needed.
+        let (count, mut packed) = greeting(login).map_or((1, Vec::new()), |greeting| (2, greeting.get_packed_command()));
+        packed.extend(subscribe.get_packed_command());
+        let mut replies = ears.exchange(&packed, count, LONGEST_MESSAGE).await?;
+        answered(replies.pop().unwrap_or(Value::Nil))?;
         Ok(ears)
     };
-    let ears = timeout(PATIENCE, ears).await.unwrap_or(Err(Failure::TimedOut))?;
+    let mut ears = timeout(PATIENCE, ears).await.unwrap_or(Err(Failure::TimedOut))?;
     begun();
-    let (mut sink, mut stream) = ears.split();
     loop {
-        match timeout(SILENCE, stream.next()).await {
-            Ok(Some(message)) => hear(message.get_channel_name(), &message.get_payload::<String>().unwrap_or_default()),
-            Ok(None) => return Err(Failure::Unreachable("the connection has ended".to_owned())),
-            Err(_) => {
-                let lives = timeout(PATIENCE, sink.ping::<Value>()).await;
-                lives.map_err(|_| Failure::TimedOut)?.map_err(|error| failure(&error))?;
-            }
+        let message = match timeout(SILENCE, ears.receive(1, LONGEST_MESSAGE)).await {
+            Ok(message) => message?,
+            Err(_) => timeout(PATIENCE, ears.exchange(&ping(), 1, LONGEST_MESSAGE)).await.unwrap_or(Err(Failure::TimedOut))?,
+        };
+        let message = message.into_iter().next().map(from_redis_value::<Vec<String>>);
+        // What else comes is that it lives.
+        if let Some(Ok([kind, _, channel, text])) = message.as_ref().map(|words| words.as_ref().map(Vec::as_slice))
+            && kind == "pmessage"
+        {
+            hear(channel, text);
         }
     }
 }
@@ -213,8 +332,9 @@ fn greeting(login: &Login) -> Option<Cmd> {
 
 /// A connection to one process, for as long as that lives.
 pub struct Conversation {
-    connection: MultiplexedConnection,
-    driver: JoinHandle<()>,
+    stream: Box<dyn Duplex>,
+    /// What has come and is not read yet.
+    received: Vec<u8>,
 }
 
 impl Conversation {
@@ -223,17 +343,13 @@ impl Conversation {
     /// # Errors
     /// Why there are no answers.
     pub async fn begin(target: &Target, login: &Login, commands: &[Cmd]) -> Result<(Self, Vec<Value>), Failure> {
-        let mut conversation = Self::over(reach(target, login).await?).await?;
+        let mut conversation = Self::over(reach(target, login).await?);
         let answers = conversation.log_in_and_ask(login, commands).await?;
         Ok((conversation, answers))
     }
 
-    async fn over(stream: Box<dyn Duplex>) -> Result<Self, Failure> {
-        let quiet = RedisConnectionInfo::default().set_skip_set_lib_name();
-        let unlimited = AsyncConnectionConfig::new().set_response_timeout(None);
-        let (connection, driver) =
-            MultiplexedConnection::new_with_config(&quiet, stream, unlimited).await.map_err(|error| failure(&error))?;
-        Ok(Self { connection, driver: tokio::spawn(driver) })
+    fn over(stream: Box<dyn Duplex>) -> Self {
+        Self { stream, received: Vec::new() }
     }
 
     /// Sends one more command to the same process.
@@ -241,21 +357,16 @@ impl Conversation {
     /// # Errors
     /// Why there is no answer.
     pub async fn go_on(&mut self, command: &Cmd) -> Result<Value, Failure> {
-        self.connection.send_packed_command(command).await.map_err(|error| failure(&error))
+        let mut replies = self.exchange(&command.get_packed_command(), 1, LONGEST_REPLY).await?;
+        Ok(replies.pop().unwrap_or(Value::Nil))
     }
 
-    /// The crate would send a password only as UTF-8: a password is bytes, so we log in ourselves.
+    /// A password is bytes, and the crate would send it as UTF-8 only: we log in ourselves.
     async fn log_in_and_ask(&mut self, login: &Login, commands: &[Cmd]) -> Result<Vec<Value>, Failure> {
-        let mut pipeline = Pipeline::new();
-        if let Some(greeting) = greeting(login) {
-            pipeline.add_command(greeting);
-        }
-        let greetings = pipeline.len();
-        for command in commands {
-            pipeline.add_command(command.clone());
-        }
-        let replies = self.connection.send_packed_commands(&pipeline, 0, pipeline.len()).await;
-        let mut replies = replies.map_err(|error| failure(&error))?;
+        let greeting = greeting(login);
+        let greetings = usize::from(greeting.is_some());
+        let packed: Vec<u8> = greeting.iter().chain(commands).flat_map(Cmd::get_packed_command).collect();
+        let mut replies = self.exchange(&packed, greetings + commands.len(), LONGEST_REPLY).await?;
         let answers = replies.split_off(greetings);
         // A server without a password refuses the login and answers all the same. One that refuses
         // both is better explained by the first refusal.
@@ -266,12 +377,54 @@ impl Conversation {
             _ => Ok(answers),
         }
     }
+
+    /// Sends what is asked, and waits for so many replies. A server that has ended the connection may have said
+    /// why before: what it said counts, not that the question did not reach it.
+    async fn exchange(&mut self, packed: &[u8], count: usize, longest: usize) -> Result<Vec<Value>, Failure> {
+        let sent = async {
+            self.stream.write_all(packed).await?;
+            self.stream.flush().await
+        };
+        let sent = sent.await.map_err(|error| io_failure(&error));
+        match (self.receive(count, longest).await, sent) {
+            (Err(Failure::Unreachable(_)), Err(failure)) => Err(failure),
+            (received, _) => received,
+        }
+    }
+
+    /// Waits for so many replies.
+    async fn receive(&mut self, count: usize, longest: usize) -> Result<Vec<Value>, Failure> {
+        let mut replies = Replies::new(count, longest);
+        let mut seat = None;
+        while !replies.are_whole(&self.received).map_err(Failure::Nonsense)? {
+            if self.received.len() > LONGEST_MESSAGE && seat.is_none() {
+                seat = LARGE.acquire().await.ok();
+            }
+            let room = (longest + 1).saturating_sub(self.received.len()).min(PIECE);
+            self.received.reserve(room);
+            match (&mut self.stream).take(room as u64).read_buf(&mut self.received).await {
+                Ok(0) => return Err(self.ended(&replies, Failure::Unreachable("the connection has ended".to_owned()))),
+                Ok(_) => {}
+                Err(error) => return Err(self.ended(&replies, io_failure(&error))),
+            }
+        }
+        let (count, length) = replies.whole();
+        read_replies(self.received.drain(..length).as_slice(), count)
+    }
+
+    /// What it means that no more comes: the error that came last, else that nothing came.
+    fn ended(&self, replies: &Replies, failure: Failure) -> Failure {
+        let (count, length) = replies.whole();
+        match read_replies(&self.received[..length], count).map(|mut replies| replies.pop()) {
+            Ok(Some(error @ Value::ServerError(_))) => answered(error).err().unwrap_or(failure),
+            _ => failure,
+        }
+    }
 }
 
-impl Drop for Conversation {
-    fn drop(&mut self) {
-        self.driver.abort();
-    }
+fn read_replies(bytes: &[u8], count: usize) -> Result<Vec<Value>, Failure> {
+    let (mut bytes, mut parser) = (Cursor::new(bytes), Parser::new());
+    (0..count).map(|_| parser.parse_value(&mut bytes).map_err(|error| Failure::Nonsense(shown(&error.to_string())))).collect()
 }
 
 /// Takes one answer, where an error that the server sent is a failure.
@@ -289,25 +442,24 @@ pub fn answered(reply: Value) -> Result<Value, Failure> {
 }
 
 fn describe(error: &redis::ServerError) -> String {
-    format!("{} {}", error.code(), error.details().unwrap_or_default())
+    shown(&format!("{} {}", error.code(), error.details().unwrap_or_default()))
 }
 
 fn io_failure(error: &std::io::Error) -> Failure {
     match error.kind() {
-        std::io::ErrorKind::ConnectionRefused => Failure::Refused,
-        std::io::ErrorKind::TimedOut => Failure::TimedOut,
-        _ => Failure::Unreachable(error.to_string()),
+        ErrorKind::TimedOut => Failure::TimedOut,
+        // An alert of TLS 1.3 comes after the handshake.
+        _ if error.get_ref().is_some_and(|cause| cause.is::<rustls::Error>()) => tls_failure(error),
+        _ => Failure::Unreachable(shown(&error.to_string())),
     }
 }
 
-fn failure(error: &redis::RedisError) -> Failure {
-    if error.is_connection_refusal() {
-        Failure::Refused
-    } else if error.is_timeout() {
-        Failure::TimedOut
-    } else if error.is_io_error() || error.is_connection_dropped() {
-        Failure::Unreachable(error.to_string())
-    } else {
-        Failure::Nonsense(error.to_string())
+/// Either end does not trust the other, or the other does not speak TLS.
+fn tls_failure(error: &std::io::Error) -> Failure {
+    use rustls::Error::{AlertReceived, InvalidCertificate};
+    let why = shown(&error.to_string());
+    match error.get_ref().and_then(|cause| cause.downcast_ref()) {
+        Some(AlertReceived(_) | InvalidCertificate(_)) => Failure::Untrusted(why),
+        _ => Failure::Unreachable(format!("TLS: {why}")),
     }
 }

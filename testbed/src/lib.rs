@@ -12,6 +12,7 @@
 //! - [`chaos`]: rounds of it, drawn by a seed.
 //! - [`authority`]: whoever issues the certificates of a test.
 //! - [`black_hole`]: an address that neither answers nor refuses.
+//! - [`hostile`]: a server that answers without end.
 //! - [`client`]: a client that writes numbered keys and remembers what was acknowledged.
 //! - [`label_watch`]: every state of the labels in between.
 //! - [`storm`]: many groups under one set of Sentinels, whose masters all die at once.
@@ -25,6 +26,7 @@ pub mod dns;
 pub mod faults;
 pub mod gate;
 pub mod group;
+pub mod hostile;
 pub mod label_watch;
 pub mod layout;
 pub mod process;

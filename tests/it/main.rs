@@ -2,6 +2,7 @@
 
 mod absurd;
 mod api_faults;
+mod budgets;
 mod chaos;
 mod container;
 mod cut_short;
@@ -29,6 +30,7 @@ mod register;
 mod rights;
 mod seen;
 mod sentinels;
+mod signals;
 mod stalls;
 mod static_replication;
 mod storm;

@@ -147,30 +147,92 @@ fn a_sentinel_without_a_quorum_is_ready_only_where_the_others_cannot_start_befor
     assert_eq!((first.code, first.stdout.as_str()), (Some(0), "Sentinel watches `redis`\n"), "{first:?}");
 }
 
-#[test]
-fn a_server_that_refuses_the_login_lives_and_its_readiness_needs_the_right_password() {
-    let bed = started(Bed::on_kubernetes(ordain()).with_password("secret"));
-    let other = |pod: &str, question: &str| {
-        let server = if pod.starts_with("redis") { "redis" } else { "sentinel" };
-        let mut command = vec!["/usr/bin/env", "-u", "ORDAIN_PASSWORD_FILE", "-u", "ORDAIN_SENTINEL_PASSWORD_FILE"];
-        command.extend(["ORDAIN_PASSWORD=other", "ORDAIN_SENTINEL_PASSWORD=other"]);
-        command.extend(["/opt/ordain/ordain", "probe", server, question]);
-        Run::of(&bed.sandbox(pod).run(&command))
-    };
-    for pod in ["redis-0", "sentinel-0"] {
-        assert_eq!(other(pod, "--liveness").code, Some(0), "{pod}");
-        let refused = other(pod, "--readiness");
-        assert!(refused.code == Some(2) && refused.stderr.contains("not allowed: "), "{refused:?}");
-    }
+/// Asserts that readiness passes, and says that it was not told.
+fn assert_is_excused(run: &Run, why: &str) {
+    assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{run:?}");
+    assert!(run.stdout.contains("is not asked whether it serves") && run.stdout.contains(why), "{run:?}");
+    assert_eq!(run.stdout.lines().count(), 1, "{run:?}");
 }
 
 #[test]
-fn by_tls_a_probe_trusts_whom_its_authority_has_certified_by_whatever_name_and_nobody_else() {
+fn no_server_is_killed_or_taken_out_of_service_for_a_password() {
+    let bed = started(Bed::on_kubernetes(ordain()).with_password("secret"));
+    let other = |pod: &str, question: &str, settings: &[&str]| {
+        let server = if pod.starts_with("redis") { "redis" } else { "sentinel" };
+        let mut command = vec!["/usr/bin/env", "-u", "ORDAIN_PASSWORD_FILE", "-u", "ORDAIN_SENTINEL_PASSWORD_FILE"];
+        command.extend(settings);
+        command.extend(["/opt/ordain/ordain", "probe", server, question]);
+        Run::of(&bed.sandbox(pod).run(&command))
+    };
+    let wrong = ["ORDAIN_PASSWORD=other", "ORDAIN_SENTINEL_PASSWORD=other"];
+    let missing = ["ORDAIN_PASSWORD_FILE=/nowhere", "ORDAIN_SENTINEL_PASSWORD_FILE=/nowhere"];
+    for pod in ["redis-0", "sentinel-0"] {
+        for settings in [&wrong[..], &missing, &[]] {
+            assert_eq!(other(pod, "--liveness", settings).code, Some(0), "{pod}");
+        }
+        assert_is_excused(&other(pod, "--readiness", &wrong), "not allowed: WRONGPASS");
+        assert_is_excused(&other(pod, "--readiness", &[]), "not allowed: NOAUTH");
+        assert_is_excused(&other(pod, "--readiness", &missing), "`/nowhere`");
+    }
+    // A user without the right to PING is judged by what else the server tells.
+    bed.ask("redis-1", &["ACL", "SETUSER", "prober", "on", ">word", "+role", "+info"]).unwrap();
+    let user = ["ORDAIN_USER=prober", "ORDAIN_PASSWORD=word"];
+    let told = other("redis-1", "--readiness", &user);
+    assert!(told.code == Some(0) && told.stdout.starts_with("Redis serves as replica of "), "{told:?}");
+    bed.ask("redis-1", &["ACL", "SETUSER", "prober", "-@all"]).unwrap();
+    assert_is_excused(&other("redis-1", "--readiness", &user), "not allowed: NOPERM");
+    assert_eq!(other("redis-1", "--liveness", &user).code, Some(0));
+    // A server that is gone is not excused.
+    bed.server("redis-1").signal("STOP");
+    assert_eq!(other("redis-1", "--readiness", &missing).code, Some(1));
+    bed.server("redis-1").signal("CONT");
+}
+
+#[test]
+fn a_server_that_turns_everyone_away_lives_and_its_reason_is_read() {
+    let bed = started(Bed::on_kubernetes(ordain()).with_patient_sentinels());
+    bed.ask("redis-2", &["CONFIG", "SET", "maxclients", "1"]).unwrap();
+    // The link to the master is one, and whoever is there already stays.
+    let held = bed.connect("redis-2");
+    assert_is(&bed, "redis-2", "--liveness", "Redis lives");
+    assert_is_not(&bed, "redis-2", "--readiness", "max number of clients reached");
+    drop(held);
+}
+
+#[test]
+fn by_tls_a_probe_finds_life_whatever_the_certificates_and_no_server_is_taken_out_of_service_for_them() {
     let bed = started(Bed::on_kubernetes(ordain()).with_tls());
     assert_is(&bed, "redis-0", "--readiness", "Redis serves as master");
     assert_is(&bed, "sentinel-0", "--readiness", "Sentinel watches `redis`");
     let stranger = Authority::new();
-    bed.sandbox("redis-0").write("run/tls/stranger.crt", &stranger.pem);
-    let run = bed.ordain("redis-0", &["probe", "redis", "--liveness", "--tls-ca", "/run/tls/stranger.crt"]);
-    assert!(run.code == Some(1) && run.stderr.contains("TLS: "), "{run:?}");
+    let strange = stranger.issue(vec![bed.host_name("redis-0")], "redis-0", None);
+    for (file, text) in [("ca.crt", &stranger.pem), ("tls.crt", &strange.cert), ("tls.key", &strange.key)] {
+        bed.sandbox("redis-0").write(&format!("run/strange/{file}"), text);
+    }
+    let probe = |question: &str, ca: &str, pair: &str| {
+        let [cert, key] = ["crt", "key"].map(|end| format!("{pair}/tls.{end}"));
+        let tls = ["--tls-ca", ca, "--tls-cert", &cert, "--tls-key", &key];
+        bed.ordain("redis-0", &[&["probe", "redis", question][..], &tls].concat())
+    };
+    let (own, strange) = ("/run/tls/ca.crt", "/run/strange/ca.crt");
+    for (ca, pair, why) in [
+        (strange, "/run/tls", "TLS: invalid peer certificate"),
+        (own, "/run/strange", "TLS: received fatal alert"),
+        (own, "/nowhere", "`/nowhere/tls.crt`"),
+        ("/nowhere", "/run/tls", "`/nowhere`"),
+    ] {
+        let lives = probe("--liveness", ca, pair);
+        assert_eq!((lives.code, lives.stdout.as_str()), (Some(0), "Redis lives\n"), "{lives:?}");
+        assert_is_excused(&probe("--readiness", ca, pair), why);
+    }
+    bed.server("redis-0").signal("STOP");
+    assert_eq!(probe("--liveness", own, "/run/tls").code, Some(1), "a server that does nothing has accepted no handshake");
+    assert_eq!(probe("--readiness", own, "/nowhere").code, Some(1));
+    bed.server("redis-0").signal("CONT");
+    // A server that speaks plainly, asked by TLS, lives as well, and does not serve so.
+    bed.ask("redis-0", &["CONFIG", "SET", "port", "6380"]).unwrap();
+    for (question, code) in [("--liveness", 0), ("--readiness", 1)] {
+        let run = bed.ordain("redis-0", &["probe", "redis", question, "--port", "6380"]);
+        assert_eq!(run.code, Some(code), "{run:?}");
+    }
 }

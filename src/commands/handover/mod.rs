@@ -134,7 +134,7 @@ async fn prepare(args: Handover) -> Result<Ready> {
     let Handover { group, pod, members, sentinels, labels, secrets, run, deadline: _ } = args;
     let me = own_pod(&pod)?;
     let group = own_group(group, &members, &me)?;
-    let logins = Logins::read(&secrets)?;
+    let logins = Logins::read(&secrets).await?;
     let world = World::open(&run, &pod).await?;
     let council = Council::new(&world, &sentinels)?;
     // The others' view of the group, in which this pod is one of them.

@@ -10,6 +10,7 @@ use super::{Cluster, ours, read_pod, read_record};
 use crate::core::evidence::Failure;
 use crate::core::identity::Group;
 use crate::core::labels::{Pod, Scheme};
+use crate::core::outside::shown;
 use crate::core::record::Record;
 
 /// A change among things of one kind.
@@ -45,7 +46,7 @@ impl<T> Change<T> {
             Ok(Event::InitApply(object) | Event::Apply(object)) => read(&object).map(Self::Is),
             Ok(Event::InitDone) => Some(Self::All),
             Ok(Event::Delete(object)) => read(&object).map(Self::Gone),
-            Err(error) => Some(Self::Broken(error.to_string())),
+            Err(error) => Some(Self::Broken(shown(&error.to_string()))),
         }
     }
 }

@@ -1,0 +1,138 @@
+//! What comes from outside has a budget: whoever answers without end costs no memory and no time.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rstest::rstest;
+use tempfile::TempDir;
+use testbed::dns::{Answer, NameServer};
+use testbed::hostile::{ENDLESS, Hostile, Shape};
+use testbed::subnet::Subnet;
+
+use crate::ordain;
+
+/// How much memory a run may ever hold, in KiB.
+const MEMORY: u64 = 32 * 1024;
+/// The deadline that each run is given, and how long after it the run must be over on a busy machine.
+const DEADLINE: Duration = Duration::from_secs(3);
+const BUSY: Duration = Duration::from_secs(15);
+
+/// Servers of a shape, where a group's are expected.
+struct Strangers {
+    _servers: Vec<Hostile>,
+    dns: NameServer,
+    subnet: Subnet,
+    folder: TempDir,
+}
+
+impl Strangers {
+    fn with(shape: Shape) -> Self {
+        let subnet = Subnet::take();
+        let dns = NameServer::start(&subnet);
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("resolv.conf"), dns.resolv_conf("demo")).unwrap();
+        let mut servers = Vec::new();
+        for ordinal in 0..3_u8 {
+            let ip: IpAddr = subnet.host(10 + ordinal).into();
+            dns.zone.address(&format!("redis-{ordinal}.redis.test"), ip);
+            servers.extend([6379, 26379].map(|port| Hostile::at(ip, port, shape)));
+        }
+        Self { _servers: servers, dns, subnet, folder }
+    }
+
+    fn command(&self, words: &str) -> Command {
+        let path = |name: &str| self.folder.path().join(name);
+        let mut command = Command::new(ordain());
+        command.args(words.split_whitespace()).env_clear();
+        let sentinels: Vec<_> = (0..3).map(|ordinal| self.subnet.host(10 + ordinal).to_string()).collect();
+        command.envs([
+            ("ORDAIN_NO_KUBERNETES", "true"),
+            ("ORDAIN_SERVICE", "redis.test"),
+            ("ORDAIN_SENTINELS", &sentinels.join(",")),
+            ("POD_NAME", "redis-0"),
+            ("POD_IP", &self.subnet.host(10).to_string()),
+            ("ORDAIN_DEADLINE", "3s"),
+        ]);
+        command.env("ORDAIN_RESOLV_CONF", path("resolv.conf")).env("ORDAIN_DATA_DIR", self.folder.path());
+        command.env("ORDAIN_OUTPUT", path("redis.conf"));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(std::fs::File::create(path("log")).unwrap());
+        command
+    }
+}
+
+/// The most memory that a process has held so far, in KiB; none once it is gone.
+fn peak(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(Path::new("/proc").join(process.to_string()).join("status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()
+}
+
+#[rstest]
+fn a_server_that_answers_without_end_costs_little_memory_and_no_more_than_the_deadline(
+    #[values(
+        ("genconf-redis", 1),
+        ("genconf-sentinel --group redis --pod-name sentinel-0", 1),
+        ("on-failover redis leader start redis-0.redis.test 6379 redis-1.redis.test 6379", 1),
+        ("reconcile --group redis", 1),
+        ("reconcile --group redis --watch", 0),
+        ("probe redis --liveness", 0),
+        ("probe redis --readiness", 1),
+        ("probe sentinel --readiness", 1)
+    )]
+    case: (&str, i32),
+) {
+    let (words, code) = case;
+    let strangers = ENDLESS.map(Strangers::with);
+    let mut runs: Vec<_> = strangers.iter().map(|all| all.command(words).spawn().unwrap()).collect();
+    let started = Instant::now();
+    let mut peaks = [0; ENDLESS.len()];
+    let mut is_told = false;
+    while runs.iter_mut().any(|run| run.try_wait().unwrap().is_none()) {
+        for (run, most) in runs.iter().zip(&mut peaks) {
+            *most = peak(run.id()).unwrap_or_default().max(*most);
+        }
+        // What goes on until it is told to end has shown by then what it holds.
+        if words.contains("--watch") && !is_told && started.elapsed() > DEADLINE {
+            is_told = true;
+            runs.iter().for_each(|run| crate::signals::signal(run.id(), "TERM"));
+        }
+        assert!(started.elapsed() < DEADLINE + BUSY, "{words} is not over");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    for (((run, shape), most), all) in runs.iter_mut().zip(ENDLESS).zip(peaks).zip(&strangers) {
+        let log = std::fs::read_to_string(all.folder.path().join("log")).unwrap();
+        assert!(most > 0 && most < MEMORY, "{words}, {shape:?}: {most} KiB");
+        assert!(log.lines().all(|line| line.chars().count() < 1000), "{words}, {shape:?}: {log}");
+        let ended = run.wait().unwrap().code();
+        assert!(ended == Some(code) || words.starts_with("on-failover"), "{words}, {shape:?}: {ended:?} {log}");
+    }
+}
+
+#[test]
+fn a_name_with_more_addresses_than_a_host_has_is_an_invalid_reply() {
+    let strangers = Strangers::with(Shape::Silence);
+    let ips = (1..=9).map(|last| [192, 0, 2, last].into()).collect();
+    strangers.dns.zone.set("redis-1.redis.test", Answer { ips, ..Answer::default() });
+    let run = strangers.command("genconf-redis --dry-run --explain").stderr(Stdio::piped()).output().unwrap();
+    let told = String::from_utf8_lossy(&run.stderr).into_owned();
+    assert!(told.contains("DNS names 9 addresses behind redis-1.redis.test: more than 8 are not asked"), "{told}");
+}
+
+#[rstest]
+#[case("--password-file")]
+#[case("--template")]
+#[case("--extra-config")]
+fn a_file_that_is_none_or_too_large_is_refused_at_once(#[case] flag: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let (pipe, large) = (folder.path().join("pipe"), folder.path().join("large"));
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    std::fs::write(&large, "#".repeat(64 * 1024 + 1)).unwrap();
+    for (path, why) in [(&*pipe, "no regular file"), (Path::new("/dev/zero"), "no regular file"), (&large, "more than 64 KiB")] {
+        let words = ["genconf-redis", "--dry-run", "--no-kubernetes", "--pod-name", "redis-0", flag];
+        let run = Command::new(ordain()).args(words).arg(path).env_clear().output().unwrap();
+        let told = String::from_utf8_lossy(&run.stderr).into_owned();
+        assert_eq!((run.status.code(), told.lines().count()), (Some(2), 1), "{told}");
+        assert!(told.contains(why) && told.contains(&*path.to_string_lossy()), "{told}");
+    }
+}
