@@ -44,7 +44,7 @@ struct Silence {
     source: Source,
     servers: Vec<Hostile>,
     /// A name server that answers; else nobody reads what comes to its address.
-    dns: Option<NameServer>,
+    _dns: Option<NameServer>,
     port_53: UdpSocket,
     subnet: Subnet,
     folder: TempDir,
@@ -72,7 +72,7 @@ impl Silence {
                 dns.zone.address(&format!("redis-{ordinal}.redis.test"), std::net::IpAddr::from(subnet.host(10 + ordinal)));
             }
         }
-        Self { source, servers, dns, port_53, subnet, folder, pipe: None }
+        Self { source, servers, _dns: dns, port_53, subnet, folder, pipe: None }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -139,7 +139,7 @@ impl Silence {
             Source::Redis | Source::Sentinel | Source::ApiServer => self.servers.iter().any(|server| server.connections() > 0),
             Source::Dns | Source::NameOfTheApiServer => {
                 self.port_53.set_nonblocking(true).unwrap();
-                self.port_53.peek(&mut [0; 512]).is_ok()
+                self.port_53.peek_from(&mut [0; 512]).is_ok()
             }
             Source::Kubeconfig => {
                 // It opens for who writes once somebody reads, and stays open, so that there is no end to read.
