@@ -335,6 +335,9 @@ pub struct Conversation {
     stream: Box<dyn Duplex>,
     /// What has come and is not read yet.
     received: Vec<u8>,
+    /// What is not sent yet, and how many replies have not come: whoever asks may go away before.
+    unsent: Vec<u8>,
+    owed: usize,
 }
 
 impl Conversation {
@@ -349,7 +352,7 @@ impl Conversation {
     }
 
     fn over(stream: Box<dyn Duplex>) -> Self {
-        Self { stream, received: Vec::new() }
+        Self { stream, received: Vec::new(), unsent: Vec::new(), owed: 0 }
     }
 
     /// Sends one more command to the same process.
@@ -381,14 +384,23 @@ impl Conversation {
     /// Sends what is asked, and waits for so many replies. A server that has ended the connection may have said
     /// why before: what it said counts, not that the question did not reach it.
     async fn exchange(&mut self, packed: &[u8], count: usize, longest: usize) -> Result<Vec<Value>, Failure> {
+        self.unsent.extend(packed);
+        self.owed += count;
         let sent = async {
-            self.stream.write_all(packed).await?;
+            while !self.unsent.is_empty() {
+                let written = self.stream.write(&self.unsent).await?;
+                self.unsent.drain(..written);
+            }
             self.stream.flush().await
         };
         let sent = sent.await.map_err(|error| io_failure(&error));
-        match (self.receive(count, longest).await, sent) {
-            (Err(Failure::Unreachable(_)), Err(failure)) => Err(failure),
-            (received, _) => received,
+        match (self.receive(self.owed, longest).await, sent) {
+            (Ok(mut replies), _) => {
+                self.owed = 0;
+                // The first are to questions whose asker has gone away.
+                Ok(replies.split_off(replies.len() - count))
+            }
+            (Err(Failure::Unreachable(_)), Err(failure)) | (Err(failure), _) => Err(failure),
         }
     }
 
