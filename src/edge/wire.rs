@@ -389,6 +389,9 @@ impl Conversation {
         let sent = async {
             while !self.unsent.is_empty() {
                 let written = self.stream.write(&self.unsent).await?;
+                if written == 0 {
+                    return Err(std::io::Error::from(ErrorKind::WriteZero));
+                }
                 self.unsent.drain(..written);
             }
             self.stream.flush().await
