@@ -156,8 +156,8 @@ fn assert_is_excused(run: &Run, why: &str) {
 
 #[test]
 fn no_server_is_killed_or_taken_out_of_service_for_a_password() {
-    let bed = started(Bed::on_kubernetes(ordain()).with_password("secret"));
-    let other = |pod: &str, question: &str, settings: &[&str]| {
+    let mut bed = started(Bed::on_kubernetes(ordain()).with_password("secret"));
+    let other = |bed: &Bed, pod: &str, question: &str, settings: &[&str]| {
         let server = if pod.starts_with("redis") { "redis" } else { "sentinel" };
         let mut command = vec!["/usr/bin/env", "-u", "ORDAIN_PASSWORD_FILE", "-u", "ORDAIN_SENTINEL_PASSWORD_FILE"];
         command.extend(settings);
@@ -168,23 +168,23 @@ fn no_server_is_killed_or_taken_out_of_service_for_a_password() {
     let missing = ["ORDAIN_PASSWORD_FILE=/nowhere", "ORDAIN_SENTINEL_PASSWORD_FILE=/nowhere"];
     for pod in ["redis-0", "sentinel-0"] {
         for settings in [&wrong[..], &missing, &[]] {
-            assert_eq!(other(pod, "--liveness", settings).code, Some(0), "{pod}");
+            assert_eq!(other(&bed, pod, "--liveness", settings).code, Some(0), "{pod}");
         }
-        assert_is_excused(&other(pod, "--readiness", &wrong), "not allowed: WRONGPASS");
-        assert_is_excused(&other(pod, "--readiness", &[]), "not allowed: NOAUTH");
-        assert_is_excused(&other(pod, "--readiness", &missing), "`/nowhere`");
+        assert_is_excused(&other(&bed, pod, "--readiness", &wrong), "not allowed: WRONGPASS");
+        assert_is_excused(&other(&bed, pod, "--readiness", &[]), "not allowed: NOAUTH");
+        assert_is_excused(&other(&bed, pod, "--readiness", &missing), "`/nowhere`");
     }
     // A user without the right to PING is judged by what else the server tells.
     bed.ask("redis-1", &["ACL", "SETUSER", "prober", "on", ">word", "+role", "+info"]).unwrap();
     let user = ["ORDAIN_USER=prober", "ORDAIN_PASSWORD=word"];
-    let told = other("redis-1", "--readiness", &user);
+    let told = other(&bed, "redis-1", "--readiness", &user);
     assert!(told.code == Some(0) && told.stdout.starts_with("Redis serves as replica of "), "{told:?}");
     bed.ask("redis-1", &["ACL", "SETUSER", "prober", "-@all"]).unwrap();
-    assert_is_excused(&other("redis-1", "--readiness", &user), "not allowed: NOPERM");
-    assert_eq!(other("redis-1", "--liveness", &user).code, Some(0));
+    assert_is_excused(&other(&bed, "redis-1", "--readiness", &user), "not allowed: NOPERM");
+    assert_eq!(other(&bed, "redis-1", "--liveness", &user).code, Some(0));
     // A server that is gone is not excused.
     bed.server("redis-1").signal("STOP");
-    assert_eq!(other("redis-1", "--readiness", &missing).code, Some(1));
+    assert_eq!(other(&bed, "redis-1", "--readiness", &missing).code, Some(1));
     bed.server("redis-1").signal("CONT");
 }
 
@@ -201,7 +201,7 @@ fn a_server_that_turns_everyone_away_lives_and_its_reason_is_read() {
 
 #[test]
 fn by_tls_a_probe_finds_life_whatever_the_certificates_and_no_server_is_taken_out_of_service_for_them() {
-    let bed = started(Bed::on_kubernetes(ordain()).with_tls());
+    let mut bed = started(Bed::on_kubernetes(ordain()).with_tls());
     assert_is(&bed, "redis-0", "--readiness", "Redis serves as master");
     assert_is(&bed, "sentinel-0", "--readiness", "Sentinel watches `redis`");
     let stranger = Authority::new();
@@ -209,7 +209,7 @@ fn by_tls_a_probe_finds_life_whatever_the_certificates_and_no_server_is_taken_ou
     for (file, text) in [("ca.crt", &stranger.pem), ("tls.crt", &strange.cert), ("tls.key", &strange.key)] {
         bed.sandbox("redis-0").write(&format!("run/strange/{file}"), text);
     }
-    let probe = |question: &str, ca: &str, pair: &str| {
+    let probe = |bed: &Bed, question: &str, ca: &str, pair: &str| {
         let [cert, key] = ["crt", "key"].map(|end| format!("{pair}/tls.{end}"));
         let tls = ["--tls-ca", ca, "--tls-cert", &cert, "--tls-key", &key];
         bed.ordain("redis-0", &[&["probe", "redis", question][..], &tls].concat())
@@ -221,13 +221,13 @@ fn by_tls_a_probe_finds_life_whatever_the_certificates_and_no_server_is_taken_ou
         (own, "/nowhere", "`/nowhere/tls.crt`"),
         ("/nowhere", "/run/tls", "`/nowhere`"),
     ] {
-        let lives = probe("--liveness", ca, pair);
+        let lives = probe(&bed, "--liveness", ca, pair);
         assert_eq!((lives.code, lives.stdout.as_str()), (Some(0), "Redis lives\n"), "{lives:?}");
-        assert_is_excused(&probe("--readiness", ca, pair), why);
+        assert_is_excused(&probe(&bed, "--readiness", ca, pair), why);
     }
     bed.server("redis-0").signal("STOP");
-    assert_eq!(probe("--liveness", own, "/run/tls").code, Some(1), "a server that does nothing has accepted no handshake");
-    assert_eq!(probe("--readiness", own, "/nowhere").code, Some(1));
+    assert_eq!(probe(&bed, "--liveness", own, "/run/tls").code, Some(1), "a server that does nothing has accepted no handshake");
+    assert_eq!(probe(&bed, "--readiness", own, "/nowhere").code, Some(1));
     bed.server("redis-0").signal("CONT");
     // A server that speaks plainly, asked by TLS, lives as well, and does not serve so.
     bed.ask("redis-0", &["CONFIG", "SET", "port", "6380"]).unwrap();
