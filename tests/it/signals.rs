@@ -153,7 +153,7 @@ impl Silence {
 }
 
 const GENCONF: &str = "genconf-redis";
-const SENTINEL: &str = "genconf-sentinel --group redis --pod-name sentinel-0";
+const SENTINEL: &str = "genconf-sentinel --dry-run --group redis --pod-name sentinel-0";
 const HOOK: &str = "on-failover redis leader start redis-0.redis.test 6379 redis-1.redis.test 6379";
 const RECONCILE: &str = "reconcile --group redis";
 const WATCH: &str = "reconcile --group redis --watch";
