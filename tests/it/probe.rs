@@ -229,10 +229,4 @@ fn by_tls_a_probe_finds_life_whatever_the_certificates_and_no_server_is_taken_ou
     assert_eq!(probe(&bed, "--liveness", own, "/run/tls").code, Some(1), "a server that does nothing has accepted no handshake");
     assert_eq!(probe(&bed, "--readiness", own, "/nowhere").code, Some(1));
     bed.server("redis-0").signal("CONT");
-    // A server that speaks plainly, asked by TLS, lives as well, and does not serve so.
-    bed.ask("redis-0", &["CONFIG", "SET", "port", "6380"]).unwrap();
-    for (question, code) in [("--liveness", 0), ("--readiness", 1)] {
-        let run = bed.ordain("redis-0", &["probe", "redis", question, "--port", "6380"]);
-        assert_eq!(run.code, Some(code), "{run:?}");
-    }
 }
