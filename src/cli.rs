@@ -10,7 +10,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::core::conf::TlsFiles;
 use crate::core::identity::{Group, PodName};
+use crate::core::redis_conf::USUAL_PRIORITY;
 use crate::core::sets::Set;
+
+pub mod usage;
+
+/// The variables that hold a password itself. A password is never an argument.
+pub const PASSWORDS: [&str; 2] = ["ORDAIN_PASSWORD", "ORDAIN_SENTINEL_PASSWORD"];
 
 /// Decides which Redis pod of a StatefulSet is the master, writes the redis.conf and sentinel.conf
 /// that make it so, and keeps the pods' role labels true through every failover.
@@ -87,6 +93,10 @@ pub struct GenconfRedis {
     /// When Sentinel may promote this Redis
     #[arg(long, env = "ORDAIN_ELECTABLE", default_value = "in-sync")]
     pub electable: Electable,
+    /// This Redis' replica-priority once it may be promoted: of those that have read as far, Sentinel promotes the one
+    /// with the lowest; never one with 0
+    #[arg(long, env = "ORDAIN_PRIORITY", default_value_t = USUAL_PRIORITY)]
+    pub priority: u32,
     /// The file to write
     #[arg(long, env = "ORDAIN_OUTPUT", default_value = "/etc/redis/redis.conf")]
     pub output: PathBuf,
@@ -323,11 +333,12 @@ pub struct Takeover {
     #[arg(
         long,
         env = "ORDAIN_SELECTOR",
+        value_parser = selector,
         default_value = "app.kubernetes.io/name=redis,app.kubernetes.io/component in (redis,sentinel)"
     )]
     pub selector: String,
     /// The nodes to look after, of which a majority must be Ready [default: all]
-    #[arg(long, env = "ORDAIN_NODE_SELECTOR")]
+    #[arg(long, env = "ORDAIN_NODE_SELECTOR", value_parser = selector)]
     pub node_selector: Option<String>,
     /// The Lease whose holder acts; it must exist
     #[arg(long, env = "ORDAIN_LEASE", default_value = "node-takeover")]
@@ -447,7 +458,7 @@ pub struct Sentinels {
 #[derive(Debug, Args)]
 pub struct Labels {
     /// Which pods are the group's [default: app.kubernetes.io/instance=<group>,app.kubernetes.io/component=redis]
-    #[arg(long, env = "ORDAIN_SELECTOR")]
+    #[arg(long, env = "ORDAIN_SELECTOR", value_parser = selector)]
     pub selector: Option<String>,
     /// The label's key
     #[arg(long, env = "ORDAIN_LABEL_KEY", default_value = "role", value_parser = label_key)]
@@ -596,10 +607,82 @@ fn label_value(word: &str) -> Result<String, String> {
     Err("a label's value has at most 63 letters, digits, `-`, `_` and `.`, as `master`".to_owned())
 }
 
+/// A label selector (Kubernetes `labels.Parse`): requirements with commas between them.
+fn selector(word: &str) -> Result<String, String> {
+    let mut requirements = vec![String::new()];
+    let mut is_in_set = false;
+    for letter in word.chars() {
+        is_in_set = letter == '(' || is_in_set && letter != ')';
+        match (letter, requirements.last_mut()) {
+            (',', _) if !is_in_set => requirements.push(String::new()),
+            (letter, Some(requirement)) => requirement.push(letter),
+            (_, None) => {}
+        }
+    }
+    if requirements.iter().all(|requirement| is_requirement(requirement.trim())) {
+        return Ok(word.to_owned());
+    }
+    Err("not a valid selector".to_owned())
+}
+
+/// `key=value`, `key==value`, `key!=value`, `key in (a,b)`, `key notin (a,b)`, `key>1`, `key<1`, `key` or `!key`.
+fn is_requirement(text: &str) -> bool {
+    let is_key = |key: &str| label_key(key.trim()).is_ok();
+    let is_value = |value: &str| label_value(value.trim()).is_ok();
+    let is_set = |rest: &str| {
+        let words = rest.trim().strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
+        words.is_some_and(|words| words.split(',').all(is_value))
+    };
+    if let Some(key) = text.strip_prefix('!') {
+        return is_key(key);
+    }
+    if let Some((key, value)) = text.split_once("!=").or_else(|| text.split_once("==")).or_else(|| text.split_once('=')) {
+        return is_key(key) && is_value(value);
+    }
+    if let Some((key, number)) = text.split_once(['<', '>']) {
+        return is_key(key) && number.trim().parse::<i64>().is_ok();
+    }
+    match text.split_once(char::is_whitespace) {
+        Some((key, rest)) => {
+            let rest = rest.trim_start();
+            is_key(key) && rest.strip_prefix("notin").or_else(|| rest.strip_prefix("in")).is_some_and(is_set)
+        }
+        None => is_key(text),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::CommandFactory;
+
+    #[test]
+    fn a_selector_is_read_as_kubernetes_reads_it() {
+        for valid in [
+            "app=redis",
+            "app.kubernetes.io/name=redis,app.kubernetes.io/component in (redis,sentinel)",
+            " app == redis , tier != x , !gone, there , a notin (b,c),n>1, m < -2, e=, s in(a,)",
+        ] {
+            assert_eq!(selector(valid), Ok(valid.to_owned()));
+        }
+        for invalid in [
+            "",
+            ",",
+            "app=redis,,",
+            "app=redis,",
+            "app=re dis",
+            "=x",
+            "a/b/c",
+            "app in redis",
+            "app in (a",
+            "n>x",
+            "a=b=c",
+            "!",
+            "a b",
+        ] {
+            assert!(selector(invalid).is_err(), "{invalid}");
+        }
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -15,8 +15,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
@@ -25,33 +25,70 @@ mod commands;
 mod exit;
 
 use cli::Form;
+use cli::usage::Given;
 use exit::Exit;
 use ordain::{core, edge};
 
 fn main() -> ExitCode {
-    let cli = match cli::Cli::try_parse_from(arguments()) {
+    let (words, variables) = (arguments(), std::env::vars_os().collect::<Vec<_>>());
+    let given = Given { words: &words, variables: &variables };
+    let mut known = cli::Cli::command();
+    known.build();
+    let cli = match parse(&given, &known) {
         Ok(cli) => cli,
-        Err(help) if matches!(help.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+        Err(Usage::Help(help)) => {
             // A reader that has gone away is no fault of ours.
             let _ = help.print();
             return Exit::Done.into();
         }
-        Err(error) => {
-            eprintln!("error: {}", one_line(&error));
+        Err(Usage::Wrong(error)) => {
+            let format = given.log_format();
+            log_to_stderr(format);
+            tell(format, &error);
             return Exit::WillNotHelp.into();
         }
     };
     let format = cli.command.log_format();
     log_to_stderr(format);
+    // What a probe says is shown to people only where it fails, and then that counts.
+    if !matches!(cli.command, cli::Command::Probe(_)) {
+        for warning in given.unknown(&known) {
+            tracing::warn!("{warning}");
+        }
+    }
     match run(cli) {
         Ok(()) => Exit::Done.into(),
         Err(error) => {
-            match format {
-                Form::Text => eprintln!("error: {error:#}"),
-                Form::Json => tracing::error!("{error:#}"),
-            }
+            tell(format, &format!("{error:#}"));
             Exit::of(&error).into()
         }
+    }
+}
+
+/// Why nothing is run.
+enum Usage {
+    /// Help was asked for.
+    Help(clap::Error),
+    /// In one line, what is wrong with what was given.
+    Wrong(String),
+}
+
+fn parse(given: &Given<'_>, known: &clap::Command) -> Result<cli::Cli, Usage> {
+    let usage = |error: clap::Error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Usage::Help(error),
+        _ => Usage::Wrong(given.explain(known, &error)),
+    };
+    let matches = cli::Cli::command().try_get_matches_from(given.words).map_err(usage)?;
+    match given.blank(known, &matches) {
+        Some(blank) => Err(Usage::Wrong(blank)),
+        None => cli::Cli::from_arg_matches(&matches).map_err(usage),
+    }
+}
+
+fn tell(format: Form, error: &str) {
+    match format {
+        Form::Text => eprintln!("error: {error}"),
+        Form::Json => tracing::error!("{error}"),
     }
 }
 
@@ -72,15 +109,6 @@ fn arguments() -> Vec<std::ffi::OsString> {
         arguments.insert(1, commands::HOOK.into());
     }
     arguments
-}
-
-/// clap explains itself in several paragraphs, the last of which are the usage and where help is.
-fn one_line(error: &clap::Error) -> String {
-    let text = error.to_string();
-    let said = text.split("\n\n").take_while(|part| !part.starts_with("Usage:") && !part.starts_with("For more"));
-    let said: Vec<_> = said.map(|part| part.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-    let said = said.join("; ");
-    format!("{} (see `ordain --help`)", said.strip_prefix("error: ").unwrap_or(&said))
 }
 
 /// stdout carries only the product. For programs each line is an object, with its time.

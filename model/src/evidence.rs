@@ -126,7 +126,14 @@ pub fn disk(time: Option<u8>, write_step: u64) -> Disk {
 /// A word, as the program has it.
 pub fn real_word(told: Told, is_lately: bool, write_step: u64) -> Word {
     let at = if is_lately { NOW } else { a_grace_ago() };
-    Word { run: told.run.to_string(), disk: disk(told.disk, write_step), at, group: None, started: told.has_started }
+    Word {
+        run: told.run.to_string(),
+        disk: disk(told.disk, write_step),
+        at,
+        group: None,
+        started: told.has_started,
+        priority: None,
+    }
 }
 
 /// The word of a run that begins, over the one that it finds: a run that never started its Redis was
@@ -171,6 +178,7 @@ pub fn evidence(asker: &Asker, look: &Look, setting: &Setting) -> Evidence {
                 disk: disk(volume.time(), write_step),
                 group_id: volume.is_stamped.then(|| GROUP.into()),
                 instance: Some(instance(*me, word.run)),
+                priority: None,
                 trying: if word.is_late { GRACE } else { Duration::ZERO },
                 heard,
             };

@@ -41,7 +41,7 @@ pub fn own_disk(data_dir: &Path, dry_run: bool) -> Result<Own> {
 pub async fn publish(cluster: &Cluster, me: &PodName, own: &Own) -> Result<Result<Own, Refusal>> {
     let run = random_id();
     let at = SystemTime::now().into();
-    let word = Word { run: run.clone(), disk: own.disk, at, group: own.group_id.clone(), started: false };
+    let word = Word { run: run.clone(), disk: own.disk, at, group: own.group_id.clone(), started: false, priority: own.priority };
     match from_api(cluster.publish(me, &word, None)).await {
         Err(refusal @ Refusal::Failed(Failure::NotAllowed(_))) => Err(refused("this pod's annotations", refusal)),
         published => Ok(published.map(|Published { uid, has_run }| Own {
@@ -71,6 +71,7 @@ pub async fn begin(observer: &Observer<'_>, settled: &Settled, deadline: Instant
         at: SystemTime::now().into(),
         group: settled.record.as_ref().map(|record| record.group_id.clone()).or_else(|| observer.own.group_id.clone()),
         started: true,
+        priority: observer.own.priority,
     };
     if !settled.electable {
         let say =

@@ -14,7 +14,7 @@ use tracing::info;
 use super::Then;
 use super::observe::{Observer, from_api};
 use super::patience::{Backoff, blame, refused};
-use super::setting::{Council, Logins, Subject, World};
+use super::setting::{Council, Ground, Logins, Subject, World};
 use super::settle::wait_for_news;
 use crate::cli::Forget;
 use crate::core::evidence::{Evidence, Failure, RecordSeen};
@@ -34,6 +34,13 @@ pub async fn run(args: Forget, deadline: Instant) -> Result<Then> {
     }
     let logins = Logins::read(&secrets)?;
     let world = World::open(&run, &pod).await?;
+    if matches!(world.ground, Ground::Nowhere) {
+        return Err(Wrong(
+            "there is no Kubernetes here, so nobody can be asked what remembers the group: set KUBECONFIG, or use --no-kubernetes"
+                .to_owned(),
+        )
+        .into());
+    }
     let council = Council::new(&world, &sentinels)?;
     if council.is_unnamed() {
         return Err(Wrong("who shall forget? Name the Sentinels by --sentinel or --sentinel-service".to_owned()).into());

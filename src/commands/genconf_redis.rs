@@ -19,12 +19,13 @@ use super::report;
 use super::setting::{Council, Ground, Logins, Subject, World, own_group, own_pod};
 use super::settle::{Settled, settle};
 use super::source::Source;
+use crate::cli::usage::setting;
 use crate::cli::{Electable, Form, GenconfRedis};
 use crate::core::config_directives::ConfigFile;
 use crate::core::decision;
 use crate::core::evidence::Own;
 use crate::core::identity::Endpoint;
-use crate::core::redis_conf::{ELECTABLE, RedisConf, TEMPLATE, Values};
+use crate::core::redis_conf::{RedisConf, TEMPLATE, USUAL_PRIORITY, Values};
 use crate::edge::files::{self, Draft};
 use crate::exit::{OrWrong, Wrong};
 
@@ -41,6 +42,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
         secrets,
         data_dir,
         electable,
+        priority,
         output,
         text,
         run,
@@ -48,6 +50,13 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
         deadline: _,
         command,
     } = args;
+    if run.no_kubernetes && priority != USUAL_PRIORITY && electable == Electable::InSync {
+        return Err(Wrong(format!(
+            "{} is published in the pod's annotations, and without Kubernetes there are none: add --electable at-start",
+            setting("priority", "ORDAIN_PRIORITY")
+        ))
+        .into());
+    }
     let me = own_pod(&pod)?;
     let group = own_group(group, &members, &me)?;
     let logins = Logins::read(&secrets)?;
@@ -66,7 +75,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
             dir: files::bytes(&data_dir),
             announce: &announce,
             master,
-            priority: if is_electable || electable == Electable::AtStart { ELECTABLE } else { 0 },
+            priority: if is_electable || electable == Electable::AtStart { priority } else { 0 },
             run,
             user: logins.redis.user.as_deref(),
             password: logins.redis.password.as_deref(),
@@ -80,6 +89,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
 
     let mut observer = Observer::new(&world, &subject, &council, &logins);
     observer.own = own_disk(&data_dir, run.dry_run)?;
+    observer.own.priority = (priority != USUAL_PRIORITY).then_some(priority);
     let mut backoff = Backoff::new();
     loop {
         if let (Some(cluster), false) = (world.cluster(), run.dry_run) {
@@ -94,6 +104,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
             Err(error) => return Err(report::tell_undecided(&report, &subject.group, error)),
         };
         info!("{me} {}", settled.why);
+        council.tell_what_keeps_from_failover(&settled.evidence);
         let run_id = observer.own.instance.as_ref().map(|instance| instance.run.as_str());
         let file = text.render(&values(master_of(&subject, &settled).as_ref(), settled.electable, run_id)?)?;
         report::tell(&report, &subject.group, &settled, run.dry_run.then_some(&file))?;

@@ -19,6 +19,7 @@ use super::setting::{Council, Logins, Subject, World, in_time, own_pod};
 use super::settle::{Settled, Undecided, settle};
 use super::source::Source;
 use super::{HOOK, Then, report};
+use crate::cli::usage::setting;
 use crate::cli::{Form, GenconfSentinel};
 use crate::core::conf::TlsFiles;
 use crate::core::config_directives::ConfigFile;
@@ -84,6 +85,7 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
         )
         .into());
     }
+    check_quorum(quorum, &council)?;
     let site = Site {
         announce: announced(&me, &council, subjects.first(), pod.pod_ip)?,
         namespace: world.namespace.as_deref().unwrap_or("default"),
@@ -105,6 +107,10 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
         settled.map_err(|error| report::tell_undecided(&report, &subject.group, error))
     };
     let decided = decide_all(&subjects, decide, deadline).await?;
+    if let Some((subject, settled)) = decided.first() {
+        council.tell_what_keeps_from_failover(&settled.evidence);
+        site.tell_if_not_counted(subject, &council);
+    }
     let keeps_unresolved = keeps_unresolved_names(command.first()).await;
     let mut groups = Vec::new();
     for (subject, settled) in &decided {
@@ -143,6 +149,19 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
     draft.install(&file)?;
     info!("wrote `{}`", output.display());
     Ok(Then::from_words(command))
+}
+
+/// More than there are never agree.
+fn check_quorum(quorum: Option<u32>, council: &Council) -> Result<()> {
+    match quorum {
+        Some(quorum) if council.count > 0 && quorum as usize > council.count => Err(Wrong(format!(
+            "{}: a quorum of {quorum} can never be reached by {} Sentinels: no failover would happen. Lower it, or say by --sentinel-count (ORDAIN_SENTINEL_COUNT) how many there are",
+            setting("quorum", "ORDAIN_QUORUM"),
+            council.count
+        ))
+        .into()),
+        _ => Ok(()),
+    }
 }
 
 /// Decides each group, all at once. Of several, one that nobody can decide keeps this Sentinel from the others for
@@ -257,6 +276,29 @@ impl Site<'_> {
         known
     }
 
+    /// The pods of the Sentinels behind a Service: as many as there are said to be.
+    fn numbered_sentinels(&self, subject: &Subject, council: &Council) -> Vec<PodName> {
+        if subject.sets.are_several() && subject.sets.have(&self.me) {
+            return subject.sets.pods().take(council.count).collect();
+        }
+        (0..u32::try_from(council.count).unwrap_or(u32::MAX)).map(|ordinal| self.me.sibling(ordinal)).collect()
+    }
+
+    /// A Sentinel more than are counted makes the majority of all another than that of those that are counted.
+    fn tell_if_not_counted(&self, subject: &Subject, council: &Council) {
+        let is_counted = match council.service {
+            Some(_) => self.numbered_sentinels(subject, council).contains(&self.me),
+            None => council.named.is_empty() || council.named.iter().any(|at| at.host.pod().is_none_or(|pod| pod == self.me)),
+        };
+        if !is_counted {
+            let (me, count) = (&self.me, council.count);
+            warn!(
+                "{me} is none of the {count} Sentinels of which a majority is taken: those do not know of it. Check {} and --sentinel-count (ORDAIN_SENTINEL_COUNT)",
+                council.settings()
+            );
+        }
+    }
+
     /// Every other Sentinel whose pod's name is known, with the id that this gives it.
     fn other_sentinels(&self, subject: &Subject, council: &Council) -> Vec<(Endpoint, String)> {
         // Without host names a name would not be resolved; the Sentinels find each other by the master.
@@ -264,11 +306,7 @@ impl Site<'_> {
             return Vec::new();
         }
         let named = council.named.iter().filter_map(|at| Some((at.clone(), at.host.pod()?)));
-        let pods: Vec<_> = if subject.sets.are_several() && subject.sets.have(&self.me) {
-            subject.sets.pods().take(council.count).collect()
-        } else {
-            (0..u32::try_from(council.count).unwrap_or(u32::MAX)).map(|ordinal| self.me.sibling(ordinal)).collect()
-        };
+        let pods = self.numbered_sentinels(subject, council);
         let numbered = council.service.iter().flat_map(|domain| {
             let at = move |pod: &PodName| Endpoint { host: Host::Name(format!("{pod}.{domain}")), port: council.port };
             pods.iter().map(move |pod| (at(pod), pod.clone()))

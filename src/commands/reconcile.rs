@@ -27,7 +27,6 @@ use crate::core::evidence::{Evidence, Peer, RecordSeen, Role};
 use crate::core::identity::{Endpoint, PodName};
 use crate::core::labels::Pod;
 use crate::core::record::Record;
-use crate::core::redis_conf::ELECTABLE;
 use crate::core::repair::{Repair, is_kept_from_readers, repairs, stubborn};
 use crate::core::sentinel_conf::Watched;
 use crate::edge::kubernetes::Cluster;
@@ -281,8 +280,9 @@ async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Reco
         move |role: &Role| matches!(role, Role::Replica(now) if seen.as_ref().is_some_and(|seen| *seen == (now.run.clone(), now.link)))
     };
     let done = match repair {
-        Repair::MakeElectable(pod) | Repair::ElectInstead(pod) => {
-            in_time(redis::set_priority(&target(pod), &logins.redis, ELECTABLE, is_as_seen(pod))).await
+        Repair::MakeElectable(pod) | Repair::ElectInstead(pod) | Repair::KeepUnpromotable(pod) => {
+            let own = evidence.peer(pod).map_or(0, Peer::own_priority);
+            in_time(redis::set_priority(&target(pod), &logins.redis, own, is_as_seen(pod))).await
         }
         Repair::Restart(pod) => in_time(redis::shut_down(&target(pod), &logins.redis, is_as_seen(pod))).await,
         Repair::Tell(at, master) => {

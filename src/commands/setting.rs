@@ -7,13 +7,15 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use tracing::info;
+use tracing::{info, warn};
 
-use crate::cli::{Announce, Labels, Members, PodArgs, Run, Secrets, Sentinels};
+use crate::cli::usage::setting;
+use crate::cli::{Announce, Labels, Members, PASSWORDS, PodArgs, Run, Secrets, Sentinels};
 use crate::core::conf::TlsFiles;
-use crate::core::evidence::{Failure, Kept};
+use crate::core::evidence::{Evidence, Failure, Kept};
 use crate::core::identity::{Endpoint, Group, Host, PodName};
 use crate::core::labels::Scheme;
+use crate::core::sentinels::what_keeps_from_failover;
 use crate::core::sets::{Set, Sets};
 use crate::edge::dns::Dns;
 use crate::edge::files;
@@ -157,6 +159,15 @@ impl World {
     }
 }
 
+/// Nobody would create the record of a group whose first pod does not exist.
+fn check_first_pod(first: &PodName, sets: &Sets) -> Result<()> {
+    if sets.pods().any(|pod| pod == *first) {
+        return Ok(());
+    }
+    let (set, count) = (setting("first-pod", "ORDAIN_FIRST_POD"), sets.pods().count());
+    Err(Wrong(format!("{set}: {first} is none of the group's {count} pods, {sets}: name one of them, or say by --replicas or --set which there are")).into())
+}
+
 /// This pod: from `--pod-name`, else from the container's host name.
 pub fn own_pod(pod: &PodArgs) -> Result<PodName> {
     match &pod.pod_name {
@@ -224,15 +235,22 @@ impl Subject {
         let set = sets.first().map_or(me.as_ref().unwrap_or(&first).base(), Set::name);
         let domain = world.service_domain(service.as_deref().unwrap_or(&format!("{set}-headless")))?;
         let sets = if sets.is_empty() {
-            Set::of(&first, *replicas).into()
+            Set::of(me.as_ref().unwrap_or(&first), *replicas).into()
         } else {
-            let sets = Sets::new(sets.clone()).or_wrong().context("--set or ORDAIN_SETS")?;
-            if let Some(stranger) = me.iter().chain([&first]).find(|pod| !sets.have(pod)) {
+            let named = Sets::new(sets.clone()).or_wrong().context("--set or ORDAIN_SETS")?;
+            if let Some(stranger) = me.iter().chain([&first]).find(|pod| !named.have(pod)) {
                 return Err(Wrong(format!("{stranger} is of no StatefulSet that --set names: name its own, too")).into());
             }
-            sets
+            named
         };
-        let Labels { selector, .. } = labels;
+        check_first_pod(&first, &sets)?;
+        let Labels { selector, master_value, replica_value, .. } = labels;
+        if master_value == replica_value {
+            let set = setting("replica-value", "ORDAIN_REPLICA_VALUE");
+            return Err(
+                Wrong(format!("{set} is the label's value on the master, too: a Service could not tell them apart")).into()
+            );
+        }
         let usual = || format!("app.kubernetes.io/instance={group},app.kubernetes.io/component=redis");
         let selector = selector.clone().unwrap_or_else(usual);
         Ok(Self {
@@ -339,6 +357,22 @@ impl Council {
         named.cloned().or(by_service)
     }
 
+    /// How the user has said where the Sentinels are, for messages.
+    pub fn settings(&self) -> String {
+        match self.service {
+            Some(_) => setting("sentinel-service", "ORDAIN_SENTINEL_SERVICE"),
+            None => setting("sentinel", "ORDAIN_SENTINELS"),
+        }
+    }
+
+    /// Tells of what keeps the Sentinels from a failover, as far as was seen.
+    pub fn tell_what_keeps_from_failover(&self, evidence: &Evidence) {
+        let behind = self.service.as_deref();
+        for warning in what_keeps_from_failover(evidence, behind, &self.settings()) {
+            warn!("{warning}");
+        }
+    }
+
     /// The usual quorum: a majority.
     pub fn majority(&self) -> usize {
         self.count / 2 + 1
@@ -390,8 +424,9 @@ impl Logins {
             (Some(_), None) => Err(Wrong(format!("{flag} without a password logs in nobody: give the password, too"))),
             (user, _) => Ok(user.as_ref().map(|user| user.as_bytes().to_vec())),
         };
-        let redis = password(password_file.as_deref(), "ORDAIN_PASSWORD", "the password file")?;
-        let sentinel = password(sentinel_password_file.as_deref(), "ORDAIN_SENTINEL_PASSWORD", "the Sentinel's password file")?;
+        let [variable, sentinel_variable] = PASSWORDS;
+        let redis = password(password_file.as_deref(), variable, "the password file")?;
+        let sentinel = password(sentinel_password_file.as_deref(), sentinel_variable, "the Sentinel's password file")?;
         Ok(Self {
             redis: Login { user: bytes(user, &redis, "--user")?, password: redis, tls: tls.clone() },
             sentinel: Login { user: bytes(sentinel_user, &sentinel, "--sentinel-user")?, password: sentinel, tls },

@@ -174,6 +174,10 @@ pub struct Word {
     /// holds.
     #[serde(default)]
     pub started: bool,
+    /// The pod's own `replica-priority` (`--priority`), which it has where Sentinel may promote it; the usual one
+    /// where it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u32>,
 }
 
 impl fmt::Display for Word {
@@ -260,7 +264,14 @@ mod tests {
     use proptest::prelude::*;
 
     fn word() -> Word {
-        Word { run: "a1".into(), disk: Disk::Written(Moment(1_000)), at: Moment(2_000), group: Some("g".into()), started: false }
+        Word {
+            run: "a1".into(),
+            disk: Disk::Written(Moment(1_000)),
+            at: Moment(2_000),
+            group: Some("g".into()),
+            started: false,
+            priority: None,
+        }
     }
 
     #[test]

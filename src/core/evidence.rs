@@ -10,6 +10,7 @@ use super::disk::{Disk, Instance, LastHeard, Moment, Word, published_group_id};
 use super::epoch::{self, Shown};
 use super::identity::{Endpoint, Host, PodName};
 use super::record::{Claim, Mark, Record, Step};
+use super::redis_conf::USUAL_PRIORITY;
 use super::rules::{Rule, Rules};
 use super::sets::Sets;
 
@@ -195,6 +196,11 @@ impl Peer {
         self.word().is_some_and(|(own, _)| own == *instance)
     }
 
+    /// Its own `replica-priority`, as it has published it: with 0 it is never promoted.
+    pub fn own_priority(&self) -> u32 {
+        self.word().and_then(|(_, word)| word.priority).unwrap_or(USUAL_PRIORITY)
+    }
+
     /// Its Redis, where that answers as a replica.
     pub fn replica(&self) -> Option<&Replica> {
         match self.heard.answer() {
@@ -241,6 +247,9 @@ pub struct Own {
     pub group_id: Option<String>,
     /// This run, once its word is published; none where nothing is published.
     pub instance: Option<Instance>,
+    /// Its own `replica-priority`, where that is not the usual one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u32>,
     /// A server has run in this very pod before: it is where the others asked it before. A pod that was made
     /// anew has another address.
     pub has_run: bool,
@@ -256,7 +265,7 @@ pub struct Own {
 impl Default for Own {
     fn default() -> Self {
         let (disk, trying, heard) = (Disk::Empty, Duration::ZERO, LastHeard::default());
-        Self { disk, group_id: None, instance: None, has_run: false, trying, heard }
+        Self { disk, group_id: None, instance: None, priority: None, has_run: false, trying, heard }
     }
 }
 

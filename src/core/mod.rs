@@ -21,6 +21,7 @@ pub mod registry;
 pub mod repair;
 pub mod rules;
 pub mod sentinel_conf;
+pub mod sentinels;
 pub mod sets;
 pub mod takeover;
 pub mod template;

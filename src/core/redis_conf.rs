@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::conf::{TlsFiles, TlsValues, Unwritable, quote};
 use super::identity::Endpoint;
 
-/// The priority of a Redis that Sentinel may promote: the servers' own default.
-pub const ELECTABLE: u32 = 100;
+/// The priority of a Redis that Sentinel may promote, where its pod says nothing else: the servers' own default.
+pub const USUAL_PRIORITY: u32 = 100;
 
 /// What stands before the run in `syslog-ident`.
 pub const IDENT: &str = "ordain-";

@@ -18,6 +18,8 @@ use super::rules::{Case, Rule, Rules};
 pub enum Repair {
     /// This replica is in sync: Sentinel may promote it.
     MakeElectable(PodName),
+    /// This replica's own priority is 0, and its server has another: Sentinel may not promote it.
+    KeepUnpromotable(PodName),
     /// The claimed master has been away for too long: the record says that it may not lead any more.
     GiveUp(Claim),
     /// The holder that was given up lives as master, or is back with the newest disk: the word is
@@ -46,6 +48,7 @@ impl fmt::Display for Repair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MakeElectable(pod) => write!(f, "{pod} is in sync: Sentinel may promote it"),
+            Self::KeepUnpromotable(pod) => write!(f, "{pod} has the priority 0: Sentinel may not promote it"),
             Self::GiveUp(claim) => write!(f, "{} has been away for too long: it is given up as master", claim.master),
             Self::TakeHolderBack => f.write_str("the master that was given up is back: it may lead again"),
             Self::ElectInstead(pod) => write!(f, "{pod} holds the most of what is left: Sentinel may promote it"),
@@ -72,12 +75,15 @@ pub fn repairs_by(rules: Rules, evidence: &Evidence, masterless: Duration) -> Ve
     let case = Case::new(evidence, rules);
     let has_started = |peer: &&Peer| peer.heard.answer().is_some() && peer.word().is_some_and(|(_, word)| !word.started);
     let mut repairs: Vec<_> = evidence.peers.iter().filter(has_started).map(|peer| Repair::EndWord(peer.pod.clone())).collect();
+    let is_kept_back = |peer: &&Peer| peer.own_priority() == 0 && peer.replica().is_some_and(|replica| replica.priority > 0);
+    let kept_back = evidence.peers.iter().filter(is_kept_back);
+    repairs.extend(kept_back.map(|peer| Repair::KeepUnpromotable(peer.pod.clone())));
     match (&evidence.living_masters()[..], evidence.recorded()) {
         ([master], record) => {
             let is_in_sync = |peer: &&Peer| {
                 peer.replica().is_some_and(|replica| {
                     let follows = evidence.member_at(&replica.of.host) == Some(master);
-                    replica.link == Link::Up && replica.priority == 0 && follows
+                    replica.link == Link::Up && replica.priority == 0 && peer.own_priority() > 0 && follows
                 })
             };
             if is_calm(evidence, master) {
@@ -189,7 +195,10 @@ pub fn is_quiet(evidence: &Evidence) -> bool {
     let names = |at: &Endpoint| evidence.member_at(&at.host) == Some(master);
     let is_fit = |peer: &Peer| match peer.heard.answer() {
         Some(Role::Master) => true,
-        Some(Role::Replica(replica)) => replica.link == Link::Up && replica.priority > 0 && names(&replica.of),
+        Some(Role::Replica(replica)) => {
+            let may_be_promoted = replica.priority > 0;
+            replica.link == Link::Up && may_be_promoted == (peer.own_priority() > 0) && names(&replica.of)
+        }
         None => false,
     };
     let is_well = |sentinel: &Sentinel| match sentinel.heard.answer() {
@@ -277,7 +286,13 @@ fn elect_instead(case: Case<'_>, named: &PodName) -> Option<Repair> {
         }
     };
     let ranked = replicas.filter_map(|peer| Some((worth(peer)?, Reverse(case.sets.place(&peer.pod)), peer)));
-    let ((has_copied, disk, _), _, best) = ranked.max_by(|one, other| (&one.0, &one.1).cmp(&(&other.0, &other.1)))?;
+    let (never, ranked): (Vec<_>, Vec<_>) = ranked.partition(|(_, _, peer)| peer.own_priority() == 0);
+    let best = ranked.into_iter().max_by(|one, other| (&one.0, &one.1).cmp(&(&other.0, &other.1)))?;
+    let ((has_copied, disk, _), _, best) = best;
+    // What one that is never promoted has copied would be lost.
+    if !has_copied && never.iter().any(|((has_copied, ..), ..)| *has_copied) {
+        return None;
+    }
     // Nothing is more than what others have not told of only once all have told, who does not exist yet, too.
     let is_known = |peer: &Peer| matches!(case.disk_of(peer), Known::Told(_));
     if !has_copied && !disk.holds_data() && !case.peers.iter().all(is_known) {

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use rstest::rstest;
 
-use super::Repair::{ElectInstead, EndWord, GiveUp, MakeElectable, Reset, Restart, TakeHolderBack, Tell, Unwatch};
+use super::Repair::{
+    ElectInstead, EndWord, GiveUp, KeepUnpromotable, MakeElectable, Reset, Restart, TakeHolderBack, Tell, Unwatch,
+};
 use super::*;
 use crate::core::disk::{Instance, Moment, Word};
 use crate::core::evidence::{Failure, Heard, Own, RecordSeen, Replica, Role, Sentinel, SentinelAnswer, Watch};
@@ -35,12 +37,15 @@ fn address(ordinal: u32) -> Endpoint {
 }
 
 fn published(disk: Disk, started: bool) -> Object {
-    Object::Present { uid: "uid".into(), word: Some(Word { run: "now".into(), disk, at: Moment(0), group: None, started }) }
+    Object::Present {
+        uid: "uid".into(),
+        word: Some(Word { run: "now".into(), disk, at: Moment(0), group: None, started, priority: None }),
+    }
 }
 
 /// Told by a pod whose volume is another group's.
 fn of_another_group(disk: Disk) -> Seen {
-    let word = Word { run: "now".into(), disk, at: Moment(0), group: Some("other".into()), started: false };
+    let word = Word { run: "now".into(), disk, at: Moment(0), group: Some("other".into()), started: false, priority: None };
     (Object::Present { uid: "uid".into(), word: Some(word) }, Heard::Failed(Failure::Refused))
 }
 
@@ -69,7 +74,7 @@ fn gone(disk: Disk) -> Seen {
 
 /// Its Redis was started then with a newer disk, and is gone.
 fn gone_since(at: Moment) -> Seen {
-    let word = Word { run: "now".into(), disk: NEW, at, group: None, started: true };
+    let word = Word { run: "now".into(), disk: NEW, at, group: None, started: true, priority: None };
     (Object::Present { uid: "uid".into(), word: Some(word) }, gone(NEW).1)
 }
 
@@ -334,6 +339,38 @@ fn a_replica_in_sync_with_the_living_master_becomes_electable() {
     let evidence = group(record(), [master(), runs(OLD, Link::Up, 0), runs(EMPTY, Link::Up, 0)]);
     assert_eq!(repairs(&evidence, Duration::ZERO), [MakeElectable(pod(1)), MakeElectable(pod(2))]);
     assert_eq!(repairs(&Evidence { record: RecordSeen::Absent, ..evidence }, GRACE).len(), 2, "whatever the record says");
+}
+
+/// Its pod has published a priority of its own.
+fn with_priority(priority: u32, (object, heard): Seen) -> Seen {
+    let Object::Present { uid, word: Some(word) } = object else { panic!("it has published nothing") };
+    (Object::Present { uid, word: Some(Word { priority: Some(priority), ..word }) }, heard)
+}
+
+#[test]
+fn a_replica_with_the_priority_0_is_never_made_promotable_and_one_that_is_so_no_more_and_the_group_is_at_rest() {
+    let others = |one: u32| [with_priority(0, runs(OLD, Link::Up, one)), with_priority(50, runs(EMPTY, Link::Up, 0))];
+    let of = |one: u32| {
+        let [one, two] = others(one);
+        repairs(&group(record(), [master(), one, two]), Duration::ZERO)
+    };
+    assert_eq!(of(0), [MakeElectable(pod(2))]);
+    assert_eq!(of(100), [KeepUnpromotable(pod(1)), MakeElectable(pod(2))]);
+    let is_at_rest = |one: u32| {
+        let fit = with_priority(50, runs(EMPTY, Link::Up, 50));
+        is_quiet(&group(record(), [master(), with_priority(0, runs(OLD, Link::Up, one)), fit]))
+    };
+    assert!(is_at_rest(0) && !is_at_rest(100));
+}
+
+#[test]
+fn a_replica_with_the_priority_0_is_not_promoted_in_the_place_of_an_abandoned_master() {
+    let of = |one: Seen, two: Seen| repairs(&group(given_up(), [absent(), one, two]), GRACE);
+    let (ahead, behind) = (has_read(9), has_read(7));
+    assert_eq!(of(ahead.clone(), behind.clone()), [ElectInstead(pod(1))]);
+    assert_eq!(of(with_priority(0, ahead.clone()), behind), [ElectInstead(pod(2))]);
+    assert_eq!(of(with_priority(0, ahead.clone()), with_priority(0, has_read(7))), [], "a person decides");
+    assert_eq!(of(with_priority(0, ahead), runs(OLD, Link::Never, 0)), [], "what was copied would be lost");
 }
 
 #[test]
@@ -895,6 +932,7 @@ fn no_three_pods_make_a_repair_do_harm() {
                 ElectInstead(_) => 3,
                 Restart(_) => 4,
                 EndWord(_) => 5,
+                KeepUnpromotable(_) => panic!("nobody has another priority than the usual one"),
                 Tell(..) | Reset(_) | Unwatch(_) => panic!("there are no Sentinels here"),
             };
             done[kind] += 1;

@@ -72,6 +72,12 @@ impl From<Set> for Sets {
     }
 }
 
+impl fmt::Display for Sets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.in_words())
+    }
+}
+
 impl Sets {
     /// The sets as they were named.
     ///
@@ -98,6 +104,15 @@ impl Sets {
     /// Whether a pod is of one of them, whatever its ordinal.
     pub fn have(&self, pod: &PodName) -> bool {
         self.0.iter().any(|set| set.name() == pod.base())
+    }
+
+    /// The pods in words: `redis-0 to redis-2 and redis-replicas-0`.
+    fn in_words(&self) -> String {
+        let of_set = |set: &Set| match set.count {
+            0 | 1 => set.first.to_string(),
+            count => format!("{} to {}", set.first, set.first.sibling(count - 1)),
+        };
+        self.0.iter().map(of_set).collect::<Vec<_>>().join(" and ")
     }
 
     /// Where a pod stands: by its set, then by its ordinal.

@@ -148,7 +148,7 @@ pub fn made_again(master: u32, epoch: u64) -> RecordSeen {
 }
 
 pub fn word(disk: Disk) -> Word {
-    Word { run: "now".into(), disk, at: Moment(0), group: None, started: false }
+    Word { run: "now".into(), disk, at: Moment(0), group: None, started: false, priority: None }
 }
 
 /// What the volume of another group held.
