@@ -20,11 +20,6 @@ pub mod usage;
 /// The variables that hold a password itself. A password is never an argument.
 pub const PASSWORDS: [&str; 2] = ["ORDAIN_PASSWORD", "ORDAIN_SENTINEL_PASSWORD"];
 
-pub mod usage;
-
-/// The variables that hold a password itself. A password is never an argument.
-pub const PASSWORDS: [&str; 2] = ["ORDAIN_PASSWORD", "ORDAIN_SENTINEL_PASSWORD"];
-
 /// Decides which Redis pod of a StatefulSet is the master, writes the redis.conf and sentinel.conf
 /// that make it so, and keeps the pods' role labels true through every failover.
 ///

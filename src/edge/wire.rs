@@ -464,7 +464,7 @@ fn io_failure(error: &std::io::Error) -> Failure {
     match error.kind() {
         ErrorKind::TimedOut => Failure::TimedOut,
         // An alert of TLS 1.3 comes after the handshake.
-        _ if error.get_ref().is_some_and(|cause| cause.is::<rustls::Error>()) => tls_failure(error),
+        _ if error.get_ref().is_some_and(|cause| cause.downcast_ref::<rustls::Error>().is_some()) => tls_failure(error),
         _ => Failure::Unreachable(shown(&error.to_string())),
     }
 }

@@ -94,7 +94,9 @@ fn a_server_that_answers_without_end_costs_little_memory_and_no_more_than_the_de
         // What goes on until it is told to end has shown by then what it holds.
         if words.contains("--watch") && !is_told && started.elapsed() > DEADLINE {
             is_told = true;
-            runs.iter().for_each(|run| crate::signals::signal(run.id(), "TERM"));
+            for run in &runs {
+                crate::signals::signal(run.id(), "TERM");
+            }
         }
         assert!(started.elapsed() < DEADLINE + BUSY, "{words} is not over");
         std::thread::sleep(Duration::from_millis(5));
