@@ -84,7 +84,9 @@ impl Given<'_> {
         let mut warnings: Vec<_> = unknown
             .iter()
             .map(|(name, _)| {
-                let nearest = known.iter().map(|known| (strsim::jaro_winkler(known, name), known));
+                // The prefix, which all have, would make any two alike.
+                let alike = |known: &str| strsim::jaro_winkler(known.trim_start_matches(OURS), name.trim_start_matches(OURS));
+                let nearest = known.iter().map(|known| (alike(known), known));
                 let nearest = nearest.filter(|(near, _)| *near > NEAR).max_by(|one, other| one.0.total_cmp(&other.0));
                 let hint = nearest.map_or("remove it".to_owned(), |(_, known)| format!("did you mean {known}?"));
                 format!("{} is no variable of ordain's, and does nothing: {hint}", shown(name))
