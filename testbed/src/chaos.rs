@@ -243,6 +243,16 @@ impl Run {
                 self.happened.lost_disk(pod);
                 self.kubelet.bed.lose_volume(pod);
             }
+            Fault::TearTail(whom) => {
+                let pod = self.slot(whom).pod;
+                self.kubelet.kill(&[pod], &mut self.happened);
+                self.kubelet.bed.tear_tail(pod);
+            }
+            Fault::StepClock(whom, seconds) => {
+                let pod = self.slot(whom).pod;
+                self.kubelet.kill(&[pod], &mut self.happened);
+                self.kubelet.bed.date_volume(pod, seconds);
+            }
             Fault::LoseMemory(sentinels) => {
                 self.kubelet.kill(&sentinels, &mut self.happened);
                 for sentinel in sentinels {

@@ -1,6 +1,7 @@
 //! What goes wrong in a group: outages, lost volumes, lost memories, lost hooks, and strangers.
 
 use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -272,6 +273,21 @@ impl Bed {
         age(&file, ago);
     }
 
+    /// Ends the newest append-only file of a pod that is away with half a command, as a power cut in the midst
+    /// of a write does. Does nothing where there is no such file yet.
+    pub fn tear_tail(&self, pod: &str) {
+        let data = self.sandbox(pod).path(DATA);
+        let increments = std::fs::read_dir(data.join("appendonlydir")).into_iter().flatten().flatten();
+        let mut increments: Vec<_> =
+            increments.map(|entry| entry.path()).filter(|path| path.to_string_lossy().ends_with(".incr.aof")).collect();
+        let written = |path: &std::path::PathBuf| path.metadata().and_then(|file| file.modified()).ok();
+        increments.sort_by_key(written);
+        let newest = increments.pop().unwrap_or_else(|| data.join("appendonly.aof"));
+        if let Ok(mut file) = File::options().append(true).open(newest) {
+            file.write_all(b"*3\r\n$3\r\nSET\r\n$5\r\nunf").expect("a file that takes it");
+        }
+    }
+
     /// Makes a pod's data look as if it had been written so long ago.
     pub fn age_volume(&self, pod: &str, ago: Duration) {
         let data = self.sandbox(pod).path(DATA);
@@ -281,9 +297,16 @@ impl Bed {
         {
             date_back(&file.expect("an entry").path(), ago);
         }
-        let seconds = format!("{} seconds ago", ago.as_secs());
-        let aged = Command::new("find").arg(data).args(["-type", "f", "-exec", "touch", "-d", &seconds, "{}", "+"]).status();
-        assert!(aged.is_ok_and(|status| status.success()), "cannot age the files of {pod}");
+        self.date_volume(pod, -i64::try_from(ago.as_secs()).expect("some days"));
+    }
+
+    /// Dates a pod's files as a clock would that is so many seconds ahead. A stand-in for a node's clock: the
+    /// programs under test are static, so that no library can give them one of their own.
+    pub fn date_volume(&self, pod: &str, ahead: i64) {
+        let data = self.sandbox(pod).path(DATA);
+        let seconds = format!("{ahead} seconds");
+        let dated = Command::new("find").arg(data).args(["-type", "f", "-exec", "touch", "-d", &seconds, "{}", "+"]).status();
+        assert!(dated.is_ok_and(|status| status.success()), "cannot date the files of {pod}");
     }
 
     /// A Redis that is no pod of this group, at [`Bed::strange_ip`].

@@ -44,6 +44,10 @@ pub enum Fault {
     LeaveBehind(Duration, Vec<&'static str>),
     /// A Redis is killed and its disk is gone: at most one in a round, for the others must have it all.
     LoseDisk(Whom),
+    /// A Redis is killed in the midst of a write: its newest append-only file ends with half a command.
+    TearTail(Whom),
+    /// A Redis is killed, and its files are dated as by a clock that was set back or ahead by this many seconds.
+    StepClock(Whom, i64),
     /// Sentinels are killed at once and their files are gone.
     LoseMemory(Vec<&'static str>),
     /// A pod is deleted and made again after this time; a Sentinel's file is gone with it.
@@ -52,6 +56,9 @@ pub enum Fault {
     /// ordain, it is struck; and so again with the process after that, while there are strikes.
     Interrupt(Vec<(Whom, Vec<Strike>)>),
 }
+
+/// How far a clock is set back or ahead, in seconds.
+const STEP: i64 = 2 * 60 * 60;
 
 /// The faults of a round, each with its time after the round's beginning.
 pub fn draw(seed: u64, round: u64) -> Vec<(Duration, Fault)> {
@@ -71,7 +78,7 @@ pub fn draw(seed: u64, round: u64) -> Vec<(Duration, Fault)> {
 
 fn fault(rng: &mut Rng, may_lose_disk: bool) -> Fault {
     loop {
-        return match rng.u8(0..15) {
+        return match rng.u8(0..17) {
             0 => Fault::Strike(Whom::Pod(one(rng, REDIS)), Blow::Kill),
             1 => Fault::Strike(Whom::Master, Blow::Kill),
             2 => Fault::Strike(Whom::Pod(one(rng, SENTINELS)), Blow::Kill),
@@ -99,6 +106,8 @@ fn fault(rng: &mut Rng, may_lose_disk: bool) -> Fault {
                 rng.shuffle(&mut pods);
                 Fault::LeaveBehind(millis(rng, 300..6000), pods)
             }
+            15 => Fault::TearTail(redis(rng)),
+            16 => Fault::StepClock(redis(rng), rng.i64(-STEP..STEP)),
             _ => continue,
         };
     }
@@ -169,6 +178,8 @@ impl fmt::Display for Fault {
             Self::PowerCut(pods) => write!(f, "a power cut of {}", pods.join(" ")),
             Self::LeaveBehind(time, pods) => write!(f, "a power cut of {}, {time:?} after the replicas stop", pods.join(" ")),
             Self::LoseDisk(whom) => write!(f, "the disk of {whom} is lost"),
+            Self::TearTail(whom) => write!(f, "{whom} is killed in the midst of a write"),
+            Self::StepClock(whom, seconds) => write!(f, "{whom} is killed, and its files are dated by a clock {seconds} s ahead"),
             Self::LoseMemory(sentinels) => write!(f, "the files of {} are lost", sentinels.join(" ")),
             Self::Delete(whom, time) => write!(f, "{whom} is deleted for {time:?}"),
             Self::Interrupt(struck) => {
