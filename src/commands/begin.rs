@@ -54,12 +54,7 @@ impl OwnData {
         }
         let now = SystemTime::now().into();
         let data = directory.clone();
-        let found = off_thread(move |_| {
-            if !dry_run {
-                data.sweep()?;
-            }
-            data.read(now)
-        });
+        let found = off_thread(move |_| data.read(now));
         let Found { disk, group_id, ended_soon, suspect, damage } = found.await.or_wrong()?;
         let mut own = Self { directory, ended_soon, damage };
         if let (Some((file, started)), Some(program), false) = (suspect, program, dry_run) {

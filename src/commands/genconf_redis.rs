@@ -14,6 +14,7 @@ use super::announcing::{announce_damage, announce_promotion};
 use super::begin::{Begun, OwnData, begin, publish};
 use super::labelling::{is_due, label};
 use super::observe::Observer;
+use super::off_thread::off_thread;
 use super::patience::Backoff;
 use super::report;
 use super::setting::{Council, Ground, Logins, Subject, World, own_group, own_pod, version_of};
@@ -66,6 +67,11 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
     let logins = Logins::read(&secrets).await?;
     let text = Source::read(&text, ConfigFile::Redis, "redis.conf.tera", TEMPLATE, logins.redis.user.as_deref()).await?;
     text.check_command(&command)?;
+    if !run.dry_run {
+        // Before this run has files of its own, which may lie in the same folder.
+        let folder = data_dir.clone();
+        off_thread(move |_| DataDirectory::sweep(&folder)).await.or_wrong()?;
+    }
     let mut draft = if run.dry_run { None } else { Some(Draft::begin(&output).or_wrong()?) };
     let (world, server) = tokio::join!(World::open(&run, &pod), async {
         match server_version {

@@ -12,6 +12,9 @@ use crate::core::identity::Group;
 use crate::edge::kubernetes::{Cluster, Refusal};
 use crate::exit::Wrong;
 
+/// So many Leases that are no records are named in a line.
+const NAMED: usize = 10;
+
 /// The groups to look after; waits for the first record where none was named and there is none yet. While the API
 /// server does not tell they are those that were looked after before, if there are any.
 ///
@@ -49,9 +52,11 @@ pub fn check_names_one(groups: &[Group], members: &Members, labels: &Labels) -> 
 async fn readable(cluster: &Cluster, before: &[Group]) -> Result<Vec<Group>, Refusal> {
     let groups = from_api(cluster.groups()).await?;
     let is_group = |(group, is_readable): &(Group, bool)| *is_readable || before.contains(group);
-    let unreadable = groups.iter().filter(|one| !is_group(one)).count();
-    if unreadable > 0 {
-        warn!("passes over {unreadable} Leases that carry ordain's label and are no records");
+    let unreadable: Vec<_> = groups.iter().filter(|one| !is_group(one)).map(|(group, _)| group.to_string()).collect();
+    if !unreadable.is_empty() {
+        let (named, more) = unreadable.split_at(unreadable.len().min(NAMED));
+        let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+        warn!("Leases with ordain's label are no records, and are passed over: {}{more}", named.join(", "));
     }
     Ok(groups.into_iter().filter(is_group).map(|(group, _)| group).collect())
 }

@@ -265,6 +265,10 @@ fn a_sentinels_file_keeps_its_epochs_and_replicas_when_it_is_written_again() {
 /// A Sentinel starts again, says so, and watches the group.
 fn start_again(bed: &mut Bed, saying: &str) {
     bed.kill("sentinel-0");
+    come_back(bed, saying);
+}
+
+fn come_back(bed: &mut Bed, saying: &str) {
     let before = bed.log("sentinel-0");
     bed.start("sentinel-0");
     bed.wait_for_log("sentinel-0", saying, &before, UP);
@@ -281,10 +285,14 @@ fn a_sentinel_that_starts_again_while_the_api_server_is_away_watches_the_groups_
 #[test]
 fn a_sentinel_that_starts_again_watches_its_groups_though_nobody_can_decide_another() {
     let mut bed = started(Bed::on_kubernetes(ordain()).with_env("ORDAIN_DEADLINE", "6s"));
-    // A record that was edited by hand, of a group without pods.
+    // A group of its file without pods, whose record was edited by hand, and one that it never knew.
     let lease = r#"{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"broken","labels":{"app.kubernetes.io/managed-by":"ordain"}}}"#;
-    bed.namespace.as_ref().unwrap().apply(&[serde_json::from_str(lease).unwrap()]);
-    start_again(&mut bed, "broken: undecided, and left to reconcile");
+    let leases = [lease.to_owned(), lease.replace("broken", "unknown")];
+    bed.namespace.as_ref().unwrap().apply(&leases.map(|lease| serde_json::from_str(&lease).unwrap()));
+    bed.kill("sentinel-0");
+    bed.sandbox("sentinel-0").append("/etc/redis/sentinel.conf", "\nsentinel monitor broken 127.0.0.9 6379 2\n");
+    come_back(&mut bed, "broken: undecided, and left to reconcile");
+    assert!(bed.log("sentinel-0").contains("Leases with ordain's label are no records, and are passed over: unknown"));
 }
 
 #[test]

@@ -281,8 +281,8 @@ impl DataDirectory {
     ///
     /// # Errors
     /// It cannot be taken away.
-    pub fn sweep(&self) -> Result<()> {
-        for path in loaded::files_in(&self.folder, is_draft)? {
+    pub fn sweep(folder: &Path) -> Result<()> {
+        for path in loaded::files_in(folder, is_draft)? {
             std::fs::remove_file(&path).with_context(|| format!("cannot remove `{}`", path.display()))?;
         }
         Ok(())
@@ -645,7 +645,7 @@ mod tests {
         let folder =
             directory_of(&[("dump.rdb", &[b"REDIS0009", &snapshot(3)[9..]].concat(), 3), (".ordain-AbC123", b"half", 3)]);
         let data = of(&folder, Some("6.2"));
-        data.sweep().unwrap();
+        DataDirectory::sweep(&data.folder).unwrap();
         let stopped = data.prepare(at(3), 0, NOW, &AtomicBool::new(true)).unwrap_err();
         assert!(format!("{stopped:#}").contains("told to stop"));
         let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
