@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::core::conf::TlsFiles;
 use crate::core::identity::{Group, PodName};
-use crate::core::redis_conf::USUAL_PRIORITY;
+use crate::core::redis_conf::{HIGHEST_PRIORITY, USUAL_PRIORITY};
 use crate::core::server::ServerVersion;
 use crate::core::sets::Set;
 use crate::edge::data_directory::Load;
@@ -112,7 +112,7 @@ pub struct GenconfRedis {
     pub electable: Electable,
     /// This Redis' replica-priority once it may be promoted: of those that have read as far, Sentinel promotes the one
     /// with the lowest; never one with 0
-    #[arg(long, env = "ORDAIN_PRIORITY", default_value_t = USUAL_PRIORITY)]
+    #[arg(long, env = "ORDAIN_PRIORITY", default_value_t = USUAL_PRIORITY, value_parser = clap::value_parser!(u32).range(..=HIGHEST_PRIORITY))]
     pub priority: u32,
     /// The file to write
     #[arg(long, env = "ORDAIN_OUTPUT", default_value = "/etc/redis/redis.conf")]

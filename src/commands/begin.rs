@@ -120,7 +120,8 @@ impl OwnData {
     pub async fn prepare(&mut self, own: &mut Own, settled: &Settled, deadline: Instant) -> Result<()> {
         // Where nothing is there and it may have been lost, no stamp says that it was not.
         let id = settled.record.as_ref().filter(|_| !settled.is_last_resort).map(|record| record.group_id.clone());
-        let id = id.filter(|id| own.group_id.as_ref() != Some(id) && (own.damage.is_none() || !settled.leads));
+        // Where it was just emptied, only what is copied next makes it this group's.
+        let id = id.filter(|id| own.group_id.as_ref() != Some(id) && own.damage.is_none());
         let sets_aside = own.damage.is_some() && !settled.leads;
         let (data, disk, stamp, ended_soon) = (self.directory.clone(), own.disk, id.clone(), self.ended_soon);
         let prepared = off_thread(move |stop| {

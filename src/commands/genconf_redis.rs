@@ -80,7 +80,9 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
         }
     });
     let world = world?;
-    let data = DataDirectory { folder: data_dir, server, load };
+    let data = DataDirectory { folder: data_dir, server, load, is_stamped: !run.no_kubernetes };
+    // Only a program that has said that it is a server is asked to check what it cannot load.
+    let checks = command.first().filter(|_| server_version.is_none() && server.is_some());
     let subject = Subject::new(&world, group, Some(me.clone()), &pod, &members, &labels)?;
     let council = Council::new(&world, &sentinels)?;
 
@@ -106,7 +108,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
     text.render(&values(None, true, None)?)?;
 
     let mut observer = Observer::new(&world, &subject, &council, &logins);
-    let (mut own_data, own) = OwnData::read(data.clone(), &world, &me, command.first(), run.dry_run, deadline).await?;
+    let (mut own_data, own) = OwnData::read(data.clone(), &world, &me, checks, run.dry_run, deadline).await?;
     observer.own = own;
     observer.own.priority = (priority != USUAL_PRIORITY).then_some(priority);
     let mut backoff = Backoff::new();

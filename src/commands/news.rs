@@ -146,6 +146,12 @@ impl<'a> Looks<'a> {
         self.budget.has_some(Instant::now())
     }
 
+    /// The next look is a whole one, whatever is left for them.
+    pub fn insist(&mut self) {
+        self.is_due = true;
+        self.budget.left = self.budget.left.max(1);
+    }
+
     /// Waits for news, without any for the pause, and never beyond the deadline.
     pub async fn wait(&mut self, observer: &Observer<'a>, pause: Duration, deadline: Instant) {
         let is_news = self.news.wait_until(observer, deadline.min(Instant::now() + pause)).await;

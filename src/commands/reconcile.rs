@@ -119,14 +119,19 @@ impl Memory {
 
 /// The parts of a pass that are no repairs.
 const RECORD: &str = "record";
-const LABELS: &str = "labels";
+const LABELS: &str = "labels of";
+
+/// The labels of a record: what was refused under an earlier one is no reason to wait under this.
+fn labels_of(record: &Record) -> String {
+    format!("{LABELS} {} at epoch {}, change {}", record.claim.master, record.claim.epoch, record.transitions)
+}
 
 /// Whether something is to be put right, as far as was seen, that may be tried now.
 pub fn is_amiss(observer: &Observer<'_>, evidence: &Evidence, memory: &Memory, retries: &Retries) -> bool {
     let may = |part: &str| retries.allow(part, Instant::now());
     let moves = || decision::for_sentinel(evidence).record.is_some();
     (may(RECORD) && moves())
-        || (may(LABELS) && is_unlabelled(observer, evidence, evidence.recorded(), memory))
+        || evidence.recorded().is_some_and(|record| may(&labels_of(record)) && is_unlabelled(observer, evidence, record, memory))
         || all_repairs(evidence, memory).iter().any(|repair| may(&repair.to_string()))
 }
 
@@ -138,9 +143,9 @@ fn all_repairs(evidence: &Evidence, memory: &Memory) -> Vec<Repair> {
     repairs(evidence, memory.masterless).into_iter().chain(unwatch).collect()
 }
 
-fn is_unlabelled(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Record>, memory: &Memory) -> bool {
+fn is_unlabelled(observer: &Observer<'_>, evidence: &Evidence, record: &Record, memory: &Memory) -> bool {
     let pods: Vec<_> = observer.seen().into_iter().map(|pod| memory.judge(evidence, pod)).collect();
-    record.is_some_and(|record| is_due(record, &pods, &observer.subject.scheme))
+    is_due(record, &pods, &observer.subject.scheme)
 }
 
 /// A whole look and an attempt are some seven requests: within so much more than a minute, two a minute.
@@ -183,13 +188,14 @@ pub async fn put_right(
         pass.failures.note(done);
     }
     // What was refused for one pod does not keep a new master from its label.
-    if (moved.is_news || retries.allow(LABELS, started))
-        && let (Some(cluster), Some(record), false) = (observer.world.cluster(), &moved.record, dry_run)
-        && is_unlabelled(observer, evidence, Some(record), memory)
+    if let (Some(cluster), Some(record), false) = (observer.world.cluster(), &moved.record, dry_run)
+        && (moved.is_news || retries.allow(&labels_of(record), started))
+        && is_unlabelled(observer, evidence, record, memory)
     {
+        let part = labels_of(record);
         let moved = Moved { record: record.clone(), is_news: moved.is_news, from: from.clone() };
         let done = label_as(cluster, observer, evidence, memory, &moved, &mut pass, share(deadline, 3)).await;
-        retries.note(LABELS, Outcome::from(&done), Instant::now());
+        retries.note(&part, Outcome::from(&done), Instant::now());
         pass.failures.note(done);
     }
     let due = all_repairs(evidence, memory).into_iter().filter(|repair| retries.allow(&repair.to_string(), started));
@@ -280,15 +286,16 @@ pub async fn may_be_allowed(observer: &Observer<'_>, evidence: &Evidence, memory
             let Ok(settled) = Settled::from(decision::for_sentinel(evidence), evidence.clone()) else { return true };
             !from_api(would_write(cluster, observer, &settled)).await.is_err_and(|refusal| is_refused(&refusal))
         }
-        (Some(cluster), LABELS) => {
+        (Some(cluster), part) if part.starts_with(LABELS) => {
             let Some(record) = evidence.recorded() else { return true };
             let pods: Vec<_> = observer.seen().into_iter().map(|pod| memory.judge(evidence, pod)).collect();
-            for patch in due(record, &pods, &subject.scheme) {
-                if from_api(cluster.would_patch(&patch, &subject.scheme)).await.is_err_and(|refusal| is_refused(&refusal)) {
-                    return false;
+            let patches = due(record, &pods, &subject.scheme);
+            for patch in &patches {
+                if !from_api(cluster.would_patch(patch, &subject.scheme)).await.is_err_and(|refusal| is_refused(&refusal)) {
+                    return true;
                 }
             }
-            true
+            patches.is_empty()
         }
         _ => {
             let repair = all_repairs(evidence, memory).into_iter().find(|repair| repair.to_string() == part);

@@ -105,8 +105,14 @@ pub async fn settle(
         let decision = decide(&evidence);
         let is_last_resort = decision.at_last.is_some() && !is_over && Instant::now() >= at_last;
         // What is done rests on a whole look.
-        if !looks.is_whole && !is_over && (is_last_resort || !matches!(decision.part, Part::Undecided)) && looks.demand() {
-            continue;
+        if !looks.is_whole && !is_over {
+            if is_last_resort {
+                looks.insist();
+                continue;
+            }
+            if !matches!(decision.part, Part::Undecided) && looks.demand() {
+                continue;
+            }
         }
         if let (Some(master), true, true) = (&decision.at_last, is_last_resort, looks.is_whole) {
             return Ok(behind_nobody(master.clone(), &decision.why, evidence));
@@ -135,7 +141,7 @@ pub async fn settle(
             noted = Some(Instant::now());
             note_trying(observer).await;
         }
-        let until = if has_last_resort { at_last } else { deadline };
+        let until = if has_last_resort && Instant::now() < at_last { at_last } else { deadline };
         looks.wait(observer, backoff.next(), until).await;
         last = Some((obstacle, evidence));
     }

@@ -207,7 +207,7 @@ impl Watch<'_> {
             let memory = care.memory(now, self.stale_after);
             let evidence = self.look(&observer, known, &memory, &mut care).await;
             drop(seat);
-            let is_left = is_gone(&evidence) && !is_amiss(&observer, &evidence, &memory, &care.retries);
+            let is_left = is_gone(&evidence) && !is_amiss(&observer, &evidence, &memory, &Retries::default());
             if self.named.is_empty() && is_left && books.record(group) == RecordSeen::Absent {
                 books.forget(group);
                 return info!("{group}: its record is gone, and no Sentinel watches it: it is not looked after any more");
@@ -378,7 +378,7 @@ fn note_all<K: Ord>(lasting: &mut BTreeMap<K, Lasting>, look: Instant, so: Vec<K
 }
 
 /// Takes each change, and says when it is not told of any more. A watch that breaks begins again after a pause that
-/// grows until all was told once: the watcher's own begins anew with each attempt.
+/// grows until something is told: the watcher's own begins anew with each attempt.
 async fn each<T>(changes: impl Stream<Item = Change<T>>, what: &str, mut take: impl FnMut(Change<T>)) {
     let mut changes = std::pin::pin!(changes);
     let (mut broken, mut refused) = (Backoff::empty(), Backoff::of_failures());
@@ -388,11 +388,11 @@ async fn each<T>(changes: impl Stream<Item = Change<T>>, what: &str, mut take: i
                 warn!("the watch of the {what} begins again: {why}");
                 Some(if *is_refused { refused.next() } else { broken.next() })
             }
-            Change::All => {
+            Change::All | Change::Is(_) | Change::Gone(_) => {
                 (broken, refused) = (Backoff::empty(), Backoff::of_failures());
                 None
             }
-            _ => None,
+            Change::Anew => None,
         };
         take(change);
         if let Some(pause) = pause {

@@ -78,7 +78,7 @@ const TABLE: &[Directive] = &[
     row(Redis, &["appendfilename"], Refused, BY_RENAMING),
     row(Redis, &["appenddirname"], Refused, BY_RENAMING),
     row(Redis, &["dbfilename"], Refused, BY_RENAMING),
-    row(Redis, &["aof-timestamp-enabled"], Decided, "remove it: ordain decides it by the server's version"),
+    only("no", row(Redis, &["aof-timestamp-enabled"], Refused, "remove it: the time stamps tell how old the data is")),
     row(Redis, &["dir"], Decided, "use --data-dir (ORDAIN_DATA_DIR)"),
     row(Redis, &["port"], Decided, BY_PORT),
     row(Redis, &["tls-port"], Decided, BY_PORT),
@@ -341,9 +341,10 @@ pub fn check_rendered(
     user: Option<&[u8]>,
 ) -> Result<Vec<String>, Contradiction> {
     let is_decided = |line: &&Line| line.row(file).is_some_and(|row| matches!(row.verdict, Decided | Secret));
-    let wanted = lines("the built-in template", built_in)?;
-    let wanted: Vec<_> = wanted.iter().filter(is_decided).collect();
-    let (kept, other): (Vec<_>, Vec<_>) = lines(name, rendered)?.into_iter().partition(|line| is_decided(&line));
+    let built_in = lines("the built-in template", built_in)?;
+    let wanted: Vec<_> = built_in.iter().filter(is_decided).collect();
+    let (kept, mut other): (Vec<_>, Vec<_>) = lines(name, rendered)?.into_iter().partition(|line| is_decided(&line));
+    other.retain(|line| !built_in.iter().any(|built_in| built_in.says_the_same(line, file)));
     for line in &kept {
         let Some(row) = line.row(file) else { continue };
         if !wanted.iter().any(|wanted| wanted.says_the_same(line, file)) {
@@ -359,8 +360,7 @@ pub fn check_rendered(
             )));
         }
     }
-    // A template of before it had this: then the files' own times tell how old the data is.
-    for line in wanted.into_iter().filter(|line| line.name != "aof-timestamp-enabled") {
+    for line in wanted {
         if let Some(row) = line.row(file)
             && !kept.iter().any(|kept| kept.says_the_same(line, file))
         {

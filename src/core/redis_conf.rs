@@ -7,6 +7,8 @@ use super::identity::Endpoint;
 
 /// The priority of a Redis that Sentinel may promote, where its pod says nothing else: the servers' own default.
 pub const USUAL_PRIORITY: u32 = 100;
+/// The highest that a server takes (`INT_MAX` in Redis `src/config.c`).
+pub const HIGHEST_PRIORITY: i64 = 2_147_483_647;
 
 /// What stands before the run in `syslog-ident`.
 pub const IDENT: &str = "ordain-";

@@ -170,6 +170,8 @@ impl Leaving<'_> {
         let is_me = |at: &Endpoint| evidence.member_at(&at.host) == Some(pod.me);
         let (mut stage, mut progress) = (Stage::Asked, Instant::now());
         let (mut is_held, mut was_called_off, mut renewed) = (true, false, Instant::now());
+        // Who was last seen or said to lead instead.
+        let mut successor = None;
         loop {
             let (answer, promoted) = tokio::join!(pod.view(&plan.sentinel), pod.promoted_of(&plan.links));
             let standing = Standing::of(&answer);
@@ -188,15 +190,18 @@ impl Leaving<'_> {
                         return End::Promoted(new);
                     }
                 }
-                Outcome::Pending | Outcome::Promoted(_) => {}
+                // A Sentinel that has announced it does not go back: nothing is called off.
+                Outcome::Promoted(new) => successor = Some(new),
+                Outcome::Pending => {}
             }
-            let seen = Stage::seen(promoted.is_some(), standing);
+            successor = promoted.clone().or(successor);
+            let seen = Stage::seen(successor.is_some(), standing);
             if seen > stage {
                 (stage, progress) = (seen, Instant::now());
             }
             match judge(stage, standing, is_held, progress.elapsed(), limit) {
                 Verdict::Wait => {}
-                Verdict::Follow => return self.follow_unsaid(promoted.unwrap_or_else(|| plan.heir.clone()), is_held),
+                Verdict::Follow => return self.follow_unsaid(successor.unwrap_or_else(|| plan.heir.clone()), is_held),
                 Verdict::GiveUp => return End::Lost,
                 Verdict::CallOff => {
                     was_called_off = true;

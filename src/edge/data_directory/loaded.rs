@@ -111,6 +111,10 @@ pub fn listed_in(manifest: &[u8]) -> Option<Vec<String>> {
 
 /// What a person has chosen to be loaded from a directory in which ordain has never started a server.
 pub fn chosen(folder: &Path, loaded: Loaded, load: &Load) -> Result<Loaded> {
+    // An empty volume beside others that hold something: nothing is chosen, and nothing left out.
+    if files_in(folder, is_data_file)?.is_empty() && files_in(&folder.join(APPENDED_FOLDER), is_data_file)?.is_empty() {
+        return Ok(loaded);
+    }
     let name = match load {
         Load::AppendOnly => {
             ensure!(

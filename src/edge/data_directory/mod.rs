@@ -16,6 +16,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use tracing::warn;
 
 use self::age::{Age, DataFile};
 use self::loaded::{Loaded, listed};
@@ -53,6 +54,8 @@ pub struct DataDirectory {
     pub server: Option<ServerVersion>,
     /// What a person has chosen.
     pub load: Option<Load>,
+    /// Whether a group's id is stamped into it, so that without one ordain has never started a server here.
+    pub is_stamped: bool,
 }
 
 /// What shall be loaded from a directory in which ordain has never started a server.
@@ -223,6 +226,14 @@ impl DataDirectory {
         if older.is_some_and(|older| older.written >= newer.written) || is_taken_over()? {
             return Ok(());
         }
+        if older.is_some() && !self.is_stamped {
+            warn!(
+                "the server loads {} and leaves out `{}`, which is newer, as each stop of a server leaves one: --load dump takes that",
+                listed(&loaded.paths),
+                dump.display()
+            );
+            return Ok(());
+        }
         let what = if older.is_none() { "start empty".to_owned() } else { format!("load {}", listed(&loaded.paths)) };
         bail!(
             "the server would {what} and leave out `{}`, which is newer: choose by --load aof or --load dump, or move it to another folder",
@@ -315,7 +326,13 @@ impl DataDirectory {
         };
         let (files, stamped) = (self.seen(&loaded)?, age.and_then(|age| age.stamped));
         let damage = memory.and_then(|memory| memory.damage.filter(|_| memory.files == files));
-        Memory { written, stamped, files, started: Some(now), ended_soon, damage }.write(&self.folder)?;
+        match (Memory { written, stamped, files, started: Some(now), ended_soon, damage }.write(&self.folder)) {
+            // On a volume that is full or read-only the server may yet serve what it has.
+            Err(error) if is_ours && taken_over.is_none() => {
+                warn!("goes on without, and may not tell how old the data is: {error:#}");
+            }
+            written => written?,
+        }
         Ok(taken_over)
     }
 
@@ -411,7 +428,12 @@ mod tests {
     }
 
     fn of(folder: &tempfile::TempDir, server: Option<&str>) -> DataDirectory {
-        DataDirectory { folder: folder.path().to_owned(), server: server.map(|text| text.parse().unwrap()), load: None }
+        DataDirectory {
+            folder: folder.path().to_owned(),
+            server: server.map(|text| text.parse().unwrap()),
+            load: None,
+            is_stamped: true,
+        }
     }
 
     fn disk_of(files: &[(&str, &[u8], u64)]) -> Disk {
@@ -597,7 +619,7 @@ mod tests {
             std::fs::create_dir_all(folder.path().join(name)).unwrap();
             assert!(of(&folder, None).read(NOW).is_err(), "{name}");
         }
-        let missing = DataDirectory { folder: "/nowhere/at/all".into(), server: None, load: None };
+        let missing = DataDirectory { folder: "/nowhere/at/all".into(), server: None, load: None, is_stamped: true };
         let refusal = format!("{:#}", missing.read(NOW).unwrap_err());
         assert!(refusal.contains("--data-dir"), "{refusal}");
     }
