@@ -513,7 +513,7 @@ fn what_it_lacks_is_said_in_one_line() {
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     let (code, said) = run(&["--selector", "role in master"]);
-    assert!(code == Some(2) && said.lines().count() == 1 && said.contains("cannot be followed"), "{code:?} {said}");
+    assert!(code == Some(2) && said.lines().count() == 1 && said.contains("not a valid selector"), "{code:?} {said}");
     let (code, said) = run(&["--lease", "another"]);
     assert!(code == Some(2) && said.contains("the Role must allow `get leases`"), "{code:?} {said}");
     stage.namespace.plane.kubectl(&["delete", "lease", "node-takeover", "-n", &stage.namespace.name], "").unwrap();
