@@ -13,6 +13,8 @@ FUZZ_SECONDS ?= 60
 STORM_GROUPS ?= 300
 # What is run again on the other servers.
 ELSEWHERE := main_job:: sentinels:: lossless:: yielding:: handover::
+# What is run again in a group whose pods are known by their addresses.
+BY_ADDRESS ?= handover:: forgetful::
 
 # The tests run what is shipped, and write nothing into the source tree.
 TESTED := env ORDAIN=bin/ordain INSTA_UPDATE=no
@@ -42,10 +44,11 @@ test: build servers control-plane image ## Get all that is needed, and run every
 	hack/stage "tests on Redis 6.2" $(TESTED) REDIS_SERVER=$(SERVERS)/redis-6.2 hack/isolated cargo test --offline --test it -- --test-threads $(THREADS) $(ELSEWHERE)
 	hack/stage "tests on Redis 8.2" $(TESTED) REDIS_SERVER=$(SERVERS)/redis-8.2 hack/isolated cargo test --offline --test it -- --test-threads $(THREADS) $(ELSEWHERE)
 	hack/stage "tests on Valkey 9" $(TESTED) REDIS_SERVER=$(SERVERS)/valkey-9 hack/isolated cargo test --offline --test it -- --test-threads $(THREADS) $(ELSEWHERE)
+	hack/stage "tests by address" $(TESTED) ORDAIN_TEST_ANNOUNCE=ip hack/isolated cargo test --offline --test it -- --test-threads $(THREADS) $(BY_ADDRESS)
 
 test-full: ELSEWHERE = --skip chaos:: --skip storm:: $(NOT_HERE)
 # Those builds have no TLS, and what a node or the API server does is the same with each.
-test-full: NOT_HERE := --skip tls:: --skip takeover:: --skip manifests:: --skip image::
+test-full: NOT_HERE := --skip tls:: --skip takeover:: --skip manifests:: --skip image:: --skip by_tls
 test-full: test ## The same, and every story on every server (about an hour and a half)
 
 chaos: build servers control-plane ## Many seeded rounds of kill -9, SIGSTOP, lost disks and power cuts (CHAOS_ROUNDS, CHAOS_SEED)
