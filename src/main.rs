@@ -35,8 +35,7 @@ fn main() -> ExitCode {
     let (words, variables) = (arguments(), std::env::vars_os().collect::<Vec<_>>());
     let given = Given { words: &words, variables: &variables };
     let mut known = cli::Cli::command();
-    known.build();
-    let cli = match parse(&given, &known) {
+    let cli = match parse(&given, &mut known) {
         Ok(cli) => cli,
         Err(Usage::Help(help)) => {
             // A reader that has gone away is no fault of ours.
@@ -75,16 +74,22 @@ enum Usage {
     Wrong(String),
 }
 
-fn parse(given: &Given<'_>, known: &clap::Command) -> Result<cli::Cli, Usage> {
-    let usage = |error: clap::Error| match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Usage::Help(error),
-        _ => Usage::Wrong(given.explain(known, &error)),
+fn parse(given: &Given<'_>, known: &mut clap::Command) -> Result<cli::Cli, Usage> {
+    let cli = match known.try_get_matches_from_mut(given.words) {
+        Ok(matches) => match given.blank(known, &matches) {
+            Some(blank) => return Err(Usage::Wrong(blank)),
+            None => cli::Cli::from_arg_matches(&matches),
+        },
+        Err(error) => Err(error),
     };
-    let matches = cli::Cli::command().try_get_matches_from(given.words).map_err(usage)?;
-    match given.blank(known, &matches) {
-        Some(blank) => Err(Usage::Wrong(blank)),
-        None => cli::Cli::from_arg_matches(&matches).map_err(usage),
-    }
+    cli.map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Usage::Help(error),
+        _ => {
+            // clap names arguments as it has built them, and for a run it builds what that needs.
+            known.build();
+            Usage::Wrong(given.explain(known, &error))
+        }
+    })
 }
 
 fn tell(format: Form, error: &str) {

@@ -19,6 +19,7 @@ use crate::core::decision;
 use crate::core::disk::{Instance, Moment, Word};
 use crate::core::evidence::{Failure, Own};
 use crate::core::identity::PodName;
+use crate::core::outside::shown;
 use crate::edge::data_directory::memory::Damage;
 use crate::edge::data_directory::{DataDirectory, Found, SOON, damage};
 use crate::edge::kubernetes::{Cluster, Published, Refusal};
@@ -26,8 +27,6 @@ use crate::exit::{OrWrong, Wrong};
 
 /// A Redis that only follows starts also where the API server is away.
 const SAYING_SO: Duration = Duration::from_secs(10);
-/// How much of what another program says is passed on.
-const LONGEST_EXCERPT: usize = 200;
 
 /// The data directory of this pod, and what is known of its server's last runs.
 pub struct OwnData {
@@ -106,7 +105,7 @@ impl OwnData {
                 }
             }
         };
-        self.damage = damage.map(|found| Damage { found: excerpt(&found), at: SystemTime::now().into() });
+        self.damage = damage.map(|found| Damage { found: shown(&found), at: SystemTime::now().into() });
         if let Some(damage) = &self.damage {
             warn!("{me} cannot load its data: {}", damage.found);
         }
@@ -145,11 +144,6 @@ impl OwnData {
         own.group_id = id.or_else(|| own.group_id.take());
         Ok(())
     }
-}
-
-/// The beginning of what another program says.
-fn excerpt(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() { ' ' } else { char }).take(LONGEST_EXCERPT).collect()
 }
 
 /// Publishes what this pod's disk holds, under a new instance; returns what is known of itself since. A refusal

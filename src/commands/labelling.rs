@@ -15,6 +15,7 @@ use super::setting::Subject;
 use crate::core::evidence::Failure;
 use crate::core::identity::PodName;
 use crate::core::labels::{Patch, Plan, Pod, STAMP, Scheme, Stamp, is_whole, plan};
+use crate::core::outside::shown;
 use crate::core::record::Record;
 use crate::edge::kubernetes::{Cluster, Refusal};
 use crate::exit::Wrong;
@@ -153,8 +154,8 @@ impl LabelRun<'_> {
         let Plan { others, master, forged } = plan(&record, &pods, self.scheme, SystemTime::now().into());
         for (pod, stamp) in forged {
             warn!(
-                "{pod} carries a stamp that is of no state of the record: {STAMP}={:.200}, and the record is at {}: somebody else wrote it, and it is written over",
-                stamp.to_string().escape_debug().to_string(),
+                "{pod} carries a stamp that is of no state of the record: {STAMP}={}, and the record is at {}: somebody else wrote it, and it is written over",
+                shown(&stamp.to_string()),
                 record.transitions
             );
         }

@@ -90,8 +90,8 @@ struct Retry {
 const REFUSED: Duration = Duration::from_secs(60);
 
 impl Retries {
-    /// Whether a part may be tried: it has not failed, or its pause is over; what was refused, only once
-    /// [`Retries::doubt`] has found it allowed.
+    /// Whether a part may be tried: it has not failed, or its pause is over; what was refused, only once it
+    /// was among the [`Retries::doubtful`] and found to be allowed.
     pub fn allow(&self, part: &str, now: Instant) -> bool {
         self.0.get(part).is_none_or(|retry| !retry.is_refused && retry.again <= now)
     }

@@ -116,13 +116,9 @@ pub fn are_one(path: &Path, other: &Path) -> std::io::Result<bool> {
 /// Reads a small file of the data directory.
 ///
 /// # Errors
-/// It cannot be read, or is longer than that.
+/// It cannot be read, is no regular file, or is longer than that.
 pub fn read_at_most(path: &Path, longest: u64) -> Result<Vec<u8>> {
-    let describe = || format!("cannot read `{}`", path.display());
-    let mut bytes = Vec::new();
-    File::open(path).with_context(describe)?.take(longest + 1).read_to_end(&mut bytes).with_context(describe)?;
-    anyhow::ensure!(bytes.len() as u64 <= longest, "`{}` is longer than {longest} bytes, which none is", path.display());
-    Ok(bytes)
+    read_regular(path, longest).with_context(|| format!("cannot read `{}`", path.display()))
 }
 
 /// How much a password, a template or an extra configuration may have, in bytes.

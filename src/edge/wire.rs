@@ -98,15 +98,14 @@ pub fn tls(pems: &Pems) -> Result<TlsConnector> {
 /// As for [`tls`].
 pub fn tls_to_myself(pems: &Pems) -> Result<TlsConnector> {
     let chain = WebPkiServerVerifier::builder(Arc::new(trusted(&pems.ca)?)).build()?;
-    let config = ClientConfig::builder().dangerous().with_custom_certificate_verifier(Arc::new(AnyName(chain)));
+    let config = ClientConfig::builder().dangerous().with_custom_certificate_verifier(AnyName::of(Some(chain)));
     with_certificate(config, pems)
 }
 
 /// For who wants to know only whether this pod's own server answers: whatever that shows is as good as any. Our
 /// certificate is shown where there is one that can be used.
 pub fn tls_to_anyone(pems: Option<&Pems>) -> TlsConnector {
-    let provider = rustls::crypto::ring::default_provider().signature_verification_algorithms;
-    let config = || ClientConfig::builder().dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider)));
+    let config = || ClientConfig::builder().dangerous().with_custom_certificate_verifier(AnyName::of(None));
     let shown = pems.and_then(|pems| with_certificate(config(), pems).ok());
     shown.unwrap_or_else(|| TlsConnector::from(Arc::new(config().with_no_client_auth())))
 }
@@ -136,9 +135,20 @@ fn certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>> {
     Ok(found)
 }
 
-/// Verifies all of a certificate but the name, which is looked at last.
+/// Verifies that the other end has the key of what it shows, and by its authorities, where there are any, all of that
+/// but the name, which is looked at last.
 #[derive(Debug)]
-struct AnyName(Arc<WebPkiServerVerifier>);
+struct AnyName {
+    authorities: Option<Arc<WebPkiServerVerifier>>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl AnyName {
+    fn of(authorities: Option<Arc<WebPkiServerVerifier>>) -> Arc<Self> {
+        let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
+        Arc::new(Self { authorities, algorithms })
+    }
+}
 
 impl ServerCertVerifier for AnyName {
     fn verify_server_cert(
@@ -150,7 +160,8 @@ impl ServerCertVerifier for AnyName {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         use rustls::CertificateError::{NotValidForName, NotValidForNameContext};
-        match self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+        let Some(authorities) = &self.authorities else { return Ok(ServerCertVerified::assertion()) };
+        match authorities.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
             Err(rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. })) => {
                 Ok(ServerCertVerified::assertion())
             }
@@ -164,7 +175,7 @@ impl ServerCertVerifier for AnyName {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls12_signature(message, cert, signature)
+        verify_tls12_signature(message, cert, signature, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -173,50 +184,11 @@ impl ServerCertVerifier for AnyName {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls13_signature(message, cert, signature)
+        verify_tls13_signature(message, cert, signature, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
-    }
-}
-
-/// Verifies nothing but that the other end has the key of what it shows.
-#[derive(Debug)]
-struct Anyone(WebPkiSupportedAlgorithms);
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, signature, &self.0)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, signature, &self.0)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 

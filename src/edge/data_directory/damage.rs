@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Seek, SeekFrom};
 use std::path::Path;
 use std::process::Stdio;
 
@@ -10,10 +10,11 @@ use anyhow::{Context, Result};
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
+use super::head_of;
+use super::snapshot::Head;
+
 /// The name under which a server's program checks append-only files.
 const CHECK: &str = "redis-check-aof";
-/// The head of a snapshot of Valkey 9 (`rdbSaveRio` in Valkey `src/rdb.c`).
-const VALKEYS: &[u8] = b"VALKEY";
 /// A check says little.
 const LONGEST: u64 = 64 * 1024;
 /// A line of an append-only file that is no value: a sign, a number, and its end.
@@ -42,7 +43,8 @@ pub async fn check(program: &OsStr, file: &Path) -> Result<Option<String>> {
     if let Some((name, ok_up_to)) = place {
         let path = name.map_or_else(|| file.to_owned(), |name| file.with_file_name(name));
         // Valkey 9's check does not know Valkey's own snapshots by their head, and calls each damaged.
-        if ok_up_to == 0 && begins_with(&path, VALKEYS).unwrap_or_default() {
+        let is_valkeys = |(head, _): (Head, File)| head.format.is_some_and(|format| format.is_valkeys);
+        if ok_up_to == 0 && head_of(&path).is_ok_and(is_valkeys) {
             return Ok(None);
         }
         if is_torn(&path, ok_up_to).unwrap_or_default() {
@@ -53,12 +55,6 @@ pub async fn check(program: &OsStr, file: &Path) -> Result<Option<String>> {
     let more = if found.contains("RDB") { at } else { analyzed };
     let words: Vec<_> = [Some(found), more].into_iter().flatten().collect();
     Ok(Some(words.join("; ")))
-}
-
-fn begins_with(path: &Path, head: &[u8]) -> std::io::Result<bool> {
-    let mut begins = Vec::new();
-    File::open(path)?.take(head.len() as u64).read_to_end(&mut begins)?;
-    Ok(begins == head)
 }
 
 /// A field of what the check says, such as `ok_up_to=27`.

@@ -123,8 +123,8 @@ impl Cluster {
         stream::select(record, pods)
     }
 
-    /// The records of the namespace, without a pause where the watch breaks; or only one group's, which a Role can allow by its name; one that cannot be
-    /// read is told of with what is wrong with it.
+    /// The records of the namespace, or only one group's, which a Role can allow by its name; one that cannot be
+    /// read is told of with what is wrong with it. Where the watch breaks it begins again without a pause.
     pub fn follow_records(&self, only: Option<&Group>) -> impl Stream<Item = Change<(Group, Result<Record, Failure>)>> + use<> {
         let which = match only {
             Some(group) => Config::default().fields(&format!("metadata.name={group}")),
