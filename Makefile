@@ -16,18 +16,20 @@ ELSEWHERE := main_job:: sentinels:: lossless:: yielding:: handover::
 # What is run again in a group whose pods are known by their addresses.
 BY_ADDRESS ?= handover:: forgetful::
 
+# A program that must first relocate itself takes a tenth more of the processor for a hook.
+STATIC := -C target-feature=+crt-static -C relocation-model=static
+
 # The tests run what is shipped, and write nothing into the source tree.
 TESTED := env ORDAIN=bin/ordain INSTA_UPDATE=no
 
-.PHONY: help build demo test test-full chaos lint model bench storm fuzz control-plane cluster e2e e2e-full cluster-down servers image clean
+.PHONY: help build demo test test-full chaos lint model bench storm fuzz fuzz-targets control-plane cluster cluster-programs e2e e2e-full cluster-down servers image clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 build: ## Build the static release binary at bin/ordain
-	@# The target is named so that proc-macros are not linked statically, too. A program that must first relocate
-	@# itself takes a tenth more of the processor for a hook.
-	RUSTFLAGS='-C target-feature=+crt-static -C relocation-model=static' cargo build --release --locked --package ordain --target $(HOST)
+	@# The target is named so that proc-macros are not linked statically, too.
+	RUSTFLAGS='$(STATIC)' cargo build --release --locked --package ordain --target $(HOST)
 	@install -D target/$(HOST)/release/ordain bin/ordain
 
 demo: build servers ## Kill a master before your eyes: mastership and labels move, nothing is lost
@@ -71,21 +73,26 @@ storm: build servers control-plane ## Kill the masters of many groups at once, a
 	@cargo build --quiet --release --locked --package testbed --bin storm
 	@hack/isolated target/release/storm $(STORM_GROUPS)
 
+fuzz-targets:
+	@hack/fuzz.sh
+
 fuzz: ## Feed the hook's arguments and Sentinel's replies with made-up input (FUZZ_SECONDS for each)
 	@hack/fuzz.sh $(FUZZ_SECONDS)
 
 control-plane: ## Build kube-apiserver, etcd and kubectl into .cache, once (about 5 minutes)
 	@test -n "$${KUBEBUILDER_ASSETS:-}" || hack/control-plane/build.sh $(ASSETS)
 
-cluster: servers control-plane image ## Bring up a Kubernetes with three nodes on this machine, as root and without Docker (NODES)
+cluster-programs:
 	@hack/cluster/able.sh
-	@hack/cluster/packages.sh
 	@hack/cluster/build.sh .cache/cluster/bin
+
+cluster: servers control-plane image cluster-programs ## Bring up a Kubernetes with three nodes on this machine, as root and without Docker (NODES)
+	@hack/cluster/packages.sh
 	@hack/cluster/images.sh .cache/cluster/images $(SERVERS)
 	@hack/cluster/up
 
 e2e: ## Let everything go wrong on it, and print how long writes waited and what was lost (SCENARIOS, E2E_TOPOLOGY, E2E_ROUNDS, E2E_TIMES; E2E_CLUSTER=existing: on KUBECONFIG's)
-	@RUSTFLAGS='-C target-feature=+crt-static' cargo build --quiet --release --locked --package e2e --bin client --target $(HOST)
+	@RUSTFLAGS='$(STATIC)' cargo build --quiet --release --locked --package e2e --bin client --target $(HOST)
 	@cargo build --quiet --locked --package e2e --bin e2e
 ifeq ($(E2E_CLUSTER),existing)
 	@PATH="$(CURDIR)/$(ASSETS):$$PATH" target/debug/e2e $(SCENARIOS)
