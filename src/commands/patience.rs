@@ -61,6 +61,8 @@ pub enum Outcome {
     Done,
     /// It may pass.
     Failed,
+    /// Whoever was to be asked did not answer, and may be back at any moment.
+    Unanswered,
     /// It is not allowed, and will not be until a person changes something.
     Refused,
 }
@@ -88,6 +90,8 @@ struct Retry {
 /// How long what was refused is left alone, at least: what it costs to ask whether it still is, and no more, is spent
 /// so often.
 const REFUSED: Duration = Duration::from_secs(60);
+/// How long what nobody answered is left alone, at most: nothing tells that an answer would come now.
+const UNANSWERED: Duration = Duration::from_secs(10);
 
 impl Retries {
     /// Whether a part may be tried: it has not failed, or its pause is over; what was refused, only once it
@@ -106,7 +110,11 @@ impl Retries {
         let retry = self.0.entry(part.to_owned()).or_insert_with(first);
         retry.is_refused = outcome == Outcome::Refused;
         // Never sooner: so many requests a minute are the most that it may cost.
-        let pause = if retry.is_refused { REFUSED + jittered(REFUSED) / 4 } else { retry.backoff.next() };
+        let pause = match outcome {
+            Outcome::Refused => REFUSED + jittered(REFUSED) / 4,
+            Outcome::Unanswered => retry.backoff.next().min(UNANSWERED),
+            Outcome::Failed | Outcome::Done => retry.backoff.next(),
+        };
         retry.again = now + pause;
     }
 
@@ -226,6 +234,16 @@ mod tests {
         assert!(retries.allow("labels", now + Duration::from_secs(1)), "a part that was done begins anew");
         retries.forget_old(now + Duration::from_secs(200));
         assert!(retries.0.is_empty());
+    }
+
+    #[test]
+    fn what_nobody_answered_is_tried_again_within_seconds_however_long_it_lasts() {
+        let mut retries = Retries::default();
+        let now = Instant::now();
+        for _ in 0..10 {
+            retries.note("look", Outcome::Unanswered, now);
+        }
+        assert!(!retries.allow("look", now) && retries.allow("look", now + UNANSWERED));
     }
 
     #[test]

@@ -238,9 +238,14 @@ impl Watch<'_> {
         for error in pass.failures.iter() {
             warn!("{}: {error:#}", observer.subject.group);
         }
-        // What was told is not so: it is not looked at for that again and again.
         let is_vain = pass.changed.is_empty() && pass.failures.iter().next().is_none();
-        care.retries.note(LOOK, if is_vain { Outcome::Failed } else { Outcome::Done }, now);
+        let outcome = match evidence.record {
+            RecordSeen::Unknown(Failure::TimedOut | Failure::Refused | Failure::Unreachable(_)) => Outcome::Unanswered,
+            // What was told is not so: it is not looked at for that again and again.
+            _ if is_vain => Outcome::Failed,
+            _ => Outcome::Done,
+        };
+        care.retries.note(LOOK, outcome, now);
         if !pass.changed.is_empty() {
             care.backoff = Backoff::slow();
         }
