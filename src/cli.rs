@@ -211,9 +211,12 @@ pub struct Reconcile {
     /// Go on until SIGTERM
     #[arg(long, conflicts_with = "assume_master")]
     pub watch: bool,
-    /// A person's word: this pod shall lead, whatever the disks hold; what the others have and it has not is lost
+    /// Force POD to be the master. Writes that only other pods hold are lost: how much that is is shown and asked about first, with --dry-run only shown
     #[arg(long, value_name = "POD")]
     pub assume_master: Option<PodName>,
+    /// Do not ask
+    #[arg(long, requires = "assume_master")]
+    pub yes: bool,
     /// After how long without its master a replica loses its label until it is in sync again, so that nobody reads old data from it; `off` for reads at any price
     #[arg(long, env = "ORDAIN_STALE_AFTER", default_value = "30s", value_parser = duration_or_off)]
     pub stale_after: Limit,

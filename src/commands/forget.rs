@@ -3,22 +3,22 @@
 //! Look whether it is gone; ask; have every Sentinel forget it; delete the record; look again. The
 //! Sentinels come first: one that still knows the group would have its record made again.
 
-use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use futures::future::join_all;
 use tokio::time::Instant;
 use tracing::info;
 
 use super::Then;
+use super::confirming::{can_ask, is_confirmed};
 use super::news::News;
 use super::observe::{Observer, from_api};
 use super::patience::{Backoff, blame, refused};
 use super::setting::{Council, Ground, Logins, Subject, World};
 use crate::cli::Forget;
 use crate::core::evidence::{Evidence, Failure, RecordSeen};
-use crate::core::identity::{Endpoint, Group};
+use crate::core::identity::Endpoint;
 use crate::core::registry::{still_there, watchers};
 use crate::edge::kubernetes::Refusal;
 use crate::edge::sentinel;
@@ -27,7 +27,7 @@ use crate::exit::Wrong;
 
 pub async fn run(args: Forget, deadline: Instant) -> Result<Then> {
     let Forget { group, pod, members, sentinels, labels, secrets, run, yes, force, deadline: _ } = args;
-    if !yes && !run.dry_run && !std::io::stdin().is_terminal() {
+    if !yes && !run.dry_run && !can_ask() {
         return Err(
             Wrong("there is no terminal on which to ask whether the group shall be forgotten: say --yes".to_owned()).into()
         );
@@ -66,7 +66,8 @@ pub async fn run(args: Forget, deadline: Instant) -> Result<Then> {
         println!("forget {}: {remembered}", subject.group);
         return Ok(Then::Exit);
     }
-    if !yes && !is_confirmed(subject.group.clone(), remembered).await? {
+    let question = format!("{remembered}\nType the group's name to have it forgotten");
+    if !yes && !is_confirmed(question, subject.group.to_string()).await? {
         bail!("`{}` is not forgotten: nothing was changed", subject.group);
     }
 
@@ -114,18 +115,6 @@ fn remembered(evidence: &Evidence) -> String {
     let record = evidence.recorded().map_or("no record".to_owned(), |record| format!("the record ({record})"));
     let silent = if silent.is_empty() { String::new() } else { format!(", {} that do not answer", silent.len()) };
     format!("{record}, {} Sentinels that watch it{silent}", watching.len())
-}
-
-/// Asks on the terminal: who types the group's name means it.
-async fn is_confirmed(group: Group, remembered: String) -> Result<bool> {
-    let ask = move || -> Result<bool> {
-        let mut terminal = std::io::stderr();
-        write!(terminal, "{remembered}\nType the group's name to have it forgotten: ").context("cannot ask")?;
-        let mut answer = String::new();
-        std::io::stdin().read_line(&mut answer).context("cannot read the answer")?;
-        Ok(answer.trim() == group.to_string())
-    };
-    tokio::task::spawn_blocking(ask).await.context("cannot ask")?
 }
 
 /// Has every Sentinel that watches the group, or did not say, forget it; returns what did not work.

@@ -15,6 +15,7 @@ use crate::exit::Wrong;
 mod announcing;
 mod begin;
 mod books;
+mod confirming;
 mod forget;
 mod genconf_redis;
 mod genconf_sentinel;

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 use tokio::time::Instant;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::announcing::{announce_promotion, announce_repairs};
+use super::confirming::{can_ask, is_confirmed};
 use super::groups::{check_names_one, groups_to_watch};
 use super::labelling::{Moved, due, is_due, label_listed};
 use super::observe::{Observer, from_api};
@@ -22,6 +23,7 @@ use super::watching::Watch;
 use super::{HOOK, Then};
 use crate::cli::Reconcile;
 use crate::core::decision;
+use crate::core::decision::forced_claim::losses;
 use crate::core::disk::Word;
 use crate::core::evidence::{Evidence, Failure, Peer, RecordSeen, Role};
 use crate::core::identity::{Endpoint, PodName};
@@ -35,7 +37,7 @@ use crate::edge::{files, redis, sentinel};
 use crate::exit::{OrWrong, Wrong};
 
 pub async fn run(args: Reconcile, deadline: Instant) -> Result<Then> {
-    let Reconcile { groups, pod, members, sentinels, labels, secrets, run, watch, assume_master, stale_after, deadline: _ } =
+    let Reconcile { groups, pod, members, sentinels, labels, secrets, run, watch, assume_master, yes, stale_after, deadline: _ } =
         args;
     let logins = Logins::read(&secrets).await?;
     let world = World::open(&run, &pod).await?;
@@ -68,7 +70,7 @@ pub async fn run(args: Reconcile, deadline: Instant) -> Result<Then> {
             return Err(Wrong("--assume-master is of one group: name it by --group".to_owned()).into());
         };
         let subject = subject(group.clone())?;
-        assume(&Observer::new(&world, &subject, &council, &logins), &pod, run.dry_run, deadline).await?;
+        assume(&Observer::new(&world, &subject, &council, &logins), &pod, yes, run.dry_run, deadline).await?;
         return Ok(Then::Exit);
     }
     // What one group's pass cannot do keeps nobody from the next one's.
@@ -401,14 +403,33 @@ async fn update(observer: &Observer<'_>, record: Option<Record>) -> Result<()> {
     updated.map(drop).map_err(|refusal| refused("the record", refusal))
 }
 
-/// A person's word moves the record, once.
-async fn assume(observer: &Observer<'_>, pod: &PodName, dry_run: bool, deadline: Instant) -> Result<()> {
+/// A person's word moves the record, once, after that person was shown what it costs.
+async fn assume(observer: &Observer<'_>, pod: &PodName, yes: bool, dry_run: bool, deadline: Instant) -> Result<()> {
     let Subject { group, .. } = observer.subject;
     let Some(cluster) = observer.world.cluster() else {
         return Err(Wrong("--assume-master moves the record, and without Kubernetes there is none".to_owned()).into());
     };
-    let evidence = observer.observe(Duration::ZERO, deadline).await;
-    let claim = decision::by_a_persons_word(&evidence, pod).map_err(Wrong)?;
+    let mut evidence = observer.observe_all(deadline).await;
+    let mut claim = decision::by_a_persons_word(&evidence, pod).map_err(Wrong)?;
+    let losses = losses(&evidence, pod);
+    for loss in &losses {
+        warn!("{loss}");
+    }
+    if !yes && !dry_run {
+        if !can_ask() {
+            return Err(Wrong(format!("there is no terminal on which to ask whether {pod} shall be the master: say --yes")).into());
+        }
+        let question = format!("Type the pod's name to make it the master of {group}");
+        if !is_confirmed(question, pod.to_string()).await? {
+            bail!("{pod} is not made the master: nothing was changed");
+        }
+        // What was shown may not be so any more.
+        evidence = observer.observe_all(deadline).await;
+        claim = decision::by_a_persons_word(&evidence, pod).map_err(Wrong)?;
+        if self::losses(&evidence, pod) != losses {
+            bail!("what would be lost has changed since it was shown: nothing was changed, look again");
+        }
+    }
     let address = observer.subject.announced(pod, evidence.ips_of(pod));
     let address = address.ok_or_else(|| anyhow!("the address of {pod} is not known yet"))?;
     println!("record {group}: {pod} at epoch {}, by a person's word", claim.epoch);

@@ -1,8 +1,10 @@
 //! `reconcile --assume-master POD`: where disks are in conflict, a person decides.
 
+use std::io::Write;
+use std::process::Stdio;
 use std::time::Duration;
 
-use testbed::group::{Bed, REDIS, SENTINELS};
+use testbed::group::{Bed, REDIS, Run, SENTINELS};
 use testbed::wait_for;
 
 use crate::{UP, ordain, started};
@@ -25,7 +27,7 @@ fn in_conflict() -> Bed {
 }
 
 fn assume(bed: &Bed, pod: &str) -> testbed::group::Run {
-    bed.ordain("sentinel-0", &["reconcile", "--assume-master", pod])
+    bed.ordain("sentinel-0", &["reconcile", "--assume-master", pod, "--yes"])
 }
 
 #[test]
@@ -76,4 +78,44 @@ fn a_person_is_refused_while_another_lives_as_the_only_master() {
     let stranger = assume(&bed, "redis-9");
     assert!(stranger.code == Some(2) && stranger.stderr.contains("`redis-9` is no pod of this group"), "{stranger:?}");
     assert_eq!(bed.namespace.as_ref().unwrap().holder("redis").as_deref(), Some("redis-0"));
+}
+
+#[test]
+fn what_would_be_lost_is_shown_and_asked_about_and_nothing_but_the_pods_name_is_a_yes() {
+    let mut bed = in_conflict();
+    bed.start_each(&["redis-0", "redis-1"]);
+    bed.wait_for_log("redis-0", "does not lead, though the record names it: its disk is older", "", UP);
+    let is_shown = |text: &str| {
+        assert!(text.contains("redis-0 is to be the master: its data was last written"), "{text}");
+        let newer = text.lines().find(|line| line.contains("redis-1: its data was last written")).unwrap();
+        assert!(newer.contains("later than that of redis-0: what was written in between is lost"), "{text}");
+        assert!(newer.contains(", 1h ") || newer.contains(", 59m "), "{text}");
+        assert!(text.contains("redis-2: what it holds is not known"), "{text}");
+    };
+    let epoch = |bed: &Bed| bed.namespace.as_ref().unwrap().noted("redis", "config-epoch");
+    let before = epoch(&bed);
+    let dry = bed.ordain("sentinel-0", &["reconcile", "--assume-master", "redis-0", "--dry-run"]);
+    assert_eq!((dry.code, dry.stdout.as_str()), (Some(0), "record redis: redis-0 at epoch 1, by a person's word\n"), "{dry:?}");
+    is_shown(&dry.stderr);
+    let silent = bed.ordain("sentinel-0", &["reconcile", "--assume-master", "redis-0"]);
+    is_shown(&silent.stderr);
+    let told = "error: there is no terminal on which to ask whether redis-0 shall be the master: say --yes\n";
+    assert!(silent.code == Some(2) && silent.stderr.ends_with(told) && silent.stdout.is_empty(), "{silent:?}");
+    let no = on_a_terminal(&bed, "yes\n");
+    is_shown(&no.stdout);
+    assert!(no.code == Some(1) && no.stdout.contains("redis-0 is not made the master: nothing was changed"), "{no:?}");
+    assert_eq!(epoch(&bed), before, "nobody has said yes");
+
+    let yes = on_a_terminal(&bed, "redis-0\n");
+    assert!(yes.code == Some(0) && yes.stdout.contains("record redis: redis-0 at epoch 1, by a person's word"), "{yes:?}");
+    wait_for("redis-0 leading", UP, || (bed.role("redis-0") == "master").then_some(()));
+}
+
+/// Makes redis-0 the master on a terminal of its own, on which this is typed.
+fn on_a_terminal(bed: &Bed, typed: &str) -> Run {
+    let words = ["/usr/bin/script", "-qec", "/opt/ordain/ordain reconcile --assume-master redis-0", "/dev/null"];
+    let mut command = bed.sandbox("sentinel-0").command_of(&words);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.as_mut().unwrap().write_all(typed.as_bytes()).unwrap();
+    Run::of(&child.wait_with_output().unwrap())
 }

@@ -69,7 +69,7 @@ fn a_master_whose_volume_was_lost_does_not_lead_and_a_person_says_who_does() {
     assert_eq!(bed.role("redis-0"), "");
 
     // As the README has it.
-    let said = bed.ordain("redis-replicas-0", &["reconcile", "--assume-master", "redis-replicas-0"]);
+    let said = bed.ordain("redis-replicas-0", &["reconcile", "--assume-master", "redis-replicas-0", "--yes"]);
     assert_eq!(said.code, Some(0), "{said:?}");
     for pod in ["redis-replicas-0", "redis-0", "redis-replicas-1"] {
         bed.kill(pod);

@@ -5,6 +5,7 @@
 //! - [`claims`]: which claim is the newest.
 //! - [`lead`]: whether the pod that it names may lead.
 //! - [`boot`]: what happens where nobody claims anything.
+//! - [`forced_claim`]: what is lost where a person says who leads.
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use super::rules::{Case, Rule, Rules};
 
 mod boot;
 mod claims;
+pub mod forced_claim;
 mod lead;
 
 use claims::{Newest, highest_epoch, newest};
@@ -180,9 +182,7 @@ pub fn by_a_persons_word(evidence: &Evidence, pod: &PodName) -> Result<Claim, St
     if evidence.peer(pod).is_none() {
         return Err(format!("`{pod}` is no pod of this group: name one of its pods"));
     }
-    if let [alive] = evidence.living_masters()[..]
-        && alive != pod
-    {
+    if let Some(alive) = evidence.living_masters().into_iter().find(|alive| *alive != pod) {
         return Err(format!("{alive} lives as master: have Sentinel fail over, or stop it first"));
     }
     Ok(Claim { master: pod.clone(), epoch: epoch::next(highest_epoch(evidence)) })

@@ -4,6 +4,7 @@ mod alone;
 mod disks;
 mod epochs;
 mod everything;
+mod forced;
 mod given;
 mod invariants;
 mod two_sets;
