@@ -417,7 +417,9 @@ async fn assume(observer: &Observer<'_>, pod: &PodName, yes: bool, dry_run: bool
     }
     if !yes && !dry_run {
         if !can_ask() {
-            return Err(Wrong(format!("there is no terminal on which to ask whether {pod} shall be the master: say --yes")).into());
+            return Err(
+                Wrong(format!("there is no terminal on which to ask whether {pod} shall be the master: say --yes")).into()
+            );
         }
         let question = format!("Type the pod's name to make it the master of {group}");
         if !is_confirmed(question, pod.to_string()).await? {
