@@ -80,7 +80,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
         }
     });
     let world = world?;
-    let data = DataDirectory { folder: data_dir, server, load, is_stamped: !run.no_kubernetes };
+    let data = DataDirectory { folder: data_dir, server, load };
     // Only a program that has said that it is a server is asked to check what it cannot load.
     let checks = command.first().filter(|_| server_version.is_none() && server.is_some());
     let subject = Subject::new(&world, group, Some(me.clone()), &pod, &members, &labels)?;

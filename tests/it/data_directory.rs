@@ -57,7 +57,9 @@ impl Place {
     }
 
     fn run(&self, data: &Path, load: Option<&str>) -> Output {
-        self.command(data, load, &server_binary()).output().unwrap()
+        // What is not refused becomes a server, which ends by itself no more.
+        let command = self.command(data, load, &server_binary());
+        Command::new("timeout").arg("30").arg(command.get_program()).args(command.get_args()).output().unwrap()
     }
 
     /// What ordain says of the data, and how many keys the server then serves.

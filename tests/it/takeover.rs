@@ -496,13 +496,18 @@ fn while_all_nodes_are_ready_it_asks_for_nothing_but_its_lease() {
     let stage = Stage::new(&["a", "b", "c"]);
     let _one = stage.started("one", &[]);
     let _two = stage.start("two", &[]);
-    let calm = wait_for("a time with nothing but renewals", SOON * 3, || {
+    let (calm, passed) = wait_for("a time with nothing but renewals", SOON * 3, || {
+        let started = Instant::now();
         let before = stage.namespace.requests_of("node-takeover").len();
         std::thread::sleep(Duration::from_secs(11));
         let asked = stage.namespace.requests_of("node-takeover").split_off(before);
-        asked.iter().all(|asked| asked.starts_with("update ") && asked.contains("/leases/node-takeover")).then_some(asked)
+        asked
+            .iter()
+            .all(|asked| asked.starts_with("update ") && asked.contains("/leases/node-takeover"))
+            .then(|| (asked, started.elapsed()))
     });
-    assert!((2..=3).contains(&calm.len()), "{calm:?}");
+    let most = passed.as_secs() / 5 + 1;
+    assert!((2..=most).contains(&(calm.len() as u64)), "within {passed:?}: {calm:?}");
 }
 
 #[test]

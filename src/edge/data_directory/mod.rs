@@ -54,8 +54,6 @@ pub struct DataDirectory {
     pub server: Option<ServerVersion>,
     /// What a person has chosen.
     pub load: Option<Load>,
-    /// Whether a group's id is stamped into it, so that without one ordain has never started a server here.
-    pub is_stamped: bool,
 }
 
 /// What shall be loaded from a directory in which ordain has never started a server.
@@ -224,14 +222,6 @@ impl DataDirectory {
         let is_taken_over =
             || loaded.paths.iter().try_fold(false, |is, path| Ok::<_, std::io::Error>(is || files::are_one(path, &dump)?));
         if older.is_some_and(|older| older.written >= newer.written) || is_taken_over()? {
-            return Ok(());
-        }
-        if older.is_some() && !self.is_stamped {
-            warn!(
-                "the server loads {} and leaves out `{}`, which is newer, as each stop of a server leaves one: --load dump takes that",
-                listed(&loaded.paths),
-                dump.display()
-            );
             return Ok(());
         }
         let what = if older.is_none() { "start empty".to_owned() } else { format!("load {}", listed(&loaded.paths)) };
@@ -428,12 +418,7 @@ mod tests {
     }
 
     fn of(folder: &tempfile::TempDir, server: Option<&str>) -> DataDirectory {
-        DataDirectory {
-            folder: folder.path().to_owned(),
-            server: server.map(|text| text.parse().unwrap()),
-            load: None,
-            is_stamped: true,
-        }
+        DataDirectory { folder: folder.path().to_owned(), server: server.map(|text| text.parse().unwrap()), load: None }
     }
 
     fn disk_of(files: &[(&str, &[u8], u64)]) -> Disk {
@@ -619,7 +604,7 @@ mod tests {
             std::fs::create_dir_all(folder.path().join(name)).unwrap();
             assert!(of(&folder, None).read(NOW).is_err(), "{name}");
         }
-        let missing = DataDirectory { folder: "/nowhere/at/all".into(), server: None, load: None, is_stamped: true };
+        let missing = DataDirectory { folder: "/nowhere/at/all".into(), server: None, load: None };
         let refusal = format!("{:#}", missing.read(NOW).unwrap_err());
         assert!(refusal.contains("--data-dir"), "{refusal}");
     }
