@@ -4,7 +4,7 @@
 //! ready. So no pod may count on one of a higher ordinal: it would wait for ever.
 
 use super::evidence::Failure;
-use super::identity::{Endpoint, Group, PodName};
+use super::identity::{Endpoint, Group, Host, PodName};
 use super::sets::Sets;
 
 /// What a Redis told of itself.
@@ -65,6 +65,10 @@ pub fn redis(told: &Serving, me: Option<&PodName>, sets: &Sets) -> Result<String
         Serving::Replica { of, .. } => match (of.host.pod(), me) {
             (Some(master), Some(me)) if waits_for(&master, me, sets) => {
                 Ok(format!("waits for {of}, which may start only when this pod is ready"))
+            }
+            // Whose an address is only the API server knows, which no probe asks.
+            (None, Some(_)) if matches!(of.host, Host::Ip(_)) => {
+                Ok(format!("waits for {of}: the pod that was there may start only when this pod is ready"))
             }
             _ => Err(format!("has no link to {of}")),
         },
@@ -181,8 +185,16 @@ mod tests {
             }
         }
         assert!(!without_link("redis-master-2.redis", "redis-1"), "another set's pods wait for nobody here");
-        assert!(!without_link("192.0.2.1", "redis-1"), "an address has no ordinal");
         assert!(alone(&replica("redis-2.redis", false, false), None).is_err(), "who has no ordinal waits");
+    }
+
+    #[test]
+    fn a_replica_of_an_address_is_ready_without_a_link_for_a_later_pod_may_have_been_there() {
+        for of in ["192.0.2.7", "2001:db8::7"] {
+            assert!(alone(&replica(of, false, false), Some(&pod("redis-1"))).is_ok());
+            assert!(alone(&replica(of, false, true), Some(&pod("redis-1"))).is_err(), "it copies all");
+            assert!(alone(&replica(of, false, false), None).is_err(), "nothing is ordered");
+        }
     }
 
     #[test]

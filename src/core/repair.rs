@@ -92,7 +92,7 @@ pub fn repairs_by(rules: Rules, evidence: &Evidence, masterless: Duration) -> Ve
                 repairs.extend(knows_too_many(evidence, master));
             }
             repairs.extend(unaware(evidence, record, master).map(|at| Repair::Tell(at.clone(), (*master).clone())));
-            repairs.extend(looks_elsewhere(evidence, record, master).map(|at| Repair::Unwatch(at.clone())));
+            repairs.extend(look_elsewhere(evidence, record, master).map(|at| Repair::Unwatch(at.clone())));
             let is_back = record.is_some_and(|record| record.is_given_up && record.claim.master == **master);
             repairs.extend(is_back.then_some(Repair::TakeHolderBack));
         }
@@ -134,23 +134,31 @@ fn who_find_nothing_wrong(evidence: &Evidence, master: &PodName) -> usize {
 }
 
 /// The Sentinels that do not watch the group, while nobody doubts who leads it. A group without a record is
-/// told to nobody: it is new, or was forgotten.
+/// told to nobody: it is new, or was forgotten. Nor is it where another Sentinel looks for the master where that is
+/// not any more: it would tell the one that was told.
 fn unaware<'a>(evidence: &'a Evidence, record: Option<&Record>, master: &PodName) -> impl Iterator<Item = &'a Endpoint> {
-    let names_it = |(_, watch): (_, &Watch)| evidence.claimed(&watch.master, watch.config_epoch) == Some(master);
-    let is_agreed = record.is_some_and(|record| record.claim.master == *master) && evidence.watches().all(names_it);
+    let is_agreed = is_named_by_all(evidence, record, master)
+        && evidence.watches().all(|(_, watch)| evidence.is_still_at(master, &watch.master));
     let is_unaware = |sentinel: &&Sentinel| sentinel.heard.answer() == Some(&SentinelAnswer::Unaware);
     evidence.sentinels.iter().filter(is_unaware).filter(move |_| is_agreed).map(|sentinel| &sentinel.at)
 }
 
-/// A Sentinel that looks for the master where it is not any more, for it was made anew at another address: it finds
-/// nobody there, and nobody tells it. One at a time, and while nobody doubts who leads.
-fn looks_elsewhere<'a>(evidence: &'a Evidence, record: Option<&Record>, master: &PodName) -> Option<&'a Endpoint> {
-    let names_it = |watch: &Watch| evidence.claimed(&watch.master, watch.config_epoch) == Some(master);
-    let is_agreed = record.is_some_and(|record| record.claim.master == *master);
-    let is_lost =
-        |watch: &Watch| !evidence.is_still_at(master, &watch.master) && watch.finds_master_down && !watch.failover_in_progress;
-    let is_named_by_all = evidence.watches().all(|(_, watch)| names_it(watch));
-    evidence.watches().find(|(_, watch)| is_lost(watch)).map(|(at, _)| at).filter(|_| is_agreed && is_named_by_all)
+/// Whether nobody doubts who leads: the record and each Sentinel that watches the group name this pod.
+fn is_named_by_all(evidence: &Evidence, record: Option<&Record>, master: &PodName) -> bool {
+    record.is_some_and(|record| record.claim.master == *master)
+        && evidence.watches().all(|(_, watch)| evidence.claimed(&watch.master, watch.config_epoch) == Some(master))
+}
+
+/// The Sentinels that look for the master where it is not any more, for it was made anew at another address: they find
+/// nobody there, and nobody tells them. As soon as one of them finds the master down, all of them, for one that was
+/// told would hear the old address again from the next, and soon they would elect another in the place of a master
+/// that lives; and while nobody doubts who leads.
+fn look_elsewhere<'a>(evidence: &'a Evidence, record: Option<&Record>, master: &PodName) -> impl Iterator<Item = &'a Endpoint> {
+    let is_lost = |watch: &Watch| !evidence.is_still_at(master, &watch.master);
+    let is_found_out = evidence.watches().any(|(_, watch)| is_lost(watch) && watch.finds_master_down)
+        && evidence.watches().all(|(_, watch)| !watch.failover_in_progress)
+        && is_named_by_all(evidence, record, master);
+    evidence.watches().filter(move |(_, watch)| is_found_out && is_lost(watch)).map(|(at, _)| at)
 }
 
 /// The Sentinels that name another master than the only one that lives, though a majority and the record name

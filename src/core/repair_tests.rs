@@ -285,11 +285,27 @@ fn a_sentinel_that_looks_for_the_master_where_it_was_forgets_the_group_and_is_to
         repairs(&evidence, Duration::ZERO)
     };
     assert_eq!(found([named(0, 7, false), named(1, 7, false), named(2, 7, false)]), []);
-    assert_eq!(found([named(0, 1, true), named(1, 1, true), named(2, 1, true)]), [Unwatch(sentinel(0))], "one at a time");
+    assert_eq!(
+        found([named(0, 1, true), named(1, 1, true), named(2, 1, true)]),
+        [0, 1, 2].map(|number| Unwatch(sentinel(number)))
+    );
     assert_eq!(found([named(0, 7, false), named(1, 7, false), named(2, 1, true)]), [Unwatch(sentinel(2))]);
     assert_eq!(found([named(0, 7, false), named(1, 1, false), named(2, 7, false)]), [], "it has not found out yet");
-    let told = found([knows_nothing(0), named(1, 1, true), named(2, 1, true)]);
-    assert!(told.contains(&Tell(sentinel(0), pod(0))), "{told:?}");
+    let one_has_found_out = found([named(0, 7, false), named(1, 1, true), named(2, 1, false)]);
+    assert_eq!(one_has_found_out, [1, 2].map(|number| Unwatch(sentinel(number))), "it would hear it again from the other");
+    let promotes = |mut sentinel: Sentinel| {
+        if let Heard::Answer(SentinelAnswer::Watching(watch)) = &mut sentinel.heard {
+            watch.failover_in_progress = true;
+        }
+        sentinel
+    };
+    assert_eq!(found([promotes(named(0, 1, true)), named(1, 1, true), named(2, 1, true)]), [], "one is failing over");
+    let told = |others: [Sentinel; 2]| {
+        let [one, two] = others;
+        found([knows_nothing(0), one, two]).contains(&Tell(sentinel(0), pod(0)))
+    };
+    assert!(!told([named(1, 1, true), named(2, 1, true)]), "it would be told the old address by the others");
+    assert!(told([named(1, 7, false), named(2, 7, false)]) && told([knows_nothing(1), knows_nothing(2)]));
     assert_eq!(found([named(0, 1, true), named(1, 9, true), named(2, 1, true)]), [], "one names a stranger");
 }
 

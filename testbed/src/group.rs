@@ -209,7 +209,7 @@ impl Bed {
     }
 
     /// Whether servers call themselves by their addresses.
-    pub(crate) fn is_by_address(&self) -> bool {
+    pub fn is_by_address(&self) -> bool {
         self.env.get("ORDAIN_ANNOUNCE").is_some_and(|value| value == "ip")
     }
 
