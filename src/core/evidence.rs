@@ -367,11 +367,16 @@ impl Evidence {
         })
     }
 
-    /// What the own earlier file claims, where its epoch can be.
+    /// What the own earlier file claims, where its epoch can be. An address that is nobody's any more says nothing at an
+    /// epoch that the record has: the record knows which pod was there.
     pub fn kept_claim(&self) -> Option<&Kept> {
-        let others = self.watches().map(|(_, watch)| watch.config_epoch);
-        let others = others.chain(self.recorded().map(|record| record.claim.epoch));
-        self.kept.as_ref().filter(|kept| epoch::can_be(kept.config_epoch, others))
+        let recorded = self.recorded().map(|record| record.claim.epoch);
+        let others = self.watches().map(|(_, watch)| watch.config_epoch).chain(recorded);
+        let is_outlived = |kept: &Kept| {
+            let is_known = self.recorded_epoch().is_some_and(|epoch| kept.config_epoch <= epoch);
+            is_known && matches!(kept.master.host, Host::Ip(_)) && self.member_at(&kept.master.host).is_none()
+        };
+        self.kept.as_ref().filter(|kept| epoch::can_be(kept.config_epoch, others)).filter(|kept| !is_outlived(kept))
     }
 
     /// The epoch of the record's claim. Where what it says cannot be, its claim is as old as the Sentinels say that

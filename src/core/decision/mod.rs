@@ -87,7 +87,7 @@ pub fn is_settled(evidence: &Evidence) -> bool {
     let names = |at: &Endpoint| evidence.member_at(&at.host) == Some(master);
     let agreeing = evidence.watches().filter(|(_, watch)| names(&watch.master)).count();
     let dissent = evidence.watches().any(|(_, watch)| !names(&watch.master))
-        || evidence.kept.as_ref().is_some_and(|kept| !names(&kept.master));
+        || evidence.kept_claim().is_some_and(|kept| !names(&kept.master));
     let follows = |peer: &Peer| match peer.heard.answer() {
         Some(Role::Replica(replica)) => names(&replica.of),
         Some(Role::Master) | None => true,

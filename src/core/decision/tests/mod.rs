@@ -87,6 +87,15 @@ fn a_decision_says_who_made_the_claim() {
     assert_eq!(adopted, "watches redis-1: nobody claims a master, and it alone lives as one");
 }
 
+#[test]
+fn an_address_of_nobody_in_a_sentinels_own_file_counts_only_where_the_record_is_older() {
+    for (epoch, expected) in [(4, Follow(claim(1, 5))), (5, Follow(claim(1, 5))), (6, Undecided)] {
+        let evidence = sentinel().record(present(1, 5)).sentinels([silent(), silent(), silent()]).kept("192.0.2.77", epoch);
+        assert_eq!(evidence.part(), expected, "{epoch}");
+        assert_eq!(evidence.record(RecordSeen::Absent).part(), Undecided, "{epoch}: without a record");
+    }
+}
+
 // Equal epochs.
 
 #[test]
