@@ -14,7 +14,7 @@ STORM_GROUPS ?= 300
 # What is run again on the other servers.
 ELSEWHERE := main_job:: sentinels:: lossless:: yielding:: handover::
 # What is run again in a group whose pods are known by their addresses.
-BY_ADDRESS ?= handover:: forgetful::
+BY_ADDRESS ?= $(ELSEWHERE) forgetful::
 
 # A program that must first relocate itself takes a tenth more of the processor for a hook.
 STATIC := -C target-feature=+crt-static -C relocation-model=static
@@ -49,6 +49,7 @@ test: build servers control-plane image ## Get all that is needed, and run every
 	hack/stage "tests by address" $(TESTED) ORDAIN_TEST_ANNOUNCE=ip hack/isolated cargo test --offline --test it -- --test-threads $(THREADS) $(BY_ADDRESS)
 
 test-full: ELSEWHERE = --skip chaos:: --skip storm:: $(NOT_HERE)
+test-full: BY_ADDRESS = $(ELSEWHERE)
 # Those builds have no TLS, and what a node or the API server does is the same with each.
 test-full: NOT_HERE := --skip tls:: --skip takeover:: --skip manifests:: --skip image:: --skip by_tls
 test-full: test ## The same, and every story on every server (about an hour and a half)

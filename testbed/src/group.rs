@@ -185,7 +185,8 @@ impl Bed {
     }
 
     fn certificate(&self, authority: &Authority, pod: &str) -> Issued {
-        authority.issue(vec![self.host_name(pod)], pod, None)
+        let address = self.is_by_address().then(|| self.ip(pod).to_string());
+        authority.issue(address.into_iter().chain([self.host_name(pod)]).collect(), pod, None)
     }
 
     /// The namespace's name.
