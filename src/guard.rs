@@ -1,21 +1,24 @@
 //! A signal ends every run, also one whose thread is blocked: by a file system that does not answer, a pipe that
-//! nobody writes to, or a program that gives credentials.
+//! nobody reads or writes to, or a program that gives credentials.
 //!
 //! Each subcommand hears signals by itself, and undoes what it has begun. This is for the step that keeps it from
 //! hearing them.
 
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::exit::Exit;
+use crate::signals::Signals;
 
-/// How soon a runtime that is not blocked runs a task.
+/// How soon a runtime that is not blocked runs a task, and a run that is over ends.
 const AWAKE: Duration = Duration::from_millis(600);
+/// How long the last line may take: what has blocked the run may be that nobody reads its lines.
+const LAST_LINE: Duration = Duration::from_millis(100);
 
 /// Watches from a thread of its own whether the runtime still turns when a signal comes, and ends the process
 /// where it does not.
@@ -30,32 +33,36 @@ pub fn against_a_blocked_step(runtime: &Runtime, ends_by_signal: bool) -> Result
         }
     });
     let aside = Builder::new_current_thread().enable_all().build()?;
-    let (mut terminate, mut interrupt) = {
-        let _inside = aside.enter();
-        let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-        (terminate, signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?)
-    };
+    let mut signals = Signals::heard_by(&aside)?;
     let watch = async move {
         loop {
-            let by = tokio::select! {
-                _ = terminate.recv() => "SIGTERM",
-                _ = interrupt.recv() => "SIGINT",
-            };
+            let by = signals.next().await;
             let (answer, answered) = oneshot::channel();
             let _ = ask.send(answer);
             match timeout(AWAKE, answered).await {
                 Ok(Ok(())) => continue,
-                // The run has heard it, and ends by itself.
-                Ok(Err(_)) => return,
+                // The runtime is gone, and the run ends by itself, if it can say its last words.
+                Ok(Err(_)) => sleep(AWAKE).await,
                 Err(_) => {}
             }
             if ends_by_signal {
                 std::process::exit(Exit::Done as i32);
             }
-            eprintln!("error: stopped by {by} while something that was read did not answer");
+            say(format!("error: stopped by {by} while something that was read or written did not answer"));
             std::process::exit(Exit::TryAgain as i32);
         }
     };
     std::thread::Builder::new().name("guard".to_owned()).spawn(move || aside.block_on(watch))?;
     Ok(())
+}
+
+/// Says a line, where anybody reads it.
+fn say(line: String) {
+    let (alive, said) = channel::<()>();
+    let _ = std::thread::Builder::new().spawn(move || {
+        let _alive = alive;
+        eprintln!("{line}");
+    });
+    // It sends nothing: that it is gone is heard at once.
+    let _ = said.recv_timeout(LAST_LINE);
 }

@@ -10,6 +10,7 @@
 //!   fuzzers can call them.
 //! - [`exit`]: the exit codes.
 //! - [`guard`]: ends a run whose thread is blocked.
+//! - [`signals`]: hears of the signals that end a container, from the first moment on.
 
 #![forbid(unsafe_code)]
 
@@ -25,11 +26,13 @@ mod cli;
 mod commands;
 mod exit;
 mod guard;
+mod signals;
 
 use cli::Form;
 use cli::usage::Given;
 use exit::Exit;
 use ordain::{core, edge};
+use signals::Signals;
 
 fn main() -> ExitCode {
     let (words, variables) = (arguments(), std::env::vars_os().collect::<Vec<_>>());
@@ -52,12 +55,9 @@ fn main() -> ExitCode {
     let format = cli.command.log_format();
     log_to_stderr(format);
     // What a probe says is shown to people only where it fails, and then that counts.
-    if !matches!(cli.command, cli::Command::Probe(_)) {
-        for warning in given.unknown(&known) {
-            tracing::warn!("{warning}");
-        }
-    }
-    match run(cli) {
+    let is_probe = matches!(cli.command, cli::Command::Probe(_));
+    let warnings = if is_probe { Vec::new() } else { given.unknown(&known) };
+    match run(cli, &warnings) {
         Ok(()) => Exit::Done.into(),
         Err(error) => {
             tell(format, &format!("{error:#}"));
@@ -99,14 +99,19 @@ fn tell(format: Form, error: &str) {
     }
 }
 
-fn run(cli: cli::Cli) -> anyhow::Result<()> {
+fn run(cli: cli::Cli, warnings: &[String]) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ends_by_signal = cli.command.ends_by_signal();
+    // Before anything can block, and before the guard, which leaves to the run what the run can hear.
+    let mut signals = Signals::heard_by(&runtime)?;
     guard::against_a_blocked_step(&runtime, ends_by_signal)?;
-    let ended = runtime.block_on(commands::within_deadline(cli.command));
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let ended = runtime.block_on(commands::within_deadline(cli.command, &mut signals));
     // Whatever still waits for an answer that nobody needs, or for a disk, is not waited for.
     runtime.shutdown_background();
-    ended?.become_it()
+    ended?.become_it(&mut signals)
 }
 
 /// Called under the name `on-failover`, by a link or a copy, this is that subcommand: Sentinel

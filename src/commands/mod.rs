@@ -5,12 +5,12 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use tokio::signal::unix::{SignalKind, signal};
+use anyhow::{Result, bail};
 use tokio::time::Instant;
 
 use crate::cli::Command;
 use crate::exit::Wrong;
+use crate::signals::Signals;
 
 mod announcing;
 mod begin;
@@ -60,13 +60,17 @@ impl Then {
         if words.is_empty() { Self::Exit } else { Self::Become(words) }
     }
 
-    /// Does it. Comes back only where there is nothing to become, or at an error.
+    /// Does it, unless a signal has come meanwhile, of which the command would not know. Comes back only where there
+    /// is nothing to become, or at an error.
     ///
     /// # Errors
-    /// The command cannot be run.
-    pub fn become_it(self) -> Result<()> {
+    /// The command cannot be run, or shall not.
+    pub fn become_it(self, signals: &mut Signals) -> Result<()> {
         let Self::Become(words) = self else { return Ok(()) };
         let [program, arguments @ ..] = &words[..] else { return Ok(()) };
+        if let Some(by) = signals.came() {
+            bail!("stopped by {by}: `{}` is not started", program.display());
+        }
         let error = std::process::Command::new(program).args(arguments).exec();
         Err(Wrong(format!("cannot become `{}`: {error}", program.display())).into())
     }
@@ -76,36 +80,38 @@ impl Then {
 ///
 /// # Errors
 /// What went wrong, and [`Wrong`] where trying again will not help.
-pub async fn within_deadline(command: Command) -> Result<Then> {
-    let limit = match &command {
+pub async fn within_deadline(command: Command, signals: &mut Signals) -> Result<Then> {
+    match command {
         // These end by themselves at SIGTERM, once they have given back what they hold and undone what they have begun.
-        Command::Takeover(_) => return Box::pin(tell(command, Instant::now())).await,
-        Command::Handover(args) => {
-            let deadline = Instant::now() + args.deadline;
-            return Box::pin(tell(command, deadline)).await;
+        Command::Takeover(args) => Box::pin(takeover::run(args, signals)).await,
+        Command::Handover(args) => Box::pin(handover::run(args, signals)).await,
+        Command::GenconfRedis(args) => within(args.deadline, signals, |deadline| genconf_redis::run(args, deadline)).await,
+        Command::GenconfSentinel(args) => within(args.deadline, signals, |deadline| genconf_sentinel::run(args, deadline)).await,
+        Command::OnFailover(args) => {
+            within(args.deadline.min(on_failover::LIMIT), signals, |deadline| on_failover::run(args, deadline)).await
         }
-        Command::GenconfRedis(args) => args.deadline,
-        Command::GenconfSentinel(args) => args.deadline,
-        Command::OnFailover(args) => args.deadline.min(on_failover::LIMIT),
         // Each pass has a deadline of its own, and its end is SIGTERM.
-        Command::Reconcile(args) if args.watch => FOR_EVER,
-        Command::Reconcile(args) => args.deadline,
-        Command::Probe(args) => args.deadline,
-        Command::Forget(args) => args.deadline,
-        Command::Install(_) => Duration::from_secs(60),
-    };
-    let ends_by_signal = limit == FOR_EVER;
+        Command::Reconcile(args) if args.watch => within(FOR_EVER, signals, |deadline| reconcile::run(args, deadline)).await,
+        Command::Reconcile(args) => within(args.deadline, signals, |deadline| reconcile::run(args, deadline)).await,
+        Command::Probe(args) => within(args.deadline, signals, |deadline| probe::run(args, deadline)).await,
+        Command::Forget(args) => within(args.deadline, signals, |deadline| forget::run(args, deadline)).await,
+        Command::Install(args) => within(Duration::from_secs(60), signals, async |_| install::run(&args)).await,
+    }
+}
+
+async fn within<F: Future<Output = Result<Then>>>(
+    limit: Duration,
+    signals: &mut Signals,
+    work: impl FnOnce(Instant) -> F,
+) -> Result<Then> {
     let deadline = Instant::now() + limit;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     tokio::select! {
         // The work is done, or has ended itself.
-        ended = tell(command, deadline) => ended,
+        ended = Box::pin(work(deadline)) => ended,
         // A step did not notice that its time was over.
         () = tokio::time::sleep_until(deadline + BACKSTOP) => bail!("not done within {limit:?}: something that was asked neither answered nor failed"),
         // The container is being stopped.
-        _ = terminate.recv() => stopped("SIGTERM", ends_by_signal),
-        _ = interrupt.recv() => stopped("SIGINT", ends_by_signal),
+        by = signals.next() => stopped(by, limit == FOR_EVER),
     }
 }
 
@@ -114,18 +120,4 @@ fn stopped(by: &str, is_its_end: bool) -> Result<Then> {
         return Ok(Then::Exit);
     }
     bail!("stopped by {by}: every file is whole, or as it was")
-}
-
-async fn tell(command: Command, deadline: Instant) -> Result<Then> {
-    match command {
-        Command::GenconfRedis(args) => Box::pin(genconf_redis::run(args, deadline)).await,
-        Command::GenconfSentinel(args) => genconf_sentinel::run(args, deadline).await,
-        Command::OnFailover(args) => Box::pin(on_failover::run(args, deadline)).await,
-        Command::Reconcile(args) => Box::pin(reconcile::run(args, deadline)).await,
-        Command::Probe(args) => probe::run(args, deadline).await,
-        Command::Handover(args) => Box::pin(handover::run(args, deadline)).await,
-        Command::Forget(args) => Box::pin(forget::run(args, deadline)).await,
-        Command::Takeover(args) => Box::pin(takeover::run(args)).await,
-        Command::Install(args) => install::run(&args),
-    }
 }

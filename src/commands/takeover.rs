@@ -10,10 +10,9 @@ use std::path::Path;
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use futures::future::join_all;
 use futures::stream::{Stream, StreamExt};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{info, warn};
@@ -33,6 +32,7 @@ use crate::edge::kubernetes::follow::Change;
 use crate::edge::kubernetes::nodes::Nodes;
 use crate::edge::kubernetes::{Access, Cluster, Refusal};
 use crate::exit::{OrWrong, Wrong};
+use crate::signals::Signals;
 
 /// How many of the nodes that are Ready are knocked at beside one that is not.
 const WITNESSES: usize = 10;
@@ -43,7 +43,7 @@ const LASTING: Duration = Duration::from_secs(10);
 /// How long giving the Lease back may take when the container is being stopped, a renewal that is under way included.
 const GIVING_BACK: Duration = Duration::from_secs(5);
 
-pub async fn run(args: Takeover) -> Result<Then> {
+pub async fn run(args: Takeover, signals: &mut Signals) -> Result<Then> {
     let Takeover {
         grace,
         method,
@@ -61,14 +61,11 @@ pub async fn run(args: Takeover) -> Result<Then> {
         cli::Method::OutOfService => Method::OutOfService,
         cli::Method::DeleteNode => Method::DeleteNode,
     };
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let opened = open(&resolv_conf, namespace, &lease, &pod_name, dry_run, (node_selector.as_deref(), &selector));
     let (cluster, nodes, election) = tokio::select! {
         opened = opened => opened?,
         // Nothing is held yet that must be given back.
-        _ = terminate.recv() => return Ok(Then::Exit),
-        _ = interrupt.recv() => return Ok(Then::Exit),
+        _ = signals.next() => return Ok(Then::Exit),
     };
     let settings = Settings { grace, method, at_most: usize::try_from(at_most).unwrap_or(usize::MAX) };
     let patrol = Patrol {
@@ -89,8 +86,7 @@ pub async fn run(args: Takeover) -> Result<Then> {
         _ = async { tokio::join!(patrol.follow(node_selector.as_deref(), &selector), patrol.go_on()) } => {}
         () = &mut standing, if !dry_run => {}
         // The container is being stopped.
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        _ = signals.next() => {}
     }
     if !dry_run {
         election.resign();

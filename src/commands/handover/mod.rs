@@ -20,9 +20,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use futures::future::{join_all, try_join_all};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{info, warn};
 
@@ -40,6 +39,7 @@ use crate::core::identity::{Endpoint, PodName};
 use crate::edge::redis::Master;
 use crate::edge::wire::Target;
 use crate::edge::{redis, sentinel};
+use crate::signals::Signals;
 
 mod begun;
 mod deliver;
@@ -72,29 +72,6 @@ async fn soon<T>(ask: impl Future<Output = Result<T, Failure>>) -> Result<T, Fai
     timeout(SOON, ask).await.unwrap_or(Err(Failure::TimedOut))
 }
 
-/// The signals that end a container.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?,
-            interrupt: signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?,
-        })
-    }
-
-    /// The name of the next one.
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
-    }
-}
-
 /// What a run stands on.
 struct Ready {
     me: PodName,
@@ -106,8 +83,8 @@ struct Ready {
     is_dry_run: bool,
 }
 
-pub async fn run(args: Handover, deadline: Instant) -> Result<Then> {
-    let mut signals = Signals::listen()?;
+pub async fn run(args: Handover, signals: &mut Signals) -> Result<Then> {
+    let deadline = Instant::now() + args.deadline;
     let ready = tokio::select! {
         ready = prepare(args) => ready?,
         by = signals.next() => bail!("stopped by {by}: nothing was begun"),
