@@ -27,6 +27,8 @@ pub enum Shape {
     Error,
     /// Lines that are no server's that is asked.
     Http,
+    /// An answer of an API server, of which a byte a second comes.
+    HttpDrops,
     /// Connections are taken, and nothing is said.
     Silence,
 }
@@ -93,13 +95,16 @@ fn answer(mut stream: TcpStream, shape: Shape, is_over: &AtomicBool) {
         Shape::Drops => ("$1000\r\n".to_owned(), "x".to_owned()),
         Shape::Error => ("-ERR ".to_owned(), filling),
         Shape::Http => ("HTTP/1.1 400 Bad Request\r\n".to_owned(), filling),
+        Shape::HttpDrops => {
+            ("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n".to_owned(), " ".to_owned())
+        }
         Shape::Silence => (String::new(), String::new()),
     };
     let mut is_taken = stream.write_all(head.as_bytes()).is_ok();
     while is_taken && !is_over.load(Ordering::Relaxed) {
         match shape {
             Shape::Silence => sleep(Duration::from_millis(20)),
-            Shape::Drops => sleep(Duration::from_secs(1)),
+            Shape::Drops | Shape::HttpDrops => sleep(Duration::from_secs(1)),
             _ => {}
         }
         is_taken = stream.write_all(rest.as_bytes()).is_ok();
