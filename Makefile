@@ -77,7 +77,7 @@ storm: build servers control-plane ## Kill the masters of many groups at once, a
 fuzz-targets:
 	@hack/fuzz.sh
 
-fuzz: ## Feed the hook's arguments and Sentinel's replies with made-up input (FUZZ_SECONDS for each)
+fuzz: ## Feed the hook's arguments and the servers' replies with made-up input (FUZZ_SECONDS for each)
 	@hack/fuzz.sh $(FUZZ_SECONDS)
 
 control-plane: ## Build kube-apiserver, etcd and kubectl into .cache, once (about 5 minutes)

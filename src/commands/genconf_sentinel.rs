@@ -97,7 +97,7 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
     };
     let values = |groups| -> Result<Values> { site.conf(council.port, groups).values().or_wrong() };
     // Whatever cannot be written is found out before anything is recorded.
-    text.rehearse(&values(subjects.iter().map(|subject| site.watched(subject, site.announce.clone(), 0)).collect())?)?;
+    text.rehearse(&values(subjects.iter().map(|subject| site.rehearsed(subject, &council)).collect())?)?;
 
     let decide = async |subject: &Subject, until| {
         let mut observer = Observer::new(&world, subject, &council, &logins);
@@ -256,6 +256,14 @@ impl Site<'_> {
             replicas: Vec::new(),
             sentinels: Vec::new(),
         }
+    }
+
+    /// Before anything is known of it: each list of which the file will have something holds something.
+    fn rehearsed<'s>(&'s self, subject: &'s Subject, council: &Council) -> Watched<'s> {
+        let mut watched = self.watched(subject, self.announce.clone(), 0);
+        watched.replicas = subject.sets.pods().skip(1).take(1).map(|_| self.announce.clone()).collect();
+        watched.sentinels = self.other_sentinels(subject, council);
+        watched
     }
 
     fn kept(&self, subject: &Subject) -> Option<&EarlierGroup> {

@@ -22,7 +22,7 @@ use crate::core::evidence::Failure;
 use crate::core::identity::{Host, PodName};
 use crate::core::probe;
 use crate::core::sets::Sets;
-use crate::edge::wire::{self, Pems, Target, tls_to_anyone, tls_to_myself};
+use crate::edge::wire::{self, Manner, Pems, Target, tls_to_anyone, tls_to_myself};
 use crate::edge::{redis, sentinel};
 use crate::exit::OrWrong;
 
@@ -55,10 +55,13 @@ pub async fn run(args: Probe, deadline: Instant) -> Result<Then> {
                 Ok(told) => Ok(told),
                 Err(Err(failure)) => Err(failure),
                 // It serves those who have the secret, if it answers at all.
-                Err(Ok(told)) => answers(&target, &secrets, pems).await.map(|()| Ok(told)),
+                Err(Ok(told)) => answers(&target, &secrets, pems, deadline).await.map(|manner| match manner {
+                    Manner::AsAsked => Ok(told),
+                    Manner::Plainly => Err(probe::SPEAKS_NO_TLS.to_owned()),
+                }),
             }
         } else {
-            answers(&target, &secrets, pems).await.map(|()| Ok("lives".to_owned()))
+            answers(&target, &secrets, pems, deadline).await.map(|_| Ok("lives".to_owned()))
         }
     };
     let told: Result<_, Failure> = timeout_at(deadline, ask).await.unwrap_or(Err(Failure::TimedOut));
@@ -73,8 +76,10 @@ async fn logins(secrets: &Secrets, pems: Result<&Option<Pems>, &anyhow::Error>) 
     Logins::with_tls(secrets, pems.as_ref().map(tls_to_myself).transpose()?).await
 }
 
-/// Whether it answers at all, for which no file is needed: one that cannot be read is done without.
-async fn answers(target: &Target, secrets: &Secrets, pems: Result<Option<Pems>>) -> Result<(), Failure> {
+/// Whether it answers at all, for which no file is needed: one that cannot be read is done without. Half of the time
+/// is kept for a server that speaks no TLS.
+async fn answers(target: &Target, secrets: &Secrets, pems: Result<Option<Pems>>, deadline: Instant) -> Result<Manner, Failure> {
     let tls = secrets.tls.files().map(|_| tls_to_anyone(pems.ok().flatten().as_ref()));
-    wire::answers(target, tls.as_ref()).await
+    let patience = deadline.saturating_duration_since(Instant::now()) / 2;
+    wire::answers(target, tls.as_ref(), patience).await
 }

@@ -285,21 +285,29 @@ pub fn check_extra(file: ConfigFile, name: &str, text: &[u8], user: Option<&[u8]
     check_lines(file, &lines(name, text)?, user, |line| format!("`{name}`, line {}", line.number))
 }
 
-/// Checks the arguments with which a server is started after its file: there they win.
+/// Checks the arguments with which a server is started after its file: there they win. One that begins with `--` is
+/// the beginning of a line as it is, and those that follow are its values (`main` in Redis `src/server.c`): so that
+/// it may hold its values itself, or several lines.
 ///
 /// # Errors
 /// The first one that says what ordain decides, or that would lock it out.
 pub fn check_arguments(file: ConfigFile, arguments: &[&[u8]], user: Option<&[u8]>) -> Result<Vec<String>, Contradiction> {
+    const PLACE: &str = "the command after `--`";
     let mut options: Vec<Vec<Vec<u8>>> = Vec::new();
     for argument in arguments {
         match (argument.strip_prefix(b"--"), options.last_mut()) {
-            (Some(name), _) => options.push(vec![name.to_owned()]),
+            (Some(text), _) => {
+                for line in text.split(|&byte| byte == b'\n') {
+                    let words = split(line).ok_or_else(|| Contradiction(format!("{PLACE}: its quotes do not balance")))?;
+                    options.push(words);
+                }
+            }
             (None, Some(option)) => option.push((*argument).to_owned()),
             (None, None) => {}
         }
     }
     let options: Vec<_> = options.into_iter().filter_map(|words| Line::from_words(0, words)).collect();
-    check_lines(file, &options, user, |_| "the command after `--`".to_owned())
+    check_lines(file, &options, user, |_| PLACE.to_owned())
 }
 
 fn check_lines(
@@ -462,6 +470,10 @@ mod tests {
         assert_eq!(check(&["/etc/redis/redis.conf", "--maxmemory", "1gb", "--loadmodule", "/m.so"]), Ok(Vec::new()));
         let refusal = check(&["/etc/redis/redis.conf", "--save", "", "--Appendonly", "no"]).unwrap_err();
         assert!(refusal.starts_with("the command after `--`: `appendonly no` is ordain's"), "{refusal}");
+        for word in ["--appendonly no", "--\tappendonly 'no'", "--maxmemory 1gb\nappendonly no"] {
+            assert!(check(&["redis.conf", word]).is_err_and(|refusal| refusal.contains("`appendonly no`")), "{word}");
+        }
+        assert!(check(&["redis.conf", "--dir \"/data"]).is_err_and(|refusal| refusal.contains("quotes do not balance")));
         assert!(check(&["redis.conf", "--requirepass", "s3cret"]).is_err_and(|refusal| !refusal.contains("s3cret")));
     }
 

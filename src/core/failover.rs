@@ -1,6 +1,7 @@
 //! The hook's arguments and what may be concluded from them.
 
 use super::identity::{Endpoint, Group};
+use super::outside::shown;
 
 /// What Sentinel tells its client-reconfig-script
 /// (`sentinelCallClientReconfScript` in Redis `src/sentinel.c`). Only a hint: the hook may be run
@@ -22,13 +23,6 @@ impl Hint {
     /// # Errors
     /// Names the argument that Sentinel would never send, in one line whatever that holds.
     pub fn parse(args: &[String]) -> Result<Self, String> {
-        Self::read(args).map_err(|refusal| {
-            let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-            refusal.chars().map(shown).collect()
-        })
-    }
-
-    fn read(args: &[String]) -> Result<Self, String> {
         let [group, role, state, from_host, from_port, to_host, to_port] = args else {
             return Err(format!(
                 "on-failover got {} arguments; Sentinel sends seven: <group> <leader|observer> start <from-ip> <from-port> <to-ip> <to-port>",
@@ -36,15 +30,15 @@ impl Hint {
             ));
         };
         if !["leader", "observer"].contains(&role.as_str()) {
-            return Err(format!("on-failover's second argument is `{role}`; Sentinel sends `leader` or `observer`"));
+            return Err(format!("on-failover's second argument is `{}`; Sentinel sends `leader` or `observer`", shown(role)));
         }
         if state != "start" {
-            return Err(format!("on-failover's third argument is `{state}`; Sentinel sends `start`"));
+            return Err(format!("on-failover's third argument is `{}`; Sentinel sends `start`", shown(state)));
         }
         let endpoint = |host: &str, port: &str| {
             let host = host.parse().map_err(|error| format!("on-failover: {error}"))?;
             let number = port.parse().ok().filter(|number| *number > 0);
-            let port = number.ok_or_else(|| format!("on-failover: `{port}` is no port between 1 and 65535"))?;
+            let port = number.ok_or_else(|| format!("on-failover: `{}` is no port between 1 and 65535", shown(port)))?;
             Ok::<_, String>(Endpoint { host, port })
         };
         Ok(Self {
@@ -92,6 +86,14 @@ mod tests {
         fn no_arguments_make_the_parser_panic_or_refuse_in_two_lines(args: Vec<String>) {
             let refusal = Hint::parse(&args).err().unwrap_or_default();
             prop_assert!(!refusal.contains(char::is_control), "{refusal:?}");
+        }
+
+        #[test]
+        fn no_argument_is_shown_in_full_length(at in 0..7_usize, length in 250..9_000_usize) {
+            let mut args: Vec<_> = "redis leader start a 1 b 2".split(' ').map(str::to_owned).collect();
+            args[at] = "!".repeat(length);
+            let refusal = Hint::parse(&args).unwrap_err();
+            prop_assert!(refusal.chars().count() < 400 && refusal.contains('…'), "{refusal:?}");
         }
     }
 }

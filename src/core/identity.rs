@@ -8,6 +8,8 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 use sha1::{Digest, Sha1};
 
+use super::outside::shown;
+
 /// A word that is no name of its kind: which word, and what it should have been.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotAName(String);
@@ -47,7 +49,7 @@ impl FromStr for Group {
         if word.len() <= 253 && word.split('.').all(is_label) {
             return Ok(Self(word.to_owned()));
         }
-        Err(NotAName(format!("`{word}` is no group's name: use lower-case letters, digits, `-` and `.`, as `redis`")))
+        Err(NotAName(format!("`{}` is no group's name: use lower-case letters, digits, `-` and `.`, as `redis`", shown(word))))
     }
 }
 
@@ -91,7 +93,10 @@ impl FromStr for PodName {
             (is_label(word) && !base.is_empty() && ordinal.to_string() == number).then(|| Self { base: base.to_owned(), ordinal })
         });
         parsed.ok_or_else(|| {
-            NotAName(format!("`{word}` is no name of a StatefulSet's pod: it must end in a dash and an ordinal, as `redis-0`"))
+            NotAName(format!(
+                "`{}` is no name of a StatefulSet's pod: it must end in a dash and an ordinal, as `redis-0`",
+                shown(word)
+            ))
         })
     }
 }
@@ -136,7 +141,7 @@ impl FromStr for Host {
         if is_name {
             return Ok(Self::Name(name));
         }
-        Err(NotAName(format!("`{word}` is neither an IP address nor a host name")))
+        Err(NotAName(format!("`{}` is neither an IP address nor a host name", shown(word))))
     }
 }
 
@@ -165,7 +170,10 @@ impl Endpoint {
     /// Names the word and the form that was expected.
     pub fn parse(word: &str, default_port: u16) -> Result<Self, NotAName> {
         let expected = || {
-            NotAName(format!("`{word}` is no `host:port`: write `redis-0.redis:6379`, `192.0.2.1:6379` or `[2001:db8::1]:6379`"))
+            NotAName(format!(
+                "`{}` is no `host:port`: write `redis-0.redis:6379`, `192.0.2.1:6379` or `[2001:db8::1]:6379`",
+                shown(word)
+            ))
         };
         let (host, port) = if let Some(rest) = word.strip_prefix('[') {
             let (host, after) = rest.split_once(']').ok_or_else(expected)?;

@@ -82,6 +82,9 @@ pub fn kept_by_a_secret(failure: &Failure) -> Option<String> {
     is_secret.then(|| format!("answers, and is not asked whether it serves: {failure}"))
 }
 
+/// What is said of a server that answers, and not by TLS, by which all others speak to it.
+pub const SPEAKS_NO_TLS: &str = "answers, and speaks no TLS: check that its file has tls-port, or remove --tls-ca, --tls-cert and --tls-key (ORDAIN_TLS_CA, ORDAIN_TLS_CERT, ORDAIN_TLS_KEY)";
+
 /// Whether a master waits for this pod: it is of the same set and of a higher ordinal, or of a later set.
 fn waits_for(master: &PodName, me: &PodName, sets: &Sets) -> bool {
     let are_in_order = master.base() == me.base() || sets.have(master) && sets.have(me);

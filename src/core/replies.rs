@@ -85,12 +85,12 @@ impl Replies {
         let Some(end) = bytes.get(from..).unwrap_or_default().windows(2).position(|two| two == b"\r\n") else {
             // Its last byte may be the first of a line's end.
             self.searched = bytes.len().saturating_sub(1).max(self.at);
-            if is_number && bytes.len() - self.at > LONGEST_NUMBER {
-                return Err("a reply has a number that is none".to_owned());
-            }
-            return Ok(None);
+            return if is_number && self.searched - self.at > LONGEST_NUMBER { Err(no_number()) } else { Ok(None) };
         };
         let (end, next) = (from + end, from + end + 2);
+        if is_number && end - self.at > LONGEST_NUMBER {
+            return Err(no_number());
+        }
         self.searched = self.at;
         let (next, items) = match kind {
             b'$' => match number(&bytes[self.at + 1..end])? {
@@ -125,8 +125,12 @@ fn number(digits: &[u8]) -> Result<Option<usize>, String> {
     match number {
         Some(-1) => Ok(None),
         Some(number) => usize::try_from(number).map(Some).map_err(|_| "a reply has a length below zero".to_owned()),
-        None => Err("a reply has a number that is none".to_owned()),
+        None => Err(no_number()),
     }
+}
+
+fn no_number() -> String {
+    "a reply has a number that is none".to_owned()
 }
 
 #[cfg(test)]
@@ -183,6 +187,7 @@ mod tests {
             (b"*-2\r\n", "below zero"),
             (b"$99999999999999999999\r\n", "a number that is none"),
             (b":1234567890123456789012345678901234567890", "a number that is none"),
+            (b":1234567890123456789012345678901234567890\r\n", "a number that is none"),
             (b"HTTP/1.1 400 Bad Request\r\n", "none of Redis' protocol"),
             (b"\x15\x03\x03\x00\x02\x02\x28", "none of Redis' protocol"),
             (b"%1\r\n", "none of Redis' protocol"),

@@ -12,7 +12,7 @@ use redis::{Cmd, Parser, Value, from_redis_value};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::client::{WantsClientCert, WebPkiServerVerifier};
@@ -232,25 +232,57 @@ fn certified_name(target: &Target) -> Result<ServerName<'static>, Failure> {
     }
 }
 
+/// In which way a server has answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// As it was asked: plainly, or by TLS, an alert included.
+    AsAsked,
+    /// It speaks no TLS, by which it was asked.
+    Plainly,
+}
+
 /// Whether a server answers anything at all to a `PING`: a reply, an error, an alert of TLS, or the end of a
-/// connection that it has accepted. Without a login, and without trust: it is not believed what it says.
+/// connection that it has accepted. Without a login, and without trust: it is not believed what it says. One that is
+/// silent to TLS for so long is asked plainly, too: to a server without TLS a handshake is the beginning of a line
+/// (`processInlineBuffer` in Redis `src/networking.c`), for whose end it waits.
 ///
 /// # Errors
 /// Why it gave no answer: there is no connection. The caller limits the time.
-pub async fn answers(target: &Target, tls: Option<&TlsConnector>) -> Result<(), Failure> {
+pub async fn answers(target: &Target, tls: Option<&TlsConnector>, patience: Duration) -> Result<Manner, Failure> {
+    let Some(tls) = tls else { return answers_plainly(target).await.map(|_| Manner::AsAsked) };
+    let plainly = async {
+        sleep(patience).await;
+        // One with TLS ends such a connection, and one that ends it says no more than that it lives.
+        match answers_plainly(target).await {
+            Ok(Some(b'+' | b'-')) => Ok(Manner::Plainly),
+            answer => answer.map(|_| Manner::AsAsked),
+        }
+    };
+    tokio::select! {
+        answer = answers_by_tls(target, tls) => answer,
+        answer = plainly => answer,
+    }
+}
+
+/// The first byte of the answer; none where the connection ends.
+async fn answers_plainly(target: &Target) -> Result<Option<u8>, Failure> {
     let mut stream = connect(target).await?;
     let mut first = [0];
-    let ping = ping();
-    match tls {
-        // Whether what was sent has come, and whatever comes back, or does not: the other end has said so.
-        None => drop((stream.write_all(&ping).await, stream.read(&mut first).await)),
-        Some(tls) => {
-            if let Ok(mut stream) = tls.connect(certified_name(target)?, stream).await {
-                let _ = (stream.write_all(&ping).await, stream.flush().await, stream.read(&mut first).await);
-            }
+    // Whether what was sent has come, and whatever comes back, or does not: the other end has said so.
+    let (_, read) = (stream.write_all(&ping()).await, stream.read(&mut first).await);
+    Ok(read.is_ok_and(|count| count > 0).then_some(first[0]))
+}
+
+async fn answers_by_tls(target: &Target, tls: &TlsConnector) -> Result<Manner, Failure> {
+    let stream = connect(target).await?;
+    match tls.connect(certified_name(target)?, stream).await {
+        Ok(mut stream) => {
+            let _ = (stream.write_all(&ping()).await, stream.flush().await, stream.read(&mut [0]).await);
         }
+        Err(error) if is_no_tls(&error) => return Ok(Manner::Plainly),
+        Err(_) => {}
     }
-    Ok(())
+    Ok(Manner::AsAsked)
 }
 
 fn ping() -> Vec<u8> {
@@ -370,11 +402,8 @@ impl Conversation {
         };
         let sent = sent.await.map_err(|error| io_failure(&error));
         match (self.receive(self.owed, longest).await, sent) {
-            (Ok(mut replies), _) => {
-                self.owed = 0;
-                // The first are to questions whose asker has gone away.
-                Ok(replies.split_off(replies.len() - count))
-            }
+            // The first are to questions whose asker has gone away.
+            (Ok(mut replies), _) => Ok(replies.split_off(replies.len() - count)),
             (Err(Failure::Unreachable(_)), Err(failure)) | (Err(failure), _) => Err(failure),
         }
     }
@@ -396,6 +425,8 @@ impl Conversation {
             }
         }
         let (count, length) = replies.whole();
+        // They have come, whether or not they can be read.
+        self.owed = self.owed.saturating_sub(count);
         read_replies(self.received.drain(..length).as_slice(), count)
     }
 
@@ -441,6 +472,12 @@ fn io_failure(error: &std::io::Error) -> Failure {
     }
 }
 
+/// Whether what has come back is not of TLS.
+fn is_no_tls(error: &std::io::Error) -> bool {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+    matches!(cause, Some(rustls::Error::InvalidMessage(_)))
+}
+
 /// Either end does not trust the other, or the other does not speak TLS.
 fn tls_failure(error: &std::io::Error) -> Failure {
     use rustls::Error::{AlertReceived, InvalidCertificate};
@@ -448,5 +485,20 @@ fn tls_failure(error: &std::io::Error) -> Failure {
     match error.get_ref().and_then(|cause| cause.downcast_ref()) {
         Some(AlertReceived(_) | InvalidCertificate(_)) => Failure::Untrusted(why),
         _ => Failure::Unreachable(format!("TLS: {why}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reply_that_cannot_be_read_is_not_waited_for_once_more() {
+        let (mine, mut server) = tokio::io::duplex(64);
+        let mut conversation = Conversation::over(Box::new(mine));
+        server.write_all(b":x\r\n+OK\r\n").await.unwrap();
+        assert!(matches!(conversation.exchange(&ping(), 1, LONGEST_REPLY).await, Err(Failure::Nonsense(_))));
+        let next = timeout(PATIENCE, conversation.exchange(&ping(), 1, LONGEST_REPLY)).await;
+        assert_eq!(next, Ok(Ok(vec![Value::Okay])));
     }
 }

@@ -32,16 +32,32 @@ impl Authority {
     /// Issues a certificate for servers and clients alike: for host names and addresses, and for a
     /// user in a group where Kubernetes reads it.
     pub fn issue(&self, names: Vec<String>, user: &str, group: Option<&str>) -> Issued {
-        let key = KeyPair::generate().expect("a key");
-        let mut params = CertificateParams::new(names).expect("names");
-        params.distinguished_name.push(DnType::CommonName, user);
+        let mut params = params(names, user);
         if let Some(group) = group {
             params.distinguished_name.push(DnType::OrganizationName, group);
         }
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        self.sign(&params)
+    }
+
+    /// Issues one that has expired.
+    pub fn issue_expired(&self, names: Vec<String>, user: &str) -> Issued {
+        let mut params = params(names, user);
+        params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        self.sign(&params)
+    }
+
+    fn sign(&self, params: &CertificateParams) -> Issued {
+        let key = KeyPair::generate().expect("a key");
         let cert = params.signed_by(&key, &self.issuer).expect("a certificate").pem();
         Issued { cert, key: key.serialize_pem() }
     }
+}
+
+fn params(names: Vec<String>, user: &str) -> CertificateParams {
+    let mut params = CertificateParams::new(names).expect("names");
+    params.distinguished_name.push(DnType::CommonName, user);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    params
 }
 
 impl Default for Authority {

@@ -22,7 +22,8 @@ const BUSY: Duration = Duration::from_secs(15);
 
 /// Servers of a shape, where a group's are expected.
 struct Strangers {
-    _servers: Vec<Hostile>,
+    /// Each pod's Redis and Sentinel, one after the other.
+    servers: Vec<Hostile>,
     dns: NameServer,
     subnet: Subnet,
     folder: TempDir,
@@ -40,7 +41,16 @@ impl Strangers {
             dns.zone.address(&format!("redis-{ordinal}.redis.test"), ip);
             servers.extend([6379, 26379].map(|port| Hostile::at(ip, port, shape)));
         }
-        Self { _servers: servers, dns, subnet, folder }
+        Self { servers, dns, subnet, folder }
+    }
+
+    fn any_is_asked(&self) -> bool {
+        self.servers.iter().any(|server| server.connections() > 0)
+    }
+
+    /// Whether a Redis and a Sentinel were asked.
+    fn both_are_asked(&self) -> bool {
+        (0..2).all(|kind| self.servers.iter().skip(kind).step_by(2).any(|server| server.connections() > 0))
     }
 
     fn command(&self, words: &str) -> Command {
@@ -56,6 +66,7 @@ impl Strangers {
             ("POD_NAME", "redis-0"),
             ("POD_IP", &self.subnet.host(10).to_string()),
             ("ORDAIN_DEADLINE", "3s"),
+            ("ORDAIN_HANDOVER_DEADLINE", "4s"),
         ]);
         command.env("ORDAIN_RESOLV_CONF", path("resolv.conf")).env("ORDAIN_DATA_DIR", self.folder.path());
         command.env("ORDAIN_OUTPUT", path("redis.conf"));
@@ -68,6 +79,9 @@ impl Strangers {
 fn a_server_that_answers_without_end_costs_little_memory_and_no_more_than_the_deadline(
     #[values(
         ("genconf-redis", 1),
+        ("genconf-sentinel --dry-run --group redis --pod-name sentinel-0", 1),
+        ("handover", 1),
+        ("forget redis --yes", 1),
         ("on-failover redis leader start redis-0.redis.test 6379 redis-1.redis.test 6379", 1),
         ("reconcile --group redis", 0),
         ("reconcile --group redis --watch", 0),
@@ -94,6 +108,12 @@ fn a_server_that_answers_without_end_costs_little_memory_and_no_more_than_the_de
         let log = std::fs::read_to_string(all.folder.path().join("log")).unwrap();
         assert!(log.lines().all(|line| line.chars().count() < 1000), "{words}, {shape:?}: {log}");
         let ended = run.wait().unwrap();
+        let is_asked = if words.starts_with("probe") || words == "handover" || words.contains("--watch") {
+            all.any_is_asked()
+        } else {
+            all.both_are_asked()
+        };
+        assert!(is_asked || words.starts_with("on-failover"), "{words}, {shape:?}: {log}");
         let expected = ended.code() == Some(code) || words.starts_with("on-failover") || words == "reconcile --group redis";
         assert!(ended.code().is_some() && expected, "{words}, {shape:?}: {ended} {log}");
     }

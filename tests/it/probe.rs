@@ -1,8 +1,15 @@
 //! What the kubelet is told of a server, by that server alone.
 
-use testbed::authority::Authority;
+use std::net::{IpAddr, TcpStream};
+use std::process::Command;
+
+use rstest::rstest;
+use tempfile::TempDir;
+use testbed::authority::{Authority, Issued};
 use testbed::group::{Bed, REDIS, Run, SENTINELS};
-use testbed::{client, wait_for};
+use testbed::process::Process;
+use testbed::subnet::Subnet;
+use testbed::{client, server_binary, wait_for};
 
 use crate::{FAILED_OVER, UP, ordain, started};
 
@@ -233,4 +240,104 @@ fn by_tls_a_probe_finds_life_whatever_the_certificates_and_no_server_is_taken_ou
     assert_eq!(probe(&bed, "--liveness", own, "/run/tls").code, Some(1), "a server that does nothing has accepted no handshake");
     assert_eq!(probe(&bed, "--readiness", own, "/nowhere").code, Some(1));
     bed.server("redis-0").signal("CONT");
+}
+
+/// A real server of no group, and what it takes to speak to it by TLS.
+struct Lone {
+    server: Process,
+    ip: IpAddr,
+    folder: TempDir,
+    _subnet: Subnet,
+}
+
+const PLAIN: &str = "--protected-mode no";
+const PROTECTED: &str = "--protected-mode yes";
+const BY_TLS: &str = "--port 0 --tls-port 6379 --tls-ca-cert-file ca.crt --tls-key-file own.key --tls-cert-file own.crt";
+const EXPIRED: &str = "--port 0 --tls-port 6379 --tls-ca-cert-file ca.crt --tls-key-file expired.key --tls-cert-file expired.crt";
+const FULL: &str =
+    "--port 0 --tls-port 6379 --maxclients 1 --tls-ca-cert-file ca.crt --tls-key-file own.key --tls-cert-file own.crt";
+
+impl Lone {
+    fn start(settings: &str) -> Self {
+        let (subnet, folder) = (Subnet::take(), tempfile::tempdir().unwrap());
+        let ip = if settings == PROTECTED { IpAddr::from([198, 51, 100, 1]) } else { subnet.host(10).into() };
+        let authority = Authority::new();
+        std::fs::write(folder.path().join("ca.crt"), &authority.pem).unwrap();
+        let pairs =
+            [("own", authority.issue(Vec::new(), "redis-0", None)), ("expired", authority.issue_expired(Vec::new(), "redis-0"))];
+        for (name, Issued { cert, key }) in pairs {
+            std::fs::write(folder.path().join(format!("{name}.crt")), cert).unwrap();
+            std::fs::write(folder.path().join(format!("{name}.key")), key).unwrap();
+        }
+        // What comes from 127.0.0.0/8 is never refused: a network of its own, with another address.
+        const APART: &str = r#"ip link set lo up; ip address add "$0" dev lo; exec "$@""#;
+        let mut command = Command::new("unshare");
+        if settings == PROTECTED {
+            command.args(["--net", "sh", "-ec", APART, &ip.to_string()]);
+        }
+        command.arg(server_binary()).current_dir(folder.path());
+        command.args(["--save", "", "--bind", &ip.to_string()]).args(settings.split(' '));
+        let mut server = Process::start("a lone Redis", &folder.path().join("log"), &command);
+        wait_for("the server", UP, || {
+            assert!(server.ended().is_none(), "it has ended");
+            server.log().contains("Ready to accept connections").then_some(())
+        });
+        Self { server, ip, folder, _subnet: subnet }
+    }
+
+    /// `pair` is the certificate that ordain shows, where it speaks TLS.
+    fn probe(&self, question: &str, pair: Option<&str>) -> Run {
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net=/proc/{}/ns/net", self.server.id())).arg("--").arg(ordain());
+        command.current_dir(&self.folder).env_clear().args(["probe", "redis", question, "--deadline", "4s"]);
+        command.args(["--pod-name", "redis-0", "--pod-ip", &self.ip.to_string()]);
+        if let Some(pair) = pair {
+            command.args(["--tls-ca", "ca.crt", "--tls-cert", &format!("{pair}.crt"), "--tls-key", &format!("{pair}.key")]);
+        }
+        Run::of(&command.output().unwrap())
+    }
+}
+
+/// How a server that lives answers whether it serves.
+#[derive(Debug, Clone, Copy)]
+enum Readiness {
+    Serves,
+    /// It is taken out of service.
+    Not(&'static str),
+    /// A secret alone is in the way.
+    Excused(&'static str),
+}
+use Readiness::{Excused, Not, Serves};
+
+#[rstest]
+#[case::plain(PLAIN, None, Serves)]
+#[case::plain_where_tls_is_set(PLAIN, Some("own"), Not(""))]
+#[case::plain_where_the_files_of_tls_are_missing(PLAIN, Some("missing"), Not("speaks no TLS"))]
+#[case::protected(PROTECTED, None, Not("DENIED"))]
+#[case::tls(BY_TLS, Some("own"), Serves)]
+#[case::tls_where_none_is_set(BY_TLS, None, Not(""))]
+#[case::tls_with_an_expired_certificate(EXPIRED, Some("own"), Excused("xpired"))]
+#[case::tls_that_is_shown_an_expired_certificate(BY_TLS, Some("expired"), Excused("fatal alert"))]
+#[case::tls_without_room_for_a_client(FULL, Some("own"), Not(""))]
+fn a_server_that_answers_in_whatever_way_lives_and_serves_where_no_more_than_a_secret_is_in_the_way(
+    #[case] settings: &str,
+    #[case] pair: Option<&str>,
+    #[case] readiness: Readiness,
+) {
+    let server = Lone::start(settings);
+    let held = (settings == FULL).then(|| TcpStream::connect((server.ip, 6379)).unwrap());
+    for question in ["--liveness", "--startup"] {
+        let lives = server.probe(question, pair);
+        assert_eq!((lives.code, &*lives.stdout, &*lives.stderr), (Some(0), "Redis lives\n", ""), "{question}");
+    }
+    let told = server.probe("--readiness", pair);
+    match readiness {
+        Serves => assert_eq!((told.code, &*told.stdout), (Some(0), "Redis serves as master\n"), "{told:?}"),
+        Not(why) => assert!(told.code == Some(1) && told.stderr.contains(why), "{told:?}"),
+        Excused(why) => assert_is_excused(&told, why),
+    }
+    drop(held);
+    // One that stands still does not live, in whatever way it is asked.
+    server.server.signal("STOP");
+    assert_eq!(server.probe("--liveness", pair).code, Some(1));
 }
