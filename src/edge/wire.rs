@@ -30,6 +30,10 @@ use crate::core::replies::{LONGEST_MESSAGE, LONGEST_REPLY, Replies};
 const SILENCE: Duration = Duration::from_secs(10);
 /// How long it may take to say so.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// After how many messages of a server the others that wait come first, for how long: one that sends them without end
+/// takes no more than its share. A Sentinel that has lost hundreds of masters at once sends some thousands.
+const BURST: usize = 256;
+const BREATH: Duration = Duration::from_millis(10);
 /// How much is read at once, in bytes.
 const PIECE: usize = 16 * 1024;
 /// How many servers at once may give a large reply: of many that do, all together would be too much memory.
@@ -310,7 +314,12 @@ pub async fn listen(target: &Target, login: &Login, begun: impl FnOnce(), hear: 
     };
     let mut ears = timeout(PATIENCE, ears).await.unwrap_or(Err(Failure::TimedOut))?;
     begun();
+    let mut heard = 0;
     loop {
+        heard = (heard + 1) % BURST;
+        if heard == 0 {
+            sleep(BREATH).await;
+        }
         let message = match timeout(SILENCE, ears.receive(1, LONGEST_MESSAGE)).await {
             Ok(message) => message?,
             Err(_) => timeout(PATIENCE, ears.exchange(&ping(), 1, LONGEST_MESSAGE)).await.unwrap_or(Err(Failure::TimedOut))?,

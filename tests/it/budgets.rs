@@ -97,6 +97,8 @@ fn a_server_that_answers_without_end_costs_little_memory_and_no_more_than_the_de
     if words.contains("--watch") {
         // What goes on until it is told to end has shown by then what it holds.
         std::thread::sleep(DEADLINE);
+        // And nobody keeps it from its work.
+        wait_for("every server asked", BUSY, || strangers.iter().all(Strangers::both_are_asked).then_some(()));
         for run in &runs {
             crate::signals::signal(run.id(), "TERM");
         }

@@ -257,6 +257,9 @@ const EXPIRED: &str = "--port 0 --tls-port 6379 --tls-ca-cert-file ca.crt --tls-
 const FULL: &str =
     "--port 0 --tls-port 6379 --maxclients 1 --tls-ca-cert-file ca.crt --tls-key-file own.key --tls-cert-file own.crt";
 
+/// What comes from 127.0.0.0/8 is never refused: a network of its own, with another address.
+const APART: &str = r#"ip link set lo up; ip address add "$0" dev lo; exec "$@""#;
+
 impl Lone {
     fn start(settings: &str) -> Self {
         let (subnet, folder) = (Subnet::take(), tempfile::tempdir().unwrap());
@@ -269,8 +272,6 @@ impl Lone {
             std::fs::write(folder.path().join(format!("{name}.crt")), cert).unwrap();
             std::fs::write(folder.path().join(format!("{name}.key")), key).unwrap();
         }
-        // What comes from 127.0.0.0/8 is never refused: a network of its own, with another address.
-        const APART: &str = r#"ip link set lo up; ip address add "$0" dev lo; exec "$@""#;
         let mut command = Command::new("unshare");
         if settings == PROTECTED {
             command.args(["--net", "sh", "-ec", APART, &ip.to_string()]);
