@@ -3,11 +3,12 @@
 use std::io::{Cursor, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use futures::future::select_ok;
+use futures::future::{select, select_ok};
 use redis::{Cmd, Parser, Value, from_redis_value};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -262,10 +263,7 @@ pub async fn answers(target: &Target, tls: Option<&TlsConnector>, patience: Dura
             answer => answer.map(|_| Manner::AsAsked),
         }
     };
-    tokio::select! {
-        answer = answers_by_tls(target, tls) => answer,
-        answer = plainly => answer,
-    }
+    select(pin!(answers_by_tls(target, tls)), pin!(plainly)).await.factor_first().0
 }
 
 /// The first byte of the answer; none where the connection ends.
