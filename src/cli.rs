@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::core::conf::TlsFiles;
 use crate::core::identity::{Group, PodName};
 use crate::core::redis_conf::{HIGHEST_PRIORITY, USUAL_PRIORITY};
+use crate::core::selector::{Selector, is_value};
 use crate::core::server::ServerVersion;
 use crate::core::sets::Set;
 use crate::edge::data_directory::Load;
@@ -356,10 +357,10 @@ pub struct Takeover {
         value_parser = selector,
         default_value = "app.kubernetes.io/name=redis,app.kubernetes.io/component in (redis,sentinel)"
     )]
-    pub selector: String,
+    pub selector: Selector,
     /// The nodes to look after, of which a majority must be Ready [default: all]
     #[arg(long, env = "ORDAIN_NODE_SELECTOR", value_parser = selector)]
-    pub node_selector: Option<String>,
+    pub node_selector: Option<Selector>,
     /// The Lease whose holder acts; it must exist
     #[arg(long, env = "ORDAIN_LEASE", default_value = "node-takeover")]
     pub lease: String,
@@ -479,7 +480,7 @@ pub struct Sentinels {
 pub struct Labels {
     /// Which pods are the group's [default: app.kubernetes.io/instance=<group>,app.kubernetes.io/component=redis]
     #[arg(long, env = "ORDAIN_SELECTOR", value_parser = selector)]
-    pub selector: Option<String>,
+    pub selector: Option<Selector>,
     /// The label's key
     #[arg(long, env = "ORDAIN_LABEL_KEY", default_value = "role", value_parser = label_key)]
     pub label_key: String,
@@ -618,57 +619,14 @@ fn label_key(word: &str) -> Result<String, String> {
 
 /// A label's value (Kubernetes `IsValidLabelValue`).
 fn label_value(word: &str) -> Result<String, String> {
-    let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    let is_edge = |byte: Option<&u8>| byte.is_none_or(u8::is_ascii_alphanumeric);
-    let bytes = word.as_bytes();
-    if bytes.len() <= 63 && bytes.iter().copied().all(is_inner) && is_edge(bytes.first()) && is_edge(bytes.last()) {
+    if is_value(word) {
         return Ok(word.to_owned());
     }
     Err("a label's value has at most 63 letters, digits, `-`, `_` and `.`, as `master`".to_owned())
 }
 
-/// A label selector (Kubernetes `labels.Parse`): requirements with commas between them.
-fn selector(word: &str) -> Result<String, String> {
-    let mut requirements = vec![String::new()];
-    let mut is_in_set = false;
-    for letter in word.chars() {
-        is_in_set = letter == '(' || is_in_set && letter != ')';
-        match (letter, requirements.last_mut()) {
-            (',', _) if !is_in_set => requirements.push(String::new()),
-            (letter, Some(requirement)) => requirement.push(letter),
-            (_, None) => {}
-        }
-    }
-    if requirements.iter().all(|requirement| is_requirement(requirement.trim())) {
-        return Ok(word.to_owned());
-    }
-    Err("not a valid selector".to_owned())
-}
-
-/// `key=value`, `key==value`, `key!=value`, `key in (a,b)`, `key notin (a,b)`, `key>1`, `key<1`, `key` or `!key`.
-fn is_requirement(text: &str) -> bool {
-    let is_key = |key: &str| label_key(key.trim()).is_ok();
-    let is_value = |value: &str| label_value(value.trim()).is_ok();
-    let is_set = |rest: &str| {
-        let words = rest.trim().strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
-        words.is_some_and(|words| words.split(',').all(is_value))
-    };
-    if let Some(key) = text.strip_prefix('!') {
-        return is_key(key);
-    }
-    if let Some((key, value)) = text.split_once("!=").or_else(|| text.split_once("==")).or_else(|| text.split_once('=')) {
-        return is_key(key) && is_value(value);
-    }
-    if let Some((key, number)) = text.split_once(['<', '>']) {
-        return is_key(key) && number.trim().parse::<i64>().is_ok();
-    }
-    match text.split_once(char::is_whitespace) {
-        Some((key, rest)) => {
-            let rest = rest.trim_start();
-            is_key(key) && rest.strip_prefix("notin").or_else(|| rest.strip_prefix("in")).is_some_and(is_set)
-        }
-        None => is_key(text),
-    }
+fn selector(word: &str) -> Result<Selector, String> {
+    word.parse().map_err(|()| "not a valid selector".to_owned())
 }
 
 #[cfg(test)]
@@ -683,7 +641,7 @@ mod tests {
             "app.kubernetes.io/name=redis,app.kubernetes.io/component in (redis,sentinel)",
             " app == redis , tier != x , !gone, there , a notin (b,c),n>1, m < -2, e=, s in(a,)",
         ] {
-            assert_eq!(selector(valid), Ok(valid.to_owned()));
+            assert_eq!(selector(valid).unwrap().as_str(), valid);
         }
         for invalid in [
             "",

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ordain::core::disk::{Disk, Instance, LastHeard, Moment, Word};
 use ordain::core::evidence::{
-    Evidence, Failure, Heard, Kept, Link as RealLink, Object, Own, Peer, RecordSeen, Replica, Role, Sentinel, SentinelAnswer,
-    Watch,
+    Container, Evidence, Failure, Heard, Kept, Link as RealLink, Object, Own, Peer, RecordSeen, Replica, Role, Sentinel,
+    SentinelAnswer, Watch,
 };
 use ordain::core::identity::{Endpoint, PodName};
 use ordain::core::record::{self, Record};
@@ -105,6 +105,7 @@ pub fn real_record(lease: Lease) -> Record {
         is_given_up: lease.is_given_up,
         assumed: None,
         as_read: std::sync::Arc::default(),
+        sets: std::collections::BTreeSet::new(),
     }
 }
 
@@ -243,7 +244,10 @@ fn peer(pod: Pod, look: &Look, write_step: u64) -> Peer {
     let object = match look.objects[usize::from(pod)] {
         SeenObject::Absent => Object::Absent,
         SeenObject::Present(word) => {
-            Object::Present { uid: UID.into(), word: word.map(|told| real_word(told, is_lately, write_step)) }
+            // The kubelet tells of a server that has ended; that it is late, or cannot, is not modelled.
+            let has_ended = matches!(look.redis[usize::from(pod)], SeenRedis::Refused);
+            let container = if has_ended { Container::Stopped } else { Container::Unknown };
+            Object::Present { uid: UID.into(), word: word.map(|told| real_word(told, is_lately, write_step)), container }
         }
     };
     let heard = match look.redis[usize::from(pod)] {

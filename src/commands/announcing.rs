@@ -1,13 +1,18 @@
 //! Announce: what was done, as Events.
 
+use std::time::{Duration, SystemTime};
+
 use futures::future::join_all;
 use tracing::warn;
 
 use super::labelling::Labelled;
-use super::observe::from_api;
-use crate::core::disk::Instance;
+use super::observe::{Observer, from_api};
+use super::setting::Subject;
+use crate::core::disk::{Instance, Moment};
 use crate::core::identity::{Group, PodName};
 use crate::core::labels::Patch;
+use crate::core::members::NonMember;
+use crate::core::outside::shown;
 use crate::edge::data_directory::memory::Damage;
 use crate::edge::kubernetes::Cluster;
 use crate::edge::kubernetes::events::{About, Reason};
@@ -27,6 +32,29 @@ pub async fn announce_promotion(cluster: &Cluster, group: &Group, labelled: &Lab
     let told = join_all(about.map(|about| from_api(cluster.tell(about, Reason::Promoted, &id, note.clone(), by)))).await;
     for refusal in told.into_iter().filter_map(Result::err) {
         warn!("the change of master is not an Event: {refusal}");
+    }
+}
+
+/// After so long that a pod is no member is told again: Events are kept for an hour.
+const AGAIN: Duration = Duration::from_secs(600);
+
+/// Warns of each pod that a Service takes for one of the group's, though it is none: it carries the role label. The
+/// Event has a name for each [`AGAIN`], so that of many passes and reconciles one makes it.
+pub async fn announce_non_members(observer: &Observer<'_>, by: &str) {
+    let Some(cluster) = observer.world.cluster() else { return };
+    let Subject { group, scheme, .. } = observer.subject;
+    let time = Moment::from(SystemTime::now()).since(Moment(0)).as_secs() / AGAIN.as_secs();
+    let told = observer.others_to_tell(time).into_iter().map(async |NonMember { name, uid, role, why }| {
+        let role = role.unwrap_or_default();
+        let why = shown(&why.to_string());
+        let role = format!("{}={}", scheme.key, shown(&role));
+        let note = format!(
+            "{name} carries the labels of {group} and {role}, by which a Service may send it clients, and is no member: {why}. Take its labels away; told by {by}"
+        );
+        from_api(cluster.tell(About::Stranger(&name, &uid), Reason::NonMember, &format!("{uid}.{time}"), note, by)).await
+    });
+    for refusal in join_all(told).await.into_iter().filter_map(Result::err) {
+        warn!("a pod that is no member is not an Event: {refusal}");
     }
 }
 

@@ -13,8 +13,8 @@ use tracing::{info, warn};
 use super::observe::{Observer, from_api};
 use super::off_thread::off_thread;
 use super::patience::{persist, refused};
-use super::setting::World;
-use super::settle::{Settled, random_id};
+use super::setting::{Subject, World};
+use super::settle::{Settled, does_not_exist, random_id};
 use crate::core::decision;
 use crate::core::disk::{Instance, Moment, Word};
 use crate::core::evidence::{Failure, Own};
@@ -27,6 +27,8 @@ use crate::exit::{OrWrong, Wrong};
 
 /// A Redis that only follows starts also where the API server is away.
 const SAYING_SO: Duration = Duration::from_secs(10);
+/// How long it may take until the record names its StatefulSet.
+const NAMING: Duration = Duration::from_secs(2);
 
 /// The data directory of this pod, and what is known of its server's last runs.
 pub struct OwnData {
@@ -150,7 +152,7 @@ impl OwnData {
 /// may pass: whoever needs the instance finds out that there is none.
 ///
 /// # Errors
-/// [`Wrong`] where RBAC does not allow it.
+/// [`Wrong`] where RBAC does not allow it, or the pod does not exist.
 pub async fn publish(cluster: &Cluster, me: &PodName, own: &Own) -> Result<Result<Own, Refusal>> {
     let run = random_id();
     let at = SystemTime::now().into();
@@ -165,6 +167,7 @@ pub async fn publish(cluster: &Cluster, me: &PodName, own: &Own) -> Result<Resul
     };
     match from_api(cluster.publish(me, &word, None)).await {
         Err(refusal @ Refusal::Failed(Failure::NotAllowed(_))) => Err(refused("this pod's annotations", refusal)),
+        Err(Refusal::Missing) => Err(does_not_exist(me, cluster.namespace()).into()),
         published => Ok(published.map(|Published { uid, has_run }| Own {
             instance: Some(Instance { pod: me.clone(), uid, run }),
             has_run,
@@ -196,6 +199,7 @@ pub async fn begin(observer: &Observer<'_>, settled: &Settled, deadline: Instant
         priority: observer.own.priority,
     };
     if !settled.electable {
+        add_sets(cluster, observer, settled).await?;
         let say =
             async || cluster.publish(&instance.pod, &has_started, None).await.map_err(|refusal| refused("its word", refusal));
         let until = deadline.min(Instant::now() + SAYING_SO);
@@ -209,7 +213,7 @@ pub async fn begin(observer: &Observer<'_>, settled: &Settled, deadline: Instant
     let Some(record) = &settled.record else {
         return Ok(Begun::LookAgain("the record cannot be marked, for it is not known".to_owned()));
     };
-    let marked = record.marked(instance, SystemTime::now().into());
+    let marked = record.marked(instance, SystemTime::now().into()).with_sets(observer.subject.sure_sets());
     match from_api(cluster.update_record(&observer.subject.group, &marked)).await {
         Ok(_) => {}
         Err(refusal @ Refusal::Failed(Failure::NotAllowed(_))) => return Err(refused("the record", refusal)),
@@ -221,6 +225,38 @@ pub async fn begin(observer: &Observer<'_>, settled: &Settled, deadline: Instant
     match said {
         Ok(_) => checked,
         Err(refusal) => Ok(Begun::LookAgain(format!("it was not published that this pod starts, {refusal}"))),
+    }
+}
+
+/// Has the record name this pod's StatefulSets, where it does not: it is of 0.1, or a pod of 0.1 has written it since.
+/// Whoever only follows starts also where that cannot be written now; the next pod that starts writes it.
+async fn add_sets(cluster: &Cluster, observer: &Observer<'_>, settled: &Settled) -> Result<()> {
+    let subject = observer.subject;
+    // As it was read: what is known of it may be more.
+    let Some(record) = settled.record.as_ref().filter(|_| observer.lacks_sets()) else { return Ok(()) };
+    let mut known = Some(record.clone());
+    let add = async || {
+        let named = match known.take() {
+            Some(record) => record.with_sets(subject.sure_sets()),
+            None => {
+                let record = cluster.record(&subject.group).await.map_err(|refusal| refused("the record", refusal))?;
+                if !record.lacks(subject.sure_sets()) {
+                    return Ok(());
+                }
+                record.with_sets(subject.sure_sets())
+            }
+        };
+        cluster.update_record(&subject.group, &named).await.map_err(|refusal| refused("the record", refusal))?;
+        Ok(())
+    };
+    let what = || format!("the record of `{}` does not name this pod's StatefulSet", subject.group);
+    match persist(Instant::now() + NAMING, what, add).await {
+        Err(error) if error.is::<Wrong>() => Err(error),
+        Err(error) => {
+            warn!("{error:#}");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
     }
 }
 

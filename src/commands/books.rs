@@ -8,15 +8,15 @@ use tokio::sync::Notify;
 
 use super::observe::Known;
 use crate::core::evidence::RecordSeen;
-use crate::core::identity::{Group, PodName};
-use crate::core::labels::Pod;
+use crate::core::identity::Group;
+use crate::core::members::Found;
 use crate::edge::kubernetes::follow::Change;
 
 /// What is known of all groups, and who waits for news of which.
 #[derive(Default)]
 pub struct Books {
     records: RefCell<Book<Group, RecordSeen>>,
-    pods: RefCell<Book<(Group, PodName), Pod>>,
+    pods: RefCell<Book<(Group, String), Found>>,
     waiting: RefCell<BTreeMap<Group, Rc<Notify>>>,
 }
 
@@ -85,7 +85,7 @@ impl Books {
     }
 
     /// Takes what was told of a pod.
-    pub fn take_pod(&self, change: Change<((Group, PodName), Pod)>) {
+    pub fn take_pod(&self, change: Change<((Group, String), Found)>) {
         for (group, _) in self.pods.borrow_mut().take(change) {
             self.wake(&group);
         }

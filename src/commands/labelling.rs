@@ -15,6 +15,7 @@ use super::setting::Subject;
 use crate::core::evidence::Failure;
 use crate::core::identity::PodName;
 use crate::core::labels::{Patch, Plan, Pod, STAMP, Scheme, Stamp, is_whole, plan};
+use crate::core::members::Why;
 use crate::core::outside::shown;
 use crate::core::record::Record;
 use crate::edge::kubernetes::{Cluster, Refusal};
@@ -74,7 +75,7 @@ pub async fn label_listed(
     cluster: &Cluster,
     subject: &Subject,
     moved: &Moved,
-    pods: Vec<Pod>,
+    members: Vec<Pod>,
     seen: impl Fn(Pod) -> Pod,
     deadline: Instant,
 ) -> Labelled {
@@ -86,9 +87,9 @@ pub async fn label_listed(
         // What this run wrote is newer than the list; what it only read may be older.
         let record = if moved.is_news { Ok(moved.record.clone()) } else { from_api(cluster.record(group)).await };
         let Ok(record) = record else { return Err(Unlabelled::default()) };
-        run.label_by(record, pods.iter().cloned().map(&seen).collect()).await
+        run.label_by(record, members.iter().cloned().map(&seen).collect()).await
     };
-    let is_good_enough = is_whole(&pods, sets.pods().count(), named);
+    let is_good_enough = is_whole(&members, sets.pods().count(), named);
     let early = timeout_at(deadline.min(Instant::now() + ATTEMPT), by_the_list);
     let early = if is_good_enough { early.await.ok() } else { None };
     let outcome = match early {
@@ -130,8 +131,12 @@ impl LabelRun<'_> {
         persist(deadline, what, async || {
             let (record, pods) = loop {
                 // The pods first, then the record: what is patched is older than what it is patched by.
-                let pods = self.cluster.pods(selector, scheme).await.map_err(|refusal| refused("labelling", refusal))?;
+                let found = self.cluster.pods(selector, scheme).await.map_err(|refusal| refused("labelling", refusal))?;
                 let record = self.cluster.record(group).await.map_err(|refusal| refused("labelling", refusal))?;
+                let pods = subject.members(found, &subject.membership_by(&record));
+                if pods.is_empty() {
+                    return Err(nobody(self.cluster, subject, &record.claim.master).await.into());
+                }
                 // And nobody is missing in the list whom an earlier run may yet label as the master.
                 let stamp = Stamp::of(&record);
                 let is_since = known.replace(stamp.clone()) == Some(stamp);
@@ -209,4 +214,17 @@ impl Unlabelled {
         let all = lines.join("; ");
         if self.is_final() { Wrong(all).into() } else { anyhow!(all) }
     }
+}
+
+/// There is no member that could be labelled: for the labels are not what they should be, unless the group has no
+/// pods.
+pub async fn nobody(cluster: &Cluster, subject: &Subject, master: &PodName) -> Wrong {
+    let Subject { selector, scheme, group, .. } = subject;
+    let about = match from_api(cluster.pod(master, scheme)).await {
+        Ok(pod) => format!("not even {master} ({})", Why::Unselected(pod.labels)),
+        Err(Refusal::Missing) => format!("and {master}, which the record of {group} names, does not exist"),
+        Err(refusal) => format!("and {master} cannot be read ({refusal})"),
+    };
+    let remedy = "Fix the labels or ORDAIN_SELECTOR, unless the group is scaled to 0";
+    Wrong(format!("no pod in {} that matches {selector} is a member, {about}. Nobody is labelled. {remedy}", cluster.namespace()))
 }

@@ -1,6 +1,7 @@
 //! News of one group, for somebody who looks at it again and again: the API server tells by one watch of each kind
 //! what changes, and is asked for all of it only where that may say something new.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -10,7 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::observe::{Known, Observer};
 use super::setting::Subject;
 use crate::core::evidence::Evidence;
-use crate::core::labels::Pod;
+use crate::core::members::Found;
 use crate::edge::kubernetes::follow::{Kind, Told};
 
 /// How many looks may ask the API server one after the other, and how often there is one more: a look is a request
@@ -33,11 +34,16 @@ impl<'a> News<'a> {
     /// Waits for news since a look that saw this; without any for the pause, and never beyond the deadline. Sentinels
     /// and Redis tell nothing: they must be asked again. Returns whether there were any.
     pub async fn wait(&mut self, observer: &Observer<'a>, evidence: &Evidence, pause: Duration, deadline: Instant) -> bool {
-        self.take(evidence, observer.seen());
+        self.take(observer, evidence);
         self.wait_until(observer, deadline.min(Instant::now() + pause)).await
     }
 
-    fn take(&mut self, evidence: &Evidence, pods: Vec<Pod>) {
+    fn take(&mut self, observer: &Observer<'_>, evidence: &Evidence) {
+        // Who is no member is news once only.
+        let others: BTreeSet<_> = observer.others().into_iter().map(|other| other.uid).collect();
+        let others = std::mem::take(&mut self.known.pods).into_iter().filter(|found| others.contains(found.uid()));
+        let members = observer.seen().into_iter().map(|pod| Found::Pod(Box::new(pod)));
+        let pods = members.chain(others).collect();
         self.known = Known { record: evidence.record.clone(), pods, unlisted: evidence.listing.clone() };
     }
 
@@ -82,24 +88,32 @@ impl Known {
     fn note(&mut self, told: Told) -> bool {
         match told {
             Told::Record(record) => {
-                let is_news = self.record != record;
-                self.record = record;
+                let is_news = self.record != *record;
+                self.record = *record;
                 is_news
             }
             Told::Pod(pod) => {
-                let differs = |one: &Pod| (&one.uid, &one.ips, &one.word) != (&pod.uid, &pod.ips, &pod.word);
-                let is_news = self.pods.iter().find(|one| one.name == pod.name).is_none_or(differs);
-                self.pods.retain(|one| one.name != pod.name);
+                let name = pod.name();
+                let is_news = self.pods.iter().find(|one| one.name() == name).is_none_or(|one| is_other(one, &pod));
+                self.pods.retain(|one| one.name() != name);
                 self.pods.push(pod);
                 is_news
             }
             Told::Gone(pod) => {
                 let before = self.pods.len();
-                self.pods.retain(|one| one.name != pod);
+                self.pods.retain(|one| one.name() != pod);
                 self.pods.len() != before
             }
             Told::Opened(_) | Told::Closed(_) => false,
         }
+    }
+}
+
+/// Whether a pod is not as it was seen: another, at another address, or with another disk report.
+fn is_other(seen: &Found, now: &Found) -> bool {
+    match (seen, now) {
+        (Found::Pod(seen), Found::Pod(now)) => (&seen.uid, &seen.ips, &seen.word) != (&now.uid, &now.ips, &now.word),
+        _ => seen.uid() != now.uid(),
     }
 }
 
@@ -136,7 +150,7 @@ impl<'a> Looks<'a> {
         self.is_due = false;
         self.whole = Some(Instant::now());
         let evidence = observer.observe(waited, deadline).await;
-        self.news.take(&evidence, observer.seen());
+        self.news.take(observer, &evidence);
         evidence
     }
 
@@ -205,9 +219,8 @@ mod tests {
     #[test]
     fn what_is_as_it_was_seen_is_no_news() {
         let mut known = Known::default();
-        assert!(known.note(Told::Record(RecordSeen::Absent)), "nothing was known before");
-        assert!(!known.note(Told::Record(RecordSeen::Absent)));
-        let name = "redis-0".parse().unwrap();
-        assert!(!known.note(Told::Gone(name)), "a pod that nobody knew of");
+        assert!(known.note(Told::Record(Box::new(RecordSeen::Absent))), "nothing was known before");
+        assert!(!known.note(Told::Record(Box::new(RecordSeen::Absent))));
+        assert!(!known.note(Told::Gone("redis-0".to_owned())), "a pod that nobody knew of");
     }
 }

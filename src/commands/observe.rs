@@ -1,6 +1,7 @@
 //! Observe: all sources are asked at once, each with its own timeout.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
@@ -17,6 +18,7 @@ use crate::core::evidence::{Evidence, Failure, Heard, Object, Own, Peer, RecordS
 use crate::core::identity::{Endpoint, PodName};
 use crate::core::invalid;
 use crate::core::labels::Pod;
+use crate::core::members::{Found, Named, NonMember, Why};
 use crate::edge::kubernetes::{Cluster, Refusal, within};
 use crate::edge::wire::Target;
 use crate::edge::{redis, sentinel};
@@ -26,9 +28,9 @@ enum News {
     /// The Sentinels behind their Service's name.
     Council(Result<Vec<Endpoint>, Failure>),
     Sentinel(Endpoint, Result<SentinelAnswer, Failure>),
-    Record(RecordSeen),
+    Record(Box<RecordSeen>),
     /// The group's pods as the API server's cache has them: which there are, beside the numbered ones.
-    Listed(Result<Vec<Pod>, Failure>),
+    Listed(Result<Vec<Found>, Failure>),
     /// A pod as the API server has it; none where it does not exist.
     Pod(PodName, Result<Option<Box<Pod>>, Failure>),
     /// The addresses under which a peer was asked, and its answer.
@@ -51,10 +53,20 @@ pub struct Observer<'a> {
     pub logins: &'a Logins,
     /// What this pod knows of itself, but for how long it has been trying and whom its earlier runs have heard.
     pub own: Own,
-    /// The pods as they were seen last.
+    /// The members as they were seen last.
     seen: RefCell<Vec<Pod>>,
     /// What could not be, and was said.
     invalid: RefCell<Vec<String>>,
+    /// The pods that carried the labels, and were none.
+    others: RefCell<Vec<NonMember>>,
+    /// When it was last told of each of them, by uid.
+    told: RefCell<BTreeMap<String, u64>>,
+    /// The sets that the record of this uid has named so far: a pod of 0.1 that writes it leaves them away.
+    sets: RefCell<(String, BTreeSet<String>)>,
+    /// Whether the record lacks a set that was named.
+    lacks_sets: Cell<bool>,
+    /// The names under which there was no member, though one was asked for.
+    outside: RefCell<Vec<(PodName, Outside)>>,
     /// Where every Sentinel is, and when that was looked up.
     found: RefCell<Option<(Instant, Vec<Located>)>>,
 }
@@ -63,7 +75,7 @@ pub struct Observer<'a> {
 #[derive(Debug, Clone)]
 pub struct Known {
     pub record: RecordSeen,
-    pub pods: Vec<Pod>,
+    pub pods: Vec<Found>,
     /// Why the pods are not all known.
     pub unlisted: Option<Failure>,
 }
@@ -72,6 +84,15 @@ impl Default for Known {
     fn default() -> Self {
         Self { record: RecordSeen::Pending, pods: Vec::new(), unlisted: None }
     }
+}
+
+/// Why a name is no member's.
+#[derive(Debug, Clone)]
+pub enum Outside {
+    /// No pod has it.
+    Missing,
+    /// The pod that has it is none.
+    NonMember(Why),
 }
 
 /// How long a look goes on.
@@ -89,14 +110,18 @@ type Located = (Endpoint, Target);
 impl<'a> Observer<'a> {
     /// For a pod whose disk is not asked about: a Sentinel, or one that does not start anything.
     pub fn new(world: &'a World, subject: &'a Subject, council: &'a Council, logins: &'a Logins) -> Self {
-        let own = Own::default();
         Self {
             world,
             subject,
             council,
             logins,
-            own,
+            own: Own::default(),
             seen: RefCell::default(),
+            others: RefCell::default(),
+            told: RefCell::default(),
+            sets: RefCell::default(),
+            lacks_sets: Cell::default(),
+            outside: RefCell::default(),
             invalid: RefCell::default(),
             found: RefCell::default(),
         }
@@ -109,7 +134,8 @@ impl<'a> Observer<'a> {
             if let Ground::Cluster(cluster) = &self.world.ground
                 && let Ok(pods) = in_time(self.list_pods(cluster)).await
             {
-                *self.seen.borrow_mut() = pods;
+                // Before the record is known, whoever is no member without it is left out.
+                *self.seen.borrow_mut() = self.subject.membership(&RecordSeen::Pending).sort(pods).0;
             }
         };
         let sentinels = async {
@@ -138,9 +164,47 @@ impl<'a> Observer<'a> {
         }
     }
 
-    /// The pods as the last look saw them.
+    /// The members as the last look saw them.
     pub fn seen(&self) -> Vec<Pod> {
         self.seen.borrow().clone()
+    }
+
+    /// Who carried the labels in the last look, and was no member.
+    pub fn others(&self) -> Vec<NonMember> {
+        self.others.borrow().clone()
+    }
+
+    /// Those of them that carry the role label, and of whom it was not told at this time yet.
+    pub fn others_to_tell(&self, time: u64) -> Vec<NonMember> {
+        let others: Vec<_> = self.others().into_iter().filter(|other| other.role.is_some()).collect();
+        let mut told = self.told.borrow_mut();
+        let new = others.iter().filter(|other| told.get(&other.uid) != Some(&time)).cloned().collect();
+        *told = others.into_iter().map(|other| (other.uid, time)).collect();
+        new
+    }
+
+    /// Whether the record must be written again for the sets of the group.
+    pub fn lacks_sets(&self) -> bool {
+        self.lacks_sets.get()
+    }
+
+    /// The record with the sets that it has named before.
+    fn with_sets(&self, record: RecordSeen) -> RecordSeen {
+        let RecordSeen::Present(record) = record else { return record };
+        let mut sets = self.sets.borrow_mut();
+        if sets.0 != record.uid {
+            *sets = (record.uid.clone(), BTreeSet::new());
+        }
+        let known = sets.1.iter().map(String::as_str);
+        self.lacks_sets.set(record.lacks(known.clone().chain(self.subject.sure_sets())));
+        let whole = record.with_sets(known);
+        sets.1.clone_from(&whole.sets);
+        RecordSeen::Present(whole)
+    }
+
+    /// Why the pod of this name was no member in the last look; none where it was, or nobody could say.
+    pub fn outside(&self, pod: &PodName) -> Option<Outside> {
+        self.outside.borrow().iter().find(|(name, _)| name == pod).map(|(_, why)| why.clone())
     }
 
     /// Asks all sources and returns when each has answered or failed, when what was heard settles it
@@ -203,12 +267,18 @@ impl<'a> Observer<'a> {
         };
         let mut asked: Asked<'_> = FuturesUnordered::new();
         let mut seen = Vec::new();
+        let mut others = Vec::new();
+        // What cannot be told before the record has come.
+        let mut held = Vec::new();
         let mut pods_to_come = 0;
+        self.outside.borrow_mut().clear();
         match (&self.world.ground, known) {
             (Ground::Cluster(_), Some(known)) => {
-                evidence.record = known.record;
+                evidence.record = self.with_sets(known.record);
                 evidence.peers = self.numbered_peers().map(absent).collect();
-                for pod in known.pods {
+                let (members, non_members) = self.subject.membership(&evidence.record).sort(known.pods);
+                others = non_members;
+                for pod in members {
                     self.see(pod, &mut seen, &mut evidence, &asked);
                 }
                 if known.unlisted.is_some() {
@@ -270,16 +340,18 @@ impl<'a> Observer<'a> {
                         told_at.push((at, Instant::now()));
                     }
                 }
-                News::Record(seen) => evidence.record = seen,
+                News::Record(record) => {
+                    evidence.record = self.with_sets(*record);
+                    for (found, is_listed) in std::mem::take(&mut held) {
+                        self.meet(found, is_listed, (&mut seen, &mut others, &mut held), &mut evidence, &asked);
+                    }
+                }
                 News::Listed(listed) => {
                     pods_to_come -= 1;
                     match listed {
                         Ok(pods) => {
-                            let is_new =
-                                |pod: &Pod| Some(&pod.name) != evidence.me.as_ref() && evidence.peer(&pod.name).is_none();
-                            let new: Vec<_> = pods.into_iter().filter(is_new).collect();
-                            for pod in new {
-                                self.see(pod, &mut seen, &mut evidence, &asked);
+                            for found in pods {
+                                self.meet(found, true, (&mut seen, &mut others, &mut held), &mut evidence, &asked);
                             }
                         }
                         Err(failure) => evidence.listing = Some(failure),
@@ -288,8 +360,10 @@ impl<'a> Observer<'a> {
                 News::Pod(name, answer) => {
                     pods_to_come -= 1;
                     match answer {
-                        Ok(Some(pod)) => self.see(*pod, &mut seen, &mut evidence, &asked),
-                        Ok(None) => set(&mut evidence, absent(name)),
+                        Ok(Some(pod)) => {
+                            self.meet(Found::Pod(pod), false, (&mut seen, &mut others, &mut held), &mut evidence, &asked);
+                        }
+                        Ok(None) => self.turn_away(name, Outside::Missing, &mut evidence),
                         Err(failure) => {
                             evidence.listing = Some(failure);
                             // Without the API server the peers are found by their names.
@@ -316,7 +390,8 @@ impl<'a> Observer<'a> {
         }
         evidence.invalid = invalid::findings(&evidence, &seen);
         self.tell_invalid(&evidence.invalid);
-        *self.seen.borrow_mut() = seen;
+        self.subject.name_non_members(&others);
+        (*self.seen.borrow_mut(), *self.others.borrow_mut()) = (seen, others);
         // What a Sentinel told while others were still waited for has aged since.
         for (at, when) in told_at {
             let sentinel = evidence.sentinels.iter_mut().find(|sentinel| sentinel.at == at);
@@ -360,15 +435,15 @@ impl<'a> Observer<'a> {
     }
 
     async fn ask_record(&self, cluster: &Cluster) -> News {
-        News::Record(match from_api(cluster.record(&self.subject.group)).await {
+        News::Record(Box::new(match from_api(cluster.record(&self.subject.group)).await {
             Ok(record) => RecordSeen::Present(record),
             Err(Refusal::Missing) => RecordSeen::Absent,
             Err(Refusal::Conflict) => RecordSeen::Unknown(Failure::Nonsense("a conflict where nothing was written".to_owned())),
             Err(Refusal::Failed(failure)) => RecordSeen::Unknown(failure),
-        })
+        }))
     }
 
-    async fn list_pods(&self, cluster: &Cluster) -> Result<Vec<Pod>, Failure> {
+    async fn list_pods(&self, cluster: &Cluster) -> Result<Vec<Found>, Failure> {
         cluster.pods_lately(&self.subject.selector, &self.subject.scheme).await.map_err(failure_of)
     }
 
@@ -402,6 +477,41 @@ impl<'a> Observer<'a> {
         names.len()
     }
 
+    /// Takes a pod that was listed, or asked for by its name: a member is seen, any other is turned away.
+    fn meet(
+        &self,
+        found: Found,
+        is_listed: bool,
+        (seen, others, held): (&mut Vec<Pod>, &mut Vec<NonMember>, &mut Vec<(Found, bool)>),
+        evidence: &mut Evidence,
+        asked: &Asked<'a>,
+    ) {
+        let pod = match found {
+            Found::Unnumbered(other) => return others.push(other),
+            Found::Pod(pod) => pod,
+        };
+        let is_known = Some(&pod.name) == evidence.me.as_ref() || evidence.peer(&pod.name).is_some();
+        let checked = self.subject.membership(&evidence.record).check(&pod);
+        if evidence.record == RecordSeen::Pending && (checked.is_err() || self.subject.named == Named::ByGroup) {
+            return held.push((Found::Pod(pod), is_listed));
+        }
+        match checked {
+            // Whoever is asked for by its name is not seen as the list has it, which may be older.
+            Ok(()) if !is_listed || !is_known => self.see(*pod, seen, evidence, asked),
+            Ok(()) => {}
+            Err(why) if is_listed => others.push(NonMember::new(&pod, why)),
+            Err(why) => self.turn_away(pod.name, Outside::NonMember(why), evidence),
+        }
+    }
+
+    /// There is no member of this name.
+    fn turn_away(&self, name: PodName, why: Outside, evidence: &mut Evidence) {
+        self.outside.borrow_mut().push((name.clone(), why));
+        if Some(&name) != evidence.me.as_ref() {
+            set(evidence, absent(name));
+        }
+    }
+
     /// Takes a pod as the API server has it. Its Redis is asked where that says that it is, whatever
     /// DNS or an earlier look remembers.
     fn see(&self, pod: Pod, seen: &mut Vec<Pod>, evidence: &mut Evidence, asked: &Asked<'a>) {
@@ -415,7 +525,8 @@ impl<'a> Observer<'a> {
             evidence.own.heard.take_over(&pod.heard, evidence.now);
             return;
         }
-        let object = Object::Present { uid: pod.uid, word: pod.word };
+        let container = pod.container(self.subject.port);
+        let object = Object::Present { uid: pod.uid, word: pod.word, container };
         let is_asked_there = |peer: &Peer| peer.pod == pod.name && peer.ips == pod.ips && !pod.ips.is_empty();
         if !evidence.peers.iter().any(is_asked_there) {
             self.ask_peer(pod.name.clone(), Some(pod.ips), evidence, asked);

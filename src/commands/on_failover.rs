@@ -22,10 +22,11 @@ use crate::cli::{OnFailover, PodArgs};
 use crate::core::decision;
 use crate::core::disk::published_group_id;
 use crate::core::epoch::{self, Shown};
-use crate::core::evidence::{Role, SentinelAnswer, Watch, is_name_of};
+use crate::core::evidence::{RecordSeen, Role, SentinelAnswer, Watch, is_name_of};
 use crate::core::failover::Hint;
 use crate::core::identity::{Host, PodName};
 use crate::core::labels::{Pod, Scheme};
+use crate::core::members::Found;
 use crate::core::record::{Claim, Record, Step};
 use crate::edge::kubernetes::{Cluster, Refusal};
 use crate::edge::wire::Target;
@@ -71,10 +72,12 @@ pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
     };
     let (watch, (record, pods)) = tokio::join!(verify, early);
     let watch = watch?;
-    let pods = pods.unwrap_or_default();
+    let found = pods.unwrap_or_default();
     let verified = started.elapsed();
     if run.dry_run {
-        let master = hook.pod_at(cluster, &watch.master.host, &pods).await?;
+        let record = seen(&record);
+        let listed = hook.subject.members(found, &hook.subject.membership(&record));
+        let master = hook.pod_at(cluster, &watch.master.host, &listed, &record).await?;
         println!("record {group}: {master} at epoch {}", Shown(watch.config_epoch));
         println!("label every other pod of {}: {key}={replica}", hook.subject.selector);
         println!("label {master}: {key}={master_value}");
@@ -88,11 +91,12 @@ pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
             Some(known) => known,
             None => (hook.verified_view().await?, cluster.record(group).await),
         };
-        Ok((hook.move_record(cluster, &watch, record, &pods).await?, watch))
+        Ok((hook.move_record(cluster, &watch, record, &found).await?, watch))
     })
     .await?;
     let recorded = started.elapsed();
-    let labelled = label_listed(cluster, &hook.subject, &moved, pods, |pod| pod, deadline).await;
+    let members = hook.subject.members(found, &hook.subject.membership_by(&moved.record));
+    let labelled = label_listed(cluster, &hook.subject, &moved, members, |pod| pod, deadline).await;
     let all = started.elapsed();
     let by = own_pod(&pod).map_or_else(|_| "on-failover".to_owned(), |me| format!("on-failover at {me}"));
     let hinted = hint.from.host.pod();
@@ -126,6 +130,16 @@ fn are_plain(record: &Record, claim: &Claim) -> bool {
     epoch::can_be(record.claim.epoch, []) && epoch::can_be(claim.epoch, [record.claim.epoch])
 }
 
+/// The record as it was read.
+fn seen(record: &Result<Record, Refusal>) -> RecordSeen {
+    match record {
+        Ok(record) => RecordSeen::Present(record.clone()),
+        Err(Refusal::Missing) => RecordSeen::Absent,
+        Err(Refusal::Conflict) => RecordSeen::Pending,
+        Err(Refusal::Failed(failure)) => RecordSeen::Unknown(failure.clone()),
+    }
+}
+
 struct Hook {
     world: World,
     logins: Logins,
@@ -153,7 +167,7 @@ impl Hook {
 
     /// The pod behind a host: its name says it, where the group has such a pod; an address must be
     /// asked for anew, for it may have been another's when the pods were listed.
-    async fn pod_at(&self, cluster: &Cluster, host: &Host, listed: &[Pod]) -> Result<PodName> {
+    async fn pod_at(&self, cluster: &Cluster, host: &Host, listed: &[Pod], record: &RecordSeen) -> Result<PodName> {
         let named = |pods: &[Pod]| {
             let is_it = |pod: &&Pod| match host {
                 Host::Name(name) => is_name_of(name, &pod.name, &self.subject.domain),
@@ -164,9 +178,11 @@ impl Hook {
         if let (Host::Name(_), Some(pod)) = (host, named(listed)) {
             return Ok(pod);
         }
-        let pods = cluster.pods(&self.subject.selector, &self.subject.scheme).await;
-        let pods = pods.map_err(|refusal| refused("the pods", refusal))?;
-        named(&pods).ok_or_else(|| anyhow!("no pod of {} is {host}", self.subject.selector))
+        let found = cluster.pods(&self.subject.selector, &self.subject.scheme).await;
+        let found = found.map_err(|refusal| refused("the pods", refusal))?;
+        let Subject { selector, group, .. } = &self.subject;
+        let members = self.subject.members(found, &self.subject.membership(record));
+        named(&members).ok_or_else(|| anyhow!("no pod of {group}, by {selector}, is {host}"))
     }
 
     /// Moves the record by compare-and-swap, or finds that there is nothing to move.
@@ -175,10 +191,12 @@ impl Hook {
         cluster: &Cluster,
         watch: &Watch,
         record: Result<Record, Refusal>,
-        pods: &[Pod],
+        found: &[Found],
     ) -> Result<Moved> {
         let group = &self.subject.group;
-        let claim = Claim { master: self.pod_at(cluster, &watch.master.host, pods).await?, epoch: watch.config_epoch };
+        let seen = seen(&record);
+        let pods = self.subject.members(found.iter().cloned(), &self.subject.membership(&seen));
+        let claim = Claim { master: self.pod_at(cluster, &watch.master.host, &pods, &seen).await?, epoch: watch.config_epoch };
         let from = record.as_ref().ok().map(|record| record.claim.master.clone());
         let moved = match record {
             Err(Refusal::Missing) => {
@@ -186,7 +204,8 @@ impl Hook {
                     self.settled(&claim).await.ok_or_else(|| anyhow!("nobody but the local Sentinel names {}", claim.master))?;
                 let words = pods.iter().filter_map(|pod| Some((&pod.name, pod.word.as_ref()?)));
                 let id = published_group_id(&claim.master, words).unwrap_or_else(random_id);
-                cluster.create_record(group, &Record::first(claim, watch.master.clone(), id, false)).await
+                let first = Record::first(claim, watch.master.clone(), id, false).with_sets(self.subject.sure_sets());
+                cluster.create_record(group, &first).await
             }
             Err(refusal) => Err(refusal),
             Ok(record) if record.against(&claim) == Step::Move && are_plain(&record, &claim) => {

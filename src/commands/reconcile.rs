@@ -10,10 +10,10 @@ use anyhow::{Result, anyhow, bail};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::announcing::{announce_promotion, announce_repairs};
+use super::announcing::{announce_non_members, announce_promotion, announce_repairs};
 use super::confirming::{can_ask, is_confirmed};
 use super::groups::{check_names_one, groups_to_watch};
-use super::labelling::{Moved, due, is_due, label_listed};
+use super::labelling::{Moved, due, is_due, label_listed, nobody};
 use super::observe::{Observer, from_api};
 use super::patience::{Failures, Outcome, Retries, blame, refused, share};
 use super::report::millis;
@@ -92,6 +92,12 @@ async fn one_pass(observer: &Observer<'_>, stale_after: Option<Duration>, dry_ru
     if let RecordSeen::Unknown(failure) = &evidence.record {
         failures.note::<()>(Err(blame(&format!("the record of `{}` cannot be read", observer.subject.group), failure.clone())));
     }
+    if !dry_run {
+        announce_non_members(observer, "reconcile").await;
+    }
+    if let (Some(holder), Some(cluster)) = (finds_nobody(observer, &evidence), observer.world.cluster()) {
+        failures.note::<()>(Err(nobody(cluster, observer.subject, holder).await.into()));
+    }
     failures
 }
 
@@ -121,6 +127,7 @@ impl Memory {
 
 /// The parts of a pass that are no repairs.
 const RECORD: &str = "record";
+const SETS: &str = "sets";
 const LABELS: &str = "labels of";
 
 /// The labels of a record: what was refused under an earlier one is no reason to wait under this.
@@ -133,8 +140,15 @@ pub fn is_amiss(observer: &Observer<'_>, evidence: &Evidence, memory: &Memory, r
     let may = |part: &str| retries.allow(part, Instant::now());
     let moves = || decision::for_sentinel(evidence).record.is_some();
     (may(RECORD) && moves())
+        || (may(SETS) && observer.lacks_sets())
         || evidence.recorded().is_some_and(|record| may(&labels_of(record)) && is_unlabelled(observer, evidence, record, memory))
         || all_repairs(evidence, memory).iter().any(|repair| may(&repair.to_string()))
+}
+
+/// The master that the record names, where there is no member that could be labelled.
+pub fn finds_nobody<'a>(observer: &Observer<'_>, evidence: &'a Evidence) -> Option<&'a PodName> {
+    let record = evidence.recorded().filter(|_| evidence.listing.is_none() && observer.world.cluster().is_some())?;
+    observer.seen().is_empty().then_some(&record.claim.master)
 }
 
 /// What no label and no record puts right.
@@ -187,6 +201,11 @@ pub async fn put_right(
     if retries.allow(RECORD, started) {
         let done = move_record(observer, evidence, &mut moved, &mut pass, dry_run, share(deadline, 4)).await;
         retries.note(RECORD, Outcome::from(&done), Instant::now());
+        pass.failures.note(done);
+    }
+    if observer.lacks_sets() && !moved.is_news && retries.allow(SETS, started) {
+        let done = name_sets(observer, &mut moved, &mut pass, dry_run).await;
+        retries.note(SETS, Outcome::from(&done), Instant::now());
         pass.failures.note(done);
     }
     // What was refused for one pod does not keep a new master from its label.
@@ -257,6 +276,20 @@ async fn move_record(
     Ok(())
 }
 
+/// Has the record name the group's StatefulSets, where a pod of 0.1 has made it, or written it since.
+async fn name_sets(observer: &Observer<'_>, moved: &mut Moving, pass: &mut Pass, dry_run: bool) -> Result<()> {
+    let (Some(cluster), Some(record)) = (observer.world.cluster(), &moved.record) else { return Ok(()) };
+    let group = &observer.subject.group;
+    let named = record.with_sets(observer.subject.sure_sets());
+    let sets = named.sets.iter().cloned().collect::<Vec<_>>().join(", ");
+    if !dry_run {
+        let written = from_api(cluster.update_record(group, &named)).await;
+        moved.record = Some(written.map_err(|refusal| refused("the record", refusal))?);
+    }
+    pass.tell(format!("record {group}: its StatefulSets are {sets}"));
+    Ok(())
+}
+
 /// Labels the pods as the record says, and tells of it.
 async fn label_as(
     cluster: &Cluster,
@@ -287,6 +320,10 @@ pub async fn may_be_allowed(observer: &Observer<'_>, evidence: &Evidence, memory
         (Some(cluster), RECORD) => {
             let Ok(settled) = Settled::from(decision::for_sentinel(evidence), evidence.clone()) else { return true };
             !from_api(would_write(cluster, observer, &settled)).await.is_err_and(|refusal| is_refused(&refusal))
+        }
+        (Some(cluster), SETS) => {
+            let Some(named) = evidence.recorded().map(|record| record.with_sets(subject.sure_sets())) else { return true };
+            !from_api(cluster.would_write_record(&subject.group, &named, false)).await.is_err_and(|refusal| is_refused(&refusal))
         }
         (Some(cluster), part) if part.starts_with(LABELS) => {
             let Some(record) = evidence.recorded() else { return true };
@@ -443,6 +480,7 @@ async fn assume(observer: &Observer<'_>, pod: &PodName, yes: bool, dry_run: bool
         RecordSeen::Absent => {
             let published = evidence.published_group_id(pod).unwrap_or_else(random_id);
             let first = Record::first(claim.clone(), address.clone(), published, false);
+            let first = first.with_sets(observer.subject.sure_sets());
             cluster.create_record(group, &first.assumed_for(&claim, &address)).await
         }
         RecordSeen::Unknown(failure) => return Err(anyhow!("the record of `{group}` cannot be read: {failure}")),

@@ -1,8 +1,10 @@
 //! What a run stands on: the flags made into values, and the way to the outside.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -14,9 +16,13 @@ use tracing::{info, warn};
 use crate::cli::usage::setting;
 use crate::cli::{Announce, Certificates, Labels, Members, PASSWORDS, PodArgs, Run, Secrets, Sentinels};
 use crate::core::conf::TlsFiles;
-use crate::core::evidence::{Evidence, Failure, Kept};
+use crate::core::evidence::{Evidence, Failure, Kept, RecordSeen};
 use crate::core::identity::{Endpoint, Group, Host, PodName};
-use crate::core::labels::Scheme;
+use crate::core::labels::{Pod, Scheme};
+use crate::core::members::{Found, Membership, Named, NonMember};
+use crate::core::outside::shown;
+use crate::core::record::Record;
+use crate::core::selector::Selector;
 use crate::core::sentinels::what_keeps_from_failover;
 use crate::core::server::ServerVersion;
 use crate::core::sets::{Set, Sets};
@@ -227,8 +233,10 @@ pub struct Subject {
     pub down_after: Duration,
     /// After how long a pod that is away is not waited for.
     pub grace: Duration,
-    /// Which pods are the group's.
-    pub selector: String,
+    /// By which labels its pods are found.
+    pub selector: Selector,
+    /// How its StatefulSets are known.
+    pub named: Named,
     /// How they are labelled.
     pub scheme: Scheme,
     /// What a Sentinel's own earlier file says.
@@ -274,8 +282,12 @@ impl Subject {
                 Wrong(format!("{set} is the label's value on the master, too: a Service could not tell them apart")).into()
             );
         }
-        let usual = || format!("app.kubernetes.io/instance={group},app.kubernetes.io/component=redis");
-        let selector = selector.clone().unwrap_or_else(usual);
+        let selector = selector.clone().unwrap_or_else(|| Selector::of_component(&group, "redis"));
+        let named = match &me {
+            _ if !members.sets.is_empty() => Named::ByFlags,
+            Some(_) => Named::ByOwnName,
+            None => Named::ByGroup,
+        };
         Ok(Self {
             group,
             me,
@@ -286,11 +298,46 @@ impl Subject {
             down_after: *down_after,
             grace: *holder_grace,
             selector,
+            named,
             scheme: Scheme::from(labels),
             kept: None,
             announce: *announce,
             domain,
         })
+    }
+
+    /// The names of the StatefulSets that this run is sure of.
+    pub fn sure_sets(&self) -> impl Iterator<Item = &str> {
+        self.sets.names().filter(|_| self.named != Named::ByGroup)
+    }
+
+    /// By what its members are told, where the record was seen like this.
+    pub fn membership<'a>(&'a self, record: &'a RecordSeen) -> Membership<'a> {
+        Membership::new(&self.selector, &self.sets, self.named, record)
+    }
+
+    /// The same by the record itself.
+    pub fn membership_by<'a>(&'a self, record: &'a Record) -> Membership<'a> {
+        Membership::by_record(&self.selector, &self.sets, self.named, record)
+    }
+
+    /// The members among the pods that were found. Whoever carries the group's labels and is none is named once.
+    pub fn members(&self, found: impl IntoIterator<Item = Found>, by: &Membership<'_>) -> Vec<Pod> {
+        let (members, others) = by.sort(found);
+        self.name_non_members(&others);
+        members
+    }
+
+    /// Names each once, in all of this run.
+    pub fn name_non_members(&self, others: &[NonMember]) {
+        static NAMED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+        let Ok(mut named) = NAMED.lock() else { return };
+        for NonMember { name, uid, why, .. } in others {
+            if named.len() < MOST_NAMED && named.insert(uid.clone()) {
+                let why = shown(&why.to_string());
+                warn!("{name} carries the labels of {} and is no member of the group: {why}. It is left alone", self.group);
+            }
+        }
     }
 
     /// Whether servers call themselves by host names.
@@ -323,6 +370,9 @@ impl Subject {
         Some(Endpoint { host, port: self.port })
     }
 }
+
+/// Of so many strangers are the names kept, so that each is named once.
+const MOST_NAMED: usize = 1000;
 
 impl From<&Labels> for Scheme {
     fn from(labels: &Labels) -> Self {

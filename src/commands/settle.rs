@@ -8,15 +8,17 @@ use tracing::info;
 
 use super::begin::publish;
 use super::news::Looks;
-use super::observe::{Observer, from_api};
+use super::observe::{Observer, Outside, from_api};
 use super::patience::{Backoff, blame, refused};
 use super::setting::Subject;
 use crate::core::decision::{self, Decision, Part};
 use crate::core::disk::{LastHeard, Moment};
 use crate::core::evidence::{Evidence, Failure, RecordSeen};
-use crate::core::identity::{Endpoint, Group, PodName};
+use crate::core::identity::{Endpoint, PodName};
+use crate::core::members::Why;
 use crate::core::record::{Claim, Record};
 use crate::edge::kubernetes::{Cluster, Refusal};
+use crate::exit::Wrong;
 
 /// How often within the grace a waiting pod notes of whom it hears.
 const NOTES: u32 = 10;
@@ -100,6 +102,9 @@ pub async fn settle(
         patience.note(&mut evidence);
         observer.remember(&evidence);
         give_up_if_not_allowed(observer, &evidence)?;
+        if let Some(me) = &observer.subject.me {
+            give_up_if_no_member(observer, me, &evidence, dry_run)?;
+        }
         // Nothing is concluded from asking that was cut short.
         let is_over = Instant::now() >= deadline;
         let decision = decide(&evidence);
@@ -214,7 +219,7 @@ pub async fn act(observer: &Observer<'_>, settled: &mut Settled, deadline: Insta
     let Some(address) = settled.endpoint(observer.subject, &claim.master) else {
         return Ok(Some(format!("waits: the address of {} is not known yet", claim.master)));
     };
-    let written = timeout_at(deadline, write(cluster, &observer.subject.group, settled, claim, &address)).await;
+    let written = timeout_at(deadline, write(cluster, observer.subject, settled, claim, &address)).await;
     match written.unwrap_or(Err(Refusal::Failed(Failure::TimedOut))) {
         Ok(record) => {
             settled.record = Some(record);
@@ -240,6 +245,33 @@ fn give_up_if_not_allowed(observer: &Observer<'_>, evidence: &Evidence) -> Resul
     }
 }
 
+/// The pod that this run is in, by its name, is nowhere there.
+pub fn does_not_exist(me: &PodName, namespace: &str) -> Wrong {
+    Wrong(format!("{me} does not exist in namespace {namespace}: check POD_NAMESPACE and POD_NAME"))
+}
+
+/// A pod that is no member by its own labels, name or namespace is none later either. Before it exists a dry run
+/// tells what would be.
+///
+/// # Errors
+/// [`Wrong`], with what is wrong with which.
+pub fn give_up_if_no_member(observer: &Observer<'_>, me: &PodName, evidence: &Evidence, dry_run: bool) -> Result<()> {
+    let Subject { selector, group, .. } = observer.subject;
+    let namespace = observer.world.namespace.as_deref().unwrap_or("default");
+    let why = match observer.outside(me) {
+        None => return Ok(()),
+        Some(Outside::Missing) if dry_run => return Ok(()),
+        Some(Outside::Missing) => return Err(does_not_exist(me, namespace).into()),
+        Some(Outside::NonMember(why @ Why::Unselected(_))) => {
+            format!("{me} in namespace {namespace} is not matched by {selector}: {why}. Fix the labels or ORDAIN_SELECTOR")
+        }
+        // Without the record nobody knows whom it has labelled, or which other sets there are.
+        Some(Outside::NonMember(_)) if matches!(evidence.record, RecordSeen::Unknown(_) | RecordSeen::Pending) => return Ok(()),
+        Some(Outside::NonMember(why)) => format!("{me} in namespace {namespace} is no member of {group}: {why}"),
+    };
+    Err(Wrong(why).into())
+}
+
 fn name(observer: &Observer<'_>) -> String {
     match &observer.subject.me {
         Some(me) => format!("{me} "),
@@ -249,26 +281,27 @@ fn name(observer: &Observer<'_>) -> String {
 
 async fn write(
     cluster: &Cluster,
-    group: &Group,
+    subject: &Subject,
     settled: &Settled,
     claim: &Claim,
     address: &Endpoint,
 ) -> Result<Record, Refusal> {
-    let record = next_record(settled, claim, address);
+    let record = next_record(subject, settled, claim, address);
     match settled.evidence.recorded() {
-        Some(_) => cluster.update_record(group, &record).await,
-        None => cluster.create_record(group, &record).await,
+        Some(_) => cluster.update_record(&subject.group, &record).await,
+        None => cluster.create_record(&subject.group, &record).await,
     }
 }
 
 /// The record as the decision needs it.
-fn next_record(settled: &Settled, claim: &Claim, address: &Endpoint) -> Record {
+fn next_record(subject: &Subject, settled: &Settled, claim: &Claim, address: &Endpoint) -> Record {
     let seen = &settled.evidence;
-    if let Some(record) = seen.recorded() {
-        return record.moved_to(claim, address);
-    }
-    let group_id = seen.published_group_id(&claim.master).unwrap_or_else(random_id);
-    Record::first(claim.clone(), address.clone(), group_id, settled.is_first_boot)
+    let first = || {
+        let group_id = seen.published_group_id(&claim.master).unwrap_or_else(random_id);
+        Record::first(claim.clone(), address.clone(), group_id, settled.is_first_boot)
+    };
+    let record = seen.recorded().map_or_else(first, |record| record.moved_to(claim, address));
+    record.with_sets(subject.sure_sets())
 }
 
 /// Whether the API server would let the record be written as the decision needs it. Nothing is.
@@ -279,7 +312,8 @@ pub async fn would_write(cluster: &Cluster, observer: &Observer<'_>, settled: &S
     let Some(claim) = &settled.recorded else { return Ok(()) };
     let Some(address) = settled.endpoint(observer.subject, &claim.master) else { return Ok(()) };
     let is_new = settled.evidence.recorded().is_none();
-    cluster.would_write_record(&observer.subject.group, &next_record(settled, claim, &address), is_new).await
+    let record = next_record(observer.subject, settled, claim, &address);
+    cluster.would_write_record(&observer.subject.group, &record, is_new).await
 }
 
 /// An id that nobody else has.

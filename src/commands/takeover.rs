@@ -23,6 +23,7 @@ use super::patience::{Backoff, refused};
 use super::setting::reachable;
 use crate::cli::{self, Takeover};
 use crate::core::disk::Moment;
+use crate::core::selector::Selector;
 use crate::core::takeover::{Act, Answer, Asked, Clock, Deed, Facts, Guest, Method, Node, Plan, Settings, State, Why, decide};
 use crate::edge::dns::Dns;
 use crate::edge::knock::knock;
@@ -61,7 +62,8 @@ pub async fn run(args: Takeover, signals: &mut Signals) -> Result<Then> {
         cli::Method::OutOfService => Method::OutOfService,
         cli::Method::DeleteNode => Method::DeleteNode,
     };
-    let opened = open(&resolv_conf, namespace, &lease, &pod_name, dry_run, (node_selector.as_deref(), &selector));
+    let followed = (node_selector.as_ref().map(Selector::as_str), selector.as_str());
+    let opened = open(&resolv_conf, namespace, &lease, &pod_name, dry_run, followed);
     let (cluster, nodes, election) = tokio::select! {
         opened = opened => opened?,
         // Nothing is held yet that must be given back.
@@ -83,7 +85,7 @@ pub async fn run(args: Takeover, signals: &mut Signals) -> Result<Then> {
     let mut standing = pin!(election.stand());
     tokio::select! {
         // Without end.
-        _ = async { tokio::join!(patrol.follow(node_selector.as_deref(), &selector), patrol.go_on()) } => {}
+        _ = async { tokio::join!(patrol.follow(followed.0, followed.1), patrol.go_on()) } => {}
         () = &mut standing, if !dry_run => {}
         // The container is being stopped.
         _ = signals.next() => {}

@@ -14,16 +14,19 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
+use super::announcing::announce_non_members;
 use super::books::Books;
+use super::labelling::nobody;
 use super::observe::{Known, Observer};
 use super::patience::{Backoff, Outcome, Retries, jittered};
-use super::reconcile::{Memory, is_amiss, may_be_allowed, put_right};
+use super::reconcile::{Memory, finds_nobody, is_amiss, may_be_allowed, put_right};
 use super::setting::{Council, Ground, Logins, Subject, World, in_time, own_pod};
 use crate::cli::{Labels, Members, PodArgs};
 use crate::core::evidence::{Evidence, Failure, RecordSeen, Sentinel, SentinelAnswer};
 use crate::core::identity::{Endpoint, Group, PodName};
 use crate::core::labels::Scheme;
 use crate::core::repair::{self, is_quiet, may_yet_lead};
+use crate::core::selector::Selector;
 use crate::edge::kubernetes::Cluster;
 use crate::edge::kubernetes::follow::Change;
 use crate::edge::sentinel;
@@ -101,14 +104,14 @@ impl Watch<'_> {
             })
             .await;
         };
-        let selector = self.labels.selector.as_deref();
+        let selector = self.labels.selector.as_ref().map(Selector::as_str);
         let group_of = |label: &dyn Fn(&str) -> Option<String>| match (selector, self.named) {
             (Some(_), [group]) => Some(group.clone()),
             _ => label(INSTANCE)?.parse().ok(),
         };
         let scheme = Scheme::from(self.labels);
         let pods = each(cluster.follow_pods(selector.unwrap_or(COMPONENT), scheme, group_of), "pods", |change| {
-            books.take_pod(change.map(|(group, pod)| ((group, pod.name.clone()), pod)));
+            books.take_pod(change.map(|(group, found)| ((group, found.name()), found)));
         });
         tokio::join!(records, pods);
     }
@@ -206,6 +209,8 @@ impl Watch<'_> {
             let now = Instant::now();
             let memory = care.memory(now, self.stale_after);
             let evidence = self.look(&observer, known, &memory, &mut care).await;
+            announce_non_members(&observer, "reconcile").await;
+            tell_nobody(&observer, &evidence, &mut care).await;
             drop(seat);
             let is_left = is_gone(&evidence) && !is_amiss(&observer, &evidence, &memory, &Retries::default());
             if self.named.is_empty() && is_left && books.record(group) == RecordSeen::Absent {
@@ -262,6 +267,8 @@ struct Care {
     masterless: Lasting,
     links_down: BTreeMap<PodName, Lasting>,
     stubborn: BTreeMap<Endpoint, Lasting>,
+    /// Whether it was said that there is no member.
+    has_nobody: bool,
 }
 
 impl Default for Care {
@@ -273,6 +280,7 @@ impl Default for Care {
             masterless: Lasting::default(),
             links_down: BTreeMap::new(),
             stubborn: BTreeMap::new(),
+            has_nobody: false,
         }
     }
 }
@@ -362,6 +370,15 @@ impl Lasting {
         let since = self.0.filter(|(_, last)| look - *last < PASS).map_or(now, |(since, _)| since);
         self.0 = is_so.then_some((since, now));
     }
+}
+
+/// Says once that a group has no member that could be labelled: it may be scaled to 0.
+async fn tell_nobody(observer: &Observer<'_>, evidence: &Evidence, care: &mut Care) {
+    let holder = finds_nobody(observer, evidence);
+    if let (Some(holder), Some(cluster), false) = (holder, observer.world.cluster(), care.has_nobody) {
+        warn!("{}: {}", observer.subject.group, nobody(cluster, observer.subject, holder).await);
+    }
+    care.has_nobody = holder.is_some();
 }
 
 /// Whether nothing is left of a group: by the API server it has no record, and each Sentinel says that it does not

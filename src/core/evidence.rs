@@ -35,7 +35,8 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Whether nothing runs there, as far as one can know without the API server.
+    /// Whether nothing runs there, as far as one can know without the API server. A firewall refuses for others,
+    /// and DNS is late: of a pod it is believed by [`Evidence::is_known_not_to_run`] alone.
     pub fn proves_nothing_runs(&self) -> bool {
         matches!(self, Self::NoSuchHost | Self::Refused)
     }
@@ -187,7 +188,7 @@ impl Peer {
     /// What the pod has published, and which instance that was.
     pub fn word(&self) -> Option<(Instance, &Word)> {
         match &self.object {
-            Object::Present { uid, word: Some(word) } => {
+            Object::Present { uid, word: Some(word), .. } => {
                 Some((Instance { pod: self.pod.clone(), uid: uid.clone(), run: word.run.clone() }, word))
             }
             _ => None,
@@ -227,7 +228,29 @@ pub enum Object {
         uid: String,
         /// What it has published of its disk.
         word: Option<Word>,
+        /// Its Redis' container.
+        #[serde(skip_serializing_if = "Container::is_unknown")]
+        container: Container,
     },
+}
+
+/// The container of a pod's Redis, by what its kubelet has told the API server: late where the node is dead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Container {
+    /// Nothing was told of it.
+    #[default]
+    Unknown,
+    /// It waits to run, or has ended, or its whole pod has.
+    Stopped,
+    /// It runs, since then, to the second.
+    Running(Moment),
+}
+
+impl Container {
+    fn is_unknown(&self) -> bool {
+        *self == Self::Unknown
+    }
 }
 
 /// What the other pods can know of a pod's disk.
@@ -405,6 +428,21 @@ impl Evidence {
             Step::Holds => recorded.epoch != record.claim.epoch,
             Step::Disputed | Step::Older => false,
         }
+    }
+
+    /// Whether no Redis runs in a pod: nobody listens there, and the pod's own state says so, too. It is gone, its
+    /// container does not run, or this run of it has told that its server has not started yet. Nobody knows of that
+    /// while the API server is away; where there is none, that nobody listens must be enough.
+    pub fn is_known_not_to_run(&self, peer: &Peer) -> bool {
+        let is_confirmed = || match &peer.object {
+            Object::Absent | Object::Present { container: Container::Stopped, .. } => true,
+            Object::Unknown => self.record == RecordSeen::NotKept,
+            Object::Present { word, container, .. } => {
+                let since = if let Container::Running(since) = container { *since } else { Moment(0) };
+                word.as_ref().is_some_and(|word| !word.started && word.at >= since)
+            }
+        };
+        matches!(&peer.heard, Heard::Failed(failure) if failure.proves_nothing_runs()) && is_confirmed()
     }
 
     /// The record, where it is present.

@@ -7,7 +7,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::evidence::{Evidence, Failure, Heard, Link, Peer, Replica, SentinelAnswer, Watch};
+use super::evidence::{Evidence, Failure, Link, Peer, Replica, SentinelAnswer, Watch};
 use super::identity::{Endpoint, PodName};
 
 /// A replica as a Sentinel knows it (`SENTINEL REPLICAS`).
@@ -163,11 +163,7 @@ fn followers<'a>(evidence: &'a Evidence, me: &PodName) -> impl Iterator<Item = (
 
 /// The pods that give no answer, though they may run.
 pub fn silent<'a>(evidence: &'a Evidence, me: &PodName) -> impl Iterator<Item = &'a PodName> {
-    let gives_none = |peer: &&Peer| match &peer.heard {
-        Heard::Answer(_) => false,
-        Heard::Pending => true,
-        Heard::Failed(failure) => !failure.proves_nothing_runs(),
-    };
+    let gives_none = |peer: &&Peer| peer.heard.answer().is_none() && !evidence.is_known_not_to_run(peer);
     evidence.peers.iter().filter(gives_none).map(|peer| &peer.pod).filter(move |pod| *pod != me)
 }
 
@@ -275,7 +271,7 @@ pub fn judge(stage: Stage, standing: Standing, is_held: bool, stalled_for: Durat
 mod tests {
     use super::*;
     use crate::core::disk::Moment;
-    use crate::core::evidence::{Object, Own, RecordSeen, Role, Sentinel};
+    use crate::core::evidence::{Heard, Object, Own, RecordSeen, Role, Sentinel};
     use crate::core::sets::Set;
 
     fn pod(ordinal: u32) -> PodName {

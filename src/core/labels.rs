@@ -1,11 +1,14 @@
 //! The labels as a function of the record: which pods are patched, and in which order.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::disk::{LastHeard, Moment, Word};
+use super::evidence::Container;
 use super::identity::PodName;
+use super::members::Controller;
 use super::record::Record;
 
 /// The annotation that fences the labels.
@@ -45,6 +48,11 @@ impl Stamp {
     /// a later state of the same record. Another Lease's stamp is never newer.
     fn is_forged(&self, now: &Self) -> bool {
         self.transitions.is_none() || self.uid == now.uid && self.transitions > now.transitions
+    }
+
+    /// Whether it is a stamp of the record that the Lease of this uid keeps.
+    pub fn is_of(&self, lease: &str) -> bool {
+        self.uid == lease
     }
 }
 
@@ -93,9 +101,38 @@ pub struct Pod {
     pub is_withheld: bool,
     /// Since when it hands its part over, if it does.
     pub hands_over_since: Option<Moment>,
+    /// Its containers.
+    pub containers: Vec<PodContainer>,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// What made it.
+    pub controller: Controller,
+}
+
+/// One of a pod's containers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodContainer {
+    /// The ports that it says it listens at.
+    pub ports: Vec<u16>,
+    /// Whether it runs.
+    pub state: Container,
 }
 
 impl Pod {
+    /// The container that listens at `port`; where none says so, all of them together.
+    pub fn container(&self, port: u16) -> Container {
+        let is_it = |one: &&PodContainer| one.ports.contains(&port);
+        let says_so = self.containers.iter().any(|one| is_it(&one));
+        let mut states = self.containers.iter().filter(|one| !says_so || is_it(one)).map(|one| one.state);
+        let first = states.next().unwrap_or_default();
+        // Of several any may be the one.
+        states.fold(first, |seen, state| match (seen, state) {
+            (Container::Stopped, other) | (other, Container::Stopped) => other,
+            (Container::Running(one), Container::Running(other)) => Container::Running(one.max(other)),
+            (Container::Unknown, _) | (_, Container::Unknown) => Container::Unknown,
+        })
+    }
+
     /// Whether it is handing over, and must not be labelled: who follows a Service hears of the new label at once
     /// only where no label has changed right before it (kube-proxy follows at most once a second).
     pub fn hands_over(&self, now: Moment) -> bool {
@@ -208,6 +245,7 @@ mod tests {
             is_given_up: false,
             assumed: None,
             as_read: std::sync::Arc::default(),
+            sets: std::collections::BTreeSet::new(),
         }
     }
 
@@ -224,6 +262,9 @@ mod tests {
             heard: LastHeard::default(),
             is_withheld: false,
             hands_over_since: None,
+            containers: Vec::new(),
+            labels: BTreeMap::new(),
+            controller: Controller::None,
         }
     }
 
@@ -319,6 +360,20 @@ mod tests {
             assert_eq!(writes(&record("redis-0", 2), &[leaving(over, None, "lease/2")]), " | redis-0=master");
             assert_eq!(writes(&record("redis-1", 3), &[leaving(over, None, "lease/2")]), "redis-0=slave | ");
         }
+    }
+
+    #[test]
+    fn the_container_is_the_one_with_the_port_else_any() {
+        let one = |ports: &[u16], state| PodContainer { ports: ports.to_vec(), state };
+        let of =
+            |containers: &[PodContainer]| Pod { containers: containers.to_vec(), ..pod("redis-0", None, None) }.container(6379);
+        let runs = |since| Container::Running(Moment(since));
+        assert_eq!(of(&[]), Container::Unknown);
+        assert_eq!(of(&[one(&[9121], runs(1)), one(&[6379], Container::Stopped)]), Container::Stopped);
+        assert_eq!(of(&[one(&[9121], Container::Stopped), one(&[6379], runs(2))]), runs(2));
+        assert_eq!(of(&[one(&[], Container::Stopped), one(&[], Container::Stopped)]), Container::Stopped);
+        assert_eq!(of(&[one(&[], Container::Stopped), one(&[], runs(2)), one(&[], runs(1))]), runs(2), "either may be it");
+        assert_eq!(of(&[one(&[], Container::Unknown), one(&[], runs(2))]), Container::Unknown);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The record: what is remembered outside the pods about who is master of a group.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -62,6 +63,9 @@ pub struct Record {
     /// written back.
     #[serde(skip)]
     pub as_read: Arc<str>,
+    /// The names of the StatefulSets whose pods are the group's; none where it was made, or was last written, by a
+    /// pod of 0.1.
+    pub sets: BTreeSet<String>,
 }
 
 /// The mark of an instance that is about to start: it fences all that were about to start before.
@@ -99,12 +103,25 @@ impl Record {
             is_given_up: false,
             assumed: None,
             as_read: Arc::default(),
+            sets: BTreeSet::new(),
         }
     }
 
     /// Whether it can name no other master: its transitions fence the labels, and a Lease counts no further.
     pub fn is_at_its_end(&self) -> bool {
         self.transitions >= LAST_TRANSITION
+    }
+
+    /// The record with these StatefulSets among the group's.
+    pub fn with_sets<'a>(&self, sets: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut more = self.clone();
+        more.sets.extend(sets.into_iter().map(str::to_owned));
+        more
+    }
+
+    /// Whether one of these StatefulSets is not among the group's.
+    pub fn lacks<'a>(&self, sets: impl IntoIterator<Item = &'a str>) -> bool {
+        sets.into_iter().any(|set| !self.sets.contains(set))
     }
 
     /// What a run that knows `claim` must do with this record.
@@ -210,6 +227,7 @@ mod tests {
             is_given_up: false,
             assumed: None,
             as_read: Arc::default(),
+            sets: BTreeSet::new(),
         }
     }
 
@@ -223,6 +241,17 @@ mod tests {
         assert_eq!(record("redis-0", 2).against(&claim("redis-1", 1)), Step::Older);
         assert_eq!(record("redis-0", 2).against(&claim("redis-0", 2)), Step::Holds);
         assert_eq!(record("redis-0", 2).against(&claim("redis-1", 2)), Step::Disputed);
+    }
+
+    #[test]
+    fn sets_are_only_added_and_outlive_every_change() {
+        let address = Endpoint::parse("redis-1", 6379).unwrap();
+        let known = record("redis-0", 2).with_sets(["redis"]).with_sets(["redis-replicas", "redis"]);
+        let sets = BTreeSet::from(["redis", "redis-replicas"].map(str::to_owned));
+        assert_eq!(known.sets, sets);
+        assert!(!known.lacks(["redis"]) && known.lacks(["redis", "cache"]) && record("redis-0", 2).lacks(["redis"]));
+        let moved = known.moved_to(&claim("redis-1", 3), &address).marked(&instance("redis-1/u/1"), Moment(1));
+        assert_eq!(moved.with_holder_given_up(true).assumed_for(&claim("redis-0", 4), &address).sets, sets);
     }
 
     #[test]

@@ -7,9 +7,9 @@ use super::identity::{Endpoint, PodName};
 /// not forgotten.
 pub fn still_there(evidence: &Evidence) -> Vec<&PodName> {
     let is_there = evidence.peers.iter().filter(|peer| match (&peer.object, &peer.heard) {
-        (Object::Present { .. }, _) | (_, Heard::Answer(_)) | (Object::Unknown, Heard::Pending) => true,
+        (Object::Present { .. }, _) | (_, Heard::Answer(_)) => true,
         (Object::Absent, _) => false,
-        (Object::Unknown, Heard::Failed(failure)) => !failure.proves_nothing_runs(),
+        (Object::Unknown, _) => !evidence.is_known_not_to_run(peer),
     });
     is_there.map(|peer| &peer.pod).collect()
 }
@@ -29,7 +29,7 @@ pub fn watchers(evidence: &Evidence) -> (Vec<&Endpoint>, Vec<(&Endpoint, Option<
 mod tests {
     use super::*;
     use crate::core::disk::Moment;
-    use crate::core::evidence::{Link, Own, Peer, RecordSeen, Replica, Role, Sentinel, SentinelAnswer, Watch};
+    use crate::core::evidence::{Container, Link, Own, Peer, RecordSeen, Replica, Role, Sentinel, SentinelAnswer, Watch};
     use crate::core::record::{Claim, Record};
     use crate::core::sets::Set;
     use std::time::Duration;
@@ -110,7 +110,8 @@ mod tests {
 
     #[test]
     fn a_pod_is_there_unless_it_is_known_not_to_be() {
-        let objects = [Object::Unknown, Object::Absent, Object::Present { uid: "uid".into(), word: None }];
+        let objects =
+            [Object::Unknown, Object::Absent, Object::Present { uid: "uid".into(), word: None, container: Container::Stopped }];
         let heard = [
             MASTER,
             replica(),
@@ -127,10 +128,14 @@ mod tests {
                 evidence.peers.truncate(1);
                 let answers = heard.answer().is_some();
                 let is_proven_gone = match object {
-                    Object::Present { .. } => false,
                     Object::Absent => !answers,
-                    Object::Unknown => matches!(heard, Heard::Failed(Failure::NoSuchHost | Failure::Refused)),
+                    Object::Present { .. } | Object::Unknown => false,
                 };
+                assert_eq!(still_there(&evidence).is_empty(), is_proven_gone, "{object:?} {heard:?}");
+                // Where there is no API server that could say more, nobody there is nobody.
+                evidence.record = RecordSeen::NotKept;
+                let is_nobody_there = matches!(heard, Heard::Failed(Failure::NoSuchHost | Failure::Refused));
+                let is_proven_gone = is_proven_gone || *object == Object::Unknown && is_nobody_there;
                 assert_eq!(still_there(&evidence).is_empty(), is_proven_gone, "{object:?} {heard:?}");
             }
         }

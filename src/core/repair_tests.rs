@@ -9,7 +9,7 @@ use super::Repair::{
 };
 use super::*;
 use crate::core::disk::{Instance, Moment, Word};
-use crate::core::evidence::{Failure, Heard, Own, RecordSeen, Replica, Role, Sentinel, SentinelAnswer, Watch};
+use crate::core::evidence::{Container, Failure, Heard, Own, RecordSeen, Replica, Role, Sentinel, SentinelAnswer, Watch};
 use crate::core::identity::Endpoint;
 use crate::core::record::{Claim, Mark};
 use crate::core::sets::Set;
@@ -40,6 +40,7 @@ fn published(disk: Disk, started: bool) -> Object {
     Object::Present {
         uid: "uid".into(),
         word: Some(Word { run: "now".into(), disk, at: Moment(0), group: None, started, damage: None, priority: None }),
+        container: Container::Stopped,
     }
 }
 
@@ -54,7 +55,7 @@ fn of_another_group(disk: Disk) -> Seen {
         damage: None,
         priority: None,
     };
-    (Object::Present { uid: "uid".into(), word: Some(word) }, Heard::Failed(Failure::Refused))
+    (Object::Present { uid: "uid".into(), word: Some(word), container: Container::Stopped }, Heard::Failed(Failure::Refused))
 }
 
 /// It runs, and the word that it has not started still stands.
@@ -67,7 +68,7 @@ fn absent() -> Seen {
 }
 
 fn untold() -> Seen {
-    (Object::Present { uid: "uid".into(), word: None }, Heard::Failed(Failure::Refused))
+    (Object::Present { uid: "uid".into(), word: None, container: Container::Stopped }, Heard::Failed(Failure::Refused))
 }
 
 /// It has told, and waits to start.
@@ -83,7 +84,7 @@ fn gone(disk: Disk) -> Seen {
 /// Its Redis was started then with a newer disk, and is gone.
 fn gone_since(at: Moment) -> Seen {
     let word = Word { run: "now".into(), disk: NEW, at, group: None, started: true, damage: None, priority: None };
-    (Object::Present { uid: "uid".into(), word: Some(word) }, gone(NEW).1)
+    (Object::Present { uid: "uid".into(), word: Some(word), container: Container::Stopped }, gone(NEW).1)
 }
 
 fn runs(disk: Disk, link: Link, priority: u32) -> Seen {
@@ -118,6 +119,7 @@ fn record() -> Record {
         is_given_up: false,
         assumed: None,
         as_read: std::sync::Arc::default(),
+        sets: std::collections::BTreeSet::new(),
     }
 }
 
@@ -367,8 +369,8 @@ fn a_replica_in_sync_with_the_living_master_becomes_electable() {
 
 /// Its pod has published a priority of its own.
 fn with_priority(priority: u32, (object, heard): Seen) -> Seen {
-    let Object::Present { uid, word: Some(word) } = object else { panic!("it has published nothing") };
-    (Object::Present { uid, word: Some(Word { priority: Some(priority), ..word }) }, heard)
+    let Object::Present { uid, word: Some(word), container } = object else { panic!("it has published nothing") };
+    (Object::Present { uid, word: Some(Word { priority: Some(priority), ..word }), container }, heard)
 }
 
 #[test]
@@ -546,7 +548,8 @@ fn whom_a_person_wants_starts_anew_whatever_the_disks_hold() {
 
 #[test]
 fn a_replica_that_runs_without_having_told_starts_anew_while_no_master_lives() {
-    let started_blindly = |heard: Seen| (Object::Present { uid: "uid".into(), word: None }, heard.1);
+    let started_blindly =
+        |heard: Seen| (Object::Present { uid: "uid".into(), word: None, container: Container::Stopped }, heard.1);
     let blind = || started_blindly(runs(OLD, Link::Never, 0));
     assert_eq!(repairs(&group(record(), [waits(NEW), blind(), absent()]), Duration::ZERO), [Restart(pod(1))]);
     assert_eq!(repairs(&group(record(), [master(), blind(), absent()]), Duration::ZERO), []);

@@ -96,6 +96,11 @@ impl Sets {
         self.0.iter().flat_map(Set::pods)
     }
 
+    /// Their names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(Set::name)
+    }
+
     /// Whether the group has more than one.
     pub fn are_several(&self) -> bool {
         self.0.len() > 1

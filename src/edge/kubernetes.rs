@@ -1,5 +1,6 @@
 //! Kubernetes: the record (a Lease) and the pods.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::net::IpAddr;
 use std::pin::pin;
@@ -28,11 +29,13 @@ use tracing::warn;
 
 use crate::core::disk::{HAS_RUN, HEARD, Instance, LastHeard, Moment, TRYING, WORD, Word};
 use crate::core::epoch;
-use crate::core::evidence::Failure;
+use crate::core::evidence::{Container, Failure};
 use crate::core::identity::{Endpoint, Group, Host, PodName};
-use crate::core::labels::{HANDS_OVER, Patch, Pod, STAMP, Scheme};
+use crate::core::labels::{HANDS_OVER, Patch, Pod, PodContainer, STAMP, Scheme};
+use crate::core::members::{Controller, Found, NonMember, Why};
 use crate::core::outside::shown;
 use crate::core::record::{Assumed, Claim, Mark, Record};
+use crate::core::selector::Selector;
 
 pub mod election;
 pub mod ends;
@@ -43,7 +46,7 @@ mod view;
 
 use election::Election;
 use nodes::Nodes;
-use view::{PodView, Status};
+use view::{ContainerSpec, PodView, Status};
 
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "ordain");
 const EPOCH: &str = "ordain.dev/config-epoch";
@@ -56,6 +59,8 @@ const MARKED_AT: &str = "ordain.dev/marked-at";
 const NEW: &str = "ordain.dev/new";
 /// The holder that was given up.
 const GIVEN_UP: &str = "ordain.dev/given-up";
+/// The StatefulSets whose pods are the group's, separated by commas.
+const SETS: &str = "ordain.dev/sets";
 /// A person's word: `open`, or the instance that started on it.
 const ASSUMED: &str = "ordain.dev/assumed";
 const OPEN: &str = "open";
@@ -230,6 +235,11 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// The namespace.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
     /// The nodes, and the pods of all namespaces.
     pub fn nodes(&self) -> Nodes {
         Nodes::new(self.client.clone())
@@ -311,10 +321,10 @@ impl Cluster {
     ///
     /// # Errors
     /// The API server's refusal.
-    pub async fn pods(&self, selector: &str, scheme: &Scheme) -> Result<Vec<Pod>, Refusal> {
-        let listed = list(&self.pods, ListParams::default().labels(selector)).await;
+    pub async fn pods(&self, selector: &Selector, scheme: &Scheme) -> Result<Vec<Found>, Refusal> {
+        let listed = list(&self.pods, ListParams::default().labels(selector.as_str())).await;
         let listed = listed.map_err(|error| refusal(&error, "list pods"))?;
-        Ok(listed.iter().filter_map(|pod| read_pod(pod, scheme)).collect())
+        Ok(listed.iter().filter_map(|pod| read_found(pod, scheme)).collect())
     }
 
     /// Lists the group's pods as the API server's cache has them, which may be a little old: good
@@ -322,11 +332,11 @@ impl Cluster {
     ///
     /// # Errors
     /// The API server's refusal.
-    pub async fn pods_lately(&self, selector: &str, scheme: &Scheme) -> Result<Vec<Pod>, Refusal> {
+    pub async fn pods_lately(&self, selector: &Selector, scheme: &Scheme) -> Result<Vec<Found>, Refusal> {
         // The cache gives no pages: a limit would have etcd asked.
-        let which = ListParams::default().labels(selector).match_any();
+        let which = ListParams::default().labels(selector.as_str()).match_any();
         let listed = self.pods.list(&which).await.map_err(|error| refusal(&error, "list pods"))?;
-        Ok(listed.items.iter().filter_map(|pod| read_pod(pod, scheme)).collect())
+        Ok(listed.items.iter().filter_map(|pod| read_found(pod, scheme)).collect())
     }
 
     /// Reads one pod as it is now: from etcd itself, so that what was written before is seen.
@@ -519,7 +529,7 @@ fn ours() -> String {
 
 /// The Lease that says what `record` says, and else what it said when it was read: others write into it, too.
 fn write_record(group: &Group, record: &Record, transitions: i32, over: Option<&Record>) -> Lease {
-    let Record { claim, address, group_id, is_new, mark, is_given_up, assumed, as_read, .. } = record;
+    let Record { claim, address, group_id, is_new, mark, is_given_up, assumed, sets, as_read, .. } = record;
     let mut lease: Lease = serde_json::from_str(as_read).unwrap_or_default();
     let mut notes = lease.metadata.annotations.take().unwrap_or_default();
     for passing in [MARK, MARKED_AT, NEW, GIVEN_UP, ASSUMED] {
@@ -538,6 +548,9 @@ fn write_record(group: &Group, record: &Record, transitions: i32, over: Option<&
     }
     if *is_given_up {
         notes.insert(GIVEN_UP.to_owned(), claim.master.to_string());
+    }
+    if !sets.is_empty() {
+        notes.insert(SETS.to_owned(), sets.iter().map(String::as_str).collect::<Vec<_>>().join(","));
     }
     let assumed = match assumed {
         Some(Assumed::Open) => Some(OPEN.to_owned()),
@@ -610,12 +623,39 @@ fn read_record(lease: &Lease) -> Result<Record, Failure> {
         mark,
         assumed,
         as_read: as_read(lease),
+        sets: noted(SETS).map_or_else(BTreeSet::new, |names| read_sets(names)),
     })
 }
 
-/// A pod that is no StatefulSet's is nobody's master or replica: it is passed over.
+/// What is no StatefulSet's name names none.
+fn read_sets(names: &str) -> BTreeSet<String> {
+    let sets = names.split(',').filter_map(|name| format!("{name}-0").parse::<PodName>().ok());
+    sets.map(|first| first.base().to_owned()).collect()
+}
+
+fn read_found(pod: &PodView, scheme: &Scheme) -> Option<Found> {
+    let meta = &pod.metadata;
+    let role = || meta.labels.as_ref()?.get(&scheme.key).cloned();
+    let other = || {
+        let (name, uid) = (meta.name.clone()?, meta.uid.clone()?);
+        Some(Found::Unnumbered(NonMember { name, uid, role: role(), why: Why::Unnumbered }))
+    };
+    read_pod(pod, scheme).map(|pod| Found::Pod(Box::new(pod))).or_else(other)
+}
+
+fn read_controller(meta: &ObjectMeta) -> Controller {
+    let owner = meta.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
+    match owner {
+        None => Controller::None,
+        Some(owner) if owner.kind == "StatefulSet" => Controller::StatefulSet(owner.name.clone()),
+        Some(owner) => Controller::Other(format!("{} {}", owner.kind, owner.name)),
+    }
+}
+
+/// None where its name does not end in an ordinal.
 fn read_pod(pod: &PodView, scheme: &Scheme) -> Option<Pod> {
-    let PodView { metadata: meta, status: Status { phase, pod_ips } } = pod;
+    let PodView { metadata: meta, spec, status } = pod;
+    let Status { phase, pod_ips, .. } = status;
     // A pod that has ended keeps its address in its status, where it may be another's by now.
     let ips = pod_ips.iter().filter(|_| !has_ended(phase.as_deref()));
     let note = |key: &str| meta.annotations.as_ref().and_then(|notes| notes.get(key));
@@ -631,7 +671,27 @@ fn read_pod(pod: &PodView, scheme: &Scheme) -> Option<Pod> {
         heard: note(HEARD).and_then(|text| text.parse().ok()).unwrap_or_default(),
         is_withheld: note(WITHHELD).is_some(),
         hands_over_since: note(HANDS_OVER).and_then(|text| text.parse().ok()),
+        labels: meta.labels.clone().unwrap_or_default(),
+        controller: read_controller(meta),
+        containers: spec.containers.iter().map(|container| read_container(container, status)).collect(),
     })
+}
+
+fn read_container(container: &ContainerSpec, status: &Status) -> PodContainer {
+    let phase = status.phase.as_deref();
+    // Before its kubelet has told of any container, a pod waits for a node, or for what its first ones need.
+    let is_waiting = phase == Some("Pending") && status.container_statuses.is_empty();
+    let told = status.container_statuses.iter().find(|told| told.name == container.name);
+    let state = match told.map(|told| &told.state.running) {
+        _ if has_ended(phase) || is_waiting => Container::Stopped,
+        None => Container::Unknown,
+        Some(None) => Container::Stopped,
+        Some(Some(running)) => {
+            let since = running.started_at.as_ref().and_then(|text| text.parse().ok());
+            since.map_or(Container::Unknown, Container::Running)
+        }
+    };
+    PodContainer { ports: container.ports.iter().map(|port| port.container_port).collect(), state }
 }
 
 /// Whether a pod of this phase runs no more.

@@ -301,9 +301,16 @@ impl Namespace {
 
     /// Makes a pod as a StatefulSet's controller makes it, with an address as a kubelet gives it.
     pub fn make_pod(&self, name: &str, template: &Value, ip: IpAddr) {
+        let set = name.rsplit_once('-').expect("a pod's name").0;
+        self.make_pod_of(Some(controller("apps/v1", "StatefulSet", set)), name, template, ip);
+    }
+
+    /// Makes a pod that something else controls, or nothing.
+    pub fn make_pod_of(&self, owner: Option<Value>, name: &str, template: &Value, ip: IpAddr) {
         let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": template["metadata"].clone(), "spec": template["spec"].clone()});
         pod["metadata"]["name"] = name.into();
         pod["metadata"]["labels"]["statefulset.kubernetes.io/pod-name"] = name.into();
+        pod["metadata"]["ownerReferences"] = owner.into_iter().collect();
         let claims = template["spec"]["volumes"].as_array().cloned().unwrap_or_default();
         let mut volumes = claims;
         volumes.push(json!({"name": "data", "emptyDir": {}}));
@@ -322,6 +329,23 @@ impl Namespace {
         let moved = self.pods();
         let moved = runtime().block_on(moved.patch_status(name, &PatchParams::default(), &Patch::Merge(running_at(ip))));
         moved.expect("the pod is moved");
+    }
+
+    /// Changes a pod by hand.
+    pub fn edit_pod(&self, pod: &str, change: &Value) {
+        let edited = runtime().block_on(self.pods().patch(pod, &PatchParams::default(), &Patch::Merge(change)));
+        edited.expect("the pod is edited");
+    }
+
+    /// Tells of a pod's container what its kubelet would: that it runs since now, or has ended. Where the pod does
+    /// not exist nobody is told.
+    pub fn tell_container(&self, pod: &str, container: &str, runs: bool) {
+        let now = k8s_openapi::jiff::Timestamp::now().to_string();
+        let state = if runs { json!({"running": {"startedAt": now}}) } else { json!({"terminated": {"exitCode": 137}}) };
+        let told = json!({"name": container, "image": "", "imageID": "", "ready": runs, "restartCount": 0, "state": state});
+        let status = json!({"status": {"containerStatuses": [told]}});
+        let told = runtime().block_on(self.pods().patch_status(pod, &PatchParams::default(), &Patch::Merge(status)));
+        assert!(told.is_ok() || matches!(&told, Err(kube::Error::Api(status)) if status.code == 404), "{told:?}");
     }
 
     /// Deletes a pod at once.
@@ -531,6 +555,11 @@ impl Drop for Busy<'_> {
     fn drop(&mut self) {
         self.namespace.set_or_delete(false, &self.objects);
     }
+}
+
+/// An owner reference of who controls a pod. Nobody here collects what has no owner.
+pub fn controller(api: &str, kind: &str, name: &str) -> Value {
+    json!({"apiVersion": api, "kind": kind, "name": name, "uid": format!("uid-of-{name}"), "controller": true})
 }
 
 fn client(kubeconfig: &Path) -> Result<Client> {

@@ -353,6 +353,13 @@ impl Bed {
         self.dns.zone.address(&self.host_name(pod), ip);
     }
 
+    /// Makes the object of a pod that carries the group's labels and that something else than its StatefulSet
+    /// controls, or nothing. It is at [`Bed::strange_ip`].
+    pub fn make_stranger(&self, name: &str, owner: Option<Json>) {
+        let namespace = self.namespace.as_ref().expect("a cluster");
+        namespace.make_pod_of(owner, name, &self.layout.template("redis-0"), self.strange_ip());
+    }
+
     /// What a headless Service's names answer: the pods that exist.
     pub(crate) fn publish_services(&self) {
         let of_redis = if self.layout.has_sentinels_beside() { &[6379, 26379][..] } else { &[6379] };
@@ -373,6 +380,7 @@ impl Bed {
     pub fn start(&mut self, pod: &str) {
         let template = self.layout.template(pod);
         let containers = self.sandboxes[pod].containers();
+        self.tell_container(pod, true);
         for container in containers {
             if container.name == "reconcile" && !self.reconciles {
                 continue;
@@ -438,6 +446,7 @@ impl Bed {
         if let Some(mut main) = self.servers.remove(pod) {
             main.kill();
         }
+        self.tell_container(pod, false);
         let beside = format!("{pod}/");
         self.servers.retain(|name, process| {
             let is_beside = name.starts_with(&beside);
@@ -446,6 +455,13 @@ impl Bed {
             }
             !is_beside
         });
+    }
+
+    /// Has the API server know how a Redis' container is, as its kubelet tells it.
+    pub(crate) fn tell_container(&self, pod: &str, runs: bool) {
+        if let (Some(namespace), true) = (&self.namespace, pod.starts_with("redis")) {
+            namespace.tell_container(pod, &self.sandboxes[pod].containers()[0].name, runs);
+        }
     }
 
     /// Deletes a pod: its container, its object and its name. Its volume stays.

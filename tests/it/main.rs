@@ -19,6 +19,7 @@ mod late_hook;
 mod lossless;
 mod main_job;
 mod manifests;
+mod members;
 mod metrics;
 mod passes;
 mod persons_word;

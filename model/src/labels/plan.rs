@@ -92,5 +92,8 @@ fn real_pod(pod: Pod, listed: Listed) -> RealPod {
         heard: LastHeard::default(),
         is_withheld: false,
         hands_over_since: None,
+        containers: Vec::new(),
+        labels: std::collections::BTreeMap::new(),
+        controller: ordain::core::members::Controller::None,
     }
 }

@@ -31,6 +31,7 @@ use super::news::News;
 use super::observe::Observer;
 use super::patience::{Backoff, blame};
 use super::setting::{Council, Ground, Logins, Subject, World, in_time, own_group, own_pod};
+use super::settle::give_up_if_no_member;
 use super::{BACKSTOP, Then};
 use crate::cli::Handover;
 use crate::core::evidence::{Evidence, Failure, Heard, Link, Role};
@@ -146,6 +147,7 @@ async fn hand_over(pod: Pod<'_>, begun: &mut Begun, is_dry_run: bool, deadline: 
         }
         let mut leaving = Leaving { pod, master, begun };
         let (evidence, in_tilt) = pod.look(deadline).await;
+        give_up_if_no_member(observer, me, &evidence, is_dry_run)?;
         if observer.council.is_unnamed() {
             return leaving.deliver(evidence, is_dry_run, deadline).await;
         }

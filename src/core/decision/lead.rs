@@ -68,11 +68,7 @@ fn disk_obstacle(case: Case<'_>) -> Option<String> {
     }
     if case.record == RecordSeen::NotKept {
         // Nobody publishes anything: what another runs with may be the data.
-        let may_run = |peer: &&Peer| match &peer.heard {
-            Heard::Failed(failure) => !failure.proves_nothing_runs(),
-            Heard::Answer(_) | Heard::Pending => true,
-        };
-        let other = case.peers.iter().find(may_run)?;
+        let other = case.peers.iter().find(|peer| !case.is_known_not_to_run(peer))?;
         let fears = !own.holds_data() && case.obeys(Rule::HoldsData);
         return fears.then(|| format!("its disk is empty, and {} may hold the data", other.pod));
     }
@@ -161,9 +157,8 @@ struct Risk {
 fn candidate(evidence: &Evidence) -> Option<&Peer> {
     let electable = |peer: &&Peer| match &peer.heard {
         Heard::Answer(Role::Replica(replica)) => replica.priority > 0,
-        Heard::Pending => true,
         Heard::Answer(Role::Master) => false,
-        Heard::Failed(failure) => !failure.proves_nothing_runs(),
+        Heard::Pending | Heard::Failed(_) => !evidence.is_known_not_to_run(peer),
     };
     evidence.peers.iter().find(electable)
 }

@@ -270,8 +270,7 @@ fn about_to_start(case: Case<'_>) -> Option<&PodName> {
 fn is_no_master(case: Case<'_>, pod: &PodName) -> bool {
     let has_said_so = |peer: &Peer| match &peer.heard {
         Heard::Answer(role) => *role != Role::Master,
-        Heard::Failed(failure) => failure.proves_nothing_runs(),
-        Heard::Pending => false,
+        Heard::Pending | Heard::Failed(_) => case.is_known_not_to_run(peer),
     };
     case.me.as_ref() == Some(pod) || case.peer(pod).is_some_and(has_said_so)
 }

@@ -33,12 +33,14 @@ pub enum Reason {
     PodFreed,
     /// A pod's data cannot be loaded.
     DataDamaged,
+    /// A pod carries a group's labels and is none of its members.
+    NonMember,
 }
 
 impl Reason {
     /// Whether a person shall look.
     fn is_warning(self) -> bool {
-        self == Self::DataDamaged
+        matches!(self, Self::DataDamaged | Self::NonMember)
     }
 }
 
@@ -47,6 +49,8 @@ impl Reason {
 pub enum About<'a> {
     /// A pod, and its uid.
     Pod(&'a PodName, &'a str),
+    /// A pod whose name may end in no ordinal, and its uid.
+    Stranger(&'a str, &'a str),
     /// A group's record.
     Record(&'a Group, &'a Record),
     /// A node, and its uid where it is known.
@@ -57,6 +61,7 @@ impl About<'_> {
     fn reference(&self, namespace: &str) -> ObjectReference {
         let (kind, api, name, uid) = match self {
             Self::Pod(name, uid) => ("Pod", "v1", name.to_string(), *uid),
+            Self::Stranger(name, uid) => ("Pod", "v1", (*name).to_owned(), *uid),
             Self::Record(group, record) => ("Lease", "coordination.k8s.io/v1", group.to_string(), record.uid.as_str()),
             // It is in no namespace.
             Self::Node(name, uid) => {

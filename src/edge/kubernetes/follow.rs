@@ -12,12 +12,14 @@ use serde::de::DeserializeOwned;
 use tracing::warn;
 
 use super::view::PodView;
-use super::{Cluster, Refusal, ours, read_pod, read_record, refusal};
+use super::{Cluster, Refusal, ours, read_found, read_record, refusal};
 use crate::core::evidence::{Failure, RecordSeen};
-use crate::core::identity::{Group, PodName};
-use crate::core::labels::{Pod, Scheme};
+use crate::core::identity::Group;
+use crate::core::labels::Scheme;
+use crate::core::members::Found;
 use crate::core::outside::shown;
 use crate::core::record::Record;
+use crate::core::selector::Selector;
 
 /// A change among things of one kind.
 #[derive(Debug)]
@@ -78,11 +80,11 @@ pub enum Told {
     /// Nothing is told until this opens again.
     Closed(Kind),
     /// The record, as it is now.
-    Record(RecordSeen),
+    Record(Box<RecordSeen>),
     /// A pod, as it is now.
-    Pod(Pod),
-    /// This pod is gone.
-    Gone(PodName),
+    Pod(Found),
+    /// The pod of this name is gone.
+    Gone(String),
 }
 
 /// Of what a watch is.
@@ -103,20 +105,22 @@ const OPENING: Duration = Duration::from_secs(5);
 impl Cluster {
     /// One group's record and pods, for as long as it is polled: one watch of each, which begins again by itself
     /// after pauses that grow. What the Role forbids is said, and not tried again.
-    pub fn follow_group(&self, group: &Group, selector: &str, scheme: Scheme) -> impl Stream<Item = Told> + use<> {
+    pub fn follow_group(&self, group: &Group, selector: &Selector, scheme: Scheme) -> impl Stream<Item = Told> + use<> {
         let record = WatchParams::default().fields(&format!("metadata.name={group}"));
         let record = watch(self.leases.clone(), record).map(|told| match told {
             Watched::Opened => Told::Opened(Kind::Record),
             Watched::Closed => Told::Closed(Kind::Record),
-            Watched::Is(lease) => Told::Record(read_record(&lease).map_or_else(RecordSeen::Unknown, RecordSeen::Present)),
-            Watched::Gone(_) => Told::Record(RecordSeen::Absent),
+            Watched::Is(lease) => {
+                Told::Record(Box::new(read_record(&lease).map_or_else(RecordSeen::Unknown, RecordSeen::Present)))
+            }
+            Watched::Gone(_) => Told::Record(Box::new(RecordSeen::Absent)),
         });
-        let pods = watch(self.pods.clone(), WatchParams::default().labels(selector)).filter_map(move |told| {
+        let pods = watch(self.pods.clone(), WatchParams::default().labels(selector.as_str())).filter_map(move |told| {
             let told = match told {
                 Watched::Opened => Some(Told::Opened(Kind::Pods)),
                 Watched::Closed => Some(Told::Closed(Kind::Pods)),
-                Watched::Is(pod) => read_pod(&pod, &scheme).map(Told::Pod),
-                Watched::Gone(pod) => pod.name_any().parse().ok().map(Told::Gone),
+                Watched::Is(pod) => read_found(&pod, &scheme).map(Told::Pod),
+                Watched::Gone(pod) => Some(Told::Gone(pod.name_any())),
             };
             std::future::ready(told)
         });
@@ -140,13 +144,13 @@ impl Cluster {
         selector: &str,
         scheme: Scheme,
         group_of: impl Fn(&dyn Fn(&str) -> Option<String>) -> Option<Group>,
-    ) -> impl Stream<Item = Change<(Group, Pod)>> {
+    ) -> impl Stream<Item = Change<(Group, Found)>> {
         // A page at a time: a whole list of many groups would take more memory than all else here.
         let config = Config::default().labels(selector).page_size(50);
         watcher(self.pods.clone(), config).filter_map(move |event| {
             let change = Change::read(event, |pod: &PodView| {
                 let label = |key: &str| pod.labels().get(key).cloned();
-                Some((group_of(&label)?, read_pod(pod, &scheme)?))
+                Some((group_of(&label)?, read_found(pod, &scheme)?))
             });
             std::future::ready(change)
         })

@@ -13,8 +13,9 @@ use kube::{Api, Client};
 use serde_json::json;
 
 use super::follow::Change;
-use super::{Refusal, has_ended, refusal, within};
+use super::{Refusal, has_ended, read_controller, refusal, within};
 use crate::core::disk::Moment;
+use crate::core::members::Controller;
 use crate::core::takeover::{Guest, Node, Service, State};
 
 /// The taint by which Kubernetes takes a node for shut down (1.28 and later): its volumes are detached and
@@ -194,12 +195,14 @@ fn read_node(node: &ApiNode) -> Option<Node> {
     })
 }
 
-/// A pod that runs nowhere yet, or has ended, is nobody's guest.
+/// A pod that runs nowhere yet, or has ended, is nobody's guest. Nor is one that no StatefulSet controls, whatever
+/// its labels: nobody but a StatefulSet makes it anew.
 fn read_guest(pod: &ApiPod) -> Option<Guest> {
     let meta = &pod.metadata;
     let spec = pod.spec.as_ref()?;
     let status = pod.status.clone().unwrap_or_default();
-    if has_ended(status.phase.as_deref()) {
+    let is_a_sets = matches!(read_controller(meta), Controller::StatefulSet(_));
+    if has_ended(status.phase.as_deref()) || !is_a_sets {
         return None;
     }
     let containers = spec.init_containers.iter().flatten().chain(&spec.containers);

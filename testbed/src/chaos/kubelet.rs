@@ -65,6 +65,9 @@ impl Kubelet {
             if state.process.is_none() && state.start_at.is_some_and(|at| at <= Instant::now()) {
                 let sandbox = self.bed.sandbox(slot.pod);
                 let container = sandbox.containers().iter().find(|one| (one.name == "reconcile") == slot.is_reconcile);
+                if !slot.is_reconcile {
+                    self.bed.tell_container(slot.pod, true);
+                }
                 let words: Vec<_> = self.commands[&slot].iter().map(String::as_str).collect();
                 state.process = Some(sandbox.start(container.expect("the container"), &words));
                 state.start_at = None;
@@ -78,6 +81,9 @@ impl Kubelet {
         let state = self.states.get_mut(&slot).expect("a container");
         state.process = None;
         state.start_at = Some(Instant::now() + wait);
+        if !slot.is_reconcile {
+            self.bed.tell_container(slot.pod, false);
+        }
         if slot.pod.starts_with("redis") {
             let is_behind = self.bed.sandbox(slot.pod).path(DATA).join("appendonlydir/temp-appendonly.aof.incr").exists();
             if is_behind {

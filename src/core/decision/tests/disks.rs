@@ -6,7 +6,7 @@ use super::given::*;
 use crate::core::decision::Part::{Follow, Lead, Undecided};
 use crate::core::decision::*;
 use crate::core::disk::{Moment, Word};
-use crate::core::evidence::{Failure, Link, Object};
+use crate::core::evidence::{Container, Failure, Link, Object};
 use crate::core::record::{Assumed, Mark};
 
 // The own disk.
@@ -462,7 +462,7 @@ fn a_sentinel_waits_for_a_pod_that_has_marked_the_record() {
 #[case::when_it_answers_as_a_master(pod_is_starting().started(1, OLD, MASTER))]
 #[case::when_its_instance_has_ended(pod_is_starting().record_but(|record| record.mark = Some(mark(ended_instance(1)))))]
 #[case::when_its_pod_was_made_again(
-    pod_is_starting().peer_is(1, Object::Present { uid: "another".into(), word: Some(word(OLD)) }, refused())
+    pod_is_starting().peer_is(1, Object::Present { uid: "another".into(), word: Some(word(OLD)), container: Container::Stopped }, refused())
 )]
 #[case::when_its_pod_is_gone(pod_is_starting().absent(1))]
 #[case::when_the_mark_is_older_than_the_grace(

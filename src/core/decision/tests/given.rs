@@ -2,7 +2,7 @@
 
 use crate::core::decision::*;
 use crate::core::disk::{Disk, Instance, Moment, Word};
-use crate::core::evidence::{Failure, Kept, Link, Object, Own, Replica, Sentinel, SentinelAnswer, Watch};
+use crate::core::evidence::{Container, Failure, Kept, Link, Object, Own, Replica, Sentinel, SentinelAnswer, Watch};
 use crate::core::record::{Mark, Record};
 use crate::core::sets::Set;
 
@@ -130,6 +130,7 @@ pub fn recorded(master: u32, epoch: u64) -> Record {
         is_given_up: false,
         assumed: None,
         as_read: std::sync::Arc::default(),
+        sets: std::collections::BTreeSet::new(),
     }
 }
 
@@ -156,9 +157,14 @@ pub fn foreign(disk: Disk) -> Word {
     Word { group: Some("other".into()), ..word(disk) }
 }
 
-/// A pod that exists and has published this word, or nothing.
+/// A pod that exists and has published this word, or nothing. Where its Redis refuses, its container does not run.
 pub fn object(ordinal: u32, word: Option<Word>) -> Object {
-    Object::Present { uid: instance(ordinal).uid, word }
+    Object::Present { uid: instance(ordinal).uid, word, container: Container::Stopped }
+}
+
+/// The same, whatever its kubelet has told of its container.
+pub fn object_with(ordinal: u32, word: Option<Word>, container: Container) -> Object {
+    Object::Present { uid: instance(ordinal).uid, word, container }
 }
 
 /// A group of three where nothing has ever run: no record, Sentinels that know nothing, no other pod.

@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 
 use crate::core::decision::Part::{Follow, Lead, Undecided};
 use crate::core::decision::*;
-use crate::core::disk::Disk;
-use crate::core::evidence::{Link, Object};
+use crate::core::disk::{Disk, Word};
+use crate::core::evidence::{Container, Link, Object};
 use crate::core::record::Record;
 
 pub type Held = Result<(), String>;
@@ -153,6 +153,20 @@ fn holds_data(evidence: &Evidence, peer: &Peer) -> bool {
     has_copied(peer) || sure(evidence, peer).is_some_and(Disk::holds_data)
 }
 
+/// Nobody listens there, and the API server confirms it, or there is none.
+fn is_down(evidence: &Evidence, peer: &Peer) -> bool {
+    let waits_to_start = |word: &Option<Word>| word.as_ref().is_some_and(|word| !word.started);
+    let is_confirmed = match &peer.object {
+        Object::Absent | Object::Present { container: Container::Stopped, .. } => true,
+        Object::Unknown => !is_kept(evidence),
+        Object::Present { word, container: Container::Unknown, .. } => waits_to_start(word),
+        Object::Present { word, container: Container::Running(since), .. } => {
+            waits_to_start(word) && word.as_ref().is_some_and(|word| word.at >= *since)
+        }
+    };
+    is_confirmed && proves_nothing_runs(&peer.heard)
+}
+
 fn proves_nothing_runs<T>(heard: &Heard<T>) -> bool {
     matches!(heard, Heard::Failed(failure) if failure.proves_nothing_runs())
 }
@@ -188,7 +202,7 @@ pub fn who_leads_is_named_by_the_newest_claim_or_nobody_is(evidence: &Evidence, 
     let is_proven = match &evidence.record {
         RecordSeen::Absent => true,
         RecordSeen::NotKept => {
-            let peers = evidence.peers.iter().all(|peer| peer.heard.answer().is_some() || proves_nothing_runs(&peer.heard));
+            let peers = evidence.peers.iter().all(|peer| peer.heard.answer().is_some() || is_down(evidence, peer));
             let sentinels = || evidence.sentinels.iter().map(|one| &one.heard);
             peers && sentinels().all(|heard| heard.answer().is_some() || proves_nothing_runs(heard))
         }
@@ -229,7 +243,7 @@ pub fn without_kubernetes_an_empty_disk_leads_only_alone(evidence: &Evidence, de
         return Ok(());
     }
     let waits = |peer: &Peer| peer.replica().is_some() && !has_copied(peer) && is_unclaimed(evidence);
-    let is_harmless = |peer: &Peer| proves_nothing_runs(&peer.heard) || waits(peer);
+    let is_harmless = |peer: &Peer| is_down(evidence, peer) || waits(peer);
     holds(evidence.peers.iter().all(is_harmless), evidence, decision, "leads with an empty disk beside what may hold the data")
 }
 
@@ -271,7 +285,7 @@ pub fn nobody_leads_while_a_failover_may_be_under_way(evidence: &Evidence, decis
     let may_be_elected = |peer: &Peer| match &peer.heard {
         Heard::Answer(Role::Replica(replica)) => replica.priority > 0,
         Heard::Answer(Role::Master) => false,
-        Heard::Pending | Heard::Failed(_) => !proves_nothing_runs(&peer.heard),
+        Heard::Pending | Heard::Failed(_) => !is_down(evidence, peer),
     };
     let is_under_way = evidence.watches().any(|(_, watch)| watch.failover_in_progress);
     let is_calm = |watch: &crate::core::evidence::Watch| {
@@ -354,9 +368,9 @@ pub fn a_majority_that_names_the_only_living_master_is_believed(evidence: &Evide
     };
     let holder = &record.claim.master;
     let is_no_master = |peer: &Peer| match &peer.heard {
-        Heard::Answer(Role::Master) | Heard::Pending => false,
+        Heard::Answer(Role::Master) => false,
         Heard::Answer(Role::Replica(_)) => true,
-        Heard::Failed(failure) => failure.proves_nothing_runs(),
+        Heard::Pending | Heard::Failed(_) => is_down(evidence, peer),
     };
     let is_dead = evidence.me.as_ref() == Some(holder) || evidence.peer(holder).is_some_and(is_no_master);
     let naming = evidence.watches().filter(|(_, watch)| evidence.member_at(&watch.master.host) == Some(master));
@@ -413,8 +427,7 @@ pub fn a_sentinel_watches_the_only_living_master(evidence: &Evidence, decision: 
     let (Follow(claim), [alive]) = (&decision.part, &evidence.living_masters()[..]) else { return Ok(()) };
     let is_dead = evidence.peer(&claim.master).is_some_and(|peer| match &peer.heard {
         Heard::Answer(role) => *role != Role::Master,
-        Heard::Failed(failure) => failure.proves_nothing_runs(),
-        Heard::Pending => false,
+        Heard::Pending | Heard::Failed(_) => is_down(evidence, peer),
     });
     holds(claim.master == **alive || !is_dead, evidence, decision, "watches the dead beside the living")
 }

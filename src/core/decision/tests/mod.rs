@@ -7,6 +7,7 @@ mod everything;
 mod forced;
 mod given;
 mod invariants;
+mod refusals;
 mod two_sets;
 mod without;
 

@@ -4,7 +4,7 @@ use super::given::*;
 use crate::core::decision::Part::{Follow, Lead, Undecided};
 use crate::core::decision::*;
 use crate::core::disk::{Disk, Instance};
-use crate::core::evidence::{Object, Own};
+use crate::core::evidence::{Container, Object, Own};
 use crate::core::record::Record;
 use crate::core::sets::Sets;
 
@@ -34,7 +34,8 @@ fn split_and_recorded(me: &PodName, master: &PodName) -> Evidence {
 
 fn told_by(mut evidence: Evidence, pod: &PodName, disk: Disk) -> Evidence {
     let peer = evidence.peers.iter_mut().find(|peer| peer.pod == *pod).unwrap();
-    (peer.object, peer.heard) = (Object::Present { uid: "uid".into(), word: Some(word(disk)) }, refused());
+    (peer.object, peer.heard) =
+        (Object::Present { uid: "uid".into(), word: Some(word(disk)), container: Container::Stopped }, refused());
     evidence
 }
 

@@ -1,0 +1,336 @@
+//! Which pods are the group's: those of its StatefulSets. Labels alone make no member: whoever may label a pod could
+//! else have it asked with the group's password, counted, and named as the master.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::evidence::RecordSeen;
+use super::labels::Pod;
+use super::record::Record;
+use super::selector::Selector;
+use super::sets::Sets;
+
+/// What made a pod, and keeps it: its owner reference with `controller: true`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Controller {
+    /// Nothing: it was made by hand, or what made it was deleted, and left it there.
+    None,
+    /// A StatefulSet of this name, of any API group.
+    StatefulSet(String),
+    /// Another kind of thing, such as `ReplicaSet cache-5d8f`.
+    Other(String),
+}
+
+/// A pod that was asked for by a selector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// Its name ends in an ordinal.
+    Pod(Box<Pod>),
+    /// Its name does not, as no StatefulSet's pod has it.
+    Unnumbered(NonMember),
+}
+
+impl Found {
+    /// Its name.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Pod(pod) => pod.name.to_string(),
+            Self::Unnumbered(other) => other.name.clone(),
+        }
+    }
+
+    /// Its uid.
+    pub fn uid(&self) -> &str {
+        match self {
+            Self::Pod(pod) => &pod.uid,
+            Self::Unnumbered(other) => &other.uid,
+        }
+    }
+}
+
+/// A pod that carries the group's labels, and is no member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NonMember {
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// What it carries under the role label's key: by that a Service may send it clients.
+    pub role: Option<String>,
+    /// Why it is none.
+    pub why: Why,
+}
+
+/// Why a pod is no member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// The selector does not match its labels.
+    Unselected(BTreeMap<String, String>),
+    /// Its name does not end in an ordinal.
+    Unnumbered,
+    /// Something else than a StatefulSet controls it.
+    Controller(String),
+    /// A StatefulSet controls it whose pods have other names.
+    Misnamed(String),
+    /// It is of another StatefulSet than these.
+    OtherSet(BTreeSet<String>),
+    /// Nothing controls it, and the record has not labelled it before.
+    Uncontrolled,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unselected(labels) => {
+                let words: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                write!(f, "its labels are {}", if words.is_empty() { "none".to_owned() } else { words.join(",") })
+            }
+            Self::Unnumbered => f.write_str("its name is not that of a StatefulSet's pod"),
+            Self::Controller(what) => write!(f, "its controller is the {what}, and no StatefulSet"),
+            Self::Misnamed(set) => write!(f, "its controller is the StatefulSet {set}, whose pods have other names"),
+            Self::OtherSet(sets) => {
+                let sets: Vec<_> = sets.iter().map(String::as_str).collect();
+                write!(f, "the StatefulSets of the group are {}", sets.join(", "))
+            }
+            Self::Uncontrolled => f.write_str("no StatefulSet controls it, and the group's record has never labelled it"),
+        }
+    }
+}
+
+/// How the group's StatefulSets are known before its record is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    /// By `--set`.
+    ByFlags,
+    /// By this pod's own name.
+    ByOwnName,
+    /// By the group's name: a guess, of which the record knows better.
+    ByGroup,
+}
+
+/// What members are told by.
+#[derive(Debug)]
+pub struct Membership<'a> {
+    selector: &'a Selector,
+    /// The names of the group's sets; none where every StatefulSet is one of them.
+    sets: Option<BTreeSet<String>>,
+    /// The uid of the Lease.
+    lease: Option<&'a str>,
+}
+
+impl<'a> Membership<'a> {
+    /// By the sets as they are named, and the record as it was seen. A record that names none is one of 0.1, which
+    /// had every StatefulSet's pods that the selector finds.
+    pub fn new(selector: &'a Selector, sets: &Sets, named: Named, record: &'a RecordSeen) -> Self {
+        match record {
+            RecordSeen::Present(record) => Self::by_record(selector, sets, named, record),
+            RecordSeen::Absent | RecordSeen::NotKept if named == Named::ByGroup => Self { selector, sets: None, lease: None },
+            _ => Self { selector, sets: Some(names_of(sets)), lease: None },
+        }
+    }
+
+    /// The same where the record is known.
+    pub fn by_record(selector: &'a Selector, sets: &Sets, named: Named, record: &'a Record) -> Self {
+        let lease = Some(&*record.uid);
+        if record.sets.is_empty() && named != Named::ByFlags {
+            return Self { selector, sets: None, lease };
+        }
+        // Whom the record names is a member, whoever is to be told so yet.
+        let mut all: BTreeSet<_> = record.sets.iter().cloned().chain([record.claim.master.base().to_owned()]).collect();
+        if named != Named::ByGroup {
+            all.extend(names_of(sets));
+        }
+        Self { selector, sets: Some(all), lease }
+    }
+
+    /// Whether a pod is a member.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub fn check(&self, pod: &Pod) -> Result<(), Why> {
+        if !self.selector.matches(&pod.labels) {
+            return Err(Why::Unselected(pod.labels.clone()));
+        }
+        match &pod.controller {
+            Controller::Other(what) => return Err(Why::Controller(what.clone())),
+            Controller::StatefulSet(set) if set != pod.name.base() => return Err(Why::Misnamed(set.clone())),
+            // Its StatefulSet was deleted and is going to be made anew: what this record has labelled is the group's.
+            Controller::None if !self.lease.is_some_and(|lease| pod.stamp.as_ref().is_some_and(|stamp| stamp.is_of(lease))) => {
+                return Err(Why::Uncontrolled);
+            }
+            Controller::None | Controller::StatefulSet(_) => {}
+        }
+        match &self.sets {
+            Some(sets) if !sets.contains(pod.name.base()) => Err(Why::OtherSet(sets.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    /// The members among the pods that were found, and the others.
+    pub fn sort(&self, found: impl IntoIterator<Item = Found>) -> (Vec<Pod>, Vec<NonMember>) {
+        let (mut members, mut others) = (Vec::new(), Vec::new());
+        for one in found {
+            match one {
+                Found::Pod(pod) => match self.check(&pod) {
+                    Ok(()) => members.push(*pod),
+                    Err(why) => others.push(NonMember::new(&pod, why)),
+                },
+                Found::Unnumbered(other) => others.push(other),
+            }
+        }
+        (members, others)
+    }
+}
+
+impl NonMember {
+    /// A pod that is none for this reason.
+    pub fn new(pod: &Pod, why: Why) -> Self {
+        Self { name: pod.name.to_string(), uid: pod.uid.clone(), role: pod.label.clone(), why }
+    }
+}
+
+fn names_of(sets: &Sets) -> BTreeSet<String> {
+    sets.names().map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::disk::LastHeard;
+    use crate::core::evidence::Failure;
+    use crate::core::identity::Endpoint;
+    use crate::core::record::Claim;
+    use rstest::rstest;
+
+    fn selector() -> Selector {
+        "app=redis".parse().unwrap()
+    }
+
+    fn sets(words: &[&str]) -> Sets {
+        Sets::new(words.iter().map(|word| word.parse().unwrap()).collect()).unwrap()
+    }
+
+    /// A record of the Lease `lease` that names redis-0, and these sets.
+    fn record(sets: &[&str]) -> RecordSeen {
+        let claim = Claim { master: "redis-0".parse().unwrap(), epoch: 1 };
+        let record = Record::first(claim, Endpoint::parse("redis-0", 6379).unwrap(), "g".into(), false);
+        RecordSeen::Present(Record { uid: "lease".into(), ..record.with_sets(sets.iter().copied()) })
+    }
+
+    fn of(set: &str) -> Controller {
+        Controller::StatefulSet(set.into())
+    }
+
+    fn pod(name: &str, controller: Controller) -> Pod {
+        Pod {
+            name: name.parse().unwrap(),
+            uid: "u".into(),
+            version: "1".into(),
+            ips: Vec::new(),
+            label: None,
+            stamp: None,
+            word: None,
+            trying_since: None,
+            heard: LastHeard::default(),
+            is_withheld: false,
+            hands_over_since: None,
+            containers: Vec::new(),
+            labels: BTreeMap::from([("app".to_owned(), "redis".to_owned())]),
+            controller,
+        }
+    }
+
+    fn stamped(stamp: &str, pod: Pod) -> Pod {
+        Pod { stamp: Some(stamp.into()), ..pod }
+    }
+
+    fn why(pod: &Pod, named: Named, flags: &[&str], record: &RecordSeen) -> Option<Why> {
+        Membership::new(&selector(), &sets(flags), named, record).check(pod).err()
+    }
+
+    fn unknown() -> RecordSeen {
+        RecordSeen::Unknown(Failure::TimedOut)
+    }
+
+    const ALL: [Named; 3] = [Named::ByFlags, Named::ByOwnName, Named::ByGroup];
+
+    #[test]
+    fn a_pod_of_the_groups_set_is_a_member_by_whatever_the_sets_are_known() {
+        for named in ALL {
+            for record in [record(&[]), record(&["redis"]), RecordSeen::Absent, unknown()] {
+                assert_eq!(why(&pod("redis-1", of("redis")), named, &["redis=3"], &record), None, "{named:?} {record:?}");
+            }
+        }
+    }
+
+    #[rstest]
+    #[case::a_deployments(pod("redis-1", Controller::Other("ReplicaSet redis".into())), Why::Controller("ReplicaSet redis".into()))]
+    #[case::misnamed(pod("redis-1", of("redi")), Why::Misnamed("redi".into()))]
+    #[case::made_by_hand(pod("redis-1", Controller::None), Why::Uncontrolled)]
+    #[case::of_another_lease(stamped("other/7", pod("redis-1", Controller::None)), Why::Uncontrolled)]
+    fn whom_no_set_of_the_group_made_is_none_though_labels_and_name_fit(#[case] pod: Pod, #[case] expected: Why) {
+        for named in ALL {
+            for record in [record(&[]), record(&["redis"]), RecordSeen::Absent, unknown()] {
+                assert_eq!(why(&pod, named, &["redis=3"], &record), Some(expected.clone()), "{named:?} {record:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn whom_the_record_has_labelled_stays_while_its_set_is_made_anew() {
+        let orphan = |name| stamped("lease/7", pod(name, Controller::None));
+        for named in ALL {
+            for record in [record(&[]), record(&["redis"])] {
+                assert_eq!(why(&orphan("redis-1"), named, &["redis=3"], &record), None, "{named:?} {record:?}");
+            }
+        }
+        let other = why(&orphan("cache-1"), Named::ByOwnName, &["redis=3"], &record(&["redis"]));
+        assert_eq!(other, Some(Why::OtherSet(BTreeSet::from(["redis".to_owned()]))));
+    }
+
+    #[rstest]
+    #[case::the_flags_name_theirs(Named::ByFlags, &["redis=3"], record(&[]), false)]
+    #[case::the_record_names_more_than_the_flags(Named::ByFlags, &["redis=3"], record(&["cache"]), true)]
+    #[case::the_flags_name_more_than_the_record(Named::ByFlags, &["redis=3", "cache=1"], record(&["redis"]), true)]
+    #[case::a_record_of_0_1(Named::ByOwnName, &["redis=3"], record(&[]), true)]
+    #[case::the_record_names_this_set(Named::ByOwnName, &["redis=3"], record(&["redis"]), false)]
+    #[case::the_record_names_both(Named::ByOwnName, &["redis=3"], record(&["redis", "cache"]), true)]
+    #[case::no_record_yet(Named::ByOwnName, &["redis=3"], RecordSeen::Absent, false)]
+    #[case::an_unreadable_record(Named::ByOwnName, &["redis=3"], unknown(), false)]
+    #[case::by_a_record_of_0_1_alone(Named::ByGroup, &["redis=3"], record(&[]), true)]
+    #[case::by_the_record_alone(Named::ByGroup, &["redis=3"], record(&["redis"]), false)]
+    #[case::by_the_record_alone_which_names_it(Named::ByGroup, &["redis=3"], record(&["cache"]), true)]
+    #[case::nothing_is_known_yet(Named::ByGroup, &["redis=3"], RecordSeen::Absent, true)]
+    fn of_another_set_only_who_is_named_or_may_be(
+        #[case] named: Named,
+        #[case] flags: &[&str],
+        #[case] record: RecordSeen,
+        #[case] is_member: bool,
+    ) {
+        assert_eq!(why(&pod("cache-0", of("cache")), named, flags, &record).is_none(), is_member);
+    }
+
+    #[test]
+    fn the_guess_by_the_groups_name_makes_no_members_where_the_record_knows_better() {
+        let guessed = pod("group-0", of("group"));
+        assert!(why(&guessed, Named::ByGroup, &["group=3"], &record(&["cache"])).is_some());
+        assert_eq!(why(&pod("redis-0", of("redis")), Named::ByGroup, &["group=3"], &record(&["cache"])), None, "the holder");
+    }
+
+    #[test]
+    fn without_the_labels_nobody_is_one() {
+        let unlabelled = Pod { labels: BTreeMap::new(), ..pod("redis-1", of("redis")) };
+        let refusal = why(&unlabelled, Named::ByOwnName, &["redis=3"], &record(&["redis"])).unwrap();
+        assert_eq!(refusal.to_string(), "its labels are none");
+    }
+
+    #[test]
+    fn whose_name_ends_in_no_ordinal_is_sorted_out() {
+        let other = NonMember { name: "redis-7d4b".into(), uid: "u".into(), role: Some("master".into()), why: Why::Unnumbered };
+        let found = [Found::Unnumbered(other.clone()), Found::Pod(Box::new(pod("redis-1", of("redis"))))];
+        let record = record(&["redis"]);
+        let selector = selector();
+        let (members, others) = Membership::new(&selector, &sets(&["redis=3"]), Named::ByFlags, &record).sort(found);
+        assert_eq!((members.len(), others), (1, vec![other]));
+    }
+}
