@@ -504,12 +504,18 @@ impl<'a> Observer<'a> {
         }
     }
 
-    /// There is no member of this name.
+    /// There is no member of this name; of one that may be one by a record that cannot be read, nothing is known.
     fn turn_away(&self, name: PodName, why: Outside, evidence: &mut Evidence) {
+        let is_known = match (&evidence.record, &why) {
+            (RecordSeen::Unknown(_) | RecordSeen::Pending, Outside::NonMember(why)) => why.is_by_itself(),
+            _ => true,
+        };
         self.outside.borrow_mut().push((name.clone(), why));
-        if Some(&name) != evidence.me.as_ref() {
-            set(evidence, absent(name));
+        if Some(&name) == evidence.me.as_ref() {
+            return;
         }
+        let nobody = absent(name);
+        set(evidence, if is_known { nobody } else { Peer { heard: Heard::Pending, object: Object::Unknown, ..nobody } });
     }
 
     /// Takes a pod as the API server has it. Its Redis is asked where that says that it is, whatever

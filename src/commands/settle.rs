@@ -266,7 +266,11 @@ pub fn give_up_if_no_member(observer: &Observer<'_>, me: &PodName, evidence: &Ev
             format!("{me} in namespace {namespace} is not matched by {selector}: {why}. Fix the labels or ORDAIN_SELECTOR")
         }
         // Without the record nobody knows whom it has labelled, or which other sets there are.
-        Some(Outside::NonMember(_)) if matches!(evidence.record, RecordSeen::Unknown(_) | RecordSeen::Pending) => return Ok(()),
+        Some(Outside::NonMember(why))
+            if !why.is_by_itself() && matches!(evidence.record, RecordSeen::Unknown(_) | RecordSeen::Pending) =>
+        {
+            return Ok(());
+        }
         Some(Outside::NonMember(why)) => format!("{me} in namespace {namespace} is no member of {group}: {why}"),
     };
     Err(Wrong(why).into())

@@ -78,6 +78,16 @@ pub enum Why {
     Uncontrolled,
 }
 
+impl Why {
+    /// Whether no record could make it a member: its own object says so.
+    pub fn is_by_itself(&self) -> bool {
+        match self {
+            Self::Unselected(_) | Self::Unnumbered | Self::Controller(_) | Self::Misnamed(_) => true,
+            Self::OtherSet(_) | Self::Uncontrolled => false,
+        }
+    }
+}
+
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -134,8 +134,7 @@ fn first_boot_obstacle_without_record(case: Case<'_>) -> Option<String> {
             return Some(format!("{} runs as a replica of {}, though nobody claims a master", peer.pod, replica.of));
         }
     }
-    let may_run = |peer: &&Peer| !case.is_known_not_to_run(peer);
-    let silent_peer = case.peers.iter().filter(may_run).find_map(|peer| Some((peer.pod.to_string(), silence(&peer.heard)?)));
+    let silent_peer = case.peers.iter().find_map(|peer| Some((peer.pod.to_string(), silence(&peer.heard)?)));
     let silent_sentinel = || case.sentinels.iter().find_map(|one| Some((format!("Sentinel {}", one.at), silence(&one.heard)?)));
     if let Some((who, why)) = silent_peer.or_else(silent_sentinel) {
         return Some(format!("{who} gave no answer ({why}), and without a record silence proves nothing"));
