@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::core::disk::Disk;
-use crate::core::evidence::{Evidence, Failure, Heard, Known, Object, Peer, Role};
+use crate::core::evidence::{Evidence, Heard, Known, Object, Peer, Role};
 use crate::core::identity::PodName;
 use crate::core::outside::shown;
 use crate::core::rules::Rules;
@@ -56,7 +56,7 @@ fn of_the_chosen(evidence: &Evidence, peer: &Peer) -> String {
         Holds::Reported(disk) => format!("its data was {disk}"),
         Holds::Damaged(what) => format!("its data cannot be loaded ({})", shown(what)),
         Holds::Expired(disk) => format!("what it holds is not known: before its server ran, its data directory was {disk}"),
-        Holds::Unknown => format!("what it holds is not known ({})", why_unknown(peer)),
+        Holds::Unknown => format!("what it holds is not known ({})", why_unknown(evidence, peer)),
     }
 }
 
@@ -89,15 +89,15 @@ fn loss(evidence: &Evidence, peer: &Peer, master: &Peer) -> String {
             "what it holds is not known: before its server ran, its data directory was {disk}. What {chosen} does not hold is lost"
         ),
         (Holds::Unknown, _) => {
-            format!("what it holds is not known ({}): what {chosen} does not hold is lost", why_unknown(peer))
+            format!("what it holds is not known ({}): what {chosen} does not hold is lost", why_unknown(evidence, peer))
         }
     }
 }
 
-fn why_unknown(peer: &Peer) -> String {
+fn why_unknown(evidence: &Evidence, peer: &Peer) -> String {
     match (&peer.object, &peer.heard) {
         (Object::Absent, _) => "the pod does not exist, its volume may".to_owned(),
-        (_, Heard::Failed(failure @ (Failure::NoSuchHost | Failure::Refused))) => {
+        (_, Heard::Failed(failure)) if evidence.is_known_not_to_run(peer) => {
             format!("it has not reported its disk, and runs no server: {failure}")
         }
         (_, Heard::Failed(failure)) => format!("it has not reported its disk: {failure}"),
