@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use super::observe::{Observer, from_api};
 use super::off_thread::off_thread;
 use super::patience::{persist, refused};
-use super::setting::{Subject, World};
+use super::setting::World;
 use super::settle::{Settled, does_not_exist, random_id};
 use crate::core::decision;
 use crate::core::disk::{Instance, Moment, Word};
