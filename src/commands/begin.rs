@@ -236,15 +236,14 @@ async fn add_sets(cluster: &Cluster, observer: &Observer<'_>, settled: &Settled)
     let Some(record) = settled.record.as_ref().filter(|_| observer.lacks_sets()) else { return Ok(()) };
     let mut known = Some(record.clone());
     let add = async || {
-        let named = match known.take() {
-            Some(record) => record.with_sets(subject.sure_sets()),
-            None => {
-                let record = cluster.record(&subject.group).await.map_err(|refusal| refused("the record", refusal))?;
-                if !record.lacks(subject.sure_sets()) {
-                    return Ok(());
-                }
-                record.with_sets(subject.sure_sets())
+        let named = if let Some(record) = known.take() {
+            record.with_sets(subject.sure_sets())
+        } else {
+            let record = cluster.record(&subject.group).await.map_err(|refusal| refused("the record", refusal))?;
+            if !record.lacks(subject.sure_sets()) {
+                return Ok(());
             }
+            record.with_sets(subject.sure_sets())
         };
         cluster.update_record(&subject.group, &named).await.map_err(|refusal| refused("the record", refusal))?;
         Ok(())
