@@ -148,3 +148,26 @@ fn a_file_that_is_none_or_too_large_is_refused_at_once(#[case] flag: &str) {
         assert!(told.contains(why) && told.contains(&*path.to_string_lossy()), "{told}");
     }
 }
+
+#[rstest]
+#[case("replica in group.replicas", "known-replica")]
+#[case("sentinel in group.sentinels", "known-sentinel")]
+fn a_template_for_sentinel_that_leaves_out_whom_it_knows_is_refused_before_anybody_is_asked(
+    #[case] list: &str,
+    #[case] named: &str,
+) {
+    let folder = tempfile::tempdir().unwrap();
+    let built_in = include_str!("../../templates/sentinel.conf.tera");
+    let from = built_in.find(&format!("{{% for {list}")).unwrap();
+    let end = from + built_in[from..].find("{% endfor -%}").unwrap() + "{% endfor -%}".len();
+    let path = folder.path().join("my.tera");
+    std::fs::write(&path, format!("{}{}", &built_in[..from], &built_in[end..])).unwrap();
+    let words = "genconf-sentinel --dry-run --no-kubernetes --group redis --pod-name sentinel-0 --service redis.test";
+    let mut run = Command::new(ordain());
+    // Nobody is there: it would wait for a minute.
+    run.args(words.split(' ')).args(["--sentinel-service", "sentinel.test", "--template"]).arg(&path).env_clear();
+    let run = run.output().unwrap();
+    let told = String::from_utf8_lossy(&run.stderr).into_owned();
+    assert_eq!((run.status.code(), told.lines().count()), (Some(2), 1), "{told}");
+    assert!(told.contains(named) && told.contains("my.tera"), "{told}");
+}
