@@ -72,6 +72,8 @@ pub enum Action {
     PowerCut(bool),
     /// The record is deleted.
     DeleteRecord,
+    /// A pod's server has cut a torn tail off as it started.
+    CutTail(Pod),
 }
 
 impl Action {
@@ -88,6 +90,7 @@ impl Action {
                 | Self::CrashSentinel(..)
                 | Self::PowerCut(_)
                 | Self::DeleteRecord
+                | Self::CutTail(_)
                 | Self::Force(..)
         )
     }
@@ -210,6 +213,7 @@ fn faults(state: &State, actions: &mut Vec<Action>) {
         record_deletions,
         writes,
         forced_failovers: _,
+        torn_tails,
     } = state.faults;
     for pod in pods() {
         let phase = state.pod(pod).phase;
@@ -223,6 +227,8 @@ fn faults(state: &State, actions: &mut Vec<Action>) {
         may(deletions, Action::Delete(pod));
         may(wipes, Action::Wipe(pod));
         may(losses, Action::Lose(pod));
+        let has_just_started = matches!(phase, Phase::Running(Server::Replica { link: Link::Never, .. }));
+        may(torn_tails.min(u8::from(has_just_started)), Action::CutTail(pod));
         let is_the_only_master = state.pod(pod).is_master() && state.masters().count() == 1;
         may(writes.min(u8::from(is_the_only_master)), Action::Write(pod));
     }
@@ -250,13 +256,13 @@ fn copied(state: &State, pod: Pod, server: Server) -> Option<Volume> {
     let Server::Replica { of, link, .. } = server else { return None };
     let data = state.pod(of).volume.data;
     let is_news = link != Link::Up || data != state.pod(pod).volume.data;
-    (state.pod(of).is_master() && is_news).then_some(Volume { data, ..state.pod(pod).volume })
+    (state.pod(of).is_master() && is_news).then_some(Volume { data, cut_at: 0, ..state.pod(pod).volume })
 }
 
 /// Does it.
 pub fn perform(setting: &Setting, state: &mut State, action: Action) {
     match action {
-        Action::Publish(pod) => pod::publish(state, pod),
+        Action::Publish(pod) => pod::publish(setting, state, pod),
         Action::Look(pod) => setting.order.iter().for_each(|_| pod::read(setting, state, pod)),
         Action::Read(pod) => pod::read(setting, state, pod),
         Action::Mark(pod) => {
@@ -328,6 +334,10 @@ pub fn perform(setting: &Setting, state: &mut State, action: Action) {
         Action::DeleteRecord => {
             state.faults.record_deletions -= 1;
             state.write_record(None);
+        }
+        Action::CutTail(pod) => {
+            state.faults.torn_tails -= 1;
+            state.pod_mut(pod).volume.cut_at = 2 * state.clock + 1;
         }
     }
 }

@@ -119,9 +119,9 @@ pub fn lease(real: &Record) -> Lease {
     Lease { claim: claim(&real.claim), is_new: real.is_new, mark, is_given_up: real.is_given_up }
 }
 
-/// A disk that was last written then.
-pub fn disk(time: Option<u8>, write_step: u64) -> Disk {
-    time.map_or(Disk::Empty, |time| Disk::Written(Moment(FIRST_WRITE + u64::from(time) * write_step)))
+/// A disk whose data is so old.
+pub fn disk(age: Option<u8>, write_step: u64) -> Disk {
+    age.map_or(Disk::Empty, |age| Disk::Written(Moment(FIRST_WRITE + u64::from(age) * write_step / 2)))
 }
 
 /// A word, as the program has it.
@@ -177,7 +177,8 @@ pub fn evidence(asker: &Asker, look: &Look, setting: &Setting) -> Evidence {
             let own = Own {
                 // Addresses are not modelled: Sentinel finds a pod that was made anew as it finds any other.
                 has_run: true,
-                disk: disk(volume.time(), write_step),
+                // It has read its disk before it told of it.
+                disk: disk(word.disk, write_step),
                 group_id: volume.is_stamped.then(|| GROUP.into()),
                 damage: None,
                 instance: Some(instance(*me, word.run)),

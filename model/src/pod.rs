@@ -7,10 +7,10 @@ use crate::state::{Harm, Intent, Link, Patience, Phase, Pod, Server, State, Watc
 use crate::verdict::{self, Be, Verdict};
 
 /// Its container starts: it publishes what its disk holds.
-pub fn publish(state: &mut State, pod: Pod) {
+pub fn publish(setting: &Setting, state: &mut State, pod: Pod) {
     let run = state.fresh_run(pod);
     let this = state.pod_mut(pod);
-    this.word = Some(first_word(this.word, run, this.volume.time()));
+    this.word = Some(first_word(this.word, run, this.volume.age(setting.protocol.dates_by_writes)));
     this.was_heard = true;
     this.phase = look_again(Patience::default());
 }
@@ -124,7 +124,7 @@ fn conclude(setting: &Setting, state: &mut State, pod: Pod, wanted: Intent, verd
     if is_as_wanted && !is_fenced && !look.is_overtaken {
         start(state, pod, wanted);
     } else {
-        publish(state, pod);
+        publish(setting, state, pod);
     }
 }
 

@@ -7,7 +7,7 @@ use crate::state::{Claim, Data, Phase, State, Told, Watching};
 
 fn word(told: Option<Told>) -> String {
     told.map_or("no word".into(), |Told { run, disk, has_started, is_late }| {
-        let disk = disk.map_or("empty".into(), |time| format!("@{time}"));
+        let disk = disk.map_or("empty".into(), |age| format!("@{}", f32::from(age) / 2.0));
         let state = if has_started { "started" } else { "starting" };
         format!("run {run} told {disk} {state}{}", if is_late { " late" } else { "" })
     })

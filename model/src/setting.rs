@@ -30,6 +30,8 @@ pub struct Faults {
     pub writes: u8,
     /// A person tells a Sentinel to fail over.
     pub forced_failovers: u8,
+    /// A server that starts cuts a torn tail off its file, and so changes it without a write.
+    pub torn_tails: u8,
 }
 
 impl Faults {
@@ -46,6 +48,7 @@ impl Faults {
         record_deletions: 0,
         writes: 0,
         forced_failovers: 0,
+        torn_tails: 0,
     };
 }
 
@@ -100,6 +103,8 @@ pub struct Protocol {
     pub waits_anew: bool,
     /// Whoever was stopped in the middle of a look looks again before it writes the record.
     pub discards_old_looks: bool,
+    /// Data is as old as its last write, whatever has changed its file since.
+    pub dates_by_writes: bool,
 }
 
 impl Protocol {
@@ -116,6 +121,7 @@ impl Protocol {
         is_ready_when_running: true,
         waits_anew: true,
         discards_old_looks: true,
+        dates_by_writes: true,
     };
 }
 

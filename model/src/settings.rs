@@ -59,7 +59,7 @@ fn healthy(master: Pod) -> State {
         *state.pod_mut(pod) = PodState {
             phase: Phase::Running(server),
             word,
-            volume: Volume { data: data(1), is_stamped: true },
+            volume: Volume { data: data(1), is_stamped: true, ..Volume::default() },
             was_heard: false,
         };
     }
@@ -77,7 +77,7 @@ fn outage(writes: [u8; 3], record: Claim, files: [Option<Claim>; 3]) -> State {
     for (pod, writes) in (0..).zip(writes) {
         let word = Some(Told { run: 0, disk: None, has_started: true, is_late: false });
         *state.pod_mut(pod) =
-            PodState { phase: Phase::Down, word, volume: Volume { data: data(writes), is_stamped: true }, was_heard: false };
+            PodState { phase: Phase::Down, word, volume: Volume { data: data(writes), is_stamped: true, ..Volume::default() }, was_heard: false };
     }
     for (one, config) in state.sentinels.iter_mut().zip(files) {
         one.config = config;
@@ -184,7 +184,7 @@ fn newest_follows_an_older() -> State {
 fn run_behind(state: &mut State, pod: Pod, of: Pod) {
     let server = Server::Replica { of, link: Link::Never, is_electable: false };
     let this = state.pod_mut(pod);
-    let disk = this.volume.time();
+    let disk = this.volume.age(true);
     (this.phase, this.word) = (Phase::Running(server), Some(Told { run: 1, disk, has_started: true, is_late: false }));
 }
 
@@ -355,6 +355,7 @@ pub fn small() -> Vec<Setting> {
         with_grace(setting("no record, all pods run", without_record(all_run()), NONE)),
         setting("a stale record, all pods deleted", with_pods_gone(stale(LOST)), NONE),
         with_grace(setting("given up and back", given_up(), NONE)),
+        setting("after a power cut, a torn tail and a crash", cut(KEPT), Faults { torn_tails: 1, ..CRASH }),
         torn(Torn::PODS, setting("given up and back, torn looks", given_up(), NONE)),
         torn(Torn::PODS, setting("a crash while Sentinels start, torn looks", with_sentinels_starting(healthy(2)), CRASH)),
         setting("two handovers", healthy(2), Faults { forced_failovers: 2, ..NONE }),

@@ -28,6 +28,8 @@ pub struct Volume {
     pub data: Option<Data>,
     /// Whether the group's id is stamped into it.
     pub is_stamped: bool,
+    /// When a start last changed its file without a write, as an age; 0 where none has.
+    pub cut_at: u8,
 }
 
 impl Volume {
@@ -40,6 +42,12 @@ impl Volume {
     pub fn time(self) -> Option<u8> {
         self.data.map(|data| data.time)
     }
+
+    /// How old its data counts: by its last write, or by its file's time. Two for each write of the whole group, so that
+    /// there is room between them.
+    pub fn age(self, by_writes: bool) -> Option<u8> {
+        self.time().map(|time| (2 * time).max(if by_writes { 0 } else { self.cut_at }))
+    }
 }
 
 /// What a pod has published of its disk.
@@ -47,7 +55,7 @@ impl Volume {
 pub struct Told {
     /// The run that told it.
     pub run: u8,
-    /// When that disk was last written; none where it was empty.
+    /// How old its data is; none where it was empty.
     pub disk: Option<u8>,
     /// Whether its Redis has been started since.
     pub has_started: bool,

@@ -224,6 +224,12 @@ fn a_holder_whose_volume_was_lost_wipes_all_copies_where_nobody_elects() {
     shows_of(setting, NOTHING_LOST, without(Rule::HoldsData));
 }
 
+#[test]
+fn a_start_that_cuts_a_torn_tail_off_makes_old_data_the_newest() {
+    let setting = "after a power cut, a torn tail and a crash";
+    shows(setting, NOTHING_LOST, protocol(|protocol| protocol.dates_by_writes = false));
+}
+
 /// By which test a rule is shown to be needed, or why by none.
 enum Shown {
     By(fn()),
