@@ -74,6 +74,12 @@ pub enum Action {
     DeleteRecord,
     /// A pod's server has cut a torn tail off as it started.
     CutTail(Pod),
+    /// A pod's data cannot be loaded any more.
+    Damage(Pod),
+    /// A pod's clock steps.
+    Step(Pod),
+    /// Reconcile's clock steps.
+    StepReconcile,
 }
 
 impl Action {
@@ -91,6 +97,9 @@ impl Action {
                 | Self::PowerCut(_)
                 | Self::DeleteRecord
                 | Self::CutTail(_)
+                | Self::Damage(_)
+                | Self::Step(_)
+                | Self::StepReconcile
                 | Self::Force(..)
         )
     }
@@ -214,6 +223,8 @@ fn faults(state: &State, actions: &mut Vec<Action>) {
         writes,
         forced_failovers: _,
         torn_tails,
+        damages,
+        clock_steps,
     } = state.faults;
     for pod in pods() {
         let phase = state.pod(pod).phase;
@@ -228,6 +239,10 @@ fn faults(state: &State, actions: &mut Vec<Action>) {
         may(wipes, Action::Wipe(pod));
         may(losses, Action::Lose(pod));
         let has_just_started = matches!(phase, Phase::Running(Server::Replica { link: Link::Never, .. }));
+        let volume = state.pod(pod).volume;
+        let may_be_damaged = phase == Phase::Down && volume.writes() > 0;
+        may(damages.min(u8::from(may_be_damaged)), Action::Damage(pod));
+        may(clock_steps, Action::Step(pod));
         may(torn_tails.min(u8::from(has_just_started)), Action::CutTail(pod));
         let is_the_only_master = state.pod(pod).is_master() && state.masters().count() == 1;
         may(writes.min(u8::from(is_the_only_master)), Action::Write(pod));
@@ -245,6 +260,9 @@ fn faults(state: &State, actions: &mut Vec<Action>) {
     }
     if blackouts > 0 {
         actions.push(Action::PowerCut(false));
+    }
+    if clock_steps > 0 {
+        actions.push(Action::StepReconcile);
     }
     if record_deletions > 0 && state.record.is_some() {
         actions.push(Action::DeleteRecord);
@@ -272,7 +290,7 @@ pub fn perform(setting: &Setting, state: &mut State, action: Action) {
         }
         Action::Deadline(pod) => {
             if let Phase::Looking { at_last: Some(of), .. } = state.pod(pod).phase {
-                pod::start_behind(state, pod, of, false);
+                pod::start_behind(setting, state, pod, of, false);
             }
         }
         Action::Create(pod) => state.become_(pod, Phase::Down),
@@ -334,6 +352,18 @@ pub fn perform(setting: &Setting, state: &mut State, action: Action) {
         Action::DeleteRecord => {
             state.faults.record_deletions -= 1;
             state.write_record(None);
+        }
+        Action::Damage(pod) => {
+            state.faults.damages -= 1;
+            fault::damage(state, pod);
+        }
+        Action::Step(pod) => {
+            state.faults.clock_steps -= 1;
+            fault::step_clock(setting, state, pod);
+        }
+        Action::StepReconcile => {
+            state.faults.clock_steps -= 1;
+            state.reconcile.is_ahead = !state.reconcile.is_ahead;
         }
         Action::CutTail(pod) => {
             state.faults.torn_tails -= 1;

@@ -14,7 +14,7 @@ use ordain::core::sets::{Set, Sets};
 
 use crate::look::{Look, SeenObject, SeenRedis, SeenSentinel};
 use crate::setting::Setting;
-use crate::state::{Claim, Lease, Link, Mark, Pod, SENTINELS, Server, Told, Volume, pods};
+use crate::state::{Claim, Lease, Link, Mark, Pod, SENTINELS, Server, Told, pods};
 
 /// After how long Sentinel finds a silent master down.
 pub const DOWN_AFTER: Duration = Duration::from_secs(5);
@@ -81,18 +81,28 @@ pub fn instance(pod: Pod, run: u8) -> Instance {
     Instance { pod: name(pod).clone(), uid: UID.into(), run: run.to_string() }
 }
 
-/// When a mark was made.
-pub fn marked_at(is_old: bool) -> Moment {
-    if is_old { a_grace_ago() } else { NOW }
+/// How far ahead a clock is that has stepped.
+const HOUR: u64 = 3_600_000;
+
+/// When something was said, by the clock of whoever said it.
+pub fn told_at(is_old: bool, is_ahead: bool) -> Moment {
+    let ago = if is_old { GRACE.as_millis() as u64 } else { 0 };
+    Moment(NOW.0 - ago + if is_ahead { HOUR } else { 0 })
 }
 
-fn a_grace_ago() -> Moment {
-    Moment(NOW.0 - GRACE.as_millis() as u64)
+/// The same where what is said to be in the future is waited for.
+fn waited_for(at: Moment, setting: &Setting) -> Moment {
+    if setting.protocol.doubts_the_future { at } else { at.min(NOW) }
+}
+
+/// The same evidence by a clock that is an hour ahead: all that was heard was so long ago.
+pub fn an_hour_later(evidence: Evidence) -> Evidence {
+    Evidence { now: Moment(NOW.0 + HOUR), ..evidence }
 }
 
 /// The record, as the program has it.
 pub fn real_record(lease: Lease) -> Record {
-    let mark = lease.mark.map(|mark| record::Mark { by: instance(mark.pod, mark.run), at: marked_at(mark.is_old) });
+    let mark = lease.mark.map(|mark| record::Mark { by: instance(mark.pod, mark.run), at: told_at(mark.is_old, mark.is_ahead) });
     Record {
         uid: UID.into(),
         version: "1".into(),
@@ -109,12 +119,20 @@ pub fn real_record(lease: Lease) -> Record {
     }
 }
 
+/// The record as it counts for whoever reads it.
+fn seen_record(lease: Lease, setting: &Setting) -> Record {
+    let record = real_record(lease);
+    let mark = record.mark.map(|mark| record::Mark { at: waited_for(mark.at, setting), ..mark });
+    Record { mark, ..record }
+}
+
 /// A record of the program.
 pub fn lease(real: &Record) -> Lease {
     let mark = real.mark.as_ref().map(|mark| Mark {
         pod: pod(&mark.by.pod),
         run: mark.by.run.parse().expect("a run of the model"),
-        is_old: mark.at != NOW,
+        is_old: [told_at(true, false), told_at(true, true)].contains(&mark.at),
+        is_ahead: mark.at > NOW,
     });
     Lease { claim: claim(&real.claim), is_new: real.is_new, mark, is_given_up: real.is_given_up }
 }
@@ -125,11 +143,11 @@ pub fn disk(age: Option<u8>, write_step: u64) -> Disk {
 }
 
 /// A word, as the program has it.
-pub fn real_word(told: Told, is_lately: bool, write_step: u64) -> Word {
-    let at = if is_lately { NOW } else { a_grace_ago() };
+pub fn real_word(told: Told, is_lately: bool, setting: &Setting) -> Word {
+    let at = waited_for(told_at(!is_lately, told.is_ahead), setting);
     Word {
         run: told.run.to_string(),
-        disk: disk(told.disk, write_step),
+        disk: disk(told.disk, setting.write_step),
         at,
         group: None,
         started: told.has_started,
@@ -142,7 +160,7 @@ pub fn real_word(told: Told, is_lately: bool, write_step: u64) -> Word {
 /// part of the same attempt.
 pub fn first_word(earlier: Option<Told>, run: u8, disk: Option<u8>) -> Told {
     let is_late = earlier.is_some_and(|told| !told.has_started && told.is_late);
-    Told { run, disk, has_started: false, is_late }
+    Told { run, disk, has_started: false, is_late, is_ahead: false }
 }
 
 /// Who asks, and what it knows of itself.
@@ -152,10 +170,14 @@ pub enum Asker {
     Pod {
         /// Which.
         me: Pod,
-        /// Its volume.
-        volume: Volume,
+        /// The group's id is stamped into its volume.
+        is_stamped: bool,
+        /// Its data cannot be loaded.
+        is_damaged: bool,
         /// Its word.
         word: Told,
+        /// Its clock is an hour ahead.
+        is_ahead: bool,
         /// It has waited for longer than any failover takes.
         has_waited: bool,
     },
@@ -173,14 +195,14 @@ pub fn evidence(asker: &Asker, look: &Look, setting: &Setting) -> Evidence {
         heard.note(name(pod), NOW);
     }
     let (me, own, has_waited) = match asker {
-        Asker::Pod { me, volume, word, has_waited } => {
+        Asker::Pod { me, is_stamped, is_damaged, word, has_waited, .. } => {
             let own = Own {
                 // Addresses are not modelled: Sentinel finds a pod that was made anew as it finds any other.
                 has_run: true,
                 // It has read its disk before it told of it.
                 disk: disk(word.disk, write_step),
-                group_id: volume.is_stamped.then(|| GROUP.into()),
-                damage: None,
+                group_id: (*is_stamped && !is_damaged).then(|| GROUP.into()),
+                damage: is_damaged.then(|| "appendonly.aof".into()),
                 instance: Some(instance(*me, word.run)),
                 priority: None,
                 trying: if word.is_late { GRACE } else { Duration::ZERO },
@@ -194,7 +216,8 @@ pub fn evidence(asker: &Asker, look: &Look, setting: &Setting) -> Evidence {
         Asker::Sentinel(kept) => *kept,
         _ => None,
     };
-    Evidence {
+    let is_ahead = matches!(asker, Asker::Pod { is_ahead: true, .. });
+    let evidence = Evidence {
         me: me.map(|me| name(me).clone()),
         own,
         my_ip: None,
@@ -214,13 +237,14 @@ pub fn evidence(asker: &Asker, look: &Look, setting: &Setting) -> Evidence {
             .map(|(at, seen)| sentinel(at, seen))
             .collect(),
         discovery: None,
-        record: look.record.map_or(RecordSeen::Absent, |lease| RecordSeen::Present(real_record(lease))),
+        record: look.record.map_or(RecordSeen::Absent, |lease| RecordSeen::Present(seen_record(lease, setting))),
         listing: None,
-        peers: pods().filter(|pod| Some(*pod) != me).map(|pod| peer(pod, look, write_step)).collect(),
+        peers: pods().filter(|pod| Some(*pod) != me).map(|pod| peer(pod, look, setting)).collect(),
         handing_over: None,
         kept: kept.map(|claim| Kept { master: address(claim.master).clone(), config_epoch: claim.epoch.into() }),
         invalid: Vec::new(),
-    }
+    };
+    if is_ahead { an_hour_later(evidence) } else { evidence }
 }
 
 fn sentinel(at: &Endpoint, seen: SeenSentinel) -> Sentinel {
@@ -240,7 +264,7 @@ fn sentinel(at: &Endpoint, seen: SeenSentinel) -> Sentinel {
     Sentinel { at: at.clone(), heard }
 }
 
-fn peer(pod: Pod, look: &Look, write_step: u64) -> Peer {
+fn peer(pod: Pod, look: &Look, setting: &Setting) -> Peer {
     let is_lately = look.heard_lately[usize::from(pod)];
     let object = match look.objects[usize::from(pod)] {
         SeenObject::Absent => Object::Absent,
@@ -248,7 +272,7 @@ fn peer(pod: Pod, look: &Look, write_step: u64) -> Peer {
             // The kubelet tells of a server that has ended; that it is late, or cannot, is not modelled.
             let has_ended = matches!(look.redis[usize::from(pod)], SeenRedis::Refused);
             let container = if has_ended { Container::Stopped } else { Container::Unknown };
-            Object::Present { uid: UID.into(), word: word.map(|told| real_word(told, is_lately, write_step)), container }
+            Object::Present { uid: UID.into(), word: word.map(|told| real_word(told, is_lately, setting)), container }
         }
     };
     let heard = match look.redis[usize::from(pod)] {

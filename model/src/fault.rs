@@ -1,7 +1,8 @@
 //! What goes wrong.
 
 use crate::look::Look;
-use crate::state::{Phase, Pod, Reconcile, State, Volume, Watching, pods, sentinels};
+use crate::setting::Setting;
+use crate::state::{Damage, Phase, Pod, Reconcile, State, Volume, Watching, pods, sentinels};
 
 /// A pod's container dies.
 pub fn crash(state: &mut State, pod: Pod) {
@@ -31,6 +32,22 @@ fn lose_volume(state: &mut State, pod: Pod) {
     state.protected &= on_any_disk(state);
 }
 
+/// What a pod's volume holds cannot be loaded any more: what it alone held is lost by that.
+pub fn damage(state: &mut State, pod: Pod) {
+    state.pod_mut(pod).volume.damage = Damage::Hidden;
+    state.protected &= on_any_disk(state);
+}
+
+/// A pod's clock steps an hour ahead, or back. Where the time that it has waited is told by that clock, that is over.
+pub fn step_clock(setting: &Setting, state: &mut State, pod: Pod) {
+    let this = state.pod_mut(pod);
+    this.is_ahead = !this.is_ahead;
+    let waits = matches!(this.phase, Phase::Looking { .. });
+    if let Some(word) = this.word.as_mut().filter(|_| waits) {
+        word.is_late |= this.is_ahead && !setting.protocol.waits_by_no_clock;
+    }
+}
+
 /// The writes that any disk holds.
 pub fn on_any_disk(state: &State) -> u8 {
     state.pods.iter().fold(0, |held, pod| held | pod.volume.writes())
@@ -56,5 +73,5 @@ pub fn cut_power(state: &mut State, keeps_files: bool) {
     for one in sentinels() {
         crash_sentinel(state, one, keeps_files);
     }
-    state.reconcile = Reconcile::default();
+    state.reconcile = Reconcile { is_ahead: state.reconcile.is_ahead, ..Reconcile::default() };
 }

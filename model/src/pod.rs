@@ -3,14 +3,15 @@
 use crate::evidence::{Asker, first_word};
 use crate::look::Look;
 use crate::setting::Setting;
-use crate::state::{Harm, Intent, Link, Patience, Phase, Pod, Server, State, Watching};
+use crate::state::{Damage, Harm, Intent, Link, Patience, Phase, Pod, Server, State, Told, Volume, Watching};
 use crate::verdict::{self, Be, Verdict};
 
 /// Its container starts: it publishes what its disk holds.
 pub fn publish(setting: &Setting, state: &mut State, pod: Pod) {
     let run = state.fresh_run(pod);
     let this = state.pod_mut(pod);
-    this.word = Some(first_word(this.word, run, this.volume.age(setting.protocol.dates_by_writes)));
+    let age = this.volume.age(setting.protocol.dates_by_writes);
+    this.word = Some(Told { is_ahead: this.is_ahead, ..first_word(this.word, run, age) });
     this.was_heard = true;
     this.phase = look_again(Patience::default());
 }
@@ -45,7 +46,14 @@ pub fn read(setting: &Setting, state: &mut State, pod: Pod) {
 /// What a pod knows of itself.
 pub fn asker(state: &State, pod: Pod, patience: Patience) -> Asker {
     let this = state.pod(pod);
-    Asker::Pod { me: pod, volume: this.volume, word: this.word.expect("it has published"), has_waited: patience.has_waited }
+    Asker::Pod {
+        me: pod,
+        is_stamped: this.volume.is_stamped,
+        is_damaged: this.volume.damage == Damage::Found,
+        word: this.word.expect("it has published"),
+        is_ahead: this.is_ahead,
+        has_waited: patience.has_waited,
+    }
 }
 
 /// A failover that has just become possible is waited for anew.
@@ -59,7 +67,7 @@ fn decide(setting: &Setting, state: &State, pod: Pod, look: &Look, patience: Pat
 fn act(setting: &Setting, state: &mut State, pod: Pod, verdict: Verdict, may_write: bool, patience: Patience) {
     let Some(intent) = intent(verdict) else {
         match verdict.be {
-            Be::Behind(claim) if put_record(state, &verdict, may_write) => start_behind(state, pod, claim.master, false),
+            Be::Behind(claim) if put_record(state, &verdict, may_write) => start_behind(setting, state, pod, claim.master, false),
             Be::Behind(_) => state.pod_mut(pod).phase = look_again(patience),
             Be::Undecided | Be::Master(_) => {
                 let at_last = verdict.at_last.filter(|_| setting.protocol.starts_at_last);
@@ -106,13 +114,13 @@ pub fn mark(setting: &Setting, state: &mut State, pod: Pod, intent: Intent, may_
             state.pod_mut(pod).phase = look_again(patience);
             return;
         };
-        state.write_record(Some(verdict::marked(lease, pod, run)));
+        state.write_record(Some(verdict::marked(lease, pod, run, state.pod(pod).is_ahead)));
     }
     if setting.protocol.checks {
         let look = Look::default();
         state.pod_mut(pod).phase = Phase::Checking { look, patience, intent };
     } else {
-        start(state, pod, intent);
+        start(setting, state, pod, intent);
     }
 }
 
@@ -122,21 +130,21 @@ fn conclude(setting: &Setting, state: &mut State, pod: Pod, wanted: Intent, verd
     let is_fenced = setting.protocol.marks && !look.record.is_some_and(|lease| verdict::is_marked_by(lease, pod, run));
     let is_as_wanted = intent(verdict) == Some(wanted) && verdict.record.is_none();
     if is_as_wanted && !is_fenced && !look.is_overtaken {
-        start(state, pod, wanted);
+        start(setting, state, pod, wanted);
     } else {
         publish(setting, state, pod);
     }
 }
 
-fn start(state: &mut State, pod: Pod, intent: Intent) {
+fn start(setting: &Setting, state: &mut State, pod: Pod, intent: Intent) {
     if intent.leads {
-        start_master(state, pod);
+        start_master(setting, state, pod);
     } else {
-        start_behind(state, pod, intent.claim.master, true);
+        start_behind(setting, state, pod, intent.claim.master, true);
     }
 }
 
-fn start_master(state: &mut State, pod: Pod) {
+fn start_master(setting: &Setting, state: &mut State, pod: Pod) {
     if state.masters().next().is_some() {
         state.harm = Some(Harm::StartedBeside(pod));
     }
@@ -145,20 +153,32 @@ fn start_master(state: &mut State, pod: Pod) {
             failover.is_crossed = true;
         }
     }
-    run(state, pod, Server::Master);
+    run(setting, state, pod, Server::Master);
 }
 
 /// Its Redis starts as a replica.
-pub fn start_behind(state: &mut State, pod: Pod, of: Pod, is_electable: bool) {
-    run(state, pod, Server::Replica { of, link: Link::Never, is_electable });
+pub fn start_behind(setting: &Setting, state: &mut State, pod: Pod, of: Pod, is_electable: bool) {
+    let volume = &mut state.pod_mut(pod).volume;
+    if volume.damage == Damage::Found {
+        // What cannot be loaded is set aside, and the stamp with it.
+        *volume = Volume::default();
+    }
+    run(setting, state, pod, Server::Replica { of, link: Link::Never, is_electable });
 }
 
-fn run(state: &mut State, pod: Pod, server: Server) {
+fn run(setting: &Setting, state: &mut State, pod: Pod, server: Server) {
     let this = state.pod_mut(pod);
+    let is_damaged = this.volume.damage == Damage::Hidden;
     this.volume.is_stamped = true;
     if let Some(word) = &mut this.word {
         word.has_started = true;
     }
     this.was_heard = true;
-    state.become_(pod, Phase::Running(server));
+    if is_damaged {
+        // Three runs are one here; after them the server's own check tells.
+        this.volume.damage = if setting.protocol.finds_damage { Damage::Found } else { Damage::Hidden };
+        state.become_(pod, Phase::Down);
+    } else {
+        state.become_(pod, Phase::Running(server));
+    }
 }

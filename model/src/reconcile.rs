@@ -16,18 +16,18 @@ pub fn is_needed(setting: &Setting, state: &State) -> bool {
 }
 
 fn has_work(setting: &Setting, state: &State, look: &Look) -> bool {
-    verdict::decide(setting, Asker::Reconcile, look).record.is_some()
-        || verdict::repair(setting, look, state.reconcile.is_masterless).is_some()
+    verdict::decide(setting, Asker::Reconcile, look).record.is_some() || verdict::repair(setting, look, state.reconcile).is_some()
 }
 
 /// Whether this look lets it go on counting how long there has been no master: not where it sees a
 /// holder that could lead.
 pub fn sees_nobody(setting: &Setting, look: &Look) -> bool {
+    let patient = Reconcile { is_masterless: true, ..Reconcile::default() };
     let could_lead = || {
         look.record.is_some_and(|lease| {
             let would_be_old =
                 Look { record: Some(Lease { mark: lease.mark.map(|mark| Mark { is_old: true, ..mark }), ..lease }), ..*look };
-            !lease.is_given_up && !matches!(verdict::repair(setting, &would_be_old, true), Some(Repair::GiveUp(_)))
+            !lease.is_given_up && !matches!(verdict::repair(setting, &would_be_old, patient), Some(Repair::GiveUp(_)))
         })
     };
     !(look.has_seen_a_master() || setting.protocol.counts_from_last_sight && could_lead())
@@ -48,14 +48,15 @@ pub fn read(setting: &Setting, state: &mut State) {
 
 /// It acts upon what it has read: it moves the record, or else repairs.
 pub fn act(setting: &Setting, state: &mut State) {
-    let Reconcile { look, is_masterless } = state.reconcile;
+    let this = state.reconcile;
+    let look = this.look;
     state.reconcile.look = Look::default();
     let decided = verdict::decide(setting, Asker::Reconcile, &look);
     if decided.record.is_some() {
         put_record(state, &decided, look.may_write());
         return;
     }
-    if let Some(repair) = verdict::repair(setting, &look, is_masterless) {
+    if let Some(repair) = verdict::repair(setting, &look, this) {
         put_right(setting, state, &look, &repair);
     }
 }

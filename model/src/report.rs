@@ -6,10 +6,10 @@ use crate::look::Look;
 use crate::state::{Claim, Data, Phase, State, Told, Watching};
 
 fn word(told: Option<Told>) -> String {
-    told.map_or("no word".into(), |Told { run, disk, has_started, is_late }| {
+    told.map_or("no word".into(), |Told { run, disk, has_started, is_late, is_ahead }| {
         let disk = disk.map_or("empty".into(), |age| format!("@{}", f32::from(age) / 2.0));
         let state = if has_started { "started" } else { "starting" };
-        format!("run {run} told {disk} {state}{}", if is_late { " late" } else { "" })
+        format!("run {run} told {disk} {state}{}{}", if is_late { " late" } else { "" }, if is_ahead { " ahead" } else { "" })
     })
 }
 
@@ -37,9 +37,11 @@ impl fmt::Display for State {
             };
             writeln!(
                 f,
-                "   redis-{number} disk {disk}, {}{}: {phase}",
+                "   redis-{number} disk {disk} damage {:?}, {}{}{}: {phase}",
+                pod.volume.damage,
                 word(pod.word),
-                if pod.was_heard { " lately" } else { "" }
+                if pod.was_heard { " lately" } else { "" },
+                if pod.is_ahead { " ahead" } else { "" }
             )?;
         }
         for (number, one) in self.sentinels.iter().enumerate() {
@@ -54,9 +56,15 @@ impl fmt::Display for State {
         match &self.record {
             None => writeln!(f, "   no record")?,
             Some(lease) => {
-                let mark = lease
-                    .mark
-                    .map(|mark| format!("redis-{} run {}{}", mark.pod, mark.run, if mark.is_old { " old" } else { "" }));
+                let mark = lease.mark.map(|mark| {
+                    format!(
+                        "redis-{} run {}{}{}",
+                        mark.pod,
+                        mark.run,
+                        if mark.is_old { " old" } else { "" },
+                        if mark.is_ahead { " ahead" } else { "" }
+                    )
+                });
                 writeln!(f, "   record {}, mark {mark:?}, given up {}", claim(Some(lease.claim)), lease.is_given_up)?;
             }
         }

@@ -32,6 +32,10 @@ pub struct Faults {
     pub forced_failovers: u8,
     /// A server that starts cuts a torn tail off its file, and so changes it without a write.
     pub torn_tails: u8,
+    /// The data of a pod that does not run is damaged.
+    pub damages: u8,
+    /// A clock steps an hour ahead, or back.
+    pub clock_steps: u8,
 }
 
 impl Faults {
@@ -49,6 +53,8 @@ impl Faults {
         writes: 0,
         forced_failovers: 0,
         torn_tails: 0,
+        damages: 0,
+        clock_steps: 0,
     };
 }
 
@@ -105,6 +111,12 @@ pub struct Protocol {
     pub discards_old_looks: bool,
     /// Data is as old as its last write, whatever has changed its file since.
     pub dates_by_writes: bool,
+    /// Data that a server could not load is found out to be damaged.
+    pub finds_damage: bool,
+    /// A time of the future is one that cannot be; else it is waited for.
+    pub doubts_the_future: bool,
+    /// How long a pod has been trying does not change with its clock.
+    pub waits_by_no_clock: bool,
 }
 
 impl Protocol {
@@ -122,6 +134,9 @@ impl Protocol {
         waits_anew: true,
         discards_old_looks: true,
         dates_by_writes: true,
+        finds_damage: true,
+        doubts_the_future: true,
+        waits_by_no_clock: true,
     };
 }
 

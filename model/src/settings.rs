@@ -30,7 +30,7 @@ fn data(writes: u8) -> Option<Data> {
 /// Nothing has ever run.
 fn nothing() -> State {
     State {
-        pods: [PodState { phase: Phase::Gone, word: None, volume: Volume::default(), was_heard: false }; 3],
+        pods: [PodState { phase: Phase::Gone, word: None, volume: Volume::default(), was_heard: false, is_ahead: false }; 3],
         sentinels: [SentinelState { watching: Watching::Starting(Look::default()), config: None, current: 0 }; 3],
         record: None,
         reconcile: Reconcile::default(),
@@ -55,18 +55,23 @@ fn healthy(master: Pod) -> State {
     for pod in crate::state::pods() {
         let server =
             if pod == master { Server::Master } else { Server::Replica { of: master, link: Link::Up, is_electable: true } };
-        let word = Some(Told { run: 0, disk: None, has_started: true, is_late: false });
+        let word = Some(Told { run: 0, disk: None, has_started: true, is_late: false, is_ahead: false });
         *state.pod_mut(pod) = PodState {
             phase: Phase::Running(server),
             word,
             volume: Volume { data: data(1), is_stamped: true, ..Volume::default() },
             was_heard: false,
+            is_ahead: false,
         };
     }
     let watching = watching(false);
     state.sentinels = [SentinelState { watching, config: Some(claim), current: 1 }; 3];
-    state.record =
-        Some(Lease { claim, is_new: false, mark: Some(Mark { pod: master, run: 0, is_old: true }), is_given_up: false });
+    state.record = Some(Lease {
+        claim,
+        is_new: false,
+        mark: Some(Mark { pod: master, run: 0, is_old: true, is_ahead: false }),
+        is_given_up: false,
+    });
     (state.clock, state.protected, state.elected) = (1, 1, 1);
     state
 }
@@ -75,9 +80,14 @@ fn healthy(master: Pod) -> State {
 fn outage(writes: [u8; 3], record: Claim, files: [Option<Claim>; 3]) -> State {
     let mut state = nothing();
     for (pod, writes) in (0..).zip(writes) {
-        let word = Some(Told { run: 0, disk: None, has_started: true, is_late: false });
-        *state.pod_mut(pod) =
-            PodState { phase: Phase::Down, word, volume: Volume { data: data(writes), is_stamped: true, ..Volume::default() }, was_heard: false };
+        let word = Some(Told { run: 0, disk: None, has_started: true, is_late: false, is_ahead: false });
+        *state.pod_mut(pod) = PodState {
+            phase: Phase::Down,
+            word,
+            volume: Volume { data: data(writes), is_stamped: true, ..Volume::default() },
+            was_heard: false,
+            is_ahead: false,
+        };
     }
     for (one, config) in state.sentinels.iter_mut().zip(files) {
         one.config = config;
@@ -86,7 +96,7 @@ fn outage(writes: [u8; 3], record: Claim, files: [Option<Claim>; 3]) -> State {
     state.record = Some(Lease {
         claim: record,
         is_new: false,
-        mark: Some(Mark { pod: record.master, run: 0, is_old: true }),
+        mark: Some(Mark { pod: record.master, run: 0, is_old: true, is_ahead: false }),
         is_given_up: false,
     });
     state.clock = writes.into_iter().max().unwrap_or(0);
@@ -185,7 +195,8 @@ fn run_behind(state: &mut State, pod: Pod, of: Pod) {
     let server = Server::Replica { of, link: Link::Never, is_electable: false };
     let this = state.pod_mut(pod);
     let disk = this.volume.age(true);
-    (this.phase, this.word) = (Phase::Running(server), Some(Told { run: 1, disk, has_started: true, is_late: false }));
+    (this.phase, this.word) =
+        (Phase::Running(server), Some(Told { run: 1, disk, has_started: true, is_late: false, is_ahead: false }));
 }
 
 /// redis-0 was promoted and lives; the record was not told, and the Sentinels forgot it.
@@ -256,9 +267,29 @@ fn given_up() -> State {
     state
 }
 
+/// After a power cut; the holder's data cannot be loaded, and the others run and follow it.
+fn damaged() -> State {
+    let mut state = with_sentinels_back(cut(LOST));
+    for pod in 0..2 {
+        run_behind(&mut state, pod, 2);
+    }
+    crate::fault::damage(&mut state, 2);
+    state
+}
+
+/// The holder has marked the record by a clock that was ahead, and its node is lost for good; nobody can be promoted.
+fn marked_ahead() -> State {
+    let mut state = with_sentinels_back(cut(LOST));
+    let ahead = Mark { pod: 2, run: 0, is_old: false, is_ahead: true };
+    state.record = state.record.map(|lease| Lease { mark: Some(ahead), ..lease });
+    crate::fault::lose(&mut state, 2);
+    state
+}
+
 const NONE: Faults = Faults::NONE;
 
 const CRASH: Faults = Faults { crashes: 1, ..NONE };
+const STEP: Faults = Faults { clock_steps: 1, ..NONE };
 const WIPE: Faults = Faults { wipes: 1, ..NONE };
 const TWO_CRASHES: Faults = Faults { crashes: 2, ..NONE };
 const CRASH_AND_SENTINEL: Faults = Faults { crashes: 1, sentinel_crashes: 1, ..NONE };
@@ -356,6 +387,10 @@ pub fn small() -> Vec<Setting> {
         setting("a stale record, all pods deleted", with_pods_gone(stale(LOST)), NONE),
         with_grace(setting("given up and back", given_up(), NONE)),
         setting("after a power cut, a torn tail and a crash", cut(KEPT), Faults { torn_tails: 1, ..CRASH }),
+        with_grace(setting("the holder cannot load its data", damaged(), NONE)),
+        setting("a crash, a write and damaged data", healthy(2), Faults { damages: 1, writes: 1, ..CRASH }),
+        setting("a stale record, files lost, a clock that steps", stale(LOST), STEP),
+        with_grace(setting("a holder that marked ahead of time is lost", marked_ahead(), STEP)),
         torn(Torn::PODS, setting("given up and back, torn looks", given_up(), NONE)),
         torn(Torn::PODS, setting("a crash while Sentinels start, torn looks", with_sentinels_starting(healthy(2)), CRASH)),
         setting("two handovers", healthy(2), Faults { forced_failovers: 2, ..NONE }),
@@ -379,6 +414,9 @@ pub fn large() -> Vec<Setting> {
         with_grace(setting("after a power cut, files lost, and the grace", cut(LOST), NONE)),
         with_grace(setting("a stale record, files lost, and the grace", stale(LOST), NONE)),
         torn(Torn::TWO, setting("given up and back, two looks torn", given_up(), NONE)),
+        with_grace(setting("after a power cut, damaged data, and the grace", cut(LOST), Faults { damages: 1, ..NONE })),
+        setting("two crashes, a clock that steps", healthy(2), Faults { clock_steps: 1, ..TWO_CRASHES }),
+        with_grace(setting("a stale record, a clock that steps, and the grace", stale(LOST), STEP)),
         torn(
             Torn::ANY,
             setting("a crash while Sentinels start, anybody's looks torn", with_sentinels_starting(healthy(2)), CRASH),

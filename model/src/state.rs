@@ -21,6 +21,18 @@ pub struct Data {
     pub writes: u8,
 }
 
+/// Whether a volume's data can be loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
+pub enum Damage {
+    /// It can.
+    #[default]
+    None,
+    /// It cannot, and nobody has found out: a server that starts with it ends at once.
+    Hidden,
+    /// It cannot, and that is known.
+    Found,
+}
+
 /// A pod's volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Volume {
@@ -30,12 +42,14 @@ pub struct Volume {
     pub is_stamped: bool,
     /// When a start last changed its file without a write, as an age; 0 where none has.
     pub cut_at: u8,
+    /// Whether its data can be loaded.
+    pub damage: Damage,
 }
 
 impl Volume {
-    /// The writes that it holds.
+    /// The writes that a server could serve from it.
     pub fn writes(self) -> u8 {
-        self.data.map_or(0, |data| data.writes)
+        self.data.filter(|_| self.damage == Damage::None).map_or(0, |data| data.writes)
     }
 
     /// When it was last written.
@@ -46,7 +60,8 @@ impl Volume {
     /// How old its data counts: by its last write, or by its file's time. Two for each write of the whole group, so that
     /// there is room between them.
     pub fn age(self, by_writes: bool) -> Option<u8> {
-        self.time().map(|time| (2 * time).max(if by_writes { 0 } else { self.cut_at }))
+        let data = self.data.filter(|_| self.damage != Damage::Found)?;
+        Some((2 * data.time).max(if by_writes { 0 } else { self.cut_at }))
     }
 }
 
@@ -61,6 +76,8 @@ pub struct Told {
     pub has_started: bool,
     /// Whether the pod has been trying to start for longer than the grace.
     pub is_late: bool,
+    /// Whether that was said an hour ahead of the time.
+    pub is_ahead: bool,
 }
 
 /// Who is master, since which epoch.
@@ -81,6 +98,8 @@ pub struct Mark {
     pub run: u8,
     /// Whether that is longer ago than the grace.
     pub is_old: bool,
+    /// Whether the clock by which it is dated was an hour ahead.
+    pub is_ahead: bool,
 }
 
 /// The record.
@@ -199,6 +218,8 @@ pub struct PodState {
     pub volume: Volume,
     /// Within the grace it has told what its disk holds, or others have known it.
     pub was_heard: bool,
+    /// Its clock is an hour ahead.
+    pub is_ahead: bool,
 }
 
 impl PodState {
@@ -305,6 +326,8 @@ pub struct Reconcile {
     pub look: Look,
     /// It has seen no master for longer than the grace.
     pub is_masterless: bool,
+    /// Its clock is an hour ahead.
+    pub is_ahead: bool,
 }
 
 /// What must never happen.

@@ -11,10 +11,10 @@ use ordain::core::record::{Record, Step};
 use ordain::core::repair::{Repair, repairs_by};
 use ordain::core::rules::Rules;
 
-use crate::evidence::{self, Asker, GRACE, address, claim, evidence, instance, lease, marked_at, pod, real_claim, real_record};
+use crate::evidence::{self, Asker, GRACE, address, claim, evidence, instance, lease, pod, real_claim, real_record, told_at};
 use crate::look::Look;
 use crate::setting::Setting;
-use crate::state::{Claim, Lease, Pod};
+use crate::state::{Claim, Lease, Pod, Reconcile};
 
 /// What to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,17 +58,17 @@ impl Verdict {
     }
 }
 
-type Key<Who> = (Who, Look, u64, bool, Rules);
+type Key<Who> = (Who, Look, u64, bool, bool, Rules);
 
 /// Whatever a look comes to depends on nothing else.
 fn key<Who>(who: Who, setting: &Setting, look: &Look) -> Key<Who> {
     let look = Look { is_current: true, is_overtaken: false, ..*look };
-    (who, look, setting.write_step, setting.has_sentinels, setting.rules)
+    (who, look, setting.write_step, setting.has_sentinels, setting.protocol.doubts_the_future, setting.rules)
 }
 
 thread_local! {
     static DECIDED: RefCell<HashMap<Key<Asker>, Verdict>> = RefCell::default();
-    static REPAIRED: RefCell<HashMap<Key<bool>, Option<Repair>>> = RefCell::default();
+    static REPAIRED: RefCell<HashMap<Key<(bool, bool)>, Option<Repair>>> = RefCell::default();
 }
 
 /// What a pod or a Sentinel decides.
@@ -91,12 +91,13 @@ pub fn why(setting: &Setting, asker: Asker, look: &Look) -> String {
 }
 
 /// What reconcile puts right first, beyond what the pods' own probes do.
-pub fn repair(setting: &Setting, look: &Look, is_masterless: bool) -> Option<Repair> {
-    let key = key(is_masterless, setting, look);
+pub fn repair(setting: &Setting, look: &Look, by: Reconcile) -> Option<Repair> {
+    let key = key((by.is_masterless, by.is_ahead), setting, look);
     REPAIRED.with_borrow_mut(|repaired| {
         let repair = repaired.entry(key).or_insert_with(|| {
             let evidence = evidence(&Asker::Reconcile, look, setting);
-            let masterless = if is_masterless { GRACE } else { Duration::ZERO };
+            let evidence = if by.is_ahead { evidence::an_hour_later(evidence) } else { evidence };
+            let masterless = if by.is_masterless { GRACE } else { Duration::ZERO };
             // A probe has a step of its own, and the model's pods end their own words.
             let is_a_pods = |repair: &Repair| matches!(repair, Repair::MakeElectable(_) | Repair::EndWord(_));
             repairs_by(setting.rules, &evidence, masterless).into_iter().find(|repair| !is_a_pods(repair))
@@ -130,8 +131,8 @@ pub fn moved(from: Lease, to: Claim) -> Lease {
 }
 
 /// The record with a mark.
-pub fn marked(from: Lease, by: Pod, run: u8) -> Lease {
-    lease(&real_record(from).marked(&instance(by, run), marked_at(false)))
+pub fn marked(from: Lease, by: Pod, run: u8, is_ahead: bool) -> Lease {
+    lease(&real_record(from).marked(&instance(by, run), told_at(false, is_ahead)))
 }
 
 /// Whether its last mark is that of this run.

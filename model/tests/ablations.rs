@@ -230,6 +230,24 @@ fn a_start_that_cuts_a_torn_tail_off_makes_old_data_the_newest() {
     shows(setting, NOTHING_LOST, protocol(|protocol| protocol.dates_by_writes = false));
 }
 
+#[test]
+fn a_holder_that_cannot_load_its_data_ends_for_ever_where_nobody_finds_out() {
+    let setting = "the holder cannot load its data";
+    shows(setting, GETS_WELL, protocol(|protocol| protocol.finds_damage = false));
+}
+
+#[test]
+fn a_mark_from_the_future_that_is_waited_for_keeps_a_lost_holder_for_ever() {
+    let setting = "a holder that marked ahead of time is lost";
+    shows(setting, GETS_WELL, protocol(|protocol| protocol.doubts_the_future = false));
+}
+
+#[test]
+fn a_stale_holder_whose_clock_steps_while_it_waits_leads_before_the_newest_disk_is_told() {
+    let setting = "a stale record, files lost, a clock that steps";
+    shows(setting, NOTHING_LOST, protocol(|protocol| protocol.waits_by_no_clock = false));
+}
+
 /// By which test a rule is shown to be needed, or why by none.
 enum Shown {
     By(fn()),
