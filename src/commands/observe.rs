@@ -11,6 +11,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
+use super::patience::Trying;
 use super::setting::{ANSWER, Council, Ground, Logins, Subject, World, in_time};
 use crate::core::decision::is_settled;
 use crate::core::disk::Moment;
@@ -53,6 +54,8 @@ pub struct Observer<'a> {
     pub logins: &'a Logins,
     /// What this pod knows of itself, but for how long it has been trying and whom its earlier runs have heard.
     pub own: Own,
+    /// How long this pod has been trying to start.
+    pub trying: Trying,
     /// The members as they were seen last.
     seen: RefCell<Vec<Pod>>,
     /// What could not be, and was said.
@@ -116,6 +119,7 @@ impl<'a> Observer<'a> {
             council,
             logins,
             own: Own::default(),
+            trying: Trying::default(),
             seen: RefCell::default(),
             others: RefCell::default(),
             told: RefCell::default(),
@@ -527,7 +531,7 @@ impl<'a> Observer<'a> {
         }
         if Some(&pod.name) == evidence.me.as_ref() {
             evidence.my_ip = evidence.my_ip.or(pod.ips.first().copied());
-            evidence.own.trying = pod.trying_since.map_or(Duration::ZERO, |since| evidence.now.since(since));
+            evidence.own.trying = pod.trying_since.map_or(Duration::ZERO, |since| self.trying.so_far(Some(since), evidence.now));
             evidence.own.heard.take_over(&pod.heard, evidence.now);
             return;
         }

@@ -1,17 +1,34 @@
 //! Trying again: what may pass is tried again until the deadline, what will not help ends at once.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::core::disk::Moment;
 use crate::core::evidence::Failure;
 use crate::edge::kubernetes::Refusal;
 use crate::exit::Wrong;
 
 /// How long one attempt may take: what hangs is better begun anew.
 pub const ATTEMPT: Duration = Duration::from_secs(10);
+
+/// How long a pod has been trying to start: what its earlier runs have noted, and from then on by a clock that never
+/// steps. A node's own may by an hour, when it learns the time after a power cut.
+#[derive(Default)]
+pub struct Trying(Cell<Option<(Duration, Instant)>>);
+
+impl Trying {
+    /// How long so far, where it is noted since when; `now` is by the node's clock.
+    pub fn so_far(&self, since: Option<Moment>, now: Moment) -> Duration {
+        let begin = || (since.map_or(Duration::ZERO, |since| now.since(since)), Instant::now());
+        let (before, seen) = self.0.get().unwrap_or_else(begin);
+        self.0.set(Some((before, seen)));
+        before + seen.elapsed()
+    }
+}
 
 /// Between two attempts: doubling, so that nothing is asked faster than it must be.
 pub struct Backoff {
@@ -211,6 +228,21 @@ pub fn refused(what: &str, refusal: Refusal) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_steps_makes_no_pod_wait_for_longer_or_shorter() {
+        let (minute, hour) = (60_000, 3_600_000);
+        let trying = Trying::default();
+        let is_about_a_minute = |so_far: Duration| (60..1_800).contains(&so_far.as_secs());
+        for now in [hour + minute, 2 * hour, 0, hour + minute] {
+            assert!(is_about_a_minute(trying.so_far(Some(Moment(hour)), Moment(now))), "at {now}");
+        }
+        for since in [None, Some(Moment(hour))] {
+            let trying = Trying::default();
+            assert!(trying.so_far(since, Moment(0)) < Duration::from_secs(1_800), "it begins anew");
+            assert!(trying.so_far(since, Moment(2 * hour)) < Duration::from_secs(1_800), "{since:?}");
+        }
+    }
 
     #[test]
     fn what_fails_is_tried_again_after_pauses_that_grow_up_to_a_minute_and_the_rest_at_once() {

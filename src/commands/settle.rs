@@ -332,8 +332,8 @@ async fn note_trying(observer: &Observer<'_>) {
     let Some(instance) = &observer.own.instance else { return };
     let own = observer.seen().into_iter().find(|pod| pod.name == instance.pod);
     let now: Moment = SystemTime::now().into();
-    // One that cannot be would have this pod wait until the clock has come there.
-    let since = own.as_ref().and_then(|own| own.trying_since).filter(|since| now.can_have_seen(*since)).unwrap_or(now);
+    // Told anew by the clock as it is now, which may have stepped since.
+    let since = now.before(observer.trying.so_far(own.as_ref().and_then(|own| own.trying_since), now));
     let mut heard = LastHeard::default();
     for known in [&observer.own.heard].into_iter().chain(own.as_ref().map(|own| &own.heard)) {
         heard.take_over(known, now);

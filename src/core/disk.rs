@@ -32,6 +32,11 @@ impl Moment {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
+    /// The moment that was so long before.
+    pub fn before(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
+    }
+
     /// Whether a moment that another clock has told can be: one that is more than a minute ahead cannot.
     pub fn can_have_seen(self, other: Self) -> bool {
         other.since(self) <= AHEAD
@@ -305,6 +310,7 @@ mod tests {
         let (now, minute) = (Moment(100_000), Duration::from_secs(60));
         assert!(now.is_within(minute, Moment(40_001)) && !now.is_within(minute, Moment(40_000)));
         assert!(now.is_within(minute, Moment(160_000)) && !now.is_within(minute, Moment(160_001)));
+        assert_eq!((now.before(minute), now.before(Duration::MAX)), (Moment(40_000), Moment(0)));
         assert!(!Moment(0).is_within(minute, Moment(u64::MAX)) && Moment(u64::MAX).can_have_seen(Moment(0)));
         assert_eq!(Disk::Written(Moment(u64::MAX)).as_of(now), Disk::Written(now));
         assert_eq!((Disk::Written(Moment(1)).as_of(now), Disk::Empty.as_of(now)), (Disk::Written(Moment(1)), Disk::Empty));
