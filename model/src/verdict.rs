@@ -58,6 +58,8 @@ impl Verdict {
     }
 }
 
+/// What reconcile puts right first, by whether it has seen no master for the grace, and by which clock.
+type Repaired = HashMap<Key<(bool, bool)>, Option<Repair>>;
 type Key<Who> = (Who, Look, u64, bool, bool, Rules);
 
 /// Whatever a look comes to depends on nothing else.
@@ -68,7 +70,7 @@ fn key<Who>(who: Who, setting: &Setting, look: &Look) -> Key<Who> {
 
 thread_local! {
     static DECIDED: RefCell<HashMap<Key<Asker>, Verdict>> = RefCell::default();
-    static REPAIRED: RefCell<HashMap<Key<(bool, bool)>, Option<Repair>>> = RefCell::default();
+    static REPAIRED: RefCell<Repaired> = RefCell::default();
 }
 
 /// What a pod or a Sentinel decides.
