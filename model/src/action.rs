@@ -80,6 +80,14 @@ pub enum Action {
     Step(Pod),
     /// Reconcile's clock steps.
     StepReconcile,
+    /// A pod has asked long enough for a record that cannot be read.
+    Ask(Pod),
+    /// Reconcile ends the word of a pod that runs.
+    EndWord(Pod),
+    /// The API server goes away.
+    ApiGoes,
+    /// It is back.
+    ApiReturns,
 }
 
 impl Action {
@@ -100,6 +108,7 @@ impl Action {
                 | Self::Damage(_)
                 | Self::Step(_)
                 | Self::StepReconcile
+                | Self::ApiGoes
                 | Self::Force(..)
         )
     }
@@ -143,7 +152,7 @@ fn reads(setting: &Setting, state: &State, may_tear: bool, heard: u8, [at_once, 
 fn of_pod(setting: &Setting, state: &State, pod: Pod, actions: &mut Vec<Action>) {
     match state.pod(pod).phase {
         Phase::Gone => {
-            if !setting.is_ordered || pod == 0 || is_ready(setting, state, pod - 1) {
+            if !state.is_api_away && (!setting.is_ordered || pod == 0 || is_ready(setting, state, pod - 1)) {
                 actions.push(Action::Create(pod));
             }
         }
@@ -157,6 +166,9 @@ fn of_pod(setting: &Setting, state: &State, pod: Pod, actions: &mut Vec<Action>)
             if time::can_wait(state, pod) {
                 actions.push(Action::Wait(pod));
             }
+            if time::can_ask(state, pod) {
+                actions.push(Action::Ask(pod));
+            }
         }
         Phase::Recorded { .. } => actions.push(Action::Mark(pod)),
         Phase::Checking { look, .. } => {
@@ -166,8 +178,11 @@ fn of_pod(setting: &Setting, state: &State, pod: Pod, actions: &mut Vec<Action>)
             if copied(state, pod, server).is_some() {
                 actions.push(Action::Sync(pod));
             }
-            if reconcile::is_ready(state, pod) {
+            if reconcile::is_ready(setting, state, pod) {
                 actions.push(Action::Ready(pod));
+            }
+            if setting.protocol.reconciles && reconcile::runs_unsaid(state, pod) {
+                actions.push(Action::EndWord(pod));
             }
         }
     }
@@ -225,6 +240,7 @@ fn faults(state: &State, actions: &mut Vec<Action>) {
         torn_tails,
         damages,
         clock_steps,
+        api_outages,
     } = state.faults;
     for pod in pods() {
         let phase = state.pod(pod).phase;
@@ -264,7 +280,12 @@ fn faults(state: &State, actions: &mut Vec<Action>) {
     if clock_steps > 0 {
         actions.push(Action::StepReconcile);
     }
-    if record_deletions > 0 && state.record.is_some() {
+    if state.is_api_away {
+        actions.push(Action::ApiReturns);
+    } else if api_outages > 0 {
+        actions.push(Action::ApiGoes);
+    }
+    if record_deletions > 0 && state.record.is_some() && !state.is_api_away {
         actions.push(Action::DeleteRecord);
     }
 }
@@ -321,6 +342,7 @@ pub fn perform(setting: &Setting, state: &mut State, action: Action) {
         Action::ReconcileActs => reconcile::act(setting, state),
         Action::DownAfter => time::pass_down_after(setting, state),
         Action::Wait(pod) => time::wait(setting, state, pod),
+        Action::Ask(pod) => time::ask(setting, state, pod),
         Action::Grace => time::pass_grace(setting, state),
         Action::Write(pod) => write(state, pod),
         Action::Crash(pod) => {
@@ -353,6 +375,18 @@ pub fn perform(setting: &Setting, state: &mut State, action: Action) {
             state.faults.record_deletions -= 1;
             state.write_record(None);
         }
+        Action::EndWord(pod) => {
+            if let Some(word) = &mut state.pod_mut(pod).word {
+                word.has_started = true;
+            }
+        }
+        Action::ApiGoes => {
+            state.faults.api_outages -= 1;
+            state.is_api_away = true;
+            // What is written now is refused, as after a change.
+            state.write_record(state.record);
+        }
+        Action::ApiReturns => state.is_api_away = false,
         Action::Damage(pod) => {
             state.faults.damages -= 1;
             fault::damage(state, pod);

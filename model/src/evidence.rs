@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use ordain::core::decision::FAILOVER;
 use ordain::core::disk::{Disk, Instance, LastHeard, Moment, Word};
 use ordain::core::evidence::{
     Container, Evidence, Failure, Heard, Kept, Link as RealLink, Object, Own, Peer, RecordSeen, Replica, Role, Sentinel,
@@ -14,7 +15,7 @@ use ordain::core::sets::{Set, Sets};
 
 use crate::look::{Look, SeenObject, SeenRedis, SeenSentinel};
 use crate::setting::Setting;
-use crate::state::{Claim, Lease, Link, Mark, Pod, SENTINELS, Server, Told, pods};
+use crate::state::{Claim, Lease, Link, Mark, Patience, Pod, SENTINELS, Server, Told, pods};
 
 /// After how long Sentinel finds a silent master down.
 pub const DOWN_AFTER: Duration = Duration::from_secs(5);
@@ -126,6 +127,16 @@ fn seen_record(lease: Lease, setting: &Setting) -> Record {
     Record { mark, ..record }
 }
 
+/// What is known of the record.
+fn record(look: &Look, setting: &Setting) -> RecordSeen {
+    match look.record {
+        Some(lease) => RecordSeen::Present(seen_record(lease, setting)),
+        None if !look.is_api_away => RecordSeen::Absent,
+        None if setting.protocol.leads_by_the_record => RecordSeen::Unknown(Failure::TimedOut),
+        None => RecordSeen::NotKept,
+    }
+}
+
 /// A record of the program.
 pub fn lease(real: &Record) -> Lease {
     let mark = real.mark.as_ref().map(|mark| Mark {
@@ -176,10 +187,12 @@ pub enum Asker {
         is_damaged: bool,
         /// Its word.
         word: Told,
+        /// That is published.
+        has_told: bool,
         /// Its clock is an hour ahead.
         is_ahead: bool,
-        /// It has waited for longer than any failover takes.
-        has_waited: bool,
+        /// How long it has been looking.
+        patience: Patience,
     },
     /// A Sentinel that starts, with what its file says.
     Sentinel(Option<Claim>),
@@ -194,23 +207,24 @@ pub fn evidence(asker: &Asker, look: &Look, setting: &Setting) -> Evidence {
     for pod in pods().filter(|pod| look.heard_lately[usize::from(*pod)]) {
         heard.note(name(pod), NOW);
     }
-    let (me, own, has_waited) = match asker {
-        Asker::Pod { me, is_stamped, is_damaged, word, has_waited, .. } => {
+    let (me, own, waited) = match asker {
+        Asker::Pod { me, is_stamped, is_damaged, word, has_told, patience, .. } => {
             let own = Own {
-                // Addresses are not modelled: Sentinel finds a pod that was made anew as it finds any other.
-                has_run: true,
+                // Addresses are not modelled: Sentinel finds a pod that was made anew as it finds any other. Whether it
+                // has run before only the API server tells.
+                has_run: *has_told,
                 // It has read its disk before it told of it.
                 disk: disk(word.disk, write_step),
                 group_id: (*is_stamped && !is_damaged).then(|| GROUP.into()),
                 damage: is_damaged.then(|| "appendonly.aof".into()),
-                instance: Some(instance(*me, word.run)),
+                instance: has_told.then(|| instance(*me, word.run)),
                 priority: None,
-                trying: if word.is_late { GRACE } else { Duration::ZERO },
+                trying: if word.is_late && !look.is_api_away { GRACE } else { Duration::ZERO },
                 heard,
             };
-            (Some(*me), own, *has_waited)
+            (Some(*me), own, waited(*patience))
         }
-        Asker::Sentinel(_) | Asker::Reconcile => (None, Own { heard, ..Own::default() }, false),
+        Asker::Sentinel(_) | Asker::Reconcile => (None, Own { heard, ..Own::default() }, Duration::ZERO),
     };
     let kept = match asker {
         Asker::Sentinel(kept) => *kept,
@@ -227,7 +241,7 @@ pub fn evidence(asker: &Asker, look: &Look, setting: &Setting) -> Evidence {
         sentinel_count: if has_sentinels { SENTINELS } else { 0 },
         down_after: DOWN_AFTER,
         grace: GRACE,
-        waited: if has_waited { DOWN_AFTER + ordain::core::decision::FAILOVER } else { Duration::ZERO },
+        waited,
         now: NOW,
         sentinels: NAMES
             .sentinels
@@ -237,14 +251,22 @@ pub fn evidence(asker: &Asker, look: &Look, setting: &Setting) -> Evidence {
             .map(|(at, seen)| sentinel(at, seen))
             .collect(),
         discovery: None,
-        record: look.record.map_or(RecordSeen::Absent, |lease| RecordSeen::Present(seen_record(lease, setting))),
-        listing: None,
+        record: record(look, setting),
+        listing: look.is_api_away.then_some(Failure::TimedOut),
         peers: pods().filter(|pod| Some(*pod) != me).map(|pod| peer(pod, look, setting)).collect(),
         handing_over: None,
         kept: kept.map(|claim| Kept { master: address(claim.master).clone(), config_epoch: claim.epoch.into() }),
         invalid: Vec::new(),
     };
     if is_ahead { an_hour_later(evidence) } else { evidence }
+}
+
+fn waited(patience: Patience) -> Duration {
+    match patience {
+        Patience { has_waited: true, .. } => DOWN_AFTER + FAILOVER,
+        Patience { has_asked: true, .. } => FAILOVER,
+        Patience { .. } => Duration::ZERO,
+    }
 }
 
 fn sentinel(at: &Endpoint, seen: SeenSentinel) -> Sentinel {
@@ -268,6 +290,7 @@ fn peer(pod: Pod, look: &Look, setting: &Setting) -> Peer {
     let is_lately = look.heard_lately[usize::from(pod)];
     let object = match look.objects[usize::from(pod)] {
         SeenObject::Absent => Object::Absent,
+        SeenObject::Unknown => Object::Unknown,
         SeenObject::Present(word) => {
             // The kubelet tells of a server that has ended; that it is late, or cannot, is not modelled.
             let has_ended = matches!(look.redis[usize::from(pod)], SeenRedis::Refused);
@@ -279,23 +302,21 @@ fn peer(pod: Pod, look: &Look, setting: &Setting) -> Peer {
         SeenRedis::Missing => Heard::Failed(Failure::NoSuchHost),
         SeenRedis::Refused => Heard::Failed(Failure::Refused),
         SeenRedis::Silent => Heard::Failed(Failure::TimedOut),
-        SeenRedis::Running(Server::Master, _) => Heard::Answer(Role::Master),
-        SeenRedis::Running(Server::Replica { of, link, is_electable }, offset) => Heard::Answer(Role::Replica(Replica {
-            of: address(of).clone(),
-            link: match link {
-                Link::Never => RealLink::Never,
-                Link::Lost => RealLink::Lost,
-                Link::Up => RealLink::Up,
-            },
-            priority: if is_electable { 100 } else { 0 },
-            offset: offset.into(),
-            // Whoever starts has published; that it cannot is not modelled.
-            run: match look.objects[usize::from(pod)] {
-                SeenObject::Present(Some(told)) => Some(told.run.to_string()),
-                SeenObject::Present(None) | SeenObject::Absent => None,
-            },
-            down_for: None,
-        })),
+        SeenRedis::Running(Server::Master, ..) => Heard::Answer(Role::Master),
+        SeenRedis::Running(Server::Replica { of, link, is_electable }, offset, has_told) => {
+            Heard::Answer(Role::Replica(Replica {
+                of: address(of).clone(),
+                link: match link {
+                    Link::Never => RealLink::Never,
+                    Link::Lost => RealLink::Lost,
+                    Link::Up => RealLink::Up,
+                },
+                priority: if is_electable { 100 } else { 0 },
+                offset: offset.into(),
+                run: look.word(pod).filter(|_| has_told).map(|told| told.run.to_string()),
+                down_for: None,
+            }))
+        }
     };
     Peer { pod: name(pod).clone(), ips: Vec::new(), object, heard }
 }

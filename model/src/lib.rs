@@ -37,12 +37,15 @@
 //! - No epoch is elected twice: that an amnesic Sentinel may vote twice is Sentinel's own doing.
 //!   So is a second master at an epoch that only a Sentinel knows which does not run.
 //! - Who tells Sentinels to fail over tells the next one when all have heard of the last.
-//! - Clocks agree. A disk's time is a count of writes, and a copy has the time of its original.
+//! - Clocks agree when data is written, and a copy has the time of its original: an age is a count of writes, and only
+//!   what is marked, told or waited for is dated by a clock that may step, by an hour.
+//! - Data that cannot be loaded is lost by that; the three runs that end before it is checked are one.
 //! - Who waits, and reconcile, look all the time: of whom they can know anything when the grace has passed
 //!   they have just heard.
 //! - Reconcile acts on the server that it has read, not on one that was started since. Its grace
 //!   begins anew whenever it sees a holder that could lead.
-//! - Networks are whole, and the API server answers. A pod is there, gone, or lost for good.
+//! - Networks are whole. The API server answers everybody or nobody, and is back within the grace. A pod is there,
+//!   gone, or lost for good.
 
 pub mod action;
 pub mod evidence;

@@ -44,6 +44,8 @@ pub enum SeenObject {
     Absent,
     /// It exists, and this is its word.
     Present(Option<Told>),
+    /// The API server was away.
+    Unknown,
 }
 
 /// What a Redis answered.
@@ -56,8 +58,8 @@ pub enum SeenRedis {
     Refused,
     /// Silence.
     Silent,
-    /// A running Redis, and how far it has read.
-    Running(Server, u8),
+    /// A running Redis, how far it has read, and whether its run has told of its disk.
+    Running(Server, u8, bool),
 }
 
 /// What has been read so far.
@@ -69,6 +71,8 @@ pub struct Look {
     pub sentinels: [SeenSentinel; SENTINELS],
     /// The record.
     pub record: Option<Lease>,
+    /// The API server was away.
+    pub is_api_away: bool,
     /// The record has not been changed since it was read.
     pub is_current: bool,
     /// It takes longer than an honest look can: the process was stopped in the middle of it.
@@ -88,8 +92,9 @@ impl Look {
             match source {
                 Source::Sentinels => self.sentinels = std::array::from_fn(|one| see_sentinel(state, one)),
                 Source::Kubernetes => {
-                    self.record = state.record;
-                    self.is_current = true;
+                    self.is_api_away = state.is_api_away;
+                    self.record = state.record.filter(|_| !state.is_api_away);
+                    self.is_current = !state.is_api_away;
                     self.objects = std::array::from_fn(|pod| see_object(state, pod as Pod));
                     self.heard_lately = std::array::from_fn(|pod| state.pods[pod].was_heard);
                 }
@@ -121,20 +126,20 @@ impl Look {
     pub fn word(&self, pod: Pod) -> Option<Told> {
         match self.objects[usize::from(pod)] {
             SeenObject::Present(word) => word,
-            SeenObject::Absent => None,
+            SeenObject::Absent | SeenObject::Unknown => None,
         }
     }
 
     /// Whether another Redis than that of `pod` was seen as the only master, and that one as none.
     pub fn has_seen_another_live(&self, pod: Pod) -> bool {
-        let lives = |seen: &SeenRedis| matches!(seen, SeenRedis::Running(Server::Master, _));
+        let lives = |seen: &SeenRedis| matches!(seen, SeenRedis::Running(Server::Master, ..));
         let named = self.redis[usize::from(pod)];
         self.redis.iter().filter(|seen| lives(seen)).count() == 1 && !lives(&named) && named != SeenRedis::Silent
     }
 
     /// Whether a Redis was seen as master.
     pub fn has_seen_a_master(&self) -> bool {
-        self.redis.iter().any(|seen| matches!(seen, SeenRedis::Running(Server::Master, _)))
+        self.redis.iter().any(|seen| matches!(seen, SeenRedis::Running(Server::Master, ..)))
     }
 }
 
@@ -149,6 +154,9 @@ fn see_sentinel(state: &State, one: usize) -> SeenSentinel {
 }
 
 fn see_object(state: &State, pod: Pod) -> SeenObject {
+    if state.is_api_away {
+        return SeenObject::Unknown;
+    }
     let pod = state.pod(pod);
     if pod.phase == Phase::Gone { SeenObject::Absent } else { SeenObject::Present(pod.word) }
 }
@@ -161,7 +169,8 @@ fn see_redis(state: &State, pod: Pod) -> SeenRedis {
         Phase::Running(server) => {
             // A replica that has never had a link has read nothing.
             let has_copied = !matches!(server, Server::Replica { link: Link::Never, .. });
-            SeenRedis::Running(server, if has_copied { pod.volume.time().unwrap_or(0) } else { 0 })
+            let offset = if has_copied { pod.volume.time().unwrap_or(0) } else { 0 };
+            SeenRedis::Running(server, offset, pod.has_told)
         }
         _ => SeenRedis::Refused,
     }

@@ -8,20 +8,34 @@ use crate::verdict::{self, Be, Verdict};
 
 /// Its container starts: it publishes what its disk holds.
 pub fn publish(setting: &Setting, state: &mut State, pod: Pod) {
+    tell(setting, state, pod);
+    state.pod_mut(pod).phase = look_again(Patience::default());
+}
+
+/// It publishes what its disk holds, if the API server is there.
+fn tell(setting: &Setting, state: &mut State, pod: Pod) {
     let run = state.fresh_run(pod);
+    let is_api_away = state.is_api_away;
     let this = state.pod_mut(pod);
+    this.has_told = !is_api_away;
+    if is_api_away {
+        return;
+    }
     let age = this.volume.age(setting.protocol.dates_by_writes);
     this.word = Some(Told { is_ahead: this.is_ahead, ..first_word(this.word, run, age) });
     this.was_heard = true;
-    this.phase = look_again(Patience::default());
 }
 
 fn look_again(patience: Patience) -> Phase {
     Phase::Looking { look: Look::default(), patience, at_last: None }
 }
 
-/// It reads its next source; after the last it decides and acts.
+/// It reads its next source; after the last it decides and acts. What it could not tell of before, it tells of first.
 pub fn read(setting: &Setting, state: &mut State, pod: Pod) {
+    let is_first = matches!(state.pod(pod).phase, Phase::Looking { look: Look { heard: 0, .. }, .. });
+    if is_first && !state.pod(pod).has_told {
+        tell(setting, state, pod);
+    }
     match state.pod(pod).phase {
         Phase::Looking { mut look, patience, .. } => {
             if look.read(setting.order, state) {
@@ -44,21 +58,26 @@ pub fn read(setting: &Setting, state: &mut State, pod: Pod) {
 }
 
 /// What a pod knows of itself.
-pub fn asker(state: &State, pod: Pod, patience: Patience) -> Asker {
+pub fn asker(setting: &Setting, state: &State, pod: Pod, patience: Patience) -> Asker {
     let this = state.pod(pod);
+    // It has read its disk before it told of it.
+    let age = this.volume.age(setting.protocol.dates_by_writes);
+    let word = this.word.filter(|_| this.has_told);
     Asker::Pod {
         me: pod,
         is_stamped: this.volume.is_stamped,
         is_damaged: this.volume.damage == Damage::Found,
-        word: this.word.expect("it has published"),
+        word: word.unwrap_or_else(|| first_word(this.word, u8::MAX, age)),
+        has_told: this.has_told,
         is_ahead: this.is_ahead,
-        has_waited: patience.has_waited,
+        // Whether a failover could come is seen in each look.
+        patience: Patience { could_come: false, ..patience },
     }
 }
 
 /// A failover that has just become possible is waited for anew.
 fn decide(setting: &Setting, state: &State, pod: Pod, look: &Look, patience: Patience) -> (Verdict, Patience) {
-    let by = |patience| verdict::decide(setting, asker(state, pod, patience), look);
+    let by = |patience| verdict::decide(setting, asker(setting, state, pod, patience), look);
     let patience = if setting.protocol.waits_anew { patience.after(by(patience).could_come) } else { patience };
     (by(patience), patience)
 }
@@ -105,12 +124,16 @@ pub fn put_record(state: &mut State, verdict: &Verdict, may_write: bool) -> bool
     may_write
 }
 
+fn is_fenced_by_marks(setting: &Setting, state: &State) -> bool {
+    setting.protocol.marks && (setting.protocol.leads_by_the_record || !state.is_api_away)
+}
+
 /// It marks the record, if nobody else has changed it since it was read.
 pub fn mark(setting: &Setting, state: &mut State, pod: Pod, intent: Intent, may_write: bool, patience: Patience) {
-    let run = state.pod(pod).word.expect("it has published").run;
     state.pod_mut(pod).volume.is_stamped = true;
-    if setting.protocol.marks {
-        let Some(lease) = state.record.filter(|_| may_write) else {
+    if is_fenced_by_marks(setting, state) {
+        let told = state.pod(pod).word.filter(|_| state.pod(pod).has_told);
+        let (Some(lease), Some(Told { run, .. })) = (state.record.filter(|_| may_write), told) else {
             state.pod_mut(pod).phase = look_again(patience);
             return;
         };
@@ -126,8 +149,8 @@ pub fn mark(setting: &Setting, state: &mut State, pod: Pod, intent: Intent, may_
 
 /// Acts upon the look after the mark: whoever does not start then begins anew.
 fn conclude(setting: &Setting, state: &mut State, pod: Pod, wanted: Intent, verdict: Verdict, look: &Look) {
-    let run = state.pod(pod).word.expect("it has published").run;
-    let is_fenced = setting.protocol.marks && !look.record.is_some_and(|lease| verdict::is_marked_by(lease, pod, run));
+    let is_marked = |lease| state.pod(pod).word.is_some_and(|told| verdict::is_marked_by(lease, pod, told.run));
+    let is_fenced = is_fenced_by_marks(setting, state) && !look.record.is_some_and(is_marked);
     let is_as_wanted = intent(verdict) == Some(wanted) && verdict.record.is_none();
     if is_as_wanted && !is_fenced && !look.is_overtaken {
         start(setting, state, pod, wanted);
@@ -167,10 +190,12 @@ pub fn start_behind(setting: &Setting, state: &mut State, pod: Pod, of: Pod, is_
 }
 
 fn run(setting: &Setting, state: &mut State, pod: Pod, server: Server) {
+    let is_api_away = state.is_api_away;
     let this = state.pod_mut(pod);
+    let can_say_so = this.has_told && !is_api_away;
     let is_damaged = this.volume.damage == Damage::Hidden;
     this.volume.is_stamped = true;
-    if let Some(word) = &mut this.word {
+    if let Some(word) = this.word.as_mut().filter(|_| can_say_so) {
         word.has_started = true;
     }
     this.was_heard = true;

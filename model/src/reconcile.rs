@@ -111,17 +111,26 @@ pub fn make_electable(state: &mut State, pod: Pod) {
     }
 }
 
-/// Whether a pod's probe finds that its Redis is in sync and may be promoted from now on.
-pub fn is_ready(state: &State, pod: Pod) -> bool {
+/// Whether it finds that a pod's Redis is in sync and may be promoted from now on.
+pub fn is_ready(setting: &Setting, state: &State, pod: Pod) -> bool {
+    let has_ended_its_word =
+        || !setting.protocol.ends_words_first || verdict::has_ended_its_word(setting, &Look::at_once(state), pod);
     match state.pod(pod).server() {
-        Some(Server::Replica { of, link: Link::Up, is_electable: false }) => state.pod(of).is_master(),
+        Some(Server::Replica { of, link: Link::Up, is_electable: false }) => state.pod(of).is_master() && has_ended_its_word(),
         _ => false,
     }
 }
 
+/// Whether a pod's Redis runs, though its word says that it has not started.
+pub fn runs_unsaid(state: &State, pod: Pod) -> bool {
+    let this = state.pod(pod);
+    let is_unsaid = this.word.is_some_and(|word| !word.has_started);
+    is_unsaid && this.server().is_some() && !state.is_api_away
+}
+
 /// What a Sentinel's hook would move the record to, on time, late, or for the second time.
 pub fn hook(setting: &Setting, state: &State, one: usize) -> Option<Claim> {
-    let lease = state.record?;
+    let lease = state.record.filter(|_| !state.is_api_away)?;
     let claim = state.sentinels[one].names()?;
     if verdict::is_newer(claim, lease) && state.pod(claim.master).is_master() {
         return Some(claim);

@@ -36,6 +36,8 @@ pub struct Faults {
     pub damages: u8,
     /// A clock steps an hour ahead, or back.
     pub clock_steps: u8,
+    /// The API server goes away, and comes back within the grace.
+    pub api_outages: u8,
 }
 
 impl Faults {
@@ -55,6 +57,7 @@ impl Faults {
         torn_tails: 0,
         damages: 0,
         clock_steps: 0,
+        api_outages: 0,
     };
 }
 
@@ -117,6 +120,10 @@ pub struct Protocol {
     pub doubts_the_future: bool,
     /// How long a pod has been trying does not change with its clock.
     pub waits_by_no_clock: bool,
+    /// Nobody leads while the record cannot be read.
+    pub leads_by_the_record: bool,
+    /// Nobody may be promoted whose word of its disk has not ended.
+    pub ends_words_first: bool,
 }
 
 impl Protocol {
@@ -137,6 +144,8 @@ impl Protocol {
         finds_damage: true,
         doubts_the_future: true,
         waits_by_no_clock: true,
+        leads_by_the_record: true,
+        ends_words_first: true,
     };
 }
 

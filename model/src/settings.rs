@@ -30,9 +30,17 @@ fn data(writes: u8) -> Option<Data> {
 /// Nothing has ever run.
 fn nothing() -> State {
     State {
-        pods: [PodState { phase: Phase::Gone, word: None, volume: Volume::default(), was_heard: false, is_ahead: false }; 3],
+        pods: [PodState {
+            phase: Phase::Gone,
+            word: None,
+            volume: Volume::default(),
+            was_heard: false,
+            is_ahead: false,
+            has_told: true,
+        }; 3],
         sentinels: [SentinelState { watching: Watching::Starting(Look::default()), config: None, current: 0 }; 3],
         record: None,
+        is_api_away: false,
         reconcile: Reconcile::default(),
         faults: Faults::NONE,
         clock: 0,
@@ -62,6 +70,7 @@ fn healthy(master: Pod) -> State {
             volume: Volume { data: data(1), is_stamped: true, ..Volume::default() },
             was_heard: false,
             is_ahead: false,
+            has_told: true,
         };
     }
     let watching = watching(false);
@@ -87,6 +96,7 @@ fn outage(writes: [u8; 3], record: Claim, files: [Option<Claim>; 3]) -> State {
             volume: Volume { data: data(writes), is_stamped: true, ..Volume::default() },
             was_heard: false,
             is_ahead: false,
+            has_told: true,
         };
     }
     for (one, config) in state.sentinels.iter_mut().zip(files) {
@@ -277,6 +287,27 @@ fn damaged() -> State {
     state
 }
 
+/// After a power cut; redis-0 was promoted, and the Sentinels' files are older than that.
+fn old_memories() -> State {
+    let mut state = outage([2, 1, 1], claim(0, 2), KEPT);
+    for one in &mut state.sentinels {
+        one.watching = watching(true);
+    }
+    state
+}
+
+/// A replica had told what its disk holds, and runs; the API server went away before it could say that it has started.
+/// The node of the other one, which had told of an empty disk, is lost for good.
+fn started_unsaid() -> State {
+    let mut state = healthy(2);
+    let this = state.pod_mut(1);
+    this.word = Some(Told { run: 1, disk: Some(2), has_started: false, is_late: false, is_ahead: false });
+    this.phase = Phase::Running(Server::Replica { of: 2, link: Link::Up, is_electable: false });
+    crate::fault::lose(&mut state, 0);
+    state.pod_mut(0).word = Some(Told { run: 0, disk: None, has_started: false, is_late: false, is_ahead: false });
+    state
+}
+
 /// The holder has marked the record by a clock that was ahead, and its node is lost for good; nobody can be promoted.
 fn marked_ahead() -> State {
     let mut state = with_sentinels_back(cut(LOST));
@@ -327,6 +358,12 @@ fn copied_later() -> State {
 
 fn torn(torn: Torn, setting: Setting) -> Setting {
     Setting { torn, ..setting }
+}
+
+/// The API server is away, and comes back.
+fn away(mut setting: Setting) -> Setting {
+    setting.start.is_api_away = true;
+    setting
 }
 
 fn backward(setting: Setting) -> Setting {
@@ -388,6 +425,14 @@ pub fn small() -> Vec<Setting> {
         with_grace(setting("given up and back", given_up(), NONE)),
         setting("after a power cut, a torn tail and a crash", cut(KEPT), Faults { torn_tails: 1, ..CRASH }),
         with_grace(setting("the holder cannot load its data", damaged(), NONE)),
+        away(setting("after a power cut, the API server is away", cut(KEPT), NONE)),
+        away(setting("the record is newer than the Sentinels, the API server is away", old_memories(), NONE)),
+        setting("a crash, the API server goes away", healthy(2), Faults { api_outages: 1, writes: 1, ..CRASH }),
+        away(setting(
+            "a replica has started while the API server is away",
+            started_unsaid(),
+            Faults { crashes: 1, writes: 1, blackouts: 1, ..NONE },
+        )),
         setting("a crash, a write and damaged data", healthy(2), Faults { damages: 1, writes: 1, ..CRASH }),
         setting("a stale record, files lost, a clock that steps", stale(LOST), STEP),
         with_grace(setting("a holder that marked ahead of time is lost", marked_ahead(), STEP)),

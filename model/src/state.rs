@@ -158,12 +158,15 @@ pub struct Patience {
     pub has_waited: bool,
     /// When it looked last a failover could come.
     pub could_come: bool,
+    /// It has asked again and again for a record that cannot be read, for as long as it does before it believes others.
+    pub has_asked: bool,
 }
 
 impl Patience {
     /// After another look: a failover that has just become possible is waited for anew.
     pub fn after(self, could_come: bool) -> Self {
-        Self { has_waited: self.has_waited && (self.could_come || !could_come), could_come }
+        let goes_on = self.could_come || !could_come;
+        Self { has_waited: self.has_waited && goes_on, could_come, has_asked: self.has_asked && goes_on }
     }
 }
 
@@ -220,6 +223,8 @@ pub struct PodState {
     pub was_heard: bool,
     /// Its clock is an hour ahead.
     pub is_ahead: bool,
+    /// Its word is that of this run: the API server was there when it published.
+    pub has_told: bool,
 }
 
 impl PodState {
@@ -349,6 +354,8 @@ pub struct State {
     pub sentinels: [SentinelState; SENTINELS],
     /// The record.
     pub record: Option<Lease>,
+    /// The API server does not answer.
+    pub is_api_away: bool,
     /// The reconcile.
     pub reconcile: Reconcile,
     /// The faults that may still happen.

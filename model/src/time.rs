@@ -4,7 +4,7 @@ use crate::look::Look;
 use crate::reconcile;
 use crate::sentinel::may_fail_over;
 use crate::setting::Setting;
-use crate::state::{Phase, Pod, State, Watching, pods};
+use crate::state::{Patience, Phase, Pod, State, Watching, pods};
 use crate::verdict;
 
 /// Whether a Sentinel's master has been silent for down-after.
@@ -42,9 +42,22 @@ pub fn wait(setting: &Setting, state: &mut State, pod: Pod) {
     state.overtake(setting.protocol.discards_old_looks);
 }
 
-/// Whether the grace can pass: no master lives, and no failover could have come.
+/// Whether a pod can have asked long enough for a record that cannot be read.
+pub fn can_ask(state: &State, pod: Pod) -> bool {
+    state.is_api_away && matches!(state.pod(pod).phase, Phase::Looking { patience: Patience { has_asked: false, .. }, .. })
+}
+
+/// It has asked long enough for a record that cannot be read.
+pub fn ask(setting: &Setting, state: &mut State, pod: Pod) {
+    if let Phase::Looking { patience, .. } = &mut state.pod_mut(pod).phase {
+        patience.has_asked = true;
+    }
+    state.overtake(setting.protocol.discards_old_looks);
+}
+
+/// Whether the grace can pass: no master lives, no failover could have come, and the API server answers.
 pub fn can_pass_grace(state: &State) -> bool {
-    state.masters().next().is_none() && !may_fail_over(state)
+    state.masters().next().is_none() && !may_fail_over(state) && !state.is_api_away
 }
 
 /// The grace passes: marks are old, pods are late, and what nobody could know in all that time may

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ordain::core::decision::{Decision, Part, a_failover_could_come, for_redis_by, for_sentinel_by, outvoted};
 use ordain::core::evidence::Known;
 use ordain::core::record::{Record, Step};
-use ordain::core::repair::{Repair, repairs_by};
+use ordain::core::repair::{self, Repair, repairs_by};
 use ordain::core::rules::Rules;
 
 use crate::evidence::{self, Asker, GRACE, address, claim, evidence, instance, lease, pod, real_claim, real_record, told_at};
@@ -106,6 +106,12 @@ pub fn repair(setting: &Setting, look: &Look, by: Reconcile) -> Option<Repair> {
         });
         repair.clone()
     })
+}
+
+/// Whether what a pod has told of its disk holds no more.
+pub fn has_ended_its_word(setting: &Setting, look: &Look, of: Pod) -> bool {
+    let evidence = evidence(&Asker::Reconcile, look, setting);
+    repair::has_ended_its_word(&evidence, evidence.peer(evidence::name(of)).expect("a pod of the group"))
 }
 
 /// What a majority says against the record.

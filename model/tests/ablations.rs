@@ -248,6 +248,18 @@ fn a_stale_holder_whose_clock_steps_while_it_waits_leads_before_the_newest_disk_
     shows(setting, NOTHING_LOST, protocol(|protocol| protocol.waits_by_no_clock = false));
 }
 
+#[test]
+fn a_pod_that_leads_without_the_record_leads_on_an_older_disk() {
+    let setting = "the record is newer than the Sentinels, the API server is away";
+    shows(setting, NOTHING_LOST, protocol(|protocol| protocol.leads_by_the_record = false));
+}
+
+#[test]
+fn a_replica_that_is_promoted_though_its_word_stands_is_taken_for_what_its_disk_held_before() {
+    let setting = "a replica has started while the API server is away";
+    shows(setting, NOTHING_LOST, protocol(|protocol| protocol.ends_words_first = false));
+}
+
 /// By which test a rule is shown to be needed, or why by none.
 enum Shown {
     By(fn()),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::decision::newest_claim;
 use super::disk::Disk;
-use super::evidence::{Evidence, Known, Link, Object, Peer, Role, Sentinel, SentinelAnswer, Watch};
+use super::evidence::{Evidence, Known, Link, Object, Peer, RecordSeen, Role, Sentinel, SentinelAnswer, Watch};
 use super::identity::{Endpoint, PodName};
 use super::record::{Assumed, Claim, Record};
 use super::rules::{Case, Rule, Rules};
@@ -83,7 +83,8 @@ pub fn repairs_by(rules: Rules, evidence: &Evidence, masterless: Duration) -> Ve
             let is_in_sync = |peer: &&Peer| {
                 peer.replica().is_some_and(|replica| {
                     let follows = evidence.member_at(&replica.of.host) == Some(master);
-                    replica.link == Link::Up && replica.priority == 0 && peer.own_priority() > 0 && follows
+                    let is_fit = replica.link == Link::Up && replica.priority == 0 && peer.own_priority() > 0;
+                    is_fit && follows && has_ended_its_word(evidence, peer)
                 })
             };
             if is_calm(evidence, master) {
@@ -131,6 +132,16 @@ fn who_find_nothing_wrong(evidence: &Evidence, master: &PodName) -> usize {
         names && !watch.finds_master_down && !watch.failover_in_progress
     };
     evidence.watches().filter(|(_, watch)| finds_nothing_wrong(watch)).count()
+}
+
+/// Whether what a replica has told of its disk holds no more for anybody. Else it counts again once this server is gone,
+/// though what that was promoted for, and took since, is newer: it may have started while the API server was away, and
+/// while that is so nobody knows.
+pub fn has_ended_its_word(evidence: &Evidence, peer: &Peer) -> bool {
+    match &peer.object {
+        Object::Present { word, .. } => word.as_ref().is_none_or(|word| word.started),
+        Object::Absent | Object::Unknown => evidence.record == RecordSeen::NotKept,
+    }
 }
 
 /// The Sentinels that do not watch the group, while nobody doubts who leads it. A group without a record is
@@ -315,7 +326,8 @@ fn elect_instead(case: Case<'_>, named: &PodName) -> Option<Repair> {
     }
     let is_surpassed = !has_copied && is_surpassed(case, disk, Duration::ZERO) && case.obeys(Rule::NewestIsElected);
     let is_electable = best.replica().is_some_and(|replica| replica.priority > 0);
-    (!is_surpassed && !is_electable).then(|| Repair::ElectInstead(best.pod.clone()))
+    let is_fit = !is_surpassed && !is_electable && has_ended_its_word(case.evidence(), best);
+    is_fit.then(|| Repair::ElectInstead(best.pod.clone()))
 }
 
 /// Whether it runs with what its disk held, and its run has not told what that is: the API server was
