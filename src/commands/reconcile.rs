@@ -367,7 +367,7 @@ async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Reco
     };
     let done = match repair {
         Repair::MakeElectable(pod) | Repair::ElectInstead(pod) | Repair::KeepUnpromotable(pod) => {
-            let own = evidence.peer(pod).map_or(0, Peer::own_priority);
+            let own = evidence.peer(pod).and_then(|peer| evidence.own_priority(peer)).unwrap_or(0);
             in_time(redis::set_priority(&target(pod), &logins.redis, own, is_as_seen(pod))).await
         }
         Repair::Restart(pod) => in_time(redis::shut_down(&target(pod), &logins.redis, is_as_seen(pod))).await,

@@ -200,9 +200,9 @@ impl Peer {
         self.word().is_some_and(|(own, _)| own == *instance)
     }
 
-    /// Its own `replica-priority`, as it has published it: with 0 it is never promoted.
-    pub fn own_priority(&self) -> u32 {
-        self.word().and_then(|(_, word)| word.priority).unwrap_or(USUAL_PRIORITY)
+    /// What is damaged of its data, by its report: that its disk is empty does not say then that nothing is there.
+    pub fn damage(&self) -> Option<&str> {
+        self.word().and_then(|(_, word)| word.damage.as_deref())
     }
 
     /// Its Redis, where that answers as a replica.
@@ -475,6 +475,16 @@ impl Evidence {
         // What another group left there is none of this group's data.
         let is_foreign = self.recorded().is_some_and(|record| word.group.as_ref().is_some_and(|id| *id != record.group_id));
         Known::Told(if is_foreign && rules.has(Rule::OwnGroup) { Disk::Empty } else { word.disk.as_of(self.now) })
+    }
+
+    /// A peer's own `replica-priority`, as it has published it: with 0 it is never promoted. Not known where the API
+    /// server does not show the pod; without Kubernetes nobody has another than the usual one.
+    pub fn own_priority(&self, peer: &Peer) -> Option<u32> {
+        match &peer.object {
+            Object::Present { word, .. } => Some(word.as_ref().and_then(|word| word.priority).unwrap_or(USUAL_PRIORITY)),
+            Object::Unknown if self.record == RecordSeen::NotKept => Some(USUAL_PRIORITY),
+            Object::Unknown | Object::Absent => None,
+        }
     }
 
     /// The id that a record which is made for `master` takes, where the disks have one.

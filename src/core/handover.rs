@@ -43,7 +43,7 @@ const GOOD: RangeInclusive<Duration> = Duration::from_millis(150)..=Duration::fr
 /// In the middle of that, with some time to begin.
 const BEST: Duration = Duration::from_millis(320);
 
-/// Which of the heirs is to be promoted, and how long to wait before that, so that the Sentinel finds out about
+/// Which of the heirs is to be promoted, of those with the lowest priority number, and how long to wait before that, so that the Sentinel finds out about
 /// the promotion right after it and not up to a second later, in all of which nobody could write: until it has
 /// lately asked that one. At least for `not_before`. Nobody where none may be promoted.
 pub fn timing<'k>(
@@ -52,11 +52,12 @@ pub fn timing<'k>(
     known: &'k [KnownReplica],
     not_before: Duration,
 ) -> Option<(&'k KnownReplica, Duration)> {
-    let is_heir = |replica: &&KnownReplica| {
-        let pod = evidence.member_at(&replica.at.host);
-        replica.may_be_promoted() && followers(evidence, me).any(|(name, now)| Some(name) == pod && now.priority > 0)
-    };
-    let timed = known.iter().filter(is_heir).map(|replica| {
+    let heirs = known.iter().filter(|replica| replica.may_be_promoted()).filter_map(|replica| {
+        let pod = evidence.member_at(&replica.at.host)?;
+        let (_, now) = followers(evidence, me).find(|(name, _)| *name == pod)?;
+        (now.priority > 0 && !is_never_promoted(evidence, pod)).then_some((replica, now.priority))
+    });
+    let timed = heirs.map(|(replica, priority)| {
         // How long ago it will have been asked then: one that is due by that time is asked again.
         let is_due = replica.asked_ago <= ASKS && replica.asked_ago + not_before > ASKS;
         let ago = (replica.asked_ago + not_before).saturating_sub(if is_due { ASKS } else { Duration::ZERO });
@@ -65,9 +66,10 @@ pub fn timing<'k>(
             ago if ago < BEST => BEST.saturating_sub(ago),
             ago => (ASKS + BEST).saturating_sub(ago),
         };
-        (replica, not_before + more)
+        (priority, not_before + more, replica)
     });
-    timed.min_by_key(|(_, wait)| *wait)
+    // As Sentinel chooses (`compareSlavesForPromotion`): the lower number comes first, whatever it costs in time.
+    timed.min_by_key(|(priority, wait, _)| (*priority, *wait)).map(|(_, wait, replica)| (replica, wait))
 }
 
 /// What there is to be done before this pod stops.
@@ -126,12 +128,17 @@ pub fn heirs<'a>(evidence: &'a Evidence, me: &PodName, known: &[KnownReplica]) -
         if replica.heard_ago > HEARD {
             return Err(format!("{pod} may be promoted, and the Sentinel has not heard of it for {:.1?}", replica.heard_ago));
         }
-        is_anybody_fit |= now.priority > 0;
+        is_anybody_fit |= now.priority > 0 && !is_never_promoted(evidence, pod);
     }
     if !is_anybody_fit {
         return Err("the Sentinel knows no replica that it may promote".to_owned());
     }
     Ok(with_a_link(evidence, me).collect())
+}
+
+/// Whether a pod's own priority is 0, whatever its server was given meanwhile.
+fn is_never_promoted(evidence: &Evidence, pod: &PodName) -> bool {
+    evidence.peer(pod).is_some_and(|peer| evidence.own_priority(peer) == Some(0))
 }
 
 /// The replicas that follow this master and that the Sentinel has no way to: it would have them follow the new
@@ -370,6 +377,30 @@ mod tests {
         assert_eq!(second(|_| {}, replica(0, Link::Up, 0)), Some((address(1), 8020)), "it has started anew since");
         assert_eq!(second(|_| {}, replica(0, Link::Lost, 100)), Some((address(1), 8020)));
         assert_eq!(wait(&[], both()), None);
+    }
+
+    #[test]
+    fn the_heir_is_the_replica_with_the_lowest_priority_number_however_long_its_moment_is_away_and_never_one_with_0() {
+        let timed = |evidence: &Evidence, known: &[KnownReplica]| {
+            timing(evidence, &pod(0), known, Duration::ZERO).map(|(heir, wait)| (heir.at.clone(), wait.as_millis()))
+        };
+        let of = |one, two| group([(); 3].map(|()| says(watch(0))), [replica(0, Link::Up, one), replica(0, Link::Up, two)]);
+        // What Sentinel remembers of a priority may be ten seconds old.
+        let known = [asked(1, 150, |_| {}), asked(2, 2300, |_| {})];
+        assert_eq!(timed(&of(100, 100), &known), Some((address(1), 0)));
+        assert_eq!(timed(&of(100, 50), &known), Some((address(2), 8020)));
+        assert_eq!(timed(&of(50, 100), &known), Some((address(1), 0)));
+        assert_eq!(timed(&of(0, 100), &known), Some((address(2), 8020)));
+        // A priority of 0 that reconcile has not put right yet.
+        let never = |mut evidence: Evidence, ordinal: usize| {
+            let word = r#"{"run":"a","disk":"empty","priority":0}"#.parse().unwrap();
+            evidence.peers[ordinal].object = Object::Present { uid: "u".into(), word: Some(word) };
+            evidence
+        };
+        assert_eq!(timed(&never(of(100, 100), 1), &known), Some((address(2), 8020)));
+        let nobody = never(never(of(100, 100), 1), 2);
+        assert_eq!(timed(&nobody, &known), None);
+        assert!(heirs(&nobody, &pod(0), &known).is_err() && heirs(&never(of(100, 100), 1), &pod(0), &known).is_ok());
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub fn repairs_by(rules: Rules, evidence: &Evidence, masterless: Duration) -> Ve
     let case = Case::new(evidence, rules);
     let has_started = |peer: &&Peer| peer.heard.answer().is_some() && peer.word().is_some_and(|(_, word)| !word.started);
     let mut repairs: Vec<_> = evidence.peers.iter().filter(has_started).map(|peer| Repair::EndWord(peer.pod.clone())).collect();
-    let is_kept_back = |peer: &&Peer| peer.own_priority() == 0 && peer.replica().is_some_and(|replica| replica.priority > 0);
+    let is_kept_back = |peer: &&Peer| evidence.own_priority(peer) == Some(0) && peer.replica().is_some_and(|replica| replica.priority > 0);
     let kept_back = evidence.peers.iter().filter(is_kept_back);
     repairs.extend(kept_back.map(|peer| Repair::KeepUnpromotable(peer.pod.clone())));
     match (&evidence.living_masters()[..], evidence.recorded()) {
@@ -83,7 +83,9 @@ pub fn repairs_by(rules: Rules, evidence: &Evidence, masterless: Duration) -> Ve
             let is_in_sync = |peer: &&Peer| {
                 peer.replica().is_some_and(|replica| {
                     let follows = evidence.member_at(&replica.of.host) == Some(master);
-                    let is_fit = replica.link == Link::Up && replica.priority == 0 && peer.own_priority() > 0;
+                    // One whose own priority is not known may have 0.
+                    let may_be_promoted = evidence.own_priority(peer).is_some_and(|own| own > 0);
+                    let is_fit = replica.link == Link::Up && replica.priority == 0 && may_be_promoted;
                     is_fit && follows && has_ended_its_word(evidence, peer)
                 })
             };
@@ -217,7 +219,7 @@ pub fn is_quiet(evidence: &Evidence) -> bool {
         Some(Role::Master) => true,
         Some(Role::Replica(replica)) => {
             let may_be_promoted = replica.priority > 0;
-            let is_as_it_shall = may_be_promoted == (peer.own_priority() > 0) || evidence.sentinel_count == 0;
+            let is_as_it_shall = may_be_promoted == evidence.own_priority(peer).is_none_or(|own| own > 0) || evidence.sentinel_count == 0;
             replica.link == Link::Up && is_as_it_shall && names(&replica.of)
         }
         None => false,
@@ -307,15 +309,18 @@ fn elect_instead(case: Case<'_>, named: &PodName) -> Option<Repair> {
         }
     };
     let ranked = replicas.filter_map(|peer| Some((worth(peer)?, Reverse(case.sets.place(&peer.pod)), peer)));
-    let (never, ranked): (Vec<_>, Vec<_>) = ranked.partition(|(_, _, peer)| peer.own_priority() == 0);
+    let (never, ranked): (Vec<_>, Vec<_>) = ranked.partition(|(_, _, peer)| case.own_priority(peer) == Some(0));
     let best = ranked.into_iter().max_by(|one, other| (&one.0, &one.1).cmp(&(&other.0, &other.1)))?;
     let ((has_copied, disk, _), _, best) = best;
+    // Whether it may be promoted at all is not known.
+    case.own_priority(best)?;
     // What one that is never promoted has copied would be lost.
     if !has_copied && never.iter().any(|((has_copied, ..), ..)| *has_copied) {
         return None;
     }
-    // Nothing is more than what others have not told of only once all have told, who does not exist yet, too.
-    let is_known = |peer: &Peer| matches!(case.disk_of(peer), Known::Told(_));
+    // Nothing is more than what others have not told of only once all have told, who does not exist yet, too; and it
+    // is no more than what cannot be loaded.
+    let is_known = |peer: &Peer| matches!(case.disk_of(peer), Known::Told(_)) && peer.damage().is_none();
     if !has_copied && !disk.holds_data() && !case.peers.iter().all(is_known) {
         return None;
     }

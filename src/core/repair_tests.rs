@@ -390,6 +390,37 @@ fn a_replica_with_the_priority_0_is_never_made_promotable_and_one_that_is_so_no_
 }
 
 #[test]
+fn a_replica_whose_own_priority_is_not_known_is_not_made_promotable_until_the_api_server_shows_its_pod() {
+    let unknown = |(_, heard): Seen| (Object::Unknown, heard);
+    let of = |one, two| repairs(&group(record(), [master(), one, two]), Duration::ZERO);
+    let fit = || runs(OLD, Link::Up, 0);
+    assert_eq!(of(unknown(fit()), fit()), [MakeElectable(pod(2))]);
+    assert_eq!(of((Object::Absent, fit().1), fit()), [MakeElectable(pod(2))]);
+    assert_eq!(of(unknown(runs(OLD, Link::Up, 100)), runs(OLD, Link::Up, 100)), [], "nor is it set back");
+    let without_kubernetes = group(record(), [master(), unknown(fit()), unknown(fit())]);
+    let without_kubernetes = Evidence { record: RecordSeen::NotKept, ..without_kubernetes };
+    assert_eq!(repairs(&without_kubernetes, Duration::ZERO), [MakeElectable(pod(1)), MakeElectable(pod(2))]);
+    // Nor in the place of a master that was abandoned, where it has read the furthest.
+    let instead = |one, two| repairs(&group(given_up(), [absent(), one, two]), Duration::ZERO);
+    assert_eq!(instead(has_read(9), has_read(7)), [ElectInstead(pod(1))]);
+    assert_eq!(instead(unknown(has_read(9)), has_read(7)), []);
+    assert_eq!(instead(has_read(9), unknown(has_read(7))), [ElectInstead(pod(1))]);
+}
+
+#[test]
+fn an_empty_replica_is_not_promoted_while_the_data_of_another_cannot_be_loaded() {
+    let empty = || runs(EMPTY, Link::Never, 0);
+    let damaged = |(object, heard): Seen| {
+        let Object::Present { uid, word: Some(word) } = object else { unreachable!() };
+        (Object::Present { uid, word: Some(Word { damage: Some("damaged".into()), ..word }) }, heard)
+    };
+    let of = |zero, one| repairs(&group(given_up(), [zero, one, empty()]), Duration::ZERO);
+    assert_eq!(of(waits(EMPTY), empty()), [ElectInstead(pod(1))]);
+    assert_eq!(of(damaged(waits(EMPTY)), empty()), [], "a person decides");
+    assert_eq!(of(damaged(waits(EMPTY)), runs(OLD, Link::Never, 0)), [ElectInstead(pod(1))], "there is data");
+}
+
+#[test]
 fn a_replica_with_the_priority_0_is_not_promoted_in_the_place_of_an_abandoned_master() {
     let of = |one: Seen, two: Seen| repairs(&group(given_up(), [absent(), one, two]), GRACE);
     let (ahead, behind) = (has_read(9), has_read(7));

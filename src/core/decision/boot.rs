@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::lead::{lead_or_yield, untold};
+use super::lead::{damaged, lead_or_yield, untold};
 use super::{Decision, several_masters, verb};
 use crate::core::epoch::Shown;
 use crate::core::evidence::{Heard, Known, Link, Peer, RecordSeen};
@@ -43,7 +43,8 @@ pub(super) fn without_claim(case: Case<'_>) -> Decision {
     if is_kept && holds_data_anywhere(case) && case.obeys(Rule::FirstBootIsEmpty) {
         return adopt(case);
     }
-    let obstacle = if is_kept { running_replica(case) } else { first_boot_obstacle_without_record(case) };
+    let obstacle =
+        if is_kept { running_replica(case).or_else(|| damage_elsewhere(case)) } else { first_boot_obstacle_without_record(case) };
     if let Some(obstacle) = obstacle {
         return Decision::undecided(format!("is undecided: {obstacle}"));
     }
@@ -118,6 +119,14 @@ fn running_replica(case: Case<'_>) -> Option<String> {
         let replica = peer.replica()?;
         Some(format!("{} runs as a replica of {}, though nobody claims a master", peer.pod, replica.of))
     })
+}
+
+/// Why this cannot be a first boot: the group has had data, which cannot be loaded.
+fn damage_elsewhere(case: Case<'_>) -> Option<String> {
+    let why = case.peers.iter().find_map(damaged).filter(|_| case.obeys(Rule::FirstBootIsEmpty))?;
+    Some(format!(
+        "nobody claims a master, and {why}: repair it, or say by `ordain reconcile --assume-master POD` who leads without it"
+    ))
 }
 
 /// Who has not told yet that its disk is empty.

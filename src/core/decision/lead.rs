@@ -6,6 +6,7 @@ use super::{Decision, FAILOVER, several_masters, yield_to};
 use crate::core::disk::Disk;
 use crate::core::evidence::{Evidence, Heard, Known, Object, Peer, RecordSeen, Role};
 use crate::core::identity::PodName;
+use crate::core::outside::shown;
 use crate::core::record::{Assumed, Claim, Record};
 use crate::core::rules::{Case, Rule};
 
@@ -41,7 +42,10 @@ pub(super) fn lead_or_yield(case: Case<'_>, claim: &Claim, by: &str) -> Decision
         (is_given_up && case.obeys(Rule::NotGivenUp)).then(|| waits.to_owned())
     });
     if let Some(why) = obstacle {
-        let at_last = if case.own.disk.holds_data() { None } else { first_absent(case) };
+        // Whoever follows, and be it nobody, has what it cannot load set aside: like a holder that stays away, not
+        // before the grace.
+        let is_kept = case.own.damage.is_some() && case.own.trying < case.grace;
+        let at_last = if case.own.disk.holds_data() || is_kept { None } else { first_absent(case) };
         let how = if case.has_no_sentinels() { BY_A_PERSON } else { "" };
         return Decision { at_last, ..Decision::undecided(format!("does not lead, though {by} names it: {why}{how}")) };
     }
@@ -80,7 +84,7 @@ fn disk_obstacle(case: Case<'_>) -> Option<String> {
             return Some("its disk is empty, and the group has had a master: its volume was lost".to_owned());
         }
         return case.peers.iter().find_map(|peer| match case.disk_of(peer) {
-            Known::Told(Disk::Empty) => None,
+            Known::Told(Disk::Empty) => damaged(peer).map(|why| format!("its disk is empty, and {why}")),
             Known::Told(disk) => Some(format!("its disk is empty, and that of {} was {disk}", peer.pod)),
             Known::Copied => Some(format!("its disk is empty, and {} has copied a master", peer.pod)),
             Known::Nothing => untold(case, peer),
@@ -93,6 +97,11 @@ fn disk_obstacle(case: Case<'_>) -> Option<String> {
         Known::Told(_) | Known::Copied => None,
         Known::Nothing => untold(case, peer),
     })
+}
+
+/// That a peer's data cannot be loaded: its disk is told as an empty one, and is none.
+pub(super) fn damaged(peer: &Peer) -> Option<String> {
+    peer.damage().map(|damage| format!("the data of {} cannot be loaded ({})", peer.pod, shown(damage)))
 }
 
 /// Why it must be waited for what a peer has to tell of its disk, where that is not known.

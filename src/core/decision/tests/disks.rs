@@ -288,6 +288,52 @@ fn under_a_persons_word_for_another_nobody_starts_electable(#[case] assumed: Ass
 
 // At last.
 
+/// A peer that has told that its data cannot be loaded: it counts as an empty one.
+fn tells_of_damage(evidence: Evidence, ordinal: u32) -> Evidence {
+    let word = Word { damage: Some("the check fails".into()), ..word(EMPTY) };
+    evidence.peer_is(ordinal, object(ordinal, Some(word)), refused())
+}
+
+#[test]
+fn an_empty_pod_founds_no_group_while_the_data_of_another_is_damaged_and_not_absent() {
+    let empty = || redis(0).tells(1, EMPTY).tells(2, EMPTY);
+    assert_eq!(empty().part(), Lead(claim(0, 0)));
+    for damaged in [1, 2] {
+        let decision = tells_of_damage(empty(), damaged).decision();
+        let why = format!("the data of redis-{damaged} cannot be loaded (the check fails): repair it");
+        assert!(decision.part == Undecided && decision.why.contains(&why) && decision.at_last.is_none(), "{decision:?}");
+        assert_eq!(tells_of_damage(empty(), damaged).past_the_grace().part(), Undecided, "no time makes it empty");
+    }
+    assert_eq!(tells_of_damage(sentinel().tells(0, EMPTY).tells(2, EMPTY), 1).part(), Undecided);
+    // A record that has never had a master, and an own volume that was stamped for it.
+    for record in [new(0), made_again(0, 5)] {
+        let own = |evidence: Evidence| evidence.record(record.clone()).stamped(Some("g"));
+        assert_eq!(own(empty()).past_any_failover().part(), Lead(claim(0, recorded_epoch(&record))));
+        let decision = tells_of_damage(own(empty()), 2).past_any_failover().decision();
+        assert!(decision.why.contains("its disk is empty, and the data of redis-2 cannot be loaded"), "{decision:?}");
+        assert_eq!(decision.part, Undecided);
+    }
+    // Where there is other data, that leads.
+    assert_eq!(tells_of_damage(redis(0).holding(OLD).tells(1, EMPTY), 2).part(), Lead(claim(0, 0)));
+}
+
+fn recorded_epoch(record: &RecordSeen) -> u64 {
+    let RecordSeen::Present(record) = record else { unreachable!() };
+    record.claim.epoch
+}
+
+#[test]
+fn data_that_cannot_be_loaded_is_not_set_aside_by_the_last_resort_before_the_grace() {
+    let damaged = || {
+        let mut evidence = redis(0).record(present(0, 5)).sentinels([UNAWARE, UNAWARE, UNAWARE]);
+        evidence.own.damage = Some("the check fails".into());
+        evidence
+    };
+    let at_last = |evidence: Evidence| evidence.past_any_failover().decision().at_last;
+    assert_eq!(at_last(damaged()), None);
+    assert_eq!(at_last(damaged().past_the_grace()), Some(pod(1)));
+}
+
 #[test]
 fn an_empty_pod_that_may_not_lead_runs_at_last_behind_the_first_pod_that_does_not_exist() {
     let at_last = |evidence: Evidence| evidence.past_any_failover().decision().at_last;
