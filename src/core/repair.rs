@@ -75,7 +75,8 @@ pub fn repairs_by(rules: Rules, evidence: &Evidence, masterless: Duration) -> Ve
     let case = Case::new(evidence, rules);
     let has_started = |peer: &&Peer| peer.heard.answer().is_some() && peer.word().is_some_and(|(_, word)| !word.started);
     let mut repairs: Vec<_> = evidence.peers.iter().filter(has_started).map(|peer| Repair::EndWord(peer.pod.clone())).collect();
-    let is_kept_back = |peer: &&Peer| evidence.own_priority(peer) == Some(0) && peer.replica().is_some_and(|replica| replica.priority > 0);
+    let is_kept_back =
+        |peer: &&Peer| evidence.own_priority(peer) == Some(0) && peer.replica().is_some_and(|replica| replica.priority > 0);
     let kept_back = evidence.peers.iter().filter(is_kept_back);
     repairs.extend(kept_back.map(|peer| Repair::KeepUnpromotable(peer.pod.clone())));
     match (&evidence.living_masters()[..], evidence.recorded()) {
@@ -219,7 +220,8 @@ pub fn is_quiet(evidence: &Evidence) -> bool {
         Some(Role::Master) => true,
         Some(Role::Replica(replica)) => {
             let may_be_promoted = replica.priority > 0;
-            let is_as_it_shall = may_be_promoted == evidence.own_priority(peer).is_none_or(|own| own > 0) || evidence.sentinel_count == 0;
+            let is_as_it_shall =
+                may_be_promoted == evidence.own_priority(peer).is_none_or(|own| own > 0) || evidence.sentinel_count == 0;
             replica.link == Link::Up && is_as_it_shall && names(&replica.of)
         }
         None => false,

@@ -12,6 +12,7 @@ use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace as ApiNamespace, Pod, ServiceAccount};
 use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
@@ -346,6 +347,17 @@ impl Namespace {
         let status = json!({"status": {"containerStatuses": [told]}});
         let told = runtime().block_on(self.pods().patch_status(pod, &PatchParams::default(), &Patch::Merge(status)));
         assert!(told.is_ok() || matches!(&told, Err(kube::Error::Api(status)) if status.code == 404), "{told:?}");
+    }
+
+    /// Has a pod say, as its kubelet does, that a container of it has just ended, for this reason.
+    pub fn say_ended(&self, name: &str, container: &str, reason: &str, code: i32) {
+        let now = Time(k8s_openapi::jiff::Timestamp::now());
+        let ended = json!({"terminated": {"exitCode": code, "reason": reason, "finishedAt": now}});
+        let status =
+            json!({"name": container, "image": "", "imageID": "", "ready": false, "restartCount": 1, "lastState": ended});
+        let said = json!({"status": {"containerStatuses": [status]}});
+        let said = Patch::Merge(said);
+        runtime().block_on(self.pods().patch_status(name, &PatchParams::default(), &said)).expect("the pod says so");
     }
 
     /// Deletes a pod at once.

@@ -278,18 +278,131 @@ fn a_start_that_cuts_a_torn_tail_off_makes_no_stale_replica_the_newest() {
     assert!(!bed.was_promoted("redis-1"));
 }
 
+/// Damages the middle of a pod's newest append-only file; returns its name, and what it holds now.
+fn damage(bed: &Bed, pod: &str) -> (String, Vec<u8>) {
+    let data = bed.sandbox(pod).path("data");
+    let newest = appended(&data).pop().unwrap();
+    let mut bytes = std::fs::read(data.join(&newest)).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 40].fill(b'X');
+    std::fs::write(data.join(&newest), &bytes).unwrap();
+    (newest, bytes)
+}
+
+/// A group of one pod, without Sentinels.
+fn one_pod() -> Bed {
+    let mut bed = Bed::on_kubernetes(ordain()).with_env("ORDAIN_REPLICAS", "1");
+    bed.make("redis-0");
+    bed
+}
+
+#[test]
+fn a_server_that_is_killed_for_its_memory_is_not_taken_for_one_whose_data_is_damaged() {
+    let mut bed = one_pod();
+    bed.start("redis-0");
+    wait_for("redis-0 leading", UP, || (bed.role("redis-0") == "master").then_some(()));
+    bed.put_keys("redis-0", "key", 50);
+    bed.kill("redis-0");
+    damage(&bed, "redis-0");
+    const CHECKED: &str = "it is asked to check";
+    // As the kubelet tells it, which starts the container again.
+    let run_once = |bed: &mut Bed, reason: &str, code: i32| {
+        bed.start("redis-0");
+        wait_for("its end", UP, || bed.server("redis-0").ended());
+        bed.kill("redis-0");
+        bed.namespace.as_ref().unwrap().say_ended("redis-0", "redis", reason, code);
+    };
+    for _ in 0..5 {
+        run_once(&mut bed, "OOMKilled", 137);
+    }
+    assert!(!bed.log("redis-0").contains(CHECKED), "{}", bed.log("redis-0"));
+    let mut runs = 0;
+    while !bed.log("redis-0").contains(CHECKED) {
+        assert!(runs < 5, "it never had its data checked");
+        bed.start("redis-0");
+        wait_for("its end, or the check", UP, || {
+            let is_over = bed.server("redis-0").ended().is_some() || bed.log("redis-0").contains(CHECKED);
+            is_over.then_some(())
+        });
+        bed.kill("redis-0");
+        bed.namespace.as_ref().unwrap().say_ended("redis-0", "redis", "Error", 1);
+        runs += 1;
+    }
+}
+
+#[test]
+fn what_belongs_to_another_user_is_named_and_is_no_empty_disk() {
+    use std::os::unix::fs::PermissionsExt;
+    let bed = one_pod();
+    bed.put_append_only_file("redis-0", std::time::Duration::ZERO);
+    let data = bed.sandbox("redis-0").path("data");
+    for (path, mode, named) in [("appendonly.aof", 0o600, "`/data/appendonly.aof`"), (".", 0o700, "`/data`")] {
+        let path = data.join(path);
+        std::os::unix::fs::chown(&path, Some(0), Some(0)).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        if bed.sandbox("redis-0").run(&["ls", "/data"]).status.success() && mode == 0o700 {
+            // Without root there is but one user.
+            return;
+        }
+        let before = content(&data);
+        let run = bed.ordain("redis-0", &["genconf-redis"]);
+        assert_eq!(run.code, Some(2), "{run:?}");
+        let error = run.stderr.lines().last().unwrap();
+        assert!(error.starts_with("error: ") && error.contains(named), "{run:?}");
+        assert_eq!(content(&data), before, "nothing is changed");
+        assert!(bed.namespace.as_ref().unwrap().record("redis").is_none(), "it is no first boot");
+    }
+}
+
+#[test]
+fn a_copy_of_a_snapshot_that_is_ended_leaves_nothing_behind_after_the_next_start() {
+    let drafts = |folder: &Path| {
+        let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with(".ordain-")).collect::<Vec<_>>()
+    };
+    // With one key, as Redis 6.2 writes it.
+    let snapshot = b"REDIS0009\xfa\x05ctime\xc2\x01\x00\x00\x00\xfe\x00\xfb\x01\x00\x00\x03key\x01x\xff\0\0\0\0\0\0\0\0";
+    for signal in ["TERM", "KILL"] {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        std::fs::write(folder.path().join("resolv.conf"), "nameserver 127.0.0.1\n").unwrap();
+        let dump = data.join("dump.rdb");
+        std::fs::write(&dump, snapshot).unwrap();
+        let length = |bytes| std::fs::File::options().write(true).open(&dump).unwrap().set_len(bytes).unwrap();
+        // A server that would append to a link: its data is copied, which never ends here before the signal.
+        let mut run = Command::new(ordain());
+        run.args(["genconf-redis", "--no-kubernetes", "--group", "redis", "--pod-name", "redis-0", "--replicas", "1"]);
+        run.args(["--sentinel-count", "0", "--service", "redis.test", "--deadline", "60s", "--server-version", "6.2.0"]);
+        run.arg("--resolv-conf").arg(folder.path().join("resolv.conf"));
+        run.arg("--output").arg(folder.path().join("redis.conf")).arg("--data-dir").arg(&data);
+        length(64 << 30);
+        let mut copying = Process::start("redis-0", &folder.path().join("log"), &run);
+        wait_for("a copy", UP, || {
+            assert!(copying.ended().is_none(), "it ended: {}", copying.log());
+            (!drafts(&data).is_empty()).then_some(())
+        });
+        copying.signal(signal);
+        let ended = wait_for("its end", UP, || copying.ended());
+        if signal == "TERM" {
+            assert_eq!((ended.code(), drafts(&data)), (Some(1), vec![]), "{}", copying.log());
+        }
+        length(snapshot.len() as u64);
+        let next = run.output().unwrap();
+        assert_eq!(next.status.code(), Some(0), "{}", String::from_utf8_lossy(&next.stderr));
+        assert_eq!(drafts(&data), Vec::<String>::new());
+        assert_eq!(std::fs::read(data.join("appendonly.aof")).unwrap(), snapshot, "it was copied whole");
+        assert_eq!(std::fs::read(&dump).unwrap(), snapshot);
+    }
+}
+
 #[test]
 fn a_holder_whose_data_is_damaged_is_told_of_and_given_up_and_its_files_are_set_aside() {
     let mut bed = started(Bed::on_kubernetes(ordain()).with_quick_failover().with_env("ORDAIN_HOLDER_GRACE", "6s"));
     bed.put_keys("redis-0", "key", 50);
     bed.wait_for_keys_everywhere(50, UP);
     bed.cut_power(&REDIS);
-    let data = bed.sandbox("redis-0").path("data");
-    let newest = appended(&data).pop().unwrap();
-    let mut bytes = std::fs::read(data.join(&newest)).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle..middle + 40].fill(b'X');
-    std::fs::write(data.join(&newest), &bytes).unwrap();
+    let (newest, bytes) = damage(&bed, "redis-0");
 
     bed.start_each(&REDIS);
     // The kubelet would say how long the earlier runs took: without one, that of before the power cut may count, too.
@@ -312,6 +425,8 @@ fn a_holder_whose_data_is_damaged_is_told_of_and_given_up_and_its_files_are_set_
     let is_told =
         |event: &[String; 3]| event.iter().any(|word| word.contains("cannot load its data (") && word.contains("is not valid"));
     assert!(events.iter().any(is_told), "{events:?}");
-    let aside = content(&data).into_iter().find(|(name, _)| name.starts_with("set-aside-") && name.ends_with(&newest));
+    let aside = content(&bed.sandbox("redis-0").path("data"))
+        .into_iter()
+        .find(|(name, _)| name.starts_with("set-aside-") && name.ends_with(&newest));
     assert_eq!(aside.map(|(_, kept)| kept), Some(bytes));
 }

@@ -24,6 +24,7 @@ mod metrics;
 mod passes;
 mod persons_word;
 mod power_cut;
+mod priorities;
 mod probe;
 mod promotion;
 mod readme;
@@ -40,6 +41,7 @@ mod takeover;
 mod taking_over;
 mod tls;
 mod two_sets;
+mod updated;
 mod yielding;
 
 use std::path::{Path, PathBuf};

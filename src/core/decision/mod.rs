@@ -322,3 +322,5 @@ fn several_masters(masters: &[&PodName]) -> String {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::given;

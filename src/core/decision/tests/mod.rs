@@ -5,7 +5,7 @@ mod disks;
 mod epochs;
 mod everything;
 mod forced;
-mod given;
+pub mod given;
 mod invariants;
 mod refusals;
 mod two_sets;
