@@ -23,7 +23,7 @@ use crate::core::members::{Found, Membership, Named, NonMember};
 use crate::core::outside::shown;
 use crate::core::record::Record;
 use crate::core::selector::Selector;
-use crate::core::sentinels::{is_first_boot, missing, no_sentinels};
+use crate::core::sentinels::{is_first_boot, missing_sentinels, no_sentinels};
 use crate::core::server::ServerVersion;
 use crate::core::sets::{Set, Sets};
 use crate::edge::dns::Dns;
@@ -444,7 +444,7 @@ impl Council {
         for warning in no_sentinels(evidence, &setting) {
             warn!("{warning}");
         }
-        match missing(evidence, self.service.as_deref(), &setting) {
+        match missing_sentinels(evidence, self.service.as_deref(), &setting) {
             // The pods of a group that is made anew come one after the other.
             Some(missing) if is_first_boot(evidence) => info!("a first boot, at which Sentinels may come later: {missing}"),
             Some(missing) => warn!("{missing}"),

@@ -10,7 +10,7 @@ pub fn no_sentinels<'a>(evidence: &'a Evidence, setting: &'a str) -> impl Iterat
 
 /// Which Sentinels are missing, for people: all behind their Service, or more than a majority can do without.
 /// `service` is the domain by which they are found, where they are; `setting` is how the user named them.
-pub fn missing(evidence: &Evidence, service: Option<&str>, setting: &str) -> Option<String> {
+pub fn missing_sentinels(evidence: &Evidence, service: Option<&str>, setting: &str) -> Option<String> {
     let Evidence { sentinels, discovery, sentinel_count: count, .. } = evidence;
     let (found, majority) = (sentinels.len(), count / 2 + 1);
     match (service, discovery) {
@@ -58,7 +58,7 @@ mod tests {
     const SERVICE: Option<&str> = Some("sentinel.prod.svc");
 
     fn told(evidence: &Evidence) -> Option<String> {
-        missing(evidence, SERVICE, "--sentinel-service")
+        missing_sentinels(evidence, SERVICE, "--sentinel-service")
     }
 
     #[test]
