@@ -296,6 +296,9 @@ fn one_pod() -> Bed {
     bed
 }
 
+/// What is said of data that is about to be checked.
+const CHECKED: &str = "it is asked to check";
+
 #[test]
 fn a_server_that_is_killed_for_its_memory_is_not_taken_for_one_whose_data_is_damaged() {
     let mut bed = one_pod();
@@ -304,7 +307,6 @@ fn a_server_that_is_killed_for_its_memory_is_not_taken_for_one_whose_data_is_dam
     bed.put_keys("redis-0", "key", 50);
     bed.kill("redis-0");
     damage(&bed, "redis-0");
-    const CHECKED: &str = "it is asked to check";
     // As the kubelet tells it, which starts the container again.
     let run_once = |bed: &mut Bed, reason: &str, code: i32| {
         bed.start("redis-0");
