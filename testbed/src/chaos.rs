@@ -243,6 +243,15 @@ impl Run {
                 self.happened.lost_disk(pod);
                 self.kubelet.bed.lose_volume(pod);
             }
+            Fault::Damage(whom) => {
+                let pod = self.slot(whom).pod;
+                self.kubelet.kill(&[pod], &mut self.happened);
+                if self.kubelet.bed.damage_data(pod) {
+                    self.happened.lost_disk(pod);
+                } else {
+                    self.timeline.note(format!("{pod} has no data that could be damaged"));
+                }
+            }
             Fault::TearTail(whom) => {
                 let pod = self.slot(whom).pod;
                 self.kubelet.kill(&[pod], &mut self.happened);

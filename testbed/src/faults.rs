@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
@@ -276,16 +276,34 @@ impl Bed {
     /// Ends the newest append-only file of a pod that is away with half a command, as a power cut in the midst
     /// of a write does. Does nothing where there is no such file yet.
     pub fn tear_tail(&self, pod: &str) {
+        if let Ok(mut file) = File::options().append(true).open(self.newest_appended(pod)) {
+            file.write_all(b"*3\r\n$3\r\nSET\r\n$5\r\nunf").expect("a file that takes it");
+        }
+    }
+
+    fn newest_appended(&self, pod: &str) -> PathBuf {
         let data = self.sandbox(pod).path(DATA);
         let increments = std::fs::read_dir(data.join("appendonlydir")).into_iter().flatten().flatten();
         let mut increments: Vec<_> =
             increments.map(|entry| entry.path()).filter(|path| path.to_string_lossy().ends_with(".incr.aof")).collect();
-        let written = |path: &std::path::PathBuf| path.metadata().and_then(|file| file.modified()).ok();
+        let written = |path: &PathBuf| path.metadata().and_then(|file| file.modified()).ok();
         increments.sort_by_key(written);
-        let newest = increments.pop().unwrap_or_else(|| data.join("appendonly.aof"));
-        if let Ok(mut file) = File::options().append(true).open(newest) {
-            file.write_all(b"*3\r\n$3\r\nSET\r\n$5\r\nunf").expect("a file that takes it");
+        increments.pop().unwrap_or_else(|| data.join("appendonly.aof"))
+    }
+
+    /// Damages the middle of the newest append-only file of a pod that is away, as a bad block does: no server loads it.
+    /// Returns whether it has commands enough for that.
+    pub fn damage_data(&self, pod: &str) -> bool {
+        const DAMAGE: usize = 40;
+        let newest = self.newest_appended(pod);
+        let mut bytes = std::fs::read(&newest).unwrap_or_default();
+        let middle = bytes.len() / 2;
+        let has_enough = bytes.len() > DAMAGE * 10;
+        if has_enough {
+            bytes[middle..middle + DAMAGE].fill(b'X');
+            std::fs::write(newest, bytes).expect("a file that takes it");
         }
+        has_enough
     }
 
     /// Makes a pod's data look as if it had been written so long ago.

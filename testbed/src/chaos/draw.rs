@@ -44,6 +44,9 @@ pub enum Fault {
     LeaveBehind(Duration, Vec<&'static str>),
     /// A Redis is killed and its disk is gone: at most one in a round, for the others must have it all.
     LoseDisk(Whom),
+    /// A Redis is killed, and its newest append-only file is damaged in the middle, so that no server loads it: one that
+    /// has lost its disk, like [`Fault::LoseDisk`].
+    Damage(Whom),
     /// A Redis is killed in the midst of a write: its newest append-only file ends with half a command.
     TearTail(Whom),
     /// A Redis is killed, and its files are dated as by a clock that was set back or ahead by this many seconds.
@@ -69,7 +72,7 @@ pub fn draw(seed: u64, round: u64) -> Vec<(Duration, Fault)> {
     let mut may_lose_disk = true;
     for _ in 0..count {
         let fault = fault(&mut rng, may_lose_disk);
-        may_lose_disk &= !matches!(fault, Fault::LoseDisk(_));
+        may_lose_disk &= !matches!(fault, Fault::LoseDisk(_) | Fault::Damage(_));
         faults.push((at, fault));
         at += millis(&mut rng, 0..4000);
     }
@@ -78,7 +81,7 @@ pub fn draw(seed: u64, round: u64) -> Vec<(Duration, Fault)> {
 
 fn fault(rng: &mut Rng, may_lose_disk: bool) -> Fault {
     loop {
-        return match rng.u8(0..17) {
+        return match rng.u8(0..18) {
             0 => Fault::Strike(Whom::Pod(one(rng, REDIS)), Blow::Kill),
             1 => Fault::Strike(Whom::Master, Blow::Kill),
             2 => Fault::Strike(Whom::Pod(one(rng, SENTINELS)), Blow::Kill),
@@ -108,6 +111,7 @@ fn fault(rng: &mut Rng, may_lose_disk: bool) -> Fault {
             }
             15 => Fault::TearTail(redis(rng)),
             16 => Fault::StepClock(redis(rng), rng.i64(-STEP..STEP)),
+            17 if may_lose_disk => Fault::Damage(redis(rng)),
             _ => continue,
         };
     }
@@ -178,6 +182,7 @@ impl fmt::Display for Fault {
             Self::PowerCut(pods) => write!(f, "a power cut of {}", pods.join(" ")),
             Self::LeaveBehind(time, pods) => write!(f, "a power cut of {}, {time:?} after the replicas stop", pods.join(" ")),
             Self::LoseDisk(whom) => write!(f, "the disk of {whom} is lost"),
+            Self::Damage(whom) => write!(f, "the data of {whom} is damaged"),
             Self::TearTail(whom) => write!(f, "{whom} is killed in the midst of a write"),
             Self::StepClock(whom, seconds) => write!(f, "{whom} is killed, and its files are dated by a clock {seconds} s ahead"),
             Self::LoseMemory(sentinels) => write!(f, "the files of {} are lost", sentinels.join(" ")),
