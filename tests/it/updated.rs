@@ -16,6 +16,17 @@ fn write(bed: &Bed, name: &str) {
     bed.put_keys(master, name, 25);
 }
 
+/// Waits until what each pod has is on its disk: a replica writes its files anew after it has copied all of a master.
+fn wait_until_on_disk(bed: &Bed) {
+    for pod in REDIS {
+        wait_for(&format!("all of {pod} on its disk"), UP, || {
+            let info = bed.text(pod, &["INFO", "persistence"]);
+            let says = |words: &&str| info.lines().any(|line| line == *words);
+            ["loading:0", "aof_enabled:1", "aof_rewrite_in_progress:0", "aof_rewrite_scheduled:0"].iter().all(says).then_some(())
+        });
+    }
+}
+
 /// What a pod's volume holds when release 0.1 has run there.
 fn leave_as_0_1_does(bed: &Bed, pod: &str) {
     let data = bed.sandbox(pod).path("data");
@@ -64,6 +75,7 @@ fn a_group_of_0_1_loads_all_that_it_had_while_its_pods_are_updated_one_by_one_an
         bed.wait_for_keys_everywhere(count, UP);
     }
     // All at once, with nothing but what is on the disks.
+    wait_until_on_disk(&bed);
     bed.cut_power(&[REDIS, SENTINELS].concat());
     for pod in REDIS {
         let _ = std::fs::remove_file(bed.sandbox(pod).path("data/.ordain"));
@@ -73,6 +85,7 @@ fn a_group_of_0_1_loads_all_that_it_had_while_its_pods_are_updated_one_by_one_an
     bed.wait_for_keys_everywhere(100, Duration::from_secs(60));
 
     // And back: release 0.1 starts a server with `appendonly yes` and without stamps.
+    wait_until_on_disk(&bed);
     bed.cut_power(&[REDIS, SENTINELS].concat());
     for pod in REDIS {
         let data = bed.sandbox(pod).path("data");
