@@ -342,22 +342,27 @@ impl Namespace {
     /// not exist nobody is told.
     pub fn tell_container(&self, pod: &str, container: &str, runs: bool) {
         let now = k8s_openapi::jiff::Timestamp::now().to_string();
-        let state = if runs { json!({"running": {"startedAt": now}}) } else { json!({"terminated": {"exitCode": 137}}) };
-        let told = json!({"name": container, "image": "", "imageID": "", "ready": runs, "restartCount": 0, "state": state});
+        let (running, ended) =
+            if runs { (json!({"startedAt": now}), Value::Null) } else { (Value::Null, json!({"exitCode": 137})) };
+        // How it ended last stays: a kubelet tells of both at once, and the list is replaced as a whole.
+        let pod_now = runtime().block_on(self.pods().get_opt(pod)).expect("the API server answers");
+        let statuses = pod_now.and_then(|pod| pod.status?.container_statuses).unwrap_or_default();
+        let last = statuses.into_iter().find(|status| status.name == container).and_then(|status| status.last_state);
+        let told = json!({"name": container, "image": "", "imageID": "", "ready": runs, "restartCount": 0,
+            "state": {"running": running, "terminated": ended}, "lastState": last.unwrap_or_default()});
         let status = json!({"status": {"containerStatuses": [told]}});
         let told = runtime().block_on(self.pods().patch_status(pod, &PatchParams::default(), &Patch::Merge(status)));
         assert!(told.is_ok() || matches!(&told, Err(kube::Error::Api(status)) if status.code == 404), "{told:?}");
     }
 
-    /// Has a pod say, as its kubelet does, that a container of it has just ended, for this reason.
-    pub fn say_ended(&self, name: &str, container: &str, reason: &str, code: i32) {
-        let now = Time(k8s_openapi::jiff::Timestamp::now());
-        let ended = json!({"terminated": {"exitCode": code, "reason": reason, "finishedAt": now}});
-        let status =
-            json!({"name": container, "image": "", "imageID": "", "ready": false, "restartCount": 1, "lastState": ended});
-        let said = json!({"status": {"containerStatuses": [status]}});
-        let said = Patch::Merge(said);
-        runtime().block_on(self.pods().patch_status(name, &PatchParams::default(), &said)).expect("the pod says so");
+    /// Has a pod say, as its kubelet does when it starts a container again, that this one has just ended, and why.
+    pub fn say_ended(&self, pod: &str, container: &str, reason: &str, code: i32) {
+        let ended = json!({"exitCode": code, "reason": reason, "finishedAt": Time(k8s_openapi::jiff::Timestamp::now())});
+        let said = json!({"name": container, "image": "", "imageID": "", "ready": false, "restartCount": 1,
+            "lastState": {"terminated": ended}});
+        let status = json!({"status": {"containerStatuses": [said]}});
+        let said = runtime().block_on(self.pods().patch_status(pod, &PatchParams::default(), &Patch::Merge(status)));
+        said.expect("the pod says so");
     }
 
     /// Deletes a pod at once.
