@@ -214,18 +214,25 @@ pub async fn begin(observer: &Observer<'_>, settled: &Settled, deadline: Instant
         return Ok(Begun::LookAgain("the record cannot be marked, for it is not known".to_owned()));
     };
     let marked = record.marked(instance, SystemTime::now().into()).with_sets(observer.subject.sure_sets());
-    match from_api(cluster.update_record(&observer.subject.group, &marked)).await {
-        Ok(_) => {}
+    let marked = match from_api(cluster.update_record(&observer.subject.group, &marked)).await {
+        Ok(marked) => marked,
         Err(refusal @ Refusal::Failed(Failure::NotAllowed(_))) => return Err(refused("the record", refusal)),
         Err(refusal) => return Ok(Begun::LookAgain(format!("the record was not marked, {refusal}"))),
-    }
+    };
     // Side by side: if the check fails, the pod has not started, and publishes a new word.
     let say = from_api(cluster.publish(&instance.pod, &has_started, None));
     let (checked, said) = tokio::join!(check(observer, settled, deadline), say);
-    match said {
-        Ok(_) => checked,
-        Err(refusal) => Ok(Begun::LookAgain(format!("it was not published that this pod starts, {refusal}"))),
+    let begun = match said {
+        Ok(_) => checked?,
+        Err(refusal) => Begun::LookAgain(format!("it was not published that this pod starts, {refusal}")),
+    };
+    // It holds for one start, and this was none.
+    if let (Begun::LookAgain(_), Some(open)) = (&begun, marked.not_started_by(instance))
+        && let Err(refusal) = from_api(cluster.update_record(&observer.subject.group, &open)).await
+    {
+        warn!("a person's word that {} shall lead has ended without a start, say it again: {refusal}", instance.pod);
     }
+    Ok(begun)
 }
 
 /// Has the record name this pod's StatefulSets, where it does not: it is of 0.1, or a pod of 0.1 has written it since.

@@ -154,6 +154,13 @@ impl Record {
         Self { mark: Some(Mark { by: by.clone(), at }), is_new: false, assumed, ..self.clone() }
     }
 
+    /// The record where an instance that has marked it does not start: a person's word that it was about to start on
+    /// is open again. None where there is no such word.
+    pub fn not_started_by(&self, instance: &Instance) -> Option<Self> {
+        let was_used = self.is_marked_by(instance) && self.assumed == Some(Assumed::By(instance.clone()));
+        was_used.then(|| Self { assumed: Some(Assumed::Open), ..self.clone() })
+    }
+
     /// The record with its holder given up, or taken back.
     pub fn with_holder_given_up(&self, is_given_up: bool) -> Self {
         Self { is_given_up, ..self.clone() }
@@ -278,6 +285,10 @@ mod tests {
         let mine = instance("redis-1/u/1");
         assert_eq!(assumed.marked(&mine, Moment(1)).assumed, Some(Assumed::By(mine.clone())));
         assert_eq!(assumed.marked(&instance("redis-2/u/1"), Moment(1)).assumed, None, "another started in between");
+        let open_again = assumed.marked(&mine, Moment(1)).not_started_by(&mine).unwrap();
+        assert_eq!(open_again, Record { assumed: Some(Assumed::Open), ..assumed.marked(&mine, Moment(1)) });
+        assert_eq!(assumed.marked(&mine, Moment(1)).not_started_by(&instance("redis-1/u/other")), None);
+        assert_eq!(assumed.not_started_by(&mine), None);
         let later = instance("redis-1/u/2");
         assert_eq!(assumed.marked(&mine, Moment(1)).marked(&later, Moment(2)).assumed, None);
     }

@@ -85,6 +85,8 @@ fn what_would_be_lost_is_shown_and_asked_about_and_nothing_but_the_pods_name_is_
     let mut bed = in_conflict();
     bed.start_each(&["redis-0", "redis-1"]);
     bed.wait_for_log("redis-0", "does not lead, though the record names it: its disk is older", "", UP);
+    // Until it answers, nobody knows whether its report still holds.
+    wait_for("redis-1 behind redis-0", UP, || bed.role("redis-1").starts_with("replica of ").then_some(()));
     let is_shown = |text: &str| {
         assert!(text.contains("redis-0 is to be the master: its data was last written"), "{text}");
         let newer = text.lines().find(|line| line.contains("redis-1: its data was last written")).unwrap();
