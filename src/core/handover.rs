@@ -394,7 +394,7 @@ mod tests {
         // A priority of 0 that reconcile has not put right yet.
         let never = |mut evidence: Evidence, ordinal: usize| {
             let word = r#"{"run":"a","disk":"empty","priority":0}"#.parse().unwrap();
-            evidence.peers[ordinal].object = Object::Present { uid: "u".into(), word: Some(word) };
+            evidence.peers[ordinal].object = Object::Present { uid: "u".into(), word: Some(word), container: Container::Unknown };
             evidence
         };
         assert_eq!(timed(&never(of(100, 100), 1), &known), Some((address(2), 8020)));

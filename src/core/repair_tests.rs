@@ -411,8 +411,8 @@ fn a_replica_whose_own_priority_is_not_known_is_not_made_promotable_until_the_ap
 fn an_empty_replica_is_not_promoted_while_the_data_of_another_cannot_be_loaded() {
     let empty = || runs(EMPTY, Link::Never, 0);
     let damaged = |(object, heard): Seen| {
-        let Object::Present { uid, word: Some(word) } = object else { unreachable!() };
-        (Object::Present { uid, word: Some(Word { damage: Some("damaged".into()), ..word }) }, heard)
+        let Object::Present { uid, word: Some(word), container } = object else { unreachable!() };
+        (Object::Present { uid, word: Some(Word { damage: Some("damaged".into()), ..word }), container }, heard)
     };
     let of = |zero, one| repairs(&group(given_up(), [zero, one, empty()]), Duration::ZERO);
     assert_eq!(of(waits(EMPTY), empty()), [ElectInstead(pod(1))]);
