@@ -278,7 +278,7 @@ pub fn judge(stage: Stage, standing: Standing, is_held: bool, stalled_for: Durat
 mod tests {
     use super::*;
     use crate::core::disk::Moment;
-    use crate::core::evidence::{Heard, Object, Own, RecordSeen, Role, Sentinel};
+    use crate::core::evidence::{Container, Heard, Object, Own, RecordSeen, Role, Sentinel};
     use crate::core::sets::Set;
 
     fn pod(ordinal: u32) -> PodName {
@@ -394,7 +394,8 @@ mod tests {
         // A priority of 0 that reconcile has not put right yet.
         let never = |mut evidence: Evidence, ordinal: usize| {
             let word = r#"{"run":"a","disk":"empty","priority":0}"#.parse().unwrap();
-            evidence.peers[ordinal].object = Object::Present { uid: "u".into(), word: Some(word), container: Container::Unknown };
+            evidence.peers[ordinal].object =
+                Object::Present { uid: "u".into(), word: Some(word), container: Container::default() };
             evidence
         };
         assert_eq!(timed(&never(of(100, 100), 1), &known), Some((address(2), 8020)));
