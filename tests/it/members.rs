@@ -96,6 +96,13 @@ fn who_carries_the_labels_and_is_no_member_is_never_asked_labelled_or_recorded_a
     bed.start("redis-1");
     bed.wait_for_master("redis-0", UP);
     bed.wait_for_labels("redis-0", UP);
+    // Nor is one a member by a member's very name.
+    bed.delete("redis-2");
+    bed.make_stranger("redis-2", None);
+    let pass = bed.ordain("sentinel-0", &["reconcile", "--deadline", "20s"]);
+    assert!(pass.stderr.contains("redis-2 carries the labels of redis and is no member"), "{pass:?}");
+    let namespace = bed.namespace.as_ref().unwrap();
+    assert_eq!((namespace.label("redis-2", "role"), namespace.told("redis-2", "transition")), (None, None), "{pass:?}");
     assert_eq!(strangers.was_asked(&bed, &mut times), asked);
     assert_left_alone(&bed);
 }
