@@ -194,17 +194,20 @@ pub fn share(deadline: Instant, parts: usize) -> Instant {
 /// The last attempt's, with `what` was not done.
 pub async fn persist<T>(deadline: Instant, what: impl Fn() -> String, mut attempt: impl AsyncFnMut() -> Result<T>) -> Result<T> {
     let mut backoff = Backoff::new();
+    let mut last = None;
     loop {
         let error = match timeout_at(deadline.min(Instant::now() + ATTEMPT), attempt()).await {
             Ok(Ok(done)) => return Ok(done),
             Ok(Err(error)) if error.is::<Wrong>() => return Err(error),
             Ok(Err(error)) => error,
-            Err(_) => anyhow!("no answer in time"),
+            // The time was over in the midst of it: what went wrong before says more.
+            Err(_) => last.filter(|_| Instant::now() >= deadline).unwrap_or_else(|| anyhow!("no answer in time")),
         };
         let pause = backoff.next();
         if Instant::now() + pause >= deadline {
             return Err(error.context(what()));
         }
+        last = Some(error);
         sleep(pause).await;
     }
 }
@@ -228,6 +231,21 @@ pub fn refused(what: &str, refusal: Refusal) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn an_attempt_that_is_cut_short_hides_nothing_of_what_went_wrong_before() {
+        let attempts = Cell::new(0);
+        let attempt = async || {
+            attempts.set(attempts.get() + 1);
+            if attempts.get() > 2 { std::future::pending().await } else { Err::<(), _>(anyhow!("no pod of that name")) }
+        };
+        let deadline = || Instant::now() + Duration::from_millis(500);
+        let told = persist(deadline(), || "it was not done".to_owned(), attempt).await.unwrap_err();
+        assert_eq!((format!("{told:#}").as_str(), attempts.get()), ("it was not done: no pod of that name", 3));
+        let told =
+            persist(deadline(), || "it was not done".to_owned(), async || std::future::pending::<Result<()>>().await).await;
+        assert_eq!(format!("{:#}", told.unwrap_err()), "it was not done: no answer in time");
+    }
 
     #[test]
     fn a_clock_that_steps_makes_no_pod_wait_for_longer_or_shorter() {

@@ -446,7 +446,7 @@ impl Council {
         }
         match missing_sentinels(evidence, self.service.as_deref(), &setting) {
             // The pods of a group that is made anew come one after the other.
-            Some(missing) if is_first_boot(evidence) => info!("a first boot, at which Sentinels may come later: {missing}"),
+            Some(missing) if is_first_boot(evidence) => warn!("a first boot, at which Sentinels may come later: {missing}"),
             Some(missing) => warn!("{missing}"),
             None => {}
         }
