@@ -156,7 +156,7 @@ fn of_pod(setting: &Setting, state: &State, pod: Pod, actions: &mut Vec<Action>)
                 actions.push(Action::Create(pod));
             }
         }
-        Phase::Lost => {}
+        Phase::Lost | Phase::Stranger => {}
         Phase::Down => actions.push(Action::Publish(pod)),
         Phase::Looking { look, at_last, .. } => {
             reads(setting, state, setting.torn.pods, look.heard, [Action::Look(pod), Action::Read(pod)], actions);
@@ -244,7 +244,7 @@ fn faults(state: &State, actions: &mut Vec<Action>) {
     } = state.faults;
     for pod in pods() {
         let phase = state.pod(pod).phase;
-        let is_there = !matches!(phase, Phase::Gone | Phase::Lost);
+        let is_there = !matches!(phase, Phase::Gone | Phase::Lost | Phase::Stranger);
         let mut may = |left: u8, action| {
             if left > 0 && is_there {
                 actions.push(action);
@@ -295,7 +295,8 @@ fn copied(state: &State, pod: Pod, server: Server) -> Option<Volume> {
     let Server::Replica { of, link, .. } = server else { return None };
     let data = state.pod(of).volume.data;
     let is_news = link != Link::Up || data != state.pod(pod).volume.data;
-    (state.pod(of).is_master() && is_news).then_some(Volume { data, cut_at: 0, ..state.pod(pod).volume })
+    let answers_as_master = state.pod(of).is_master() || state.pod(of).phase == Phase::Stranger;
+    (answers_as_master && is_news).then_some(Volume { data, cut_at: 0, ..state.pod(pod).volume })
 }
 
 /// Does it.

@@ -10,7 +10,10 @@ use ordain::core::evidence::{
     SentinelAnswer, Watch,
 };
 use ordain::core::identity::{Endpoint, PodName};
+use ordain::core::labels;
+use ordain::core::members::{Controller, Membership, Named};
 use ordain::core::record::{self, Record};
+use ordain::core::selector::Selector;
 use ordain::core::sets::{Set, Sets};
 
 use crate::look::{Look, SeenObject, SeenRedis, SeenSentinel};
@@ -286,7 +289,38 @@ fn sentinel(at: &Endpoint, seen: SeenSentinel) -> Sentinel {
     Sentinel { at: at.clone(), heard }
 }
 
+/// Whether a pod that a ReplicaSet controls is a member, by the program's own rule.
+fn is_member(stranger: Pod, look: &Look, setting: &Setting) -> bool {
+    static SELECTOR: LazyLock<Selector> = LazyLock::new(|| "app=redis".parse().expect("a selector"));
+    let pod = labels::Pod {
+        name: name(stranger).clone(),
+        uid: "stranger".into(),
+        version: "1".into(),
+        ips: Vec::new(),
+        label: None,
+        stamp: None,
+        word: None,
+        trying_since: None,
+        heard: LastHeard::default(),
+        is_withheld: false,
+        hands_over_since: None,
+        containers: Vec::new(),
+        labels: [("app".to_owned(), "redis".to_owned())].into(),
+        controller: Controller::Other("ReplicaSet other".into()),
+    };
+    Membership::new(&SELECTOR, &NAMES.sets, Named::ByOwnName, &record(look, setting)).check(&pod).is_ok()
+}
+
 fn peer(pod: Pod, look: &Look, setting: &Setting) -> Peer {
+    if look.redis[usize::from(pod)] == SeenRedis::Stranger && setting.protocol.checks_members && !is_member(pod, look, setting) {
+        // Names are unique in a namespace: the member of this name does not exist.
+        return Peer {
+            pod: name(pod).clone(),
+            ips: Vec::new(),
+            object: Object::Absent,
+            heard: Heard::Failed(Failure::NoSuchHost),
+        };
+    }
     let is_lately = look.heard_lately[usize::from(pod)];
     let object = match look.objects[usize::from(pod)] {
         SeenObject::Absent => Object::Absent,
@@ -302,7 +336,7 @@ fn peer(pod: Pod, look: &Look, setting: &Setting) -> Peer {
         SeenRedis::Missing => Heard::Failed(Failure::NoSuchHost),
         SeenRedis::Refused => Heard::Failed(Failure::Refused),
         SeenRedis::Silent => Heard::Failed(Failure::TimedOut),
-        SeenRedis::Running(Server::Master, ..) => Heard::Answer(Role::Master),
+        SeenRedis::Stranger | SeenRedis::Running(Server::Master, ..) => Heard::Answer(Role::Master),
         SeenRedis::Running(Server::Replica { of, link, is_electable }, offset, has_told) => {
             Heard::Answer(Role::Replica(Replica {
                 of: address(of).clone(),

@@ -66,7 +66,7 @@ pub fn crash_sentinel(state: &mut State, one: usize, keeps_file: bool) {
 /// Everything dies at once.
 pub fn cut_power(state: &mut State, keeps_files: bool) {
     for pod in pods() {
-        if !matches!(state.pod(pod).phase, Phase::Gone | Phase::Lost) {
+        if !matches!(state.pod(pod).phase, Phase::Gone | Phase::Lost | Phase::Stranger) {
             crash(state, pod);
         }
     }

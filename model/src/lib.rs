@@ -46,6 +46,8 @@
 //!   begins anew whenever it sees a holder that could lead.
 //! - Networks are whole. The API server answers everybody or nobody, and is back within the grace. A pod is there,
 //!   gone, or lost for good.
+//! - A stranger is a pod that another workload controls, with a name and labels of the group's. It is there from the
+//!   start, and stays as it is.
 
 pub mod action;
 pub mod evidence;

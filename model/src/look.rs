@@ -58,6 +58,8 @@ pub enum SeenRedis {
     Refused,
     /// Silence.
     Silent,
+    /// A pod that is none of the group's answers as a master.
+    Stranger,
     /// A running Redis, how far it has read, and whether its run has told of its disk.
     Running(Server, u8, bool),
 }
@@ -166,6 +168,7 @@ fn see_redis(state: &State, pod: Pod) -> SeenRedis {
     match pod.phase {
         Phase::Gone => SeenRedis::Missing,
         Phase::Lost => SeenRedis::Silent,
+        Phase::Stranger => SeenRedis::Stranger,
         Phase::Running(server) => {
             // A replica that has never had a link has read nothing.
             let has_copied = !matches!(server, Server::Replica { link: Link::Never, .. });

@@ -38,7 +38,7 @@ pub fn is_healthy(setting: &Setting, state: &State) -> bool {
     let named = state.sentinels.iter().filter(|one| one.names().is_some_and(|claim| claim.master == master)).count();
     let follows = |pod| {
         pod == master
-            || state.pod(pod).phase == Phase::Lost
+            || matches!(state.pod(pod).phase, Phase::Lost | Phase::Stranger)
             || state.pod(pod).follows(master) && (state.pod(pod).is_electable() || !setting.has_sentinels)
     };
     is_recorded && (named >= 2 || !setting.has_sentinels) && pods().all(follows)

@@ -124,6 +124,8 @@ pub struct Protocol {
     pub leads_by_the_record: bool,
     /// Nobody may be promoted whose word of its disk has not ended.
     pub ends_words_first: bool,
+    /// Only pods of the group's StatefulSet are its members.
+    pub checks_members: bool,
 }
 
 impl Protocol {
@@ -146,6 +148,7 @@ impl Protocol {
         waits_by_no_clock: true,
         leads_by_the_record: true,
         ends_words_first: true,
+        checks_members: true,
     };
 }
 

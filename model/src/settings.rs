@@ -317,6 +317,14 @@ fn marked_ahead() -> State {
     state
 }
 
+/// Another workload's pod has the labels of the group, and the name of its last pod; it answers as an empty master.
+fn beside_a_stranger(mut state: State) -> State {
+    let stranger = state.pod_mut(2);
+    (stranger.phase, stranger.word, stranger.volume) = (Phase::Stranger, None, Volume::default());
+    state.protected = crate::fault::on_any_disk(&state);
+    state
+}
+
 const NONE: Faults = Faults::NONE;
 
 const CRASH: Faults = Faults { crashes: 1, ..NONE };
@@ -425,6 +433,7 @@ pub fn small() -> Vec<Setting> {
         with_grace(setting("given up and back", given_up(), NONE)),
         setting("after a power cut, a torn tail and a crash", cut(KEPT), Faults { torn_tails: 1, ..CRASH }),
         with_grace(setting("the holder cannot load its data", damaged(), NONE)),
+        with_grace(setting("a stranger with the group's labels", beside_a_stranger(outage([2, 1, 1], claim(0, 1), LOST)), NONE)),
         away(setting("after a power cut, the API server is away", cut(KEPT), NONE)),
         away(setting("the record is newer than the Sentinels, the API server is away", old_memories(), NONE)),
         setting("a crash, the API server goes away", healthy(2), Faults { api_outages: 1, writes: 1, ..CRASH }),

@@ -177,6 +177,9 @@ pub enum Phase {
     Gone,
     /// It exists, and its node is gone for good.
     Lost,
+    /// It is none of the group's: another workload's pod with the group's labels and the name of one of its pods, whose
+    /// server answers as an empty master.
+    Stranger,
     /// Its container is about to start.
     Down,
     /// It looks.

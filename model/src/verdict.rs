@@ -13,7 +13,7 @@ use ordain::core::rules::Rules;
 
 use crate::evidence::{self, Asker, GRACE, address, claim, evidence, instance, lease, pod, real_claim, real_record, told_at};
 use crate::look::Look;
-use crate::setting::Setting;
+use crate::setting::{Protocol, Setting};
 use crate::state::{Claim, Lease, Pod, Reconcile};
 
 /// What to be.
@@ -60,12 +60,14 @@ impl Verdict {
 
 /// What reconcile puts right first, by whether it has seen no master for the grace, and by which clock.
 type Repaired = HashMap<Key<(bool, bool)>, Option<Repair>>;
-type Key<Who> = (Who, Look, u64, bool, bool, Rules);
+type Key<Who> = (Who, Look, u64, [bool; 4], Rules);
 
 /// Whatever a look comes to depends on nothing else.
 fn key<Who>(who: Who, setting: &Setting, look: &Look) -> Key<Who> {
     let look = Look { is_current: true, is_overtaken: false, ..*look };
-    (who, look, setting.write_step, setting.has_sentinels, setting.protocol.doubts_the_future, setting.rules)
+    let Protocol { doubts_the_future, leads_by_the_record, checks_members, .. } = setting.protocol;
+    let switches = [setting.has_sentinels, doubts_the_future, leads_by_the_record, checks_members];
+    (who, look, setting.write_step, switches, setting.rules)
 }
 
 thread_local! {

@@ -260,6 +260,12 @@ fn a_replica_that_is_promoted_though_its_word_stands_is_taken_for_what_its_disk_
     shows(setting, NOTHING_LOST, protocol(|protocol| protocol.ends_words_first = false));
 }
 
+#[test]
+fn a_stranger_that_counts_as_a_member_is_followed_and_wipes_all_data() {
+    let setting = "a stranger with the group's labels";
+    shows(setting, NOTHING_LOST, protocol(|protocol| protocol.checks_members = false));
+}
+
 /// By which test a rule is shown to be needed, or why by none.
 enum Shown {
     By(fn()),
