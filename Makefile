@@ -33,20 +33,21 @@ build: ## Build the static release binary at bin/ordain
 	@install -D target/$(HOST)/release/ordain bin/ordain
 
 demo: build servers ## Kill a master before your eyes: mastership and labels move, nothing is lost
-	@cargo build --quiet --locked --package testbed
+	@cargo build --quiet --locked --workspace --bin demo
 	@hack/isolated target/debug/demo
 
+# The whole workspace each time: another choice of packages has other features, and all is built once more.
 test: build servers control-plane image ## Get all that is needed, and run every test
 	cargo test --workspace --locked --no-run
-	hack/stage "tests of what is decided" $(TESTED) cargo test --workspace --exclude model --offline --lib --bins
-	hack/stage "the model" cargo test --package model --offline
-	hack/stage "tests on $$(redis-server --version | cut -d' ' -f1-3)" $(TESTED) hack/isolated cargo test --offline --test it -- --test-threads $(THREADS) --skip chaos:: --skip storm::
-	hack/stage "chaos" $(TESTED) hack/isolated cargo test --offline --test it -- --test-threads 1 chaos::
-	hack/stage "storm" $(TESTED) hack/isolated cargo test --offline --test it -- --test-threads 1 --nocapture storm::
-	hack/stage "tests on Redis 6.2" $(TESTED) REDIS_SERVER=$(SERVERS)/redis-6.2 hack/isolated cargo test --offline --test it -- --test-threads $(THREADS) $(ELSEWHERE)
-	hack/stage "tests on Redis 8.2" $(TESTED) REDIS_SERVER=$(SERVERS)/redis-8.2 hack/isolated cargo test --offline --test it -- --test-threads $(THREADS) $(ELSEWHERE)
-	hack/stage "tests on Valkey 9" $(TESTED) REDIS_SERVER=$(SERVERS)/valkey-9 hack/isolated cargo test --offline --test it -- --test-threads $(THREADS) $(ELSEWHERE)
-	hack/stage "tests by address" $(TESTED) ORDAIN_TEST_ANNOUNCE=ip hack/isolated cargo test --offline --test it -- --test-threads $(THREADS) $(BY_ADDRESS)
+	hack/stage "tests of what is decided" $(TESTED) cargo test --workspace --offline --lib --bins
+	hack/stage "the model" cargo test --workspace --offline --test ablations --test holds --test labels
+	hack/stage "tests on $$(redis-server --version | cut -d' ' -f1-3)" $(TESTED) hack/isolated cargo test --workspace --offline --test it -- --test-threads $(THREADS) --skip chaos:: --skip storm::
+	hack/stage "chaos" $(TESTED) hack/isolated cargo test --workspace --offline --test it -- --test-threads 1 chaos::
+	hack/stage "storm" $(TESTED) hack/isolated cargo test --workspace --offline --test it -- --test-threads 1 --nocapture storm::
+	hack/stage "tests on Redis 6.2" $(TESTED) REDIS_SERVER=$(SERVERS)/redis-6.2 hack/isolated cargo test --workspace --offline --test it -- --test-threads $(THREADS) $(ELSEWHERE)
+	hack/stage "tests on Redis 8.2" $(TESTED) REDIS_SERVER=$(SERVERS)/redis-8.2 hack/isolated cargo test --workspace --offline --test it -- --test-threads $(THREADS) $(ELSEWHERE)
+	hack/stage "tests on Valkey 9" $(TESTED) REDIS_SERVER=$(SERVERS)/valkey-9 hack/isolated cargo test --workspace --offline --test it -- --test-threads $(THREADS) $(ELSEWHERE)
+	hack/stage "tests by address" $(TESTED) ORDAIN_TEST_ANNOUNCE=ip hack/isolated cargo test --workspace --offline --test it -- --test-threads $(THREADS) $(BY_ADDRESS)
 
 test-full: ELSEWHERE = --skip chaos:: --skip storm:: $(NOT_HERE)
 test-full: BY_ADDRESS = $(ELSEWHERE)
@@ -55,7 +56,7 @@ test-full: NOT_HERE := --skip tls:: --skip takeover:: --skip manifests:: --skip 
 test-full: test ## The same, and every story on every server (about an hour and a half)
 
 chaos: build servers control-plane ## Many seeded rounds of kill -9, SIGSTOP, lost disks and power cuts (CHAOS_ROUNDS, CHAOS_SEED)
-	@cargo build --quiet --locked --package testbed
+	@cargo build --quiet --locked --workspace --bin chaos
 	@hack/isolated target/debug/chaos
 
 lint: ## Check the format and what clippy has to say
@@ -94,7 +95,7 @@ cluster: servers control-plane image cluster-programs ## Bring up a Kubernetes w
 
 e2e: ## Let everything go wrong on it, and print how long writes waited and what was lost (SCENARIOS, E2E_TOPOLOGY, E2E_ROUNDS, E2E_TIMES; E2E_CLUSTER=existing: on KUBECONFIG's)
 	@RUSTFLAGS='$(STATIC)' cargo build --quiet --release --locked --package e2e --bin client --target $(HOST)
-	@cargo build --quiet --locked --package e2e --bin e2e
+	@cargo build --quiet --locked --workspace --bin e2e
 ifeq ($(E2E_CLUSTER),existing)
 	@PATH="$(CURDIR)/$(ASSETS):$$PATH" target/debug/e2e $(SCENARIOS)
 else

@@ -10,7 +10,7 @@ use kube::api::{WatchEvent, WatchParams};
 use tokio::task::JoinHandle;
 
 use crate::control_plane::Namespace;
-use crate::runtime;
+use crate::{runtime, wait_for};
 
 /// What was seen of a group so far.
 #[derive(Debug, Default, Clone)]
@@ -82,6 +82,16 @@ impl LabelWatch {
         let Seen { too_many, history, .. } = self.seen_of("redis");
         assert!(too_many.is_empty(), "at some moment more than one pod carried the master label: {too_many:?}");
         history.into_iter().map(|(pod, _)| pod).collect()
+    }
+
+    /// The same once this pod is the last of them: it is told a moment after the API server has taken the label.
+    ///
+    /// # Panics
+    /// Two pods carried it at once, or this one was not the last within half a minute.
+    pub fn history_up_to(&self, last: &str) -> Vec<String> {
+        wait_for(&format!("the watch telling that {last} got the master label"), Duration::from_secs(30), || {
+            Some(self.history()).filter(|history| history.last().is_some_and(|pod| pod == last))
+        })
     }
 
     /// The pod of a group that got the master label last, and when.

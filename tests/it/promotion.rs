@@ -80,7 +80,7 @@ fn of_two_handovers_at_once_one_master_remains_and_record_and_labels_agree() {
     bed.wait_for_master(master, GIVEN_UP);
     bed.wait_for_labels(master, UP);
     assert_eq!(bed.namespace.as_ref().unwrap().holder("redis").as_deref(), Some(master));
-    assert_eq!(watch.history().last().map(String::as_str), Some(master));
+    watch.history_up_to(master);
     let before = writer.acknowledged();
     wait_for("writes that go on", UP, || (writer.acknowledged() > before + 20).then_some(()));
     writer.stop();
