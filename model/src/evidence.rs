@@ -293,20 +293,9 @@ fn sentinel(at: &Endpoint, seen: SeenSentinel) -> Sentinel {
 fn is_member(stranger: Pod, look: &Look, setting: &Setting) -> bool {
     static SELECTOR: LazyLock<Selector> = LazyLock::new(|| "app=redis".parse().expect("a selector"));
     let pod = labels::Pod {
-        name: name(stranger).clone(),
-        uid: "stranger".into(),
-        version: "1".into(),
-        ips: Vec::new(),
-        label: None,
-        stamp: None,
-        word: None,
-        trying_since: None,
-        heard: LastHeard::default(),
-        is_withheld: false,
-        hands_over_since: None,
-        containers: Vec::new(),
         labels: [("app".to_owned(), "redis".to_owned())].into(),
         controller: Controller::Other("ReplicaSet other".into()),
+        ..labels::Pod::named(name(stranger).clone())
     };
     Membership::new(&SELECTOR, &NAMES.sets, Named::ByOwnName, &record(look, setting)).check(&pod).is_ok()
 }

@@ -20,6 +20,7 @@ use crate::core::identity::{Endpoint, PodName};
 use crate::core::invalid;
 use crate::core::labels::Pod;
 use crate::core::members::{Found, Named, NonMember, Why};
+use crate::core::record::Record;
 use crate::edge::kubernetes::{Cluster, Refusal, within};
 use crate::edge::wire::Target;
 use crate::edge::{redis, sentinel};
@@ -439,12 +440,7 @@ impl<'a> Observer<'a> {
     }
 
     async fn ask_record(&self, cluster: &Cluster) -> News {
-        News::Record(Box::new(match from_api(cluster.record(&self.subject.group)).await {
-            Ok(record) => RecordSeen::Present(record),
-            Err(Refusal::Missing) => RecordSeen::Absent,
-            Err(Refusal::Conflict) => RecordSeen::Unknown(Failure::Nonsense("a conflict where nothing was written".to_owned())),
-            Err(Refusal::Failed(failure)) => RecordSeen::Unknown(failure),
-        }))
+        News::Record(Box::new(record_seen(from_api(cluster.record(&self.subject.group)).await)))
     }
 
     async fn list_pods(&self, cluster: &Cluster) -> Result<Vec<Found>, Failure> {
@@ -586,6 +582,16 @@ fn set(evidence: &mut Evidence, peer: Peer) {
 
 fn absent(pod: PodName) -> Peer {
     Peer { pod, ips: Vec::new(), object: Object::Absent, heard: Heard::Failed(Failure::NoSuchHost) }
+}
+
+/// The record as it was read.
+pub fn record_seen(read: Result<Record, Refusal>) -> RecordSeen {
+    match read {
+        Ok(record) => RecordSeen::Present(record),
+        Err(Refusal::Missing) => RecordSeen::Absent,
+        Err(Refusal::Conflict) => RecordSeen::Unknown(Failure::Nonsense("a conflict where nothing was written".to_owned())),
+        Err(Refusal::Failed(failure)) => RecordSeen::Unknown(failure),
+    }
 }
 
 fn failure_of(refusal: Refusal) -> Failure {

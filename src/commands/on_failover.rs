@@ -13,7 +13,7 @@ use tracing::info;
 use super::Then;
 use super::announcing::announce_promotion;
 use super::labelling::{Moved, label_listed};
-use super::observe::{Observer, from_api};
+use super::observe::{Observer, from_api, record_seen};
 use super::patience::{blame, persist, refused};
 use super::report::millis;
 use super::setting::{ANSWER, Council, Ground, Logins, Subject, World, in_time, own_pod};
@@ -75,7 +75,7 @@ pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
     let found = pods.unwrap_or_default();
     let verified = started.elapsed();
     if run.dry_run {
-        let record = seen(&record);
+        let record = record_seen(record);
         let listed = hook.subject.members(found, &hook.subject.membership(&record));
         let master = hook.pod_at(cluster, &watch.master.host, &listed, &record).await?;
         println!("record {group}: {master} at epoch {}", Shown(watch.config_epoch));
@@ -128,16 +128,6 @@ fn local_sentinel(pod: &PodArgs, council: &Council) -> Target {
 /// Whether two epochs can be, beside each other: else all must be asked.
 fn are_plain(record: &Record, claim: &Claim) -> bool {
     epoch::can_be(record.claim.epoch, []) && epoch::can_be(claim.epoch, [record.claim.epoch])
-}
-
-/// The record as it was read.
-fn seen(record: &Result<Record, Refusal>) -> RecordSeen {
-    match record {
-        Ok(record) => RecordSeen::Present(record.clone()),
-        Err(Refusal::Missing) => RecordSeen::Absent,
-        Err(Refusal::Conflict) => RecordSeen::Pending,
-        Err(Refusal::Failed(failure)) => RecordSeen::Unknown(failure.clone()),
-    }
 }
 
 struct Hook {
@@ -194,7 +184,7 @@ impl Hook {
         found: &[Found],
     ) -> Result<Moved> {
         let group = &self.subject.group;
-        let seen = seen(&record);
+        let seen = record_seen(record.clone());
         let pods = self.subject.members(found.iter().cloned(), &self.subject.membership(&seen));
         let claim = Claim { master: self.pod_at(cluster, &watch.master.host, &pods, &seen).await?, epoch: watch.config_epoch };
         let from = record.as_ref().ok().map(|record| record.claim.master.clone());

@@ -43,9 +43,9 @@ const GOOD: RangeInclusive<Duration> = Duration::from_millis(150)..=Duration::fr
 /// In the middle of that, with some time to begin.
 const BEST: Duration = Duration::from_millis(320);
 
-/// Which of the heirs is to be promoted, of those with the lowest priority number, and how long to wait before that, so that the Sentinel finds out about
-/// the promotion right after it and not up to a second later, in all of which nobody could write: until it has
-/// lately asked that one. At least for `not_before`. Nobody where none may be promoted.
+/// Which of the heirs is to be promoted, of those with the lowest priority number, and how long to wait before that, so
+/// that the Sentinel finds out about the promotion right after it and not up to a second later, in all of which nobody
+/// could write: until it has lately asked that one. At least for `not_before`. Nobody where none may be promoted.
 pub fn timing<'k>(
     evidence: &Evidence,
     me: &PodName,
@@ -55,7 +55,7 @@ pub fn timing<'k>(
     let heirs = known.iter().filter(|replica| replica.may_be_promoted()).filter_map(|replica| {
         let pod = evidence.member_at(&replica.at.host)?;
         let (_, now) = followers(evidence, me).find(|(name, _)| *name == pod)?;
-        (now.priority > 0 && !is_never_promoted(evidence, pod)).then_some((replica, now.priority))
+        may_be_promoted(evidence, pod, now).then_some((replica, now.priority))
     });
     let timed = heirs.map(|(replica, priority)| {
         // How long ago it will have been asked then: one that is due by that time is asked again.
@@ -128,7 +128,7 @@ pub fn heirs<'a>(evidence: &'a Evidence, me: &PodName, known: &[KnownReplica]) -
         if replica.heard_ago > HEARD {
             return Err(format!("{pod} may be promoted, and the Sentinel has not heard of it for {:.1?}", replica.heard_ago));
         }
-        is_anybody_fit |= now.priority > 0 && !is_never_promoted(evidence, pod);
+        is_anybody_fit |= may_be_promoted(evidence, pod, now);
     }
     if !is_anybody_fit {
         return Err("the Sentinel knows no replica that it may promote".to_owned());
@@ -136,9 +136,10 @@ pub fn heirs<'a>(evidence: &'a Evidence, me: &PodName, known: &[KnownReplica]) -
     Ok(with_a_link(evidence, me).collect())
 }
 
-/// Whether a pod's own priority is 0, whatever its server was given meanwhile.
-fn is_never_promoted(evidence: &Evidence, pod: &PodName) -> bool {
-    evidence.peer(pod).is_some_and(|peer| evidence.own_priority(peer) == Some(0))
+/// Whether a replica may be promoted, by what its server has now and by its pod's own priority.
+fn may_be_promoted(evidence: &Evidence, pod: &PodName, now: &Replica) -> bool {
+    let is_never_promoted = || evidence.peer(pod).is_some_and(|peer| evidence.own_priority(peer) == Some(0));
+    now.priority > 0 && !is_never_promoted()
 }
 
 /// The replicas that follow this master and that the Sentinel has no way to: it would have them follow the new

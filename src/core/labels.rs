@@ -119,6 +119,26 @@ pub struct PodContainer {
 }
 
 impl Pod {
+    /// A pod of which no more is known than its name.
+    pub fn named(name: PodName) -> Self {
+        Self {
+            name,
+            uid: String::new(),
+            version: String::new(),
+            ips: Vec::new(),
+            label: None,
+            stamp: None,
+            word: None,
+            trying_since: None,
+            heard: LastHeard::default(),
+            is_withheld: false,
+            hands_over_since: None,
+            containers: Vec::new(),
+            labels: BTreeMap::new(),
+            controller: Controller::None,
+        }
+    }
+
     /// The container that listens at `port`; where none says so, all of them together.
     pub fn container(&self, port: u16) -> Container {
         let is_it = |one: &&PodContainer| one.ports.contains(&port);
@@ -251,20 +271,12 @@ mod tests {
 
     fn pod(name: &str, label: Option<&str>, stamp: Option<&str>) -> Pod {
         Pod {
-            name: name.parse().unwrap(),
             uid: format!("u-{name}"),
             version: format!("v-{name}"),
             ips: vec![format!("192.0.2.{}", name.len() + usize::from(*name.as_bytes().last().unwrap() - b'0')).parse().unwrap()],
             label: label.map(str::to_owned),
             stamp: stamp.map(Into::into),
-            word: None,
-            trying_since: None,
-            heard: LastHeard::default(),
-            is_withheld: false,
-            hands_over_since: None,
-            containers: Vec::new(),
-            labels: BTreeMap::new(),
-            controller: Controller::None,
+            ..Pod::named(name.parse().unwrap())
         }
     }
 

@@ -206,7 +206,6 @@ fn names_of(sets: &Sets) -> BTreeSet<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::disk::LastHeard;
     use crate::core::evidence::Failure;
     use crate::core::identity::Endpoint;
     use crate::core::record::Claim;
@@ -232,22 +231,8 @@ mod tests {
     }
 
     fn pod(name: &str, controller: Controller) -> Pod {
-        Pod {
-            name: name.parse().unwrap(),
-            uid: "u".into(),
-            version: "1".into(),
-            ips: Vec::new(),
-            label: None,
-            stamp: None,
-            word: None,
-            trying_since: None,
-            heard: LastHeard::default(),
-            is_withheld: false,
-            hands_over_since: None,
-            containers: Vec::new(),
-            labels: BTreeMap::from([("app".to_owned(), "redis".to_owned())]),
-            controller,
-        }
+        let labels = BTreeMap::from([("app".to_owned(), "redis".to_owned())]);
+        Pod { uid: "u".into(), labels, controller, ..Pod::named(name.parse().unwrap()) }
     }
 
     fn stamped(stamp: &str, pod: Pod) -> Pod {

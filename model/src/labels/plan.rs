@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use ordain::core::disk::{LastHeard, Moment};
+use ordain::core::disk::Moment;
 use ordain::core::labels::{Plan, Pod as RealPod, Scheme, Stamp as RealStamp, is_whole as real_is_whole, plan as real_plan};
 use ordain::core::record::{Record, Step};
 
@@ -79,21 +79,5 @@ fn real_pod(pod: Pod, listed: Listed) -> RealPod {
         let text = format!("{}/{}", stamp.uid, stamp.transitions);
         RealStamp::from(text.as_str())
     });
-    let (uid, version, ips) = (String::new(), String::new(), Vec::new());
-    RealPod {
-        name: name(pod).clone(),
-        uid,
-        version,
-        ips,
-        label,
-        stamp,
-        word: None,
-        trying_since: None,
-        heard: LastHeard::default(),
-        is_withheld: false,
-        hands_over_since: None,
-        containers: Vec::new(),
-        labels: std::collections::BTreeMap::new(),
-        controller: ordain::core::members::Controller::None,
-    }
+    RealPod { label, stamp, ..RealPod::named(name(pod).clone()) }
 }
