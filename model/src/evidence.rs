@@ -237,7 +237,7 @@ pub fn evidence(asker: &Asker, look: &Look, setting: &Setting) -> Evidence {
     let evidence = Evidence {
         me: me.map(|me| name(me).clone()),
         own,
-        my_ip: None,
+        my_ips: Vec::new(),
         first: name(0).clone(),
         sets: NAMES.sets.clone(),
         domain: "redis".into(),

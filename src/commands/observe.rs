@@ -252,7 +252,7 @@ impl<'a> Observer<'a> {
         let mut evidence = Evidence {
             me: subject.me.clone(),
             own: self.own.clone(),
-            my_ip: subject.my_ip,
+            my_ips: subject.my_ip.into_iter().collect(),
             first: subject.first.clone(),
             sets: subject.sets.clone(),
             domain: subject.domain.clone(),
@@ -526,7 +526,10 @@ impl<'a> Observer<'a> {
             evidence.handing_over = Some(pod.name.clone());
         }
         if Some(&pod.name) == evidence.me.as_ref() {
-            evidence.my_ip = evidence.my_ip.or(pod.ips.first().copied());
+            // Where it was before, the API server may say for a while that it still is.
+            if self.subject.my_ip.is_none_or(|own| pod.ips.contains(&own)) {
+                evidence.my_ips = pod.ips;
+            }
             evidence.own.trying = pod.trying_since.map_or(Duration::ZERO, |since| self.trying.so_far(Some(since), evidence.now));
             evidence.own.heard.take_over(&pod.heard, evidence.now);
             return;
@@ -556,7 +559,7 @@ impl<'a> Observer<'a> {
         let ask = async move {
             let found = match ips {
                 Some(ips) => Ok(ips),
-                None => in_time(world.addresses(&subject.host_name(&pod))).await,
+                None => in_time(world.addresses(&subject.host_name(&pod))).await.map(|ips| subject.own_family_first(ips)),
             };
             let (ips, answer) = match found {
                 Ok(ips) => {

@@ -360,6 +360,13 @@ impl Subject {
         Target { name: self.certified(pod, &ips), ips, port: self.port }
     }
 
+    /// Addresses in the order in which the API server has those of a pod, which calls itself by the first. DNS tells
+    /// nothing of it, and the pods of a group are alike: those of this pod's family come first.
+    pub fn own_family_first(&self, mut ips: Vec<IpAddr>) -> Vec<IpAddr> {
+        ips.sort_by_key(|ip| self.my_ip.is_some_and(|own| own.is_ipv4() != ip.is_ipv4()));
+        ips
+    }
+
     /// How the Redis of a pod calls itself; none where that is an address that is not known.
     pub fn announced(&self, pod: &PodName, ips: &[IpAddr]) -> Option<Endpoint> {
         let host = match self.announce {

@@ -331,8 +331,9 @@ pub struct Evidence {
     pub me: Option<PodName>,
     /// What that pod knows of itself.
     pub own: Own,
-    /// The address under which this pod is reached, where claims may name it by IP.
-    pub my_ip: Option<IpAddr>,
+    /// The addresses under which this pod is reached, where claims may name it by IP: on a network of both families
+    /// it has two.
+    pub my_ips: Vec<IpAddr>,
     /// The pod that leads a first boot.
     pub first: PodName,
     /// The StatefulSets of the group's pods.
@@ -554,7 +555,7 @@ impl Evidence {
             Host::Ip(ip) => ip,
         };
         // Of a pod that is no member in its own view, a Sentinel's or one that hands over, the peers tell.
-        if let Some(me) = self.me.as_ref().filter(|_| self.my_ip == Some(*ip)) {
+        if let Some(me) = self.me.as_ref().filter(|_| self.my_ips.contains(ip)) {
             return Some(me);
         }
         let peer = self.peers.iter().find(|peer| peer.ips.contains(ip)).map(|peer| &peer.pod);
@@ -574,7 +575,7 @@ impl Evidence {
     pub fn is_still_at(&self, pod: &PodName, at: &Endpoint) -> bool {
         match &at.host {
             Host::Name(_) => true,
-            Host::Ip(ip) if self.me.as_ref() == Some(pod) => self.my_ip.is_none_or(|own| own == *ip),
+            Host::Ip(ip) if self.me.as_ref() == Some(pod) => self.my_ips.is_empty() || self.my_ips.contains(ip),
             Host::Ip(ip) => self.ips_of(pod).contains(ip),
         }
     }

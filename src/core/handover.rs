@@ -322,7 +322,7 @@ mod tests {
         Evidence {
             me: None,
             own: Own::default(),
-            my_ip: None,
+            my_ips: Vec::new(),
             first: pod(0),
             sets: Set::of(&pod(0), 3).into(),
             domain: "redis-headless.demo.svc.cluster.local".into(),

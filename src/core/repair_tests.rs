@@ -150,7 +150,7 @@ fn group(record: Record, pods: [Seen; 3]) -> Evidence {
     Evidence {
         me: None,
         own: Own::default(),
-        my_ip: None,
+        my_ips: Vec::new(),
         first: pod(0),
         sets: Set::of(&pod(0), 3).into(),
         domain: "redis-headless".into(),

@@ -319,16 +319,16 @@ impl Namespace {
         let made = runtime().block_on(async {
             let pods = self.pods();
             pods.create(&PostParams::default(), &serde_json::from_value(pod)?).await?;
-            pods.patch_status(name, &PatchParams::default(), &Patch::Merge(running_at(ip))).await?;
+            pods.patch_status(name, &PatchParams::default(), &Patch::Merge(running_at(&[ip]))).await?;
             anyhow::Ok(())
         });
         made.expect("a pod");
     }
 
-    /// Has a pod be at another address.
-    pub fn move_pod(&self, name: &str, ip: IpAddr) {
+    /// Has a pod be at another address, or at several.
+    pub fn move_pod(&self, name: &str, ips: &[IpAddr]) {
         let moved = self.pods();
-        let moved = runtime().block_on(moved.patch_status(name, &PatchParams::default(), &Patch::Merge(running_at(ip))));
+        let moved = runtime().block_on(moved.patch_status(name, &PatchParams::default(), &Patch::Merge(running_at(ips))));
         moved.expect("the pod is moved");
     }
 
@@ -551,8 +551,9 @@ impl Namespace {
     }
 }
 
-fn running_at(ip: IpAddr) -> Value {
-    json!({"status": {"phase": "Running", "podIP": ip.to_string(), "podIPs": [{"ip": ip.to_string()}]}})
+fn running_at(ips: &[IpAddr]) -> Value {
+    let all: Vec<_> = ips.iter().map(|ip| json!({"ip": ip.to_string()})).collect();
+    json!({"status": {"phase": "Running", "podIP": ips[0].to_string(), "podIPs": all}})
 }
 
 fn junk(name: &str) -> Value {

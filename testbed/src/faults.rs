@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
 use crate::client::Writer;
+use crate::dns::Answer;
 use crate::gate::Gate;
 use crate::group::{Bed, PATIENT, QUICK, SENTINELS};
 use crate::process::Process;
@@ -27,15 +28,22 @@ impl Bed {
     /// Ends all these pods at once, as a power cut does. Their volumes stay; by addresses, none of them comes back where
     /// it was.
     pub fn cut_power(&mut self, pods: &[&str]) {
+        self.kill_at_once(pods);
+        if self.is_by_address() {
+            for pod in pods {
+                self.move_running(pod);
+            }
+        }
+    }
+
+    /// Ends the containers of all these pods at once. The pods stay, and start again where they were.
+    pub fn kill_at_once(&mut self, pods: &[&str]) {
         self.let_sentinels_be_quick();
         for pod in pods {
             self.server(pod).signal("KILL");
         }
         for pod in pods {
             self.kill(pod);
-            if self.is_by_address() {
-                self.move_running(pod);
-            }
         }
     }
 
@@ -45,10 +53,20 @@ impl Bed {
         let ip = self.ip(pod);
         self.sandbox_mut(pod).move_to(ip);
         if let Some(namespace) = &self.namespace {
-            namespace.move_pod(pod, ip);
+            namespace.move_pod(pod, &[ip]);
         }
         self.dns.zone.address(&self.host_name(pod), ip);
         self.publish_services();
+    }
+
+    /// Gives a pod that is made and does not run yet an address of the other family, too, as a network of both gives it.
+    pub fn add_address(&self, pod: &str) {
+        let ips = [self.ip(pod), self.second_ip(pod)];
+        self.sandbox(pod).append(EXTRA_CONFIG, &format!("bind {} {}\n", ips[0], ips[1]));
+        if let Some(namespace) = &self.namespace {
+            namespace.move_pod(pod, &ips);
+        }
+        self.dns.zone.set(&self.host_name(pod), Answer { ips: ips.to_vec(), ..Answer::default() });
     }
 
     /// Ends all these pods at once and deletes them, their objects and their names. Their volumes stay.

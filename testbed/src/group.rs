@@ -127,6 +127,11 @@ impl Bed {
         self
     }
 
+    /// Has the servers call themselves by addresses of this family.
+    pub fn by_address(self, family: Family) -> Self {
+        Self { family, ..self.with_env("ORDAIN_ANNOUNCE", "ip") }
+    }
+
     /// Has Sentinel notice a dead master soon: for tests that kill one. See [`Bed::let_sentinels_be_quick`].
     pub fn with_quick_failover(self) -> Self {
         Self { has_quick_failover: true, ..self.with_down_after(QUICK) }
@@ -196,17 +201,26 @@ impl Bed {
 
     /// A pod's address.
     pub fn ip(&self, pod: &str) -> IpAddr {
+        self.ip_of(pod, self.family)
+    }
+
+    /// The second address that a pod has once it has two: see [`Bed::add_address`].
+    pub fn second_ip(&self, pod: &str) -> IpAddr {
+        self.ip_of(pod, self.family.other())
+    }
+
+    fn ip_of(&self, pod: &str, family: Family) -> IpAddr {
         let (base, ordinal) = pod_of(pod).rsplit_once('-').expect("a pod's name");
         let ordinal: u8 = ordinal.parse().expect("an ordinal");
         if let Some(last) = self.moved.get(pod_of(pod)) {
-            return self.subnet.address(*last, self.family);
+            return self.subnet.address(*last, family);
         }
         let from = match base {
             "redis" => 10,
             "redis-replicas" => 40,
             _ => 20,
         };
-        self.subnet.address(from + ordinal, self.family)
+        self.subnet.address(from + ordinal, family)
     }
 
     /// Whether servers call themselves by their addresses.
@@ -234,6 +248,15 @@ impl Bed {
     /// What a pod's server calls itself.
     pub fn announced(&self, pod: &str) -> String {
         if self.is_by_address() { self.ip(pod).to_string() } else { self.host_name(pod) }
+    }
+
+    /// Where a pod's Redis says that it is, as messages and the record write it.
+    pub fn announced_endpoint(&self, pod: &str) -> String {
+        if self.is_by_address() {
+            SocketAddr::new(self.ip(pod), 6379).to_string()
+        } else {
+            format!("{}:6379", self.host_name(pod))
+        }
     }
 
     /// The domain of a pod's headless Service.

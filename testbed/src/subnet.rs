@@ -13,6 +13,16 @@ pub enum Family {
     V6,
 }
 
+impl Family {
+    /// The other one.
+    pub fn other(self) -> Self {
+        match self {
+            Self::V4 => Self::V6,
+            Self::V6 => Self::V4,
+        }
+    }
+}
+
 /// A /24 of 127.0.0.0/8.
 #[derive(Debug)]
 pub struct Subnet {

@@ -16,8 +16,8 @@ const HOOK: [&str; 8] = ["on-failover", "redis", "leader", "start", "redis-0", "
 
 /// Has the Sentinels hear, as from sentinel-1, that redis-0 leads since an epoch; they tell each other.
 fn forge(bed: &Bed, epoch: &str, shown: &str) {
-    let (id, host) = (bed.text("sentinel-1", &["SENTINEL", "MYID"]), bed.host_name("sentinel-1"));
-    let hello = format!("{host},26379,{id},{epoch},redis,{},6379,{epoch}", bed.host_name("redis-0"));
+    let (id, host) = (bed.text("sentinel-1", &["SENTINEL", "MYID"]), bed.announced("sentinel-1"));
+    let hello = format!("{host},26379,{id},{epoch},redis,{},6379,{epoch}", bed.announced("redis-0"));
     bed.ask("redis-0", &["PUBLISH", "__sentinel__:hello", &hello]).unwrap();
     for sentinel in SENTINELS {
         wait_for(&format!("{sentinel} at epoch {shown}"), UP, || {
@@ -70,8 +70,8 @@ fn a_sentinel_that_prints_a_negative_epoch_is_named_with_what_to_do_and_its_file
     assert_eq!(run.code, Some(0), "{run:?}");
     // A majority that agrees is enough: the third may not have been waited for.
     let says_so = |sentinel: &str| {
-        let (at, names) = (bed.host_name(sentinel), bed.host_name("redis-0"));
-        run.stderr.contains(&format!("invalid: Sentinel {at}:26379 names {names}:6379 at epoch -1, which cannot be"))
+        let (at, names) = (bed.host_name(sentinel), bed.announced_endpoint("redis-0"));
+        run.stderr.contains(&format!("invalid: Sentinel {at}:26379 names {names} at epoch -1, which cannot be"))
     };
     assert!(
         SENTINELS.iter().filter(|sentinel| says_so(sentinel)).count() >= 2 && run.stderr.contains("`SENTINEL REMOVE`"),

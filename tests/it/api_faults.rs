@@ -25,7 +25,8 @@ fn a_replica_starts_while_the_api_server_is_away_and_nobody_leads() {
     bed.start("redis-2");
     bed.wait_for_master("redis-0", UP);
 
-    bed.cut_power(&REDIS);
+    // Where they were, by whatever they are known: whose another address is only the API server knows.
+    bed.kill_at_once(&REDIS);
     let before = bed.log("redis-0");
     bed.start_each(&REDIS);
     let behind = format!("replica of {}", bed.announced("redis-0"));
@@ -155,7 +156,8 @@ fn what_a_pod_told_before_it_started_anew_without_the_api_server_counts_for_noth
     let older = bed.copy_volume("redis-0");
     bed.put_keys("redis-0", "late", 40);
     bed.wait_for_keys_everywhere(50, UP);
-    bed.cut_power(&REDIS);
+    // Where they were, by whatever they are known: whose another address is only the API server knows.
+    bed.kill_at_once(&REDIS);
     bed.put_back("redis-0", &older);
     bed.age_volume("redis-0", Duration::from_secs(3600));
 

@@ -261,7 +261,7 @@ fn a_start_that_cuts_a_torn_tail_off_makes_no_stale_replica_the_newest() {
     bed.kill("redis-1");
     bed.put_keys("redis-0", "late", 40);
     bed.wait_for_keys("redis-2", 50, UP);
-    bed.cut_power(&["redis-0", "redis-2"]);
+    bed.kill_at_once(&["redis-0", "redis-2"]);
     tear(&bed, "redis-1");
 
     // Whoever believes the Sentinels alone follows redis-0, which does not run.

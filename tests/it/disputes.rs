@@ -39,7 +39,8 @@ fn a_data_directory_of_another_group_has_no_part_in_this_one() {
     );
     assert_eq!((told["decision"].as_str(), told["why"].as_str()), (Some("undecided"), Some(&*why)));
     assert_eq!(told["evidence"]["own"]["group_id"], "f00d");
-    for line in ["record: redis-0 at redis-0.", "own disk: last written ", ", of group f00d", "redis-0: master"] {
+    let record = format!("record: redis-0 at {}", bed.announced_endpoint("redis-0"));
+    for line in [&*record, "own disk: last written ", ", of group f00d", "redis-0: master"] {
         assert!(log.contains(line), "{line} in {log}");
     }
     // The container itself ends the same way, and touches nothing.
@@ -85,13 +86,14 @@ fn two_living_masters_with_equal_claims_are_refused_by_name() {
     for sentinel in SENTINELS {
         bed.ask(sentinel, &["SENTINEL", "REMOVE", "redis"]).unwrap();
     }
-    bed.ask("sentinel-0", &["SENTINEL", "MONITOR", "redis", &bed.host_name("redis-1"), "6379", "2"]).unwrap();
+    bed.ask("sentinel-0", &["SENTINEL", "MONITOR", "redis", &bed.announced("redis-1"), "6379", "2"]).unwrap();
     let (log, told) = explained(&bed, "redis-2", 1);
     assert_eq!(
         told["why"],
         "redis-2 is undecided: redis-0 and redis-1 are claimed as master at the same epoch 0 and 2 of them live: stop the wrong one"
     );
-    for line in ["redis-0: master", "redis-1: master", "record: redis-0 at redis-0.", "does not know the group"] {
+    let record = format!("record: redis-0 at {}", bed.announced_endpoint("redis-0"));
+    for line in ["redis-0: master", "redis-1: master", &record, "does not know the group"] {
         assert!(log.contains(line), "{line} in {log}");
     }
     // When the wrong one has stopped, the same pod starts.
@@ -108,16 +110,23 @@ fn behind_a_named_master_that_runs_as_a_replica_the_others_wait_until_sentinel_h
     bed.put_keys("redis-0", "key", 10);
     bed.wait_for_keys_everywhere(10, UP);
     bed.kill("redis-2");
-    bed.ask("redis-0", &["REPLICAOF", &bed.host_name("redis-1"), "6379"]).unwrap();
+    bed.ask("redis-0", &["REPLICAOF", &bed.announced("redis-1"), "6379"]).unwrap();
     let (log, told) = explained(&bed, "redis-2", 0);
     assert_eq!(told["decision"], "follow", "{told}");
-    assert!(log.contains(&format!("redis-0: replica of {}:6379", bed.host_name("redis-1"))), "{log}");
-    assert!(log.contains(&format!("redis-1: replica of {}:6379", bed.host_name("redis-0"))), "{log}");
+    assert!(log.contains(&format!("redis-0: replica of {}", bed.announced_endpoint("redis-1"))), "{log}");
+    assert!(log.contains(&format!("redis-1: replica of {}", bed.announced_endpoint("redis-0"))), "{log}");
     bed.start("redis-2");
     let master = wait_for("one master", GIVEN_UP, || REDIS.into_iter().find(|pod| bed.role(pod) == "master"));
     bed.wait_for_master(master, GIVEN_UP);
     bed.wait_for_labels(master, UP);
     bed.wait_for_keys_everywhere(10, UP);
+}
+
+/// Edits the record as nobody should.
+fn have_the_record_name(bed: &Bed, pod: &str, epoch: u64) {
+    let notes = json!({"ordain.dev/config-epoch": epoch.to_string(), "ordain.dev/address": bed.announced_endpoint(pod)});
+    let change = json!({"metadata": {"annotations": notes}, "spec": {"holderIdentity": pod}});
+    bed.namespace.as_ref().unwrap().edit_record("redis", &change);
 }
 
 #[test]
@@ -131,27 +140,16 @@ fn a_holder_that_runs_as_a_replica_in_a_circle_is_restarted_and_leads() {
     bed.put_keys("redis-0", "late", 5);
     bed.cut_power(&[REDIS, SENTINELS].concat());
     // While nothing ran the record named redis-1, behind which the others started.
-    let name = |pod: &str, epoch: u64| {
-        let notes =
-            json!({"ordain.dev/config-epoch": epoch.to_string(), "ordain.dev/address": format!("{}:6379", bed.host_name(pod))});
-        let change = json!({"metadata": {"annotations": notes}, "spec": {"holderIdentity": pod}});
-        bed.namespace.as_ref().unwrap().edit_record("redis", &change);
-    };
-    name("redis-1", 1);
+    have_the_record_name(&bed, "redis-1", 1);
     bed.lose_all_memory();
+    let of = |master: &str, bed: &Bed| format!("replica of {}", bed.announced(master));
     bed.start_each(&["redis-0", "redis-2"]);
     for pod in ["redis-0", "redis-2"] {
-        wait_for(&format!("{pod} running"), UP, || Some(bed.role(pod)).filter(|role| role.starts_with("replica of redis-1")));
+        wait_for(&format!("{pod} running"), UP, || (bed.role(pod) == of("redis-1", &bed)).then_some(()));
     }
-    let name = |pod: &str, epoch: u64| {
-        let notes =
-            json!({"ordain.dev/config-epoch": epoch.to_string(), "ordain.dev/address": format!("{}:6379", bed.host_name(pod))});
-        let change = json!({"metadata": {"annotations": notes}, "spec": {"holderIdentity": pod}});
-        bed.namespace.as_ref().unwrap().edit_record("redis", &change);
-    };
-    name("redis-0", 2);
+    have_the_record_name(&bed, "redis-0", 2);
     bed.start("redis-1");
-    wait_for("a circle", UP, || bed.role("redis-1").starts_with("replica of redis-0").then_some(()));
+    wait_for("a circle", UP, || (bed.role("redis-1") == of("redis-0", &bed)).then_some(()));
     bed.start_each(&SENTINELS);
     // The kubelet's part: the container has ended, and starts again.
     wait_for("reconcile ending redis-0", GIVEN_UP, || bed.server("redis-0").ended());

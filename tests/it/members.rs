@@ -200,7 +200,7 @@ fn a_run_that_finds_nobody_to_label_fails_and_says_which_labels_are_wrong() {
 /// The API server tells an address of redis-0 at which nobody listens. What asks there is refused, as by a firewall's
 /// `REJECT`: rules of a packet filter would need a kernel that has them.
 fn behind_a_firewall(bed: &Bed) {
-    bed.namespace.as_ref().unwrap().move_pod("redis-0", bed.strange_ip());
+    bed.namespace.as_ref().unwrap().move_pod("redis-0", &[bed.strange_ip()]);
 }
 
 #[test]

@@ -42,12 +42,13 @@ fn a_promoted_pod_that_dies_before_its_failover_is_over_leads_when_it_is_back() 
         SENTINELS.iter().find_map(|sentinel| bed.named_by(sentinel).filter(|pod| *pod != "redis-0"))
     });
     let third = REDIS.into_iter().find(|pod| *pod != promoted && *pod != "redis-0").unwrap();
+    let where_it_was = format!(" {} ", bed.announced(promoted));
     // Before Sentinel has seen that the third follows: it goes on waiting for that, and for the promoted one.
     let before = SENTINELS.map(|sentinel| bed.log(sentinel));
     bed.cut_power(&[promoted, third]);
     bed.start_each(&[third, "redis-0"]);
     let finds_it_down = |(sentinel, before): (&&str, &String)| {
-        bed.log(sentinel)[before.len()..].lines().any(|line| line.contains("+sdown") && line.contains(promoted))
+        bed.log(sentinel)[before.len()..].lines().any(|line| line.contains("+sdown") && line.contains(&where_it_was))
     };
     wait_for("a Sentinel finding the promoted one down", FAILED_OVER, || {
         SENTINELS.iter().zip(&before).any(finds_it_down).then_some(())

@@ -46,7 +46,7 @@ fn a_sentinel_that_goes_on_naming_another_than_all_others_is_told_again() {
     let bed = started(Bed::on_kubernetes(ordain()));
     // Nothing that the others say at the same epoch changes its mind.
     bed.ask("sentinel-1", &["SENTINEL", "REMOVE", "redis"]).unwrap();
-    let elsewhere = bed.ask("sentinel-1", &["SENTINEL", "MONITOR", "redis", &bed.host_name("redis-1"), "6379", "2"]);
+    let elsewhere = bed.ask("sentinel-1", &["SENTINEL", "MONITOR", "redis", &bed.announced("redis-1"), "6379", "2"]);
     // Reconcile may have told it first.
     if elsewhere.is_ok() {
         assert_eq!(bed.named_by("sentinel-1"), Some("redis-1"));

@@ -174,7 +174,7 @@ pub fn nothing_yet(me: Option<u32>) -> Evidence {
     Evidence {
         me: me.map(pod),
         own: Own { instance: me.map(instance), has_run: true, ..Own::default() },
-        my_ip: None,
+        my_ips: Vec::new(),
         first: pod(0),
         sets: Set::of(&pod(0), 3).into(),
         domain: "redis-headless".into(),

@@ -145,8 +145,11 @@ fn an_address_stands_for_the_pod_that_has_it() {
     evidence.peers[0].ips = vec![ip(7), ip(1)];
     assert_eq!(evidence.decide(), (Follow(claim(1, 5)), Some(claim(1, 5))));
     evidence.peers[0].ips.clear();
-    evidence.my_ip = Some(ip(1));
-    assert_eq!(evidence.decide(), (Lead(claim(0, 5)), Some(claim(0, 5))));
+    // Its own, be it the only one or the second of a network of both families.
+    for mine in [vec![ip(1)], vec![ip(8), ip(1)]] {
+        evidence.my_ips = mine;
+        assert_eq!(evidence.decide(), (Lead(claim(0, 5)), Some(claim(0, 5))));
+    }
 }
 
 #[test]
@@ -166,7 +169,7 @@ fn a_claim_by_the_address_that_the_record_remembers_names_its_holder_whoever_is_
     // All pods have new addresses, and redis-2 has the one that redis-1 had.
     let after_an_outage = |claims: [Heard<crate::core::evidence::SentinelAnswer>; 3]| {
         redis(0).record(present(1, 5)).record_but(|record| record.address = at("192.0.2.1")).sentinels(claims).but(|evidence| {
-            evidence.my_ip = Some(ip(7));
+            evidence.my_ips = vec![ip(7)];
             evidence.peer_mut(1).ips = vec![ip(2)];
             evidence.peer_mut(2).ips = vec![ip(1)];
         })
@@ -185,18 +188,20 @@ fn a_claim_by_the_address_that_the_record_remembers_names_its_holder_whoever_is_
 #[test]
 fn a_pod_that_came_back_at_another_address_waits_for_the_failover_of_who_still_looks_for_it_where_it_was() {
     let there = || watching("192.0.2.1", 5, |_| {});
-    let is_at = |last: u8| {
+    let is_at = |mine: &[u8]| {
         redis(0)
             .holding(OLD)
             .record(present(0, 5))
             .record_but(|record| record.address = at("192.0.2.1"))
             .sentinels([there(), there(), there()])
             .beside(1, replica_of(0))
-            .but(|evidence| evidence.my_ip = Some(IpAddr::from([192, 0, 2, last])))
+            .but(|evidence| evidence.my_ips = mine.iter().map(|last| IpAddr::from([192, 0, 2, *last])).collect())
     };
-    assert_eq!(is_at(1).decide(), (Lead(claim(0, 5)), None));
-    assert_eq!(is_at(7).decide(), (Undecided, None));
-    assert_eq!(is_at(7).past_any_failover().decide(), (Lead(claim(0, 5)), None));
+    assert_eq!(is_at(&[1]).decide(), (Lead(claim(0, 5)), None));
+    assert_eq!(is_at(&[8, 1]).decide(), (Lead(claim(0, 5)), None), "of both families");
+    assert_eq!(is_at(&[7]).decide(), (Undecided, None));
+    assert_eq!(is_at(&[8, 7]).decide(), (Undecided, None));
+    assert_eq!(is_at(&[7]).past_any_failover().decide(), (Lead(claim(0, 5)), None));
 }
 
 // To lead, or to yield.
