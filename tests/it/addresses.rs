@@ -14,9 +14,10 @@ fn of_both_families(bed: Bed, first: Family) -> Bed {
     for pod in REDIS {
         bed.add_address(pod);
     }
-    bed.start_made();
+    bed.start_each(&REDIS);
     // Behind its first address, and by no other do the Sentinels know the others.
     bed.wait_for_master("redis-0", UP);
+    bed.start_each(&SENTINELS);
     bed.wait_for_sentinels(UP);
     bed
 }
@@ -26,6 +27,8 @@ fn of_both_families(bed: Bed, first: Family) -> Bed {
 #[case::ipv6_first(Family::V6)]
 fn a_master_that_the_sentinels_name_by_its_second_address_knows_itself_and_is_followed(#[case] first: Family) {
     let mut bed = of_both_families(Bed::on_kubernetes(ordain()).without_reconcile(), first);
+    bed.put_keys("redis-0", "key", 10);
+    bed.wait_for_keys_everywhere(10, UP);
     let second = bed.second_ip("redis-0").to_string();
     for sentinel in SENTINELS {
         bed.ask(sentinel, &["SENTINEL", "REMOVE", "redis"]).unwrap();
