@@ -61,9 +61,10 @@ impl Settled {
     }
 
     /// Where a Redis finds the one that it follows. One whose address nobody knows now is looked for by its name: by
-    /// the address that it had it might find a stranger there.
+    /// the address that it had it might find a stranger there. So is any where no Sentinel tells a replica that its
+    /// master is elsewhere now: Redis looks a name up whenever it connects (`connectWithMaster` of `replication.c`).
     pub fn followed(&self, subject: &Subject, pod: &PodName) -> Endpoint {
-        let announced = subject.announced(pod, self.evidence.ips_of(pod));
+        let announced = subject.announced(pod, self.evidence.ips_of(pod)).filter(|_| !self.evidence.has_no_sentinels());
         announced.unwrap_or_else(|| Endpoint { host: subject.host_name(pod), port: subject.port })
     }
 

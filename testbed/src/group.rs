@@ -259,6 +259,11 @@ impl Bed {
         }
     }
 
+    /// Where the others follow a pod: by its name where there is no Sentinel that would tell them of another address.
+    fn followed(&self, pod: &str) -> String {
+        if self.layout.sentinels.is_empty() { self.host_name(pod) } else { self.announced(pod) }
+    }
+
     /// The domain of a pod's headless Service.
     pub fn service(&self, pod: &str) -> String {
         let service = if pod.starts_with("redis") { "redis-headless" } else { "sentinel" };
@@ -591,7 +596,7 @@ impl Bed {
                     self.role(pod) == "master"
                 } else {
                     let replication = self.text(pod, &["INFO", "replication"]);
-                    self.role(pod) == format!("replica of {}", self.announced(master))
+                    self.role(pod) == format!("replica of {}", self.followed(master))
                         && replication.contains("master_link_status:up")
                 }
             });
