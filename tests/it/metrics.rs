@@ -48,7 +48,9 @@ fn the_exporter_of_the_component_sees_a_redis_that_has_a_password() {
     command.env("REDIS_EXPORTER_WEB_LISTEN_ADDRESS", address.to_string());
     for variable in container["env"].as_array().expect("its variables") {
         let secret = &variable["valueFrom"]["secretKeyRef"];
-        let value = variable["value"].as_str().map(|value| value.replace("localhost", &ip.to_string()));
+        // In brackets, where it is one of IPv6.
+        let redis = SocketAddr::new(ip, 6379).to_string();
+        let value = variable["value"].as_str().map(|value| value.replace("localhost:6379", &redis));
         let value = value.unwrap_or_else(|| {
             assert_eq!((&secret["name"], &secret["key"]), (&"redis".into(), &"password".into()), "{variable}");
             password.to_owned()
