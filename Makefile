@@ -15,6 +15,8 @@ STORM_GROUPS ?= 300
 ELSEWHERE := main_job:: sentinels:: lossless:: yielding:: handover::
 # What is run again in a group whose pods are known by their addresses.
 BY_ADDRESS ?= $(ELSEWHERE) forgetful::
+# And by those of IPv6.
+BY_IPV6 ?= sentinels:: yielding:: handover::
 
 # A program that must first relocate itself takes a tenth more of the processor for a hook.
 STATIC := -C target-feature=+crt-static -C relocation-model=static
@@ -48,12 +50,14 @@ test: build servers control-plane image ## Get all that is needed, and run every
 	hack/stage "tests on Redis 8.2" $(TESTED) REDIS_SERVER=$(SERVERS)/redis-8.2 hack/isolated cargo test --workspace --offline --test it -- --test-threads $(THREADS) $(ELSEWHERE)
 	hack/stage "tests on Valkey 9" $(TESTED) REDIS_SERVER=$(SERVERS)/valkey-9 hack/isolated cargo test --workspace --offline --test it -- --test-threads $(THREADS) $(ELSEWHERE)
 	hack/stage "tests by address" $(TESTED) ORDAIN_TEST_ANNOUNCE=ip hack/isolated cargo test --workspace --offline --test it -- --test-threads $(THREADS) $(BY_ADDRESS)
+	hack/stage "tests by IPv6" $(TESTED) ORDAIN_TEST_ANNOUNCE=ip6 hack/isolated cargo test --workspace --offline --test it -- --test-threads $(THREADS) $(BY_IPV6)
 
 test-full: ELSEWHERE = --skip chaos:: --skip storm:: $(NOT_HERE)
 test-full: BY_ADDRESS = $(ELSEWHERE)
+test-full: BY_IPV6 = $(ELSEWHERE)
 # Those builds have no TLS, and what a node or the API server does is the same with each.
 test-full: NOT_HERE := --skip tls:: --skip takeover:: --skip manifests:: --skip image:: --skip by_tls
-test-full: test ## The same, and every story on every server (about an hour and a half)
+test-full: test ## The same, and every story on every server (about two hours)
 
 chaos: build servers control-plane ## Many seeded rounds of kill -9, SIGSTOP, lost disks and power cuts (CHAOS_ROUNDS, CHAOS_SEED)
 	@cargo build --quiet --locked --workspace --bin chaos
