@@ -14,14 +14,15 @@ pub struct BlackHole {
 impl BlackHole {
     /// Swallows everything that is sent to the address.
     pub fn at(ip: IpAddr, port: u16) -> Self {
-        let address = SocketAddr::new(ip, port).into();
-        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        let address = SocketAddr::new(ip, port);
+        let (domain, address) = (Domain::for_address(address), address.into());
+        let listener = Socket::new(domain, Type::STREAM, None).expect("a socket");
         listener.set_reuse_address(true).expect("a reused address");
         listener.bind(&address).expect("a free address");
         listener.listen(0).expect("a listener");
         // A queue of length 0 takes one connection; the second is left hanging, as all that follow.
         let fillers = (0..2).map(|_| {
-            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+            let socket = Socket::new(domain, Type::STREAM, None).expect("a socket");
             socket.set_nonblocking(true).expect("a socket that does not block");
             let _ = socket.connect(&address);
             socket

@@ -165,9 +165,8 @@ fn whoever_is_no_master_has_nothing_to_hand_over() {
     let mut bed = started(Bed::on_kubernetes(ordain()));
     let replica = bed.ordain("redis-1", &["handover"]);
     assert_eq!(replica.code, Some(0), "{replica:?}");
-    let host = bed.announced("redis-0");
-    let host = if host.contains(':') { format!("[{host}]") } else { host };
-    assert!(replica.stderr.contains(&format!("redis-1 has nothing to hand over: it is a replica of {host}:6379")), "{replica:?}");
+    let master = bed.announced_endpoint("redis-0");
+    assert!(replica.stderr.contains(&format!("redis-1 has nothing to hand over: it is a replica of {master}")), "{replica:?}");
     bed.kill("redis-2");
     let gone = bed.ordain("redis-2", &["handover"]);
     assert!(gone.code == Some(0) && gone.stderr.contains("redis-2 has nothing to hand over: no Redis runs here"), "{gone:?}");

@@ -105,7 +105,7 @@ fn without_kubernetes_a_group_comes_up_and_fails_over_as_well() {
     bed.wait_for_master(promoted, UP);
     let epoch = bed.sentinel_field("sentinel-0", "config-epoch").unwrap();
     // Only Kubernetes knows whose an address is.
-    let named = if bed.is_by_address() { format!("{}:6379", bed.announced(promoted)) } else { promoted.to_owned() };
+    let named = if bed.is_by_address() { bed.announced_endpoint(promoted) } else { promoted.to_owned() };
     let told = format!("{named} is the master of `redis` since epoch {epoch}; with Kubernetes it would be labelled role=master");
     let hook = bed.ordain("sentinel-0", &["on-failover", "redis", "leader", "start", "a", "1", "b", "2"]);
     assert!(hook.code == Some(0) && hook.stderr.contains(&told), "{hook:?}");

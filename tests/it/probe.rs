@@ -33,7 +33,7 @@ fn assert_is_not(bed: &Bed, pod: &str, question: &str, why: &str) {
 #[test]
 fn servers_that_serve_say_so_whatever_becomes_of_kubernetes_and_dns() {
     let bed = started(Bed::on_kubernetes(ordain()).with_password("a%secret/word"));
-    let master = bed.announced("redis-0");
+    let master = bed.announced_endpoint("redis-0");
     bed.namespace.as_ref().unwrap().forbid();
     for pod in REDIS.iter().chain(&SENTINELS) {
         bed.dns.zone.remove(&bed.host_name(pod));
@@ -42,7 +42,7 @@ fn servers_that_serve_say_so_whatever_becomes_of_kubernetes_and_dns() {
         }
     }
     assert_is(&bed, "redis-0", "--readiness", "Redis serves as master");
-    assert_is(&bed, "redis-1", "--readiness", &format!("Redis serves as replica of {master}:6379"));
+    assert_is(&bed, "redis-1", "--readiness", &format!("Redis serves as replica of {master}"));
     assert_is(&bed, "sentinel-2", "--readiness", "Sentinel watches `redis`");
     let elsewhere = bed.ordain("sentinel-0", &["probe", "sentinel", "--readiness", "--group", "redis,cache"]);
     assert!(elsewhere.code == Some(1) && elsewhere.stderr == "error: Sentinel does not know `cache`\n", "{elsewhere:?}");
@@ -81,7 +81,7 @@ fn a_server_that_is_loading_or_busy_lives_and_does_not_serve() {
     assert_is(&bed, "redis-2", "--liveness", "Redis lives");
     assert_is_not(&bed, "redis-2", "--readiness", "Redis does not serve: BUSY ");
     bed.ask("redis-2", &["SCRIPT", "KILL"]).unwrap();
-    assert_is(&bed, "redis-2", "--readiness", &format!("Redis serves as replica of {}:6379", bed.announced("redis-0")));
+    assert_is(&bed, "redis-2", "--readiness", &format!("Redis serves as replica of {}", bed.announced_endpoint("redis-0")));
 
     bed.server("redis-2").signal("STOP");
     assert_is_not(&bed, "redis-2", "--liveness", "timed out");
@@ -93,7 +93,7 @@ fn a_replica_without_a_link_is_ready_only_where_its_master_cannot_start_before()
     let mut bed = started(Bed::on_kubernetes(ordain()).with_patient_sentinels());
     bed.hand_over_to("redis-1", FAILED_OVER);
     bed.kill("redis-1");
-    let master = bed.announced("redis-1");
+    let master = bed.announced_endpoint("redis-1");
     for pod in ["redis-0", "redis-2"] {
         wait_for(&format!("{pod} losing its link"), UP, || {
             bed.text(pod, &["INFO", "replication"]).contains("master_link_status:down").then_some(())
@@ -103,14 +103,14 @@ fn a_replica_without_a_link_is_ready_only_where_its_master_cannot_start_before()
     if bed.is_by_address() {
         // Whose an address is nobody knows who is asked here.
         for pod in ["redis-0", "redis-2"] {
-            let told = format!("Redis waits for {master}:6379: the pod that was there may start only when this pod is ready");
+            let told = format!("Redis waits for {master}: the pod that was there may start only when this pod is ready");
             assert_is(&bed, pod, "--readiness", &told);
         }
         return;
     }
-    let told = format!("Redis waits for {master}:6379, which may start only when this pod is ready");
+    let told = format!("Redis waits for {master}, which may start only when this pod is ready");
     assert_is(&bed, "redis-0", "--readiness", &told);
-    assert_is_not(&bed, "redis-2", "--readiness", &format!("Redis has no link to {master}:6379"));
+    assert_is_not(&bed, "redis-2", "--readiness", &format!("Redis has no link to {master}"));
 }
 
 #[test]

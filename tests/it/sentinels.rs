@@ -1,5 +1,7 @@
 //! The three ways to name the Sentinels, and Sentinels that do not answer.
 
+use std::net::SocketAddr;
+
 use testbed::black_hole::BlackHole;
 use testbed::dns::Answer;
 use testbed::group::{Bed, REDIS, Run, SENTINELS};
@@ -43,7 +45,11 @@ fn a_list_srv_records_and_addresses_name_the_same_sentinels() {
     bed.dns.zone.set(&bed.service("sentinel-0"), Answer { ips, ..Answer::default() });
     let by_address = decide(&bed, &["--sentinel-service", "sentinel"]);
     assert_follows_with_two_sentinels(&by_address);
-    assert!(by_address.stderr.contains(&format!("Sentinel {}:26379: ", bed.ip("sentinel-0"))), "{}", by_address.stderr);
+    assert!(
+        by_address.stderr.contains(&format!("Sentinel {}: ", SocketAddr::new(bed.ip("sentinel-0"), 26379))),
+        "{}",
+        by_address.stderr
+    );
 }
 
 #[test]
