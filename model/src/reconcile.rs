@@ -63,13 +63,14 @@ pub fn act(setting: &Setting, state: &mut State) {
 
 fn put_right(setting: &Setting, state: &mut State, look: &Look, repair: &Repair) {
     match repair {
-        // A Sentinel knows its group by its file, and each pod once; every pod has the usual priority.
+        // A Sentinel knows its group by its file, and each pod once and by its name; every pod has the usual priority.
         Repair::MakeElectable(_)
         | Repair::KeepUnpromotable(_)
         | Repair::EndWord(_)
         | Repair::Tell(..)
         | Repair::Reset(_)
-        | Repair::Unwatch(_) => {}
+        | Repair::Unwatch(_)
+        | Repair::NameInstead(_) => {}
         Repair::GiveUp(real) => {
             let claim = claim(real);
             let moved = |lease: Lease| if lease.claim == claim { lease } else { verdict::moved(lease, claim) };

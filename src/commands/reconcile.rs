@@ -26,9 +26,9 @@ use crate::core::decision;
 use crate::core::decision::forced_claim::losses;
 use crate::core::disk::Word;
 use crate::core::evidence::{Evidence, Failure, Peer, RecordSeen, Role};
-use crate::core::identity::{Endpoint, PodName};
+use crate::core::identity::{Endpoint, Host, PodName};
 use crate::core::labels::Pod;
-use crate::core::record::Record;
+use crate::core::record::{Claim, Record};
 use crate::core::repair::{Repair, is_kept_from_readers, repairs, stubborn};
 use crate::core::sentinel_conf::Watched;
 use crate::edge::kubernetes::{Cluster, Refusal};
@@ -360,17 +360,12 @@ async fn is_seen_again(observer: &Observer<'_>, repair: &Repair, memory: &Memory
 async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Record>, repair: &Repair) -> Result<bool> {
     let Observer { world, subject, logins, .. } = observer;
     let target = |pod: &PodName| subject.target(pod, evidence.ips_of(pod).to_owned());
-    // The same server, with the same link, as was seen.
-    let is_as_seen = |pod: &PodName| {
-        let seen = evidence.peer(pod).and_then(Peer::replica).map(|replica| (replica.run.clone(), replica.link));
-        move |role: &Role| matches!(role, Role::Replica(now) if seen.as_ref().is_some_and(|seen| *seen == (now.run.clone(), now.link)))
-    };
     let done = match repair {
         Repair::MakeElectable(pod) | Repair::ElectInstead(pod) | Repair::KeepUnpromotable(pod) => {
             let own = evidence.peer(pod).and_then(|peer| evidence.own_priority(peer)).unwrap_or(0);
-            in_time(redis::set_priority(&target(pod), &logins.redis, own, is_as_seen(pod))).await
+            in_time(redis::set_priority(&target(pod), &logins.redis, own, is_as_seen(evidence, pod))).await
         }
-        Repair::Restart(pod) => in_time(redis::shut_down(&target(pod), &logins.redis, is_as_seen(pod))).await,
+        Repair::Restart(pod) => in_time(redis::shut_down(&target(pod), &logins.redis, is_as_seen(evidence, pod))).await,
         Repair::Tell(at, master) => {
             return tell(observer, evidence, at, master).await.map(|()| true);
         }
@@ -392,6 +387,7 @@ async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Reco
             };
             return update(observer, named.map(|record| record.with_holder_given_up(true))).await.map(|()| true);
         }
+        Repair::NameInstead(claim) => return name_instead(observer, evidence, record, claim).await,
         Repair::TakeHolderBack => {
             return update(observer, record.map(|record| record.with_holder_given_up(false))).await.map(|()| true);
         }
@@ -405,6 +401,35 @@ async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Reco
         }
     };
     done.map_err(|failure| blame(&format!("{}: {repair}", subject.group), failure))
+}
+
+/// The same server, with the same link, as was seen.
+fn is_as_seen(evidence: &Evidence, pod: &PodName) -> impl Fn(&Role) -> bool + use<> {
+    let seen = evidence.peer(pod).and_then(Peer::replica).map(|replica| (replica.run.clone(), replica.link));
+    move |role| matches!(role, Role::Replica(now) if seen.as_ref().is_some_and(|seen| *seen == (now.run.clone(), now.link)))
+}
+
+/// Has the record name a replica that no Sentinel could promote, and its server start anew, to lead. Returns whether
+/// no Sentinel knows it: one that does promotes it.
+async fn name_instead(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Record>, claim: &Claim) -> Result<bool> {
+    let Observer { world, subject, logins, .. } = observer;
+    let ips = evidence.ips_of(&claim.master);
+    for (at, _) in evidence.watches() {
+        let ask = async |target: &Target| sentinel::replicas(target, &logins.sentinel, &subject.group).await;
+        let known =
+            world.ask(at, ask).await.map_err(|failure| blame(&format!("the replicas that Sentinel {at} knows"), failure))?;
+        if known
+            .iter()
+            .any(|replica| matches!(&replica.at.host, Host::Name(_)) || ips.iter().any(|ip| replica.at.host == Host::Ip(*ip)))
+        {
+            return Ok(false);
+        }
+    }
+    let address = subject.announced(&claim.master, ips).ok_or_else(|| anyhow!("the address of {} is not known", claim.master))?;
+    update(observer, record.map(|record| record.moved_to(claim, &address))).await?;
+    let target = subject.target(&claim.master, ips.to_owned());
+    let ended = in_time(redis::shut_down(&target, &logins.redis, is_as_seen(evidence, &claim.master))).await;
+    ended.map_err(|failure| blame(&format!("{}, which the record names now, was not started anew", claim.master), failure))
 }
 
 /// Has a Sentinel watch the group, as its file would say it.

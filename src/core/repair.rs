@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::decision::newest_claim;
+use super::decision::{claim_above_all, newest_claim};
 use super::disk::Disk;
 use super::evidence::{Evidence, Known, Link, Object, Peer, RecordSeen, Role, Sentinel, SentinelAnswer, Watch};
 use super::identity::{Endpoint, PodName};
@@ -28,6 +28,9 @@ pub enum Repair {
     /// The holder was given up: this replica holds the most of what is left, and Sentinel shall
     /// promote it.
     ElectInstead(PodName),
+    /// The same, where no Sentinel looks for the group at any member's address, so that none can promote it: the
+    /// record names it, and it starts anew to lead.
+    NameInstead(Claim),
     /// This Redis runs as a replica that never had a master, and nobody knows what it holds; or though it
     /// is claimed as master, and its disk is the newest or a person wants it so: it must start anew, so
     /// that it tells and decides anew.
@@ -52,6 +55,13 @@ impl fmt::Display for Repair {
             Self::GiveUp(claim) => write!(f, "{} has been away for too long: it is given up as master", claim.master),
             Self::TakeHolderBack => f.write_str("the master that was given up is back: it may lead again"),
             Self::ElectInstead(pod) => write!(f, "{pod} holds the most of what is left: Sentinel may promote it"),
+            Self::NameInstead(claim) => {
+                write!(
+                    f,
+                    "{} holds the most of what is left, at an address that no Sentinel knows: the record names it",
+                    claim.master
+                )
+            }
             Self::Restart(pod) => {
                 write!(f, "{pod} runs as a replica of none that lives: it starts anew, to tell what it holds and to decide")
             }
@@ -163,15 +173,24 @@ fn is_named_by_all(evidence: &Evidence, record: Option<&Record>, master: &PodNam
         && evidence.watches().all(|(_, watch)| evidence.claimed(&watch.master, watch.config_epoch) == Some(master))
 }
 
-/// The Sentinels that look for the master where it is not any more, for it was made anew at another address: they find
-/// nobody there, and nobody tells them. As soon as one of them finds the master down, all of them, for one that was
-/// told would hear the old address again from the next, and soon they would elect another in the place of a master
-/// that lives; and while nobody doubts who leads.
+/// Whether the record names this pod by a newer epoch than every Sentinel, and none of them looks for it where it is:
+/// so nobody tells the others.
+fn is_named_by_record_alone(evidence: &Evidence, record: Option<&Record>, master: &PodName) -> bool {
+    record.is_some_and(|record| {
+        let is_behind = |watch: &Watch| watch.config_epoch < record.claim.epoch && !evidence.is_still_at(master, &watch.master);
+        record.claim.master == *master && evidence.watches().all(|(_, watch)| is_behind(watch))
+    })
+}
+
+/// The Sentinels that look for the master where it is not any more, for it was made anew at another address, or leads in
+/// the place of one that is gone for good: they find nobody there, and nobody tells them. As soon as one of them finds
+/// the master down, all of them, for one that was told would hear the old address again from the next, and soon they
+/// would elect another in the place of a master that lives; and while nobody doubts who leads.
 fn look_elsewhere<'a>(evidence: &'a Evidence, record: Option<&Record>, master: &PodName) -> impl Iterator<Item = &'a Endpoint> {
     let is_lost = |watch: &Watch| !evidence.is_still_at(master, &watch.master);
     let is_found_out = evidence.watches().any(|(_, watch)| is_lost(watch) && watch.finds_master_down)
         && evidence.watches().all(|(_, watch)| !watch.failover_in_progress)
-        && is_named_by_all(evidence, record, master);
+        && (is_named_by_all(evidence, record, master) || is_named_by_record_alone(evidence, record, master));
     evidence.watches().filter(move |(_, watch)| is_found_out && is_lost(watch)).map(|(at, _)| at)
 }
 
@@ -333,8 +352,21 @@ fn elect_instead(case: Case<'_>, named: &PodName) -> Option<Repair> {
     }
     let is_surpassed = !has_copied && is_surpassed(case, disk, Duration::ZERO) && case.obeys(Rule::NewestIsElected);
     let is_electable = best.replica().is_some_and(|replica| replica.priority > 0);
-    let is_fit = !is_surpassed && !is_electable && has_ended_its_word(case.evidence(), best);
-    is_fit.then(|| Repair::ElectInstead(best.pod.clone()))
+    if is_surpassed {
+        None
+    } else if !is_electable {
+        has_ended_its_word(case.evidence(), best).then(|| Repair::ElectInstead(best.pod.clone()))
+    } else {
+        nobody_can_promote(case.evidence(), named).then(|| Repair::NameInstead(claim_above_all(case.evidence(), &best.pod)))
+    }
+}
+
+/// Whether a majority of the Sentinels looks for the holder where it is not, and no other does elsewhere: a replica that
+/// was made anew since has another address than they know, and only a master would tell it.
+fn nobody_can_promote(evidence: &Evidence, holder: &PodName) -> bool {
+    let is_lost =
+        |watch: &Watch| !evidence.is_still_at(holder, &watch.master) && watch.finds_master_down && !watch.failover_in_progress;
+    evidence.watches().all(|(_, watch)| is_lost(watch)) && evidence.watches().count() >= evidence.majority()
 }
 
 /// Whether it runs with what its disk held, and its run has not told what that is: the API server was

@@ -5,12 +5,12 @@ use std::time::Duration;
 use rstest::rstest;
 
 use super::Repair::{
-    ElectInstead, EndWord, GiveUp, KeepUnpromotable, MakeElectable, Reset, Restart, TakeHolderBack, Tell, Unwatch,
+    ElectInstead, EndWord, GiveUp, KeepUnpromotable, MakeElectable, NameInstead, Reset, Restart, TakeHolderBack, Tell, Unwatch,
 };
 use super::*;
 use crate::core::disk::{Instance, Moment, Word};
 use crate::core::evidence::{Container, Failure, Heard, Own, RecordSeen, Replica, Role, Sentinel, SentinelAnswer, Watch};
-use crate::core::identity::Endpoint;
+use crate::core::identity::{Endpoint, Host};
 use crate::core::record::{Claim, Mark};
 use crate::core::sets::Set;
 
@@ -273,7 +273,7 @@ fn a_sentinel_that_looks_for_the_master_where_it_was_forgets_the_group_and_is_to
     let ip = |last: u8| std::net::IpAddr::from([192, 0, 2, last]);
     let named = |number, last: u8, is_down: bool| {
         says(number, |watch| {
-            watch.master.host = crate::core::identity::Host::Ip(ip(last));
+            watch.master.host = Host::Ip(ip(last));
             watch.finds_master_down = is_down;
         })
     };
@@ -282,7 +282,7 @@ fn a_sentinel_that_looks_for_the_master_where_it_was_forgets_the_group_and_is_to
         let mut evidence = well(sentinels);
         evidence.peers[0].ips = vec![ip(7)];
         if let RecordSeen::Present(record) = &mut evidence.record {
-            record.address.host = crate::core::identity::Host::Ip(ip(1));
+            record.address.host = Host::Ip(ip(1));
         }
         repairs(&evidence, Duration::ZERO)
     };
@@ -309,6 +309,18 @@ fn a_sentinel_that_looks_for_the_master_where_it_was_forgets_the_group_and_is_to
     assert!(!told([named(1, 1, true), named(2, 1, true)]), "it would be told the old address by the others");
     assert!(told([named(1, 7, false), named(2, 7, false)]) && told([knows_nothing(1), knows_nothing(2)]));
     assert_eq!(found([named(0, 1, true), named(1, 9, true), named(2, 1, true)]), [], "one names a stranger");
+    // Nor has it led there ever: the record names it in the place of one that is gone.
+    let in_place = |sentinels: [Sentinel; 3]| {
+        let mut evidence = well(sentinels);
+        evidence.peers[0].ips = vec![ip(7)];
+        if let RecordSeen::Present(record) = &mut evidence.record {
+            (record.claim.epoch, record.address.host) = (6, Host::Ip(ip(7)));
+        }
+        repairs(&evidence, Duration::ZERO)
+    };
+    assert_eq!(in_place([0, 1, 2].map(|number| named(number, 1, true))), [0, 1, 2].map(|number| Unwatch(sentinel(number))));
+    let one_has_found_out = in_place([named(0, 7, false), named(1, 1, true), named(2, 1, true)]);
+    assert_eq!(one_has_found_out, [], "the others hear of it from that one");
 }
 
 #[test]
@@ -750,6 +762,44 @@ fn who_the_newest_claim_names_is_not_elected_for_sentinel_never_promotes_it() {
 }
 
 #[test]
+fn a_replica_at_an_address_that_no_sentinel_knows_is_named_by_the_record_in_the_place_of_an_abandoned_master() {
+    let ip = |last: u8| std::net::IpAddr::from([192, 0, 2, last]);
+    let looks_at = |number, last: u8| {
+        says(number, |watch| {
+            watch.master.host = Host::Ip(ip(last));
+            watch.finds_master_down = true;
+        })
+    };
+    // The master is nowhere now.
+    let found_at = |was: u8, priority, sentinels: Vec<Sentinel>| {
+        let pods = [absent(), runs(NEW, Link::Never, priority), runs(OLD, Link::Never, 0)];
+        let mut evidence = Evidence { sentinels, ..group(given_up(), pods) };
+        for (peer, last) in evidence.peers[1..].iter_mut().zip([8, 9]) {
+            peer.ips = vec![ip(last)];
+        }
+        if let RecordSeen::Present(record) = &mut evidence.record {
+            record.address.host = Host::Ip(ip(was));
+        }
+        repairs(&evidence, GRACE)
+    };
+    let found = |priority, sentinels| found_at(1, priority, sentinels);
+    let all_look_at = |last| [0, 1, 2].map(|number| looks_at(number, last)).to_vec();
+    let named = [NameInstead(Claim { master: pod(1), epoch: 6 })];
+    assert_eq!(found(0, all_look_at(1)), [ElectInstead(pod(1))], "where one knows it after all");
+    assert_eq!(found(100, all_look_at(1)), named);
+    assert_eq!(found_at(9, 100, all_look_at(9)), named, "another member has the address now");
+    let by_name = || [0, 1, 2].map(|number| says(number, |watch| watch.finds_master_down = true)).to_vec();
+    assert_eq!(found(100, by_name()), [], "a name leads to a pod wherever it is");
+    assert_eq!(found(100, vec![looks_at(0, 1), by_name().remove(1), looks_at(2, 1)]), [], "one may promote it");
+    assert_eq!(found(100, vec![looks_at(0, 1), knows_nothing(1), knows_nothing(2)]), [], "one is no majority");
+    let mut promotes = all_look_at(1);
+    if let Heard::Answer(SentinelAnswer::Watching(watch)) = &mut promotes[2].heard {
+        watch.failover_in_progress = true;
+    }
+    assert_eq!(found(100, promotes), [], "one is failing over");
+}
+
+#[test]
 fn what_another_group_left_with_a_pod_keeps_nobody_from_being_elected_and_is_not_taken_back() {
     let pods = [absent(), runs(OLD, Link::Never, 0), of_another_group(NEW)];
     assert_eq!(repairs(&group(given_up(), pods), GRACE), [ElectInstead(pod(1))]);
@@ -1012,6 +1062,7 @@ fn no_three_pods_make_a_repair_do_harm() {
                 EndWord(_) => 5,
                 KeepUnpromotable(_) => panic!("nobody has another priority than the usual one"),
                 Tell(..) | Reset(_) | Unwatch(_) => panic!("there are no Sentinels here"),
+                NameInstead(_) => panic!("every address is a name here"),
             };
             done[kind] += 1;
         }

@@ -185,7 +185,12 @@ pub fn by_a_persons_word(evidence: &Evidence, pod: &PodName) -> Result<Claim, St
     if let Some(alive) = evidence.living_masters().into_iter().find(|alive| *alive != pod) {
         return Err(format!("{alive} lives as master: have Sentinel fail over, or stop it first"));
     }
-    Ok(Claim { master: pod.clone(), epoch: epoch::next(highest_epoch(evidence)) })
+    Ok(claim_above_all(evidence, pod))
+}
+
+/// A claim for a pod that is newer than all that were heard of.
+pub fn claim_above_all(evidence: &Evidence, pod: &PodName) -> Claim {
+    Claim { master: pod.clone(), epoch: epoch::next(highest_epoch(evidence)) }
 }
 
 /// What the record must be moved to where a majority of all Sentinels agrees on the only living
@@ -286,7 +291,7 @@ fn from_own_file(case: Case<'_>, claim: &Claim) -> Option<Claim> {
 /// Behind a living master that the newest claim does not name: the record moves to it first, with
 /// an epoch above all that were heard.
 fn yield_to(case: Case<'_>, master: &PodName, why: String) -> Decision {
-    let claim = Claim { master: master.clone(), epoch: epoch::next(highest_epoch(case.evidence())) };
+    let claim = claim_above_all(case.evidence(), master);
     match &case.record {
         RecordSeen::NotKept => Decision::follow(claim, None, why),
         RecordSeen::Present(_) | RecordSeen::Absent => Decision::follow(claim.clone(), Some(claim), why),
