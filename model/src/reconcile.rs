@@ -70,7 +70,8 @@ fn put_right(setting: &Setting, state: &mut State, look: &Look, repair: &Repair)
         | Repair::Tell(..)
         | Repair::Reset(_)
         | Repair::Unwatch(_)
-        | Repair::NameInstead(_) => {}
+        | Repair::NameInstead(_)
+        | Repair::Follow(..) => {}
         Repair::GiveUp(real) => {
             let claim = claim(real);
             let moved = |lease: Lease| if lease.claim == claim { lease } else { verdict::moved(lease, claim) };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::announcing::{announce_non_members, announce_promotion, announce_repairs};
 use super::confirming::{can_ask, is_confirmed};
@@ -107,8 +107,9 @@ const INSTALLED: &str = "/opt/ordain";
 /// What no single look can tell.
 #[derive(Debug, Default)]
 pub struct Memory {
-    /// For how long no master has been seen.
+    /// For how long no master has been seen, while the record named this pod.
     pub masterless: Duration,
+    pub holder: Option<PodName>,
     /// For how long the link of each replica has been seen down.
     pub links_down: BTreeMap<PodName, Duration>,
     /// The Sentinels that have gone on naming another master than all the others for too long.
@@ -118,6 +119,12 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// What is to be put right but for labels and the record: the grace is the holder's.
+    fn repairs(&self, evidence: &Evidence) -> Vec<Repair> {
+        let is_of_holder = evidence.recorded().map(|record| &record.claim.master) == self.holder.as_ref();
+        repairs(evidence, if is_of_holder { self.masterless } else { Duration::ZERO })
+    }
+
     /// A pod with its label as it is to be: withheld, or not.
     fn judge(&self, evidence: &Evidence, pod: Pod) -> Pod {
         let is_withheld = is_kept_from_readers(evidence, &pod.name, pod.is_withheld, self.stale_after, &self.links_down);
@@ -156,7 +163,7 @@ fn all_repairs(evidence: &Evidence, memory: &Memory) -> Vec<Repair> {
     let goes_on = |at: &&Endpoint| memory.stubborn.contains(at);
     // One at a time: the others must be a majority without it.
     let unwatch = stubborn(evidence).into_iter().find(goes_on).map(|at| Repair::Unwatch(at.clone()));
-    repairs(evidence, memory.masterless).into_iter().chain(unwatch).collect()
+    memory.repairs(evidence).into_iter().chain(unwatch).collect()
 }
 
 fn is_unlabelled(observer: &Observer<'_>, evidence: &Evidence, record: &Record, memory: &Memory) -> bool {
@@ -231,6 +238,7 @@ pub async fn put_right(
         retries.note(&repair.to_string(), Outcome::from(&done), from);
         match pass.failures.note(done) {
             Some(true) => pass.tell(format!("{group}: {repair}")),
+            Some(false) if matches!(repair, Repair::NameInstead(_)) => debug!("{group}: a Sentinel may promote it: {repair}"),
             Some(false) => info!("{group}: it has changed since, and is left alone: {repair}"),
             None => {}
         }
@@ -353,7 +361,7 @@ pub async fn may_be_allowed(observer: &Observer<'_>, evidence: &Evidence, memory
 /// have started anew.
 async fn is_seen_again(observer: &Observer<'_>, repair: &Repair, memory: &Memory, deadline: Instant) -> bool {
     let again = observer.observe_all(deadline).await;
-    repairs(&again, memory.masterless).contains(repair)
+    memory.repairs(&again).contains(repair)
 }
 
 /// Does one repair. Returns whether what it is of was still as it was seen.
@@ -364,6 +372,11 @@ async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Reco
         Repair::MakeElectable(pod) | Repair::ElectInstead(pod) | Repair::KeepUnpromotable(pod) => {
             let own = evidence.peer(pod).and_then(|peer| evidence.own_priority(peer)).unwrap_or(0);
             in_time(redis::set_priority(&target(pod), &logins.redis, own, is_as_seen(evidence, pod))).await
+        }
+        Repair::Follow(pod, master) => {
+            let at = subject.announced(master, evidence.ips_of(master));
+            let at = at.ok_or_else(|| anyhow!("the address of {master} is not known"))?;
+            in_time(redis::follow_instead(&target(pod), &logins.redis, &at, is_as_seen(evidence, pod))).await
         }
         Repair::Restart(pod) => in_time(redis::shut_down(&target(pod), &logins.redis, is_as_seen(evidence, pod))).await,
         Repair::Tell(at, master) => {

@@ -264,6 +264,8 @@ struct Care {
     /// The pauses while there is no pod.
     empty: Backoff,
     retries: Retries,
+    /// Whom the record named last.
+    holder: Option<PodName>,
     masterless: Lasting,
     links_down: BTreeMap<PodName, Lasting>,
     stubborn: BTreeMap<Endpoint, Lasting>,
@@ -277,6 +279,7 @@ impl Default for Care {
             backoff: Backoff::slow(),
             empty: Backoff::empty(),
             retries: Retries::default(),
+            holder: None,
             masterless: Lasting::default(),
             links_down: BTreeMap::new(),
             stubborn: BTreeMap::new(),
@@ -289,6 +292,7 @@ impl Care {
     fn memory(&self, now: Instant, stale_after: Option<Duration>) -> Memory {
         let stubborn = self.stubborn.iter().filter(|(_, since)| since.so_far(now) >= PATIENCE);
         Memory {
+            holder: self.holder.clone(),
             masterless: self.masterless.so_far(now),
             links_down: self.links_down.iter().map(|(pod, down)| (pod.clone(), down.so_far(now))).collect(),
             stubborn: stubborn.map(|(at, _)| at.clone()).collect(),
@@ -298,6 +302,10 @@ impl Care {
 
     /// What was so in a look that began then.
     fn note(&mut self, look: Instant, evidence: &Evidence) {
+        // Whom the record has just named has the whole grace.
+        if let Some(record) = evidence.recorded().filter(|record| self.holder.as_ref() != Some(&record.claim.master)) {
+            (self.holder, self.masterless) = (Some(record.claim.master.clone()), Lasting::default());
+        }
         self.masterless.note(look, evidence.living_masters().is_empty() && !may_yet_lead(evidence));
         note_all(&mut self.links_down, look, repair::links_down(evidence).cloned().collect());
         note_all(&mut self.stubborn, look, repair::stubborn(evidence).into_iter().cloned().collect());

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::decision::{claim_above_all, newest_claim};
 use super::disk::Disk;
 use super::evidence::{Evidence, Known, Link, Object, Peer, RecordSeen, Role, Sentinel, SentinelAnswer, Watch};
-use super::identity::{Endpoint, PodName};
+use super::identity::{Endpoint, Host, PodName};
 use super::record::{Assumed, Claim, Record};
 use super::rules::{Case, Rule, Rules};
 
@@ -31,6 +31,9 @@ pub enum Repair {
     /// The same, where no Sentinel looks for the group at any member's address, so that none can promote it: the
     /// record names it, and it starts anew to lead.
     NameInstead(Claim),
+    /// This replica follows an address where the master is not, and that no Sentinel mends: it knows only the replicas
+    /// of which the master tells. It is told to follow that master.
+    Follow(PodName, PodName),
     /// This Redis runs as a replica that never had a master, and nobody knows what it holds; or though it
     /// is claimed as master, and its disk is the newest or a person wants it so: it must start anew, so
     /// that it tells and decides anew.
@@ -61,6 +64,9 @@ impl fmt::Display for Repair {
                     "{} holds the most of what is left, at an address that no Sentinel knows: the record names it",
                     claim.master
                 )
+            }
+            Self::Follow(pod, master) => {
+                write!(f, "{pod} follows an address where {master} is not: it is told to follow {master}")
             }
             Self::Restart(pod) => {
                 write!(f, "{pod} runs as a replica of none that lives: it starts anew, to tell what it holds and to decide")
@@ -109,6 +115,9 @@ pub fn repairs_by(rules: Rules, evidence: &Evidence, masterless: Duration) -> Ve
             repairs.extend(look_elsewhere(evidence, record, master).map(|at| Repair::Unwatch(at.clone())));
             let is_back = record.is_some_and(|record| record.is_given_up && record.claim.master == **master);
             repairs.extend(is_back.then_some(Repair::TakeHolderBack));
+            if is_calm(evidence, master) {
+                repairs.extend(who_follow_elsewhere(evidence, record, master));
+            }
         }
         ([], Some(record)) => repairs.extend(without_master(case, record, masterless)),
         _ => {}
@@ -192,6 +201,21 @@ fn look_elsewhere<'a>(evidence: &'a Evidence, record: Option<&Record>, master: &
         && evidence.watches().all(|(_, watch)| !watch.failover_in_progress)
         && (is_named_by_all(evidence, record, master) || is_named_by_record_alone(evidence, record, master));
     evidence.watches().filter(move |(_, watch)| is_found_out && is_lost(watch)).map(|(at, _)| at)
+}
+
+/// The replicas that follow an address where the master is not, though nobody doubts who leads and no failover is
+/// about to tell them.
+fn who_follow_elsewhere(evidence: &Evidence, record: Option<&Record>, master: &PodName) -> Vec<Repair> {
+    let is_over =
+        |watch: &Watch| evidence.is_still_at(master, &watch.master) && !watch.failover_in_progress && !watch.has_promoted;
+    let is_agreed = !evidence.has_no_sentinels()
+        && !evidence.ips_of(master).is_empty()
+        && evidence.watches().all(|(_, watch)| is_over(watch))
+        && is_named_by_all(evidence, record, master);
+    let is_there = |at: &Endpoint| evidence.member_at(&at.host) == Some(master) && evidence.is_still_at(master, at);
+    let follows_elsewhere = |peer: &&Peer| peer.replica().is_some_and(|replica| !is_there(&replica.of));
+    let astray = evidence.peers.iter().filter(|_| is_agreed).filter(follows_elsewhere);
+    astray.map(|peer| Repair::Follow(peer.pod.clone(), master.clone())).collect()
 }
 
 /// The Sentinels that name another master than the only one that lives, though a majority and the record name

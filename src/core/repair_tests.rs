@@ -5,7 +5,8 @@ use std::time::Duration;
 use rstest::rstest;
 
 use super::Repair::{
-    ElectInstead, EndWord, GiveUp, KeepUnpromotable, MakeElectable, NameInstead, Reset, Restart, TakeHolderBack, Tell, Unwatch,
+    ElectInstead, EndWord, Follow, GiveUp, KeepUnpromotable, MakeElectable, NameInstead, Reset, Restart, TakeHolderBack, Tell,
+    Unwatch,
 };
 use super::*;
 use crate::core::disk::{Instance, Moment, Word};
@@ -321,6 +322,39 @@ fn a_sentinel_that_looks_for_the_master_where_it_was_forgets_the_group_and_is_to
     assert_eq!(in_place([0, 1, 2].map(|number| named(number, 1, true))), [0, 1, 2].map(|number| Unwatch(sentinel(number))));
     let one_has_found_out = in_place([named(0, 7, false), named(1, 1, true), named(2, 1, true)]);
     assert_eq!(one_has_found_out, [], "the others hear of it from that one");
+}
+
+#[test]
+fn a_replica_that_follows_where_the_master_is_not_is_told_to_follow_it_for_no_sentinel_knows_it() {
+    let ip = |last: u8| std::net::IpAddr::from([192, 0, 2, last]);
+    let at = |last: u8| Endpoint { host: Host::Ip(ip(last)), port: 6379 };
+    let named = |number, last: u8| says(number, |watch| watch.master = at(last));
+    // The master is at 192.0.2.7, its replicas at .8 and .9.
+    let found = |follows: [u8; 2], sentinels: Vec<Sentinel>| {
+        let mut evidence =
+            Evidence { sentinels, ..group(record(), [master(), runs(OLD, Link::Up, 100), runs(OLD, Link::Up, 100)]) };
+        for (peer, last) in evidence.peers.iter_mut().zip([7, 8, 9]) {
+            peer.ips = vec![ip(last)];
+        }
+        for (peer, of) in evidence.peers[1..].iter_mut().zip(follows) {
+            let Heard::Answer(Role::Replica(replica)) = &mut peer.heard else { unreachable!() };
+            replica.of = at(of);
+        }
+        if let RecordSeen::Present(record) = &mut evidence.record {
+            record.address = at(7);
+        }
+        repairs(&evidence, Duration::ZERO)
+    };
+    let all_name = |last| [0, 1, 2].map(|number| named(number, last)).to_vec();
+    assert_eq!(found([7, 7], all_name(7)), []);
+    let told = |ordinal| Follow(pod(ordinal), pod(0));
+    assert_eq!(found([9, 7], all_name(7)), [told(1)], "behind another replica");
+    assert_eq!(found([1, 1], all_name(7)), [told(1), told(2)], "where the master was");
+    assert_eq!(found([1, 1], vec![named(0, 7), named(1, 7), named(2, 1)]), [], "one Sentinel looks elsewhere, too");
+    let by_name = [0, 1, 2].map(|number| says(number, |_| {})).to_vec();
+    assert_eq!(found([1, 1], by_name), [], "they know it by its name");
+    let promotes = says(2, |watch| (watch.master, watch.has_promoted) = (at(7), true));
+    assert_eq!(found([1, 1], vec![named(0, 7), named(1, 7), promotes]), [], "it is about to tell them");
 }
 
 #[test]
@@ -1062,7 +1096,7 @@ fn no_three_pods_make_a_repair_do_harm() {
                 EndWord(_) => 5,
                 KeepUnpromotable(_) => panic!("nobody has another priority than the usual one"),
                 Tell(..) | Reset(_) | Unwatch(_) => panic!("there are no Sentinels here"),
-                NameInstead(_) => panic!("every address is a name here"),
+                NameInstead(_) | Follow(..) => panic!("every address is a name here"),
             };
             done[kind] += 1;
         }

@@ -74,6 +74,27 @@ pub async fn follow(target: &Target, login: &Login, master: &Endpoint) -> Result
     answered(replied.unwrap_or(Value::Nil)).map(drop)
 }
 
+/// The same for a replica of another server, and only while that very process `is_fit`: it may have been promoted
+/// meanwhile. Returns whether it was.
+///
+/// # Errors
+/// It did not answer, or did not do so.
+pub async fn follow_instead(
+    target: &Target,
+    login: &Login,
+    master: &Endpoint,
+    is_fit: impl Fn(&Role) -> bool,
+) -> Result<bool, Failure> {
+    let (mut conversation, role) = begin(target, login).await?;
+    if !is_fit(&role) {
+        return Ok(false);
+    }
+    let (host, port) = (master.host.to_string(), master.port.to_string());
+    answered(conversation.go_on(&command(&["REPLICAOF", &host, &port])).await?)?;
+    // A file that cannot be written is what Sentinel passes over, too: genconf-redis writes it anew.
+    conversation.go_on(&command(&["CONFIG", "REWRITE"])).await.map(|_| true)
+}
+
 /// Ends a coordinated failover that this master has begun (`FAILOVER ABORT`): its writes go on.
 ///
 /// # Errors
