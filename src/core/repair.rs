@@ -206,8 +206,11 @@ fn look_elsewhere<'a>(evidence: &'a Evidence, record: Option<&Record>, master: &
 /// The replicas that follow an address where the master is not, though nobody doubts who leads and no failover is
 /// about to tell them.
 fn who_follow_elsewhere(evidence: &Evidence, record: Option<&Record>, master: &PodName) -> Vec<Repair> {
-    let is_over =
-        |watch: &Watch| evidence.is_still_at(master, &watch.master) && !watch.failover_in_progress && !watch.has_promoted;
+    // By its name a Sentinel knows every member, wherever it is.
+    let is_over = |watch: &Watch| {
+        let is_there = matches!(watch.master.host, Host::Ip(_)) && evidence.is_still_at(master, &watch.master);
+        is_there && !watch.failover_in_progress && !watch.has_promoted
+    };
     let is_agreed = !evidence.has_no_sentinels()
         && !evidence.ips_of(master).is_empty()
         && evidence.watches().all(|(_, watch)| is_over(watch))
