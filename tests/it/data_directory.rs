@@ -2,9 +2,12 @@
 //! becomes the real server; and what a start does to the files makes no data newer.
 
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::SystemTime;
 
 use redis::Value;
 use tempfile::TempDir;
@@ -64,11 +67,43 @@ impl Place {
 
     /// What ordain says of the data, and how many keys the server then serves.
     fn start(&self, data: &Path, load: Option<&str>) -> (String, u64) {
+        let (server, keys) = self.serve(&self.command(data, load, &server_binary()));
+        (server.log(), keys)
+    }
+
+    /// A server that serves, until it is dropped, and its keys.
+    fn serve(&self, command: &Command) -> (Process, u64) {
         let log = self.folder.path().join("log");
         let _ = std::fs::remove_file(&log);
-        let mut server = Process::start("redis-0", &log, &self.command(data, load, &server_binary()));
+        let mut server = Process::start("redis-0", &log, command);
         let keys = keys(self.ip, &mut server);
-        (server.log(), keys)
+        (server, keys)
+    }
+
+    /// A server as ordain starts it.
+    fn ours(&self, data: &Path) -> Process {
+        self.serve(&self.command(data, None, &server_binary())).0
+    }
+
+    /// A server that writes no time stamps, as release 0.1 starts it.
+    fn of_0_1(&self, data: &Path) -> Process {
+        let mut command = Command::new(server_binary());
+        command.args(["--bind", &self.ip.to_string(), "--save", "", "--appendonly", "yes", "--dir"]).arg(data);
+        self.serve(&command).0
+    }
+
+    /// Writes a key; returns when that was, in milliseconds since 1970.
+    fn write(&self, key: &str, value: &str) -> RangeInclusive<u64> {
+        let before = now();
+        ask(&mut connect(self.ip, 6379, None).unwrap(), &["SET", key, value]).unwrap();
+        before..=now()
+    }
+
+    /// When the data was written last, as it is counted at a start.
+    fn age(&self, data: &Path) -> u64 {
+        drop(self.ours(data));
+        let kept: serde_json::Value = serde_json::from_slice(&std::fs::read(data.join(".ordain")).unwrap()).unwrap();
+        kept["written"].as_u64().unwrap()
     }
 }
 
@@ -80,6 +115,21 @@ fn keys(ip: IpAddr, server: &mut Process) -> u64 {
             _ => None,
         }
     })
+}
+
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    u64::try_from(since.as_millis()).unwrap()
+}
+
+/// Waits until what is written or done to files is later than a write was, beyond what is taken for the same one.
+fn wait_until_later_than(written: &RangeInclusive<u64>) {
+    wait_for("a later second", UP, || (now() > written.end() + 4_000).then_some(()));
+}
+
+/// Whether an age is that of such a write: the clock of stamps goes by the second.
+fn is_of(age: u64, written: &RangeInclusive<u64>) -> bool {
+    age <= *written.end() && age + 1_500 > *written.start()
 }
 
 /// The files of a server that was killed when it had so many keys.
@@ -241,11 +291,79 @@ fn what_is_counted_is_what_the_server_then_serves_and_the_rest_is_refused_untouc
     }
 }
 
+#[test]
+fn no_value_that_a_client_writes_decides_how_old_the_data_is() {
+    let place = Place::new();
+    for line in ["#TS:1", "#TS:4102444800"] {
+        let data = tempfile::tempdir().unwrap();
+        let server = place.ours(data.path());
+        let written = place.write("key", &format!("x\r\n{line}\r\n*1\r\n$1\r\nx"));
+        drop(server);
+        wait_until_later_than(&written);
+        for start in 1..=2 {
+            let age = place.age(data.path());
+            assert!(is_of(age, &written), "{line}, start {start}: written at {written:?}, counted as {age}");
+        }
+    }
+}
+
+#[test]
+fn what_0_1_appends_to_a_file_of_ours_counts_and_what_its_start_does_to_a_torn_tail_does_not() {
+    let place = Place::new();
+    let data = tempfile::tempdir().unwrap();
+    let server = place.ours(data.path());
+    let written = place.write("ours", "x");
+    drop(server);
+    tear_in(data.path());
+    wait_until_later_than(&written);
+    drop(place.of_0_1(data.path()));
+    if place.keeps_manifest() {
+        // What is kept of servers that write no stamps is the time of their file.
+        let age = place.age(data.path());
+        assert!(is_of(age, &written), "a torn tail: written at {written:?}, counted as {age}");
+    }
+
+    let server = place.ours(data.path());
+    let written = place.write("ours", "y");
+    drop(server);
+    wait_until_later_than(&written);
+    let server = place.of_0_1(data.path());
+    place.write("of-0-1", "x");
+    let written = place.write("of-0-1", "y");
+    drop(server);
+    wait_until_later_than(&written);
+    for start in 1..=2 {
+        let age = place.age(data.path());
+        assert!(is_of(age, &written), "start {start}: written at {written:?}, counted as {age}");
+    }
+    let server = place.ours(data.path());
+    let written = place.write("ours", "z");
+    drop(server);
+    let age = place.age(data.path());
+    assert!(is_of(age, &written), "and ours again: written at {written:?}, counted as {age}");
+}
+
+#[test]
+fn a_server_that_was_never_written_to_leaves_no_data() {
+    let place = Place::new();
+    let extra = place.folder.path().join("extra.conf");
+    let settings = std::fs::read_to_string(&extra).unwrap();
+    std::fs::write(&extra, format!("{settings}aof-use-rdb-preamble no\n")).unwrap();
+    let data = tempfile::tempdir().unwrap();
+    for start in 1..=3 {
+        let (log, _) = place.start(data.path(), None);
+        assert!(log.contains("own disk: empty"), "start {start}: {log}");
+    }
+}
+
 /// Where the newest append-only file of a pod ends in the middle of a write.
 fn tear(bed: &Bed, pod: &str) {
-    let data = bed.sandbox(pod).path("data");
-    let newest = appended(&data).pop().unwrap();
-    let torn = std::fs::OpenOptions::new().append(true).open(data.join(newest)).unwrap();
+    tear_in(&bed.sandbox(pod).path("data"));
+}
+
+fn tear_in(data: &Path) {
+    let newest = appended(data).pop().unwrap();
+    let torn = OpenOptions::new().append(true).open(data.join(newest)).unwrap();
     std::io::Write::write_all(&mut &torn, b"*3\r\n$3\r\nSET\r\n$1").unwrap();
 }
 

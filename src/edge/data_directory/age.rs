@@ -2,9 +2,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::memory::{Memory, Seen};
+use super::memory::{Memory, ReadTo, Seen};
 use super::snapshot::Head;
-use super::stamps::Stamp;
+use super::stamps::{Known, Stamps};
 use crate::core::disk::Moment;
 
 /// A file's time is finer than what is stamped into it, and tells of the same write where it is no later than this
@@ -20,44 +20,71 @@ pub struct DataFile {
     pub head: Head,
     /// Whether commands may be appended to it: else it is a snapshot and nothing else.
     pub is_appended: bool,
-    /// The last stamp in it.
-    pub stamp: Option<Stamp>,
+    /// What its stamps tell.
+    pub stamps: Stamps,
 }
 
 /// When data was written last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Age {
     /// The time.
     pub written: Moment,
     /// The last stamp, where it has one.
     pub stamped: Option<u64>,
+    /// How far the file was read.
+    pub read_to: ReadTo,
+}
+
+/// What was known of a file.
+pub fn known(file: &Seen, memory: Option<&Memory>) -> Option<Known> {
+    let memory = memory?;
+    let seen = memory.of(file)?;
+    // What is kept is of the file that was the newest then.
+    let read = memory.read_to.as_ref().filter(|read| read.name == seen.name);
+    let stamped = memory.stamped.filter(|_| read.is_some());
+    Some(Known { end: read.and_then(|read| read.end).filter(|end| *end <= seen.size), size: seen.size, stamped })
 }
 
 /// The age of what the newest file holds. A start that cuts a torn tail off, one that fails, one after which nothing
 /// is written, and a copy of the directory make no data newer; nothing makes it older.
 pub fn of(newest: &DataFile, memory: Option<&Memory>) -> Age {
-    let stamped = newest.stamp.map(|stamp| stamp.second);
+    let stamped = newest.stamps.last.map(|stamp| stamp.second);
     let reported = memory.and_then(|memory| memory.written);
     let seen = memory.and_then(|memory| memory.of(&newest.seen));
     let is_as_before = match (reported, memory, seen) {
         (Some(_), Some(memory), Some(seen)) => {
-            let is_new = stamped.is_some_and(|second| memory.stamped.is_none_or(|before| second > before));
-            newest.seen.is_unchanged(seen) || !is_new && newest.seen.size <= seen.size
+            newest.seen.is_unchanged(seen) || !is_stamped_since(newest, memory, seen) && !is_written_since(newest, memory, seen)
         }
         _ => false,
     };
     let written = match reported {
         Some(reported) if is_as_before => reported,
-        reported => by_the_file(newest, seen).max(reported.unwrap_or_default()),
+        reported => by_the_file(newest, memory, seen).max(reported.unwrap_or_default()),
     };
-    Age { written, stamped }
+    Age { written, stamped, read_to: ReadTo { name: newest.seen.name.clone(), end: newest.stamps.end } }
 }
 
-fn by_the_file(newest: &DataFile, seen: Option<&Seen>) -> Moment {
+fn is_stamped_since(newest: &DataFile, memory: &Memory, seen: &Seen) -> bool {
+    let is_new = |second| memory.stamped.is_none_or(|before| second > before);
+    newest.stamps.last.is_some_and(|stamp| is_new(stamp.second) || stamp.at >= seen.size)
+}
+
+/// Whether anything was appended; the sizes alone do not tell where a torn tail was cut off in between.
+fn is_written_since(newest: &DataFile, memory: &Memory, seen: &Seen) -> bool {
+    match (newest.stamps.end, known(&newest.seen, Some(memory)).and_then(|known| known.end)) {
+        (Some(end), Some(before)) => end > before,
+        _ => newest.seen.size > seen.size,
+    }
+}
+
+fn by_the_file(newest: &DataFile, memory: Option<&Memory>, seen: Option<&Seen>) -> Moment {
     let file_time = UNIX_EPOCH + Duration::from_nanos(u64::try_from(newest.seen.modified).unwrap_or_default());
-    match newest.stamp {
-        // A server that writes no stamps has written since: one of ordain 0.1, or one whose clock has stepped back.
-        Some(stamp) if seen.is_some_and(|seen| stamp.at < seen.size && seen.size < newest.seen.size) => {
+    // A server that writes no stamps: one of ordain 0.1, or one whose clock has stepped back.
+    let is_unstamped_since = memory
+        .zip(seen)
+        .is_some_and(|(memory, seen)| !is_stamped_since(newest, memory, seen) && is_written_since(newest, memory, seen));
+    match newest.stamps.last {
+        Some(stamp) if newest.stamps.has_unstamped_run || is_unstamped_since => {
             Moment::from(file_time).max(exactly(stamp.second, file_time))
         }
         Some(stamp) => exactly(stamp.second, file_time),
@@ -79,6 +106,7 @@ fn exactly(second: u64, file_time: SystemTime) -> Moment {
 
 #[cfg(test)]
 mod tests {
+    use super::super::stamps::Stamp;
     use super::*;
 
     fn seen(size: u64, modified_ms: i64) -> Seen {
@@ -86,12 +114,17 @@ mod tests {
     }
 
     fn appended(size: u64, modified_ms: i64, stamp: Option<(u64, u64)>) -> DataFile {
-        let stamp = stamp.map(|(second, at)| Stamp { second, at });
-        DataFile { seen: seen(size, modified_ms), head: Head::default(), is_appended: true, stamp }
+        let stamps = Stamps { last: stamp.map(|(second, at)| Stamp { second, at }), ..Stamps::default() };
+        DataFile { seen: seen(size, modified_ms), head: Head::default(), is_appended: true, stamps }
     }
 
     fn snapshot(modified_ms: i64, created: Option<u64>) -> DataFile {
-        DataFile { seen: seen(50, modified_ms), head: Head { created, ..Head::default() }, is_appended: false, stamp: None }
+        DataFile {
+            seen: seen(50, modified_ms),
+            head: Head { created, ..Head::default() },
+            is_appended: false,
+            stamps: Stamps::default(),
+        }
     }
 
     /// What was reported of a file as it was then.
@@ -156,6 +189,31 @@ mod tests {
         assert_eq!(age(&other, Some(&before)), 950_000, "a new file");
         let unstamped = reported(100_500, None, seen(50, 100_500));
         assert_eq!(age(&appended(90, 900_000, None), Some(&unstamped)), 900_000);
+    }
+
+    #[test]
+    fn a_run_that_writes_no_stamps_counts_by_the_time_of_the_file() {
+        let between = appended(90, 900_000, Some((100, 30)));
+        let between = DataFile { stamps: Stamps { has_unstamped_run: true, ..between.stamps }, ..between };
+        let before = reported(50_000, Some(50), seen(10, 50_000));
+        for memory in [None, Some(&before), Some(&Memory::default())] {
+            assert_eq!(age(&between, memory), 900_000, "{memory:?}");
+        }
+        assert_eq!(age(&between, Some(&reported(900_000, Some(100), between.seen.clone()))), 900_000);
+        let touched = DataFile { seen: seen(90, 950_000), ..between };
+        assert_eq!(age(&touched, Some(&reported(900_000, Some(100), seen(90, 900_000)))), 900_000);
+    }
+
+    #[test]
+    fn what_is_appended_where_a_torn_tail_was_cut_off_is_written_though_the_file_is_no_longer_than_it_was() {
+        let read_to = |end| Some(ReadTo { name: "a.incr.aof".into(), end: Some(end) });
+        let before = Memory { read_to: read_to(40), ..reported(100_500, Some(100), seen(60, 100_500)) };
+        let of_end = |end| {
+            let file = appended(end, 900_000, Some((100, 0)));
+            DataFile { stamps: Stamps { end: Some(end), ..file.stamps }, ..file }
+        };
+        assert_eq!(age(&of_end(40), Some(&before)), 100_500, "cut off");
+        assert_eq!(age(&of_end(50), Some(&before)), 900_000, "and written to");
     }
 
     #[test]

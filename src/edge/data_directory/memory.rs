@@ -25,6 +25,9 @@ pub struct Memory {
     /// The last stamp in the append-only file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stamped: Option<u64>,
+    /// How far the newest file was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_to: Option<ReadTo>,
     /// The files that the server was going to load.
     pub files: Vec<Seen>,
     /// When the server was started.
@@ -35,6 +38,16 @@ pub struct Memory {
     /// That these files are damaged, and what their check found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub damage: Option<Damage>,
+}
+
+/// Where the last whole command of the newest file ended, which is where a server writes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadTo {
+    /// The file's path below the data directory.
+    pub name: String,
+    /// The place, in bytes; none where the file was not read command by command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<u64>,
 }
 
 /// Data that the server cannot load.

@@ -10,6 +10,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::atomic::AtomicBool;
@@ -22,6 +23,7 @@ use self::age::{Age, DataFile};
 use self::loaded::{Loaded, listed};
 use self::memory::{Damage, Memory, Seen};
 use self::snapshot::{HEAD, Head};
+use self::stamps::Stamps;
 use super::files::{self, Draft};
 use crate::core::disk::{Disk, Moment};
 use crate::core::server::ServerVersion;
@@ -221,7 +223,7 @@ impl DataDirectory {
         // One that was taken over is the same file under another name.
         let is_taken_over =
             || loaded.paths.iter().try_fold(false, |is, path| Ok::<_, std::io::Error>(is || files::are_one(path, &dump)?));
-        if older.is_some_and(|older| older.written >= newer.written) || is_taken_over()? {
+        if older.as_ref().is_some_and(|older| older.written >= newer.written) || is_taken_over()? {
             return Ok(());
         }
         let what = if older.is_none() { "start empty".to_owned() } else { format!("load {}", listed(&loaded.paths)) };
@@ -249,21 +251,28 @@ impl DataDirectory {
     fn age(&self, loaded: &Loaded, memory: Option<&Memory>) -> Result<Option<Age>> {
         let mut newest = None;
         for path in &loaded.paths {
-            newest = self.data_file(path).with_context(|| cannot_read(path))?.or(newest);
+            newest = self.data_file(path, memory).with_context(|| cannot_read(path))?.or(newest);
         }
         Ok(newest.map(|newest| age::of(&newest, memory)))
     }
 
     /// A file that holds something; none where it holds nothing.
-    fn data_file(&self, path: &Path) -> std::io::Result<Option<DataFile>> {
+    fn data_file(&self, path: &Path, memory: Option<&Memory>) -> std::io::Result<Option<DataFile>> {
         let (head, file) = head_of(path)?;
         let meta = file.metadata()?;
         if !holds_keys_after(&head, meta.len()) {
             return Ok(None);
         }
         let is_appended = path.extension().is_some_and(|extension| extension == "aof");
-        let stamp = if is_appended { stamps::last(&file)? } else { None };
-        Ok(Some(DataFile { seen: Seen::now(self.name_of(path), &meta), head, is_appended, stamp }))
+        let seen = Seen::now(self.name_of(path), &meta);
+        // A snapshot holds none, and no server that writes them appends to one.
+        let stamps = if is_appended && head.format.is_none() {
+            let modified = u64::try_from(meta.mtime()).unwrap_or_default();
+            stamps::read(&file, modified, age::known(&seen, memory))?
+        } else {
+            Stamps::default()
+        };
+        Ok(Some(DataFile { seen, head, is_appended, stamps }))
     }
 
     fn name_of(&self, path: &Path) -> String {
@@ -314,9 +323,10 @@ impl DataDirectory {
             Disk::Written(written) => Some(written),
             Disk::Empty => None,
         };
-        let (files, stamped) = (self.seen(&loaded)?, age.and_then(|age| age.stamped));
+        let files = self.seen(&loaded)?;
+        let (stamped, read_to) = age.map_or((None, None), |age| (age.stamped, Some(age.read_to)));
         let damage = memory.and_then(|memory| memory.damage.filter(|_| memory.files == files));
-        match (Memory { written, stamped, files, started: Some(now), ended_soon, damage }.write(&self.folder)) {
+        match (Memory { written, stamped, read_to, files, started: Some(now), ended_soon, damage }.write(&self.folder)) {
             // On a volume that is full or read-only the server may yet serve what it has.
             Err(error) if is_ours && taken_over.is_none() => {
                 warn!("goes on without, and may not tell how old the data is: {error:#}");

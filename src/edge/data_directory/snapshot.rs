@@ -12,7 +12,8 @@ pub struct Head {
     pub format: Option<SnapshotFormat>,
     /// When the snapshot was begun, in seconds since 1970 (its field `ctime`).
     pub created: Option<u64>,
-    /// Where a snapshot without keys ends; none where it has keys, or is no snapshot.
+    /// Where what holds no keys ends: a snapshot without them, or else stamps and selections of a database before the
+    /// first write; none where a snapshot has keys.
     pub end_of_empty: Option<u64>,
 }
 
@@ -24,7 +25,10 @@ pub fn read(bytes: &[u8]) -> Head {
     const MAGIC: usize = 9;
     let format = format(bytes);
     let mut head = Head { format, ..Head::default() };
-    let mut at = if bytes.starts_with(b"REDIS") || bytes.starts_with(b"VALKEY") { MAGIC } else { return head };
+    if format.is_none() {
+        return Head { end_of_empty: Some(before_the_first_write(bytes) as u64), ..head };
+    }
+    let mut at = MAGIC;
     loop {
         match bytes.get(at) {
             Some(&AUX) => {
@@ -41,6 +45,27 @@ pub fn read(bytes: &[u8]) -> Head {
             }
             _ => return head,
         }
+    }
+}
+
+/// Where the first command that writes begins: a server that was never written to leaves a stamp alone
+/// (`aof-use-rdb-preamble no`).
+fn before_the_first_write(bytes: &[u8]) -> usize {
+    const SELECT: &[u8] = b"*2\r\n$6\r\nSELECT\r\n$";
+    // One line is a comment, and two are a selection's database: the length and the number.
+    let lines = |count: usize, at: usize| {
+        let mut ends = bytes[at..].iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(place, _)| at + place + 1);
+        ends.nth(count - 1)
+    };
+    let mut at = 0;
+    loop {
+        let next = match &bytes[at..] {
+            [b'#', ..] => lines(1, at),
+            rest if rest.starts_with(SELECT) => lines(2, at + SELECT.len()),
+            _ => return at,
+        };
+        let Some(next) = next else { return at };
+        at = next;
     }
 }
 
@@ -109,7 +134,19 @@ mod tests {
         let valkeys = read(b"VALKEY080\xfa\x05ctime\x0a2000000000\xfe\x00");
         assert_eq!(valkeys.format, Some(SnapshotFormat { is_valkeys: true, version: 80 }));
         assert_eq!((valkeys.created, valkeys.end_of_empty), (Some(2_000_000_000), None), "a time that is no 32 bits");
-        assert_eq!(read(b"*1\r\n"), Head::default());
+        assert_eq!(read(b"*1\r\n"), Head { end_of_empty: Some(0), ..Head::default() });
+    }
+
+    #[test]
+    fn stamps_and_selections_alone_are_no_keys() {
+        let select = "*2\r\n$6\r\nSELECT\r\n$2\r\n11\r\n";
+        let holds_keys = |text: &str| read(text.as_bytes()).end_of_empty.is_none_or(|end| (text.len() as u64) > end);
+        for text in ["", "#TS:17\r\n", select, &format!("#TS:17\r\n{select}"), &format!("{select}#TS:17\r\n#TS:18\r\n{select}")] {
+            assert!(!holds_keys(text), "{text:?}");
+        }
+        for text in ["*", "XX", "#TS:17", "#TS:17\r\n*1\r\n", &format!("{select}*1"), &select[..select.len() - 1]] {
+            assert!(holds_keys(text), "{text:?}");
+        }
     }
 
     proptest! {
