@@ -117,12 +117,14 @@ impl OwnData {
     }
 
     /// Makes the data directory this group's: the data in the form that the server loads, what is known of it, and
-    /// the group's stamp. Whoever follows sets aside what cannot be loaded.
-    pub async fn prepare(&mut self, own: &mut Own, settled: &Settled, deadline: Instant) -> Result<()> {
+    /// the group's stamp. Whoever follows sets aside what cannot be loaded, and remembers its snapshot where its server
+    /// `keeps_copies`.
+    pub async fn prepare(&mut self, own: &mut Own, settled: &Settled, keeps_copies: bool, deadline: Instant) -> Result<()> {
         // Where nothing is there and it may have been lost, no stamp says that it was not.
         let id = settled.record.as_ref().filter(|_| !settled.is_last_resort).map(|record| record.group_id.clone());
         // Where it was just emptied, only what is copied next makes it this group's.
         let id = id.filter(|id| own.group_id.as_ref() != Some(id) && own.damage.is_none());
+        let keeps_copies = keeps_copies && !settled.leads;
         let sets_aside = own.damage.is_some() && !settled.leads;
         let (data, disk, stamp, ended_soon) = (self.directory.clone(), own.disk, id.clone(), self.ended_soon);
         let prepared = off_thread(move |stop| {
@@ -131,7 +133,7 @@ impl OwnData {
                 warn!("what cannot be loaded is kept in `{}`", aside.display());
             }
             // First, for a directory that is stamped is one that a server was started in.
-            if let Some(taken_over) = data.prepare(disk, ended_soon, SystemTime::now().into(), stop)? {
+            if let Some(taken_over) = data.prepare(disk, keeps_copies, ended_soon, SystemTime::now().into(), stop)? {
                 info!("made `{}` into the append-only file that the server loads", taken_over.display());
             }
             stamp.map_or(Ok(()), |id| data.stamp(&id))

@@ -26,7 +26,7 @@ use crate::core::config_directives::ConfigFile;
 use crate::core::decision;
 use crate::core::evidence::Own;
 use crate::core::identity::Endpoint;
-use crate::core::redis_conf::{RedisConf, TEMPLATE, USUAL_PRIORITY, Values};
+use crate::core::redis_conf::{self, RedisConf, TEMPLATE, USUAL_PRIORITY, Values};
 use crate::core::server::ServerVersion;
 use crate::edge::data_directory::DataDirectory;
 use crate::edge::files::{self, Draft};
@@ -139,7 +139,9 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
             }
             return Ok(Then::Exit);
         }
-        own_data.prepare(&mut observer.own, &settled, deadline).await?;
+        let arguments: Vec<_> = command.iter().map(|word| word.as_encoded_bytes()).collect();
+        let keeps_copies = redis_conf::keeps_copies(&file, &arguments);
+        own_data.prepare(&mut observer.own, &settled, keeps_copies, deadline).await?;
         let begun = draft.take().map_or_else(|| Draft::begin(&output).or_wrong(), Ok)?;
         begun.install(&file)?;
         info!("wrote `{}`", output.display());

@@ -89,3 +89,24 @@ impl RedisConf<'_> {
         })
     }
 }
+
+/// Whether a replica with this configuration, and these arguments of its command, makes each full copy of a master
+/// into its `dump.rdb`, as the servers do unless they are told otherwise (`repl-diskless-load`, `repl-rdb-channel`).
+/// What is named may be set.
+pub fn keeps_copies(file: &[u8], arguments: &[&[u8]]) -> bool {
+    let names = |text: &[u8], name: &[u8]| text.windows(name.len()).any(|part| part.eq_ignore_ascii_case(name));
+    let names_any = |text: &[u8]| names(text, b"repl-diskless-load") || names(text, b"repl-rdb-channel");
+    !names_any(file) && !arguments.iter().any(|argument| names_any(argument))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replica_keeps_copies_unless_it_may_be_told_otherwise() {
+        assert!(keeps_copies(TEMPLATE.as_bytes(), &[b"redis-server", b"/redis.conf"]));
+        assert!(!keeps_copies(b"port 1\nRepl-Diskless-Load swapdb\n", &[]));
+        assert!(!keeps_copies(b"", &[b"redis-server", b"--repl-rdb-channel", b"yes"]));
+    }
+}

@@ -103,7 +103,8 @@ impl Place {
     fn age(&self, data: &Path) -> u64 {
         drop(self.ours(data));
         let kept: serde_json::Value = serde_json::from_slice(&std::fs::read(data.join(".ordain")).unwrap()).unwrap();
-        kept["written"].as_u64().unwrap()
+        let written = humantime::parse_rfc3339(kept["written"].as_str().unwrap()).unwrap();
+        u64::try_from(written.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis()).unwrap()
     }
 }
 
@@ -367,8 +368,9 @@ fn tear_in(data: &Path) {
     std::io::Write::write_all(&mut &torn, b"*3\r\n$3\r\nSET\r\n$1").unwrap();
 }
 
-#[test]
-fn a_start_that_cuts_a_torn_tail_off_makes_no_stale_replica_the_newest() {
+/// After a power cut a stale replica starts once without its master, and something is done to its files before that
+/// and then: it is not made the newest by that.
+fn a_lone_start_makes_no_stale_replica_the_newest(before: fn(&Bed, &str), then: fn(&Bed, &str)) {
     let bed = Bed::on_kubernetes(ordain()).with_gates().without_reconcile().with_quick_failover();
     let mut bed = bed.with_env("ORDAIN_DEADLINE", "60s");
     bed.start_all();
@@ -380,13 +382,14 @@ fn a_start_that_cuts_a_torn_tail_off_makes_no_stale_replica_the_newest() {
     bed.put_keys("redis-0", "late", 40);
     bed.wait_for_keys("redis-2", 50, UP);
     bed.kill_at_once(&["redis-0", "redis-2"]);
-    tear(&bed, "redis-1");
+    before(&bed, "redis-1");
 
     // Whoever believes the Sentinels alone follows redis-0, which does not run.
     bed.gate("redis-1").shut();
     bed.start("redis-1");
     wait_for("redis-1 without its master", UP, || bed.role("redis-1").starts_with("replica of ").then_some(()));
     wait_for("the end of its loading", UP, || bed.keys("redis-1"));
+    then(&bed, "redis-1");
     bed.kill("redis-1");
     bed.gate("redis-1").open();
     bed.start_each(&REDIS);
@@ -394,6 +397,33 @@ fn a_start_that_cuts_a_torn_tail_off_makes_no_stale_replica_the_newest() {
     assert_ne!(master, "redis-1");
     bed.wait_for_keys_everywhere(50, UP);
     assert!(!bed.was_promoted("redis-1"));
+}
+
+#[test]
+fn a_start_that_cuts_a_torn_tail_off_makes_no_stale_replica_the_newest() {
+    a_lone_start_makes_no_stale_replica_the_newest(tear, |_, _| {});
+}
+
+#[test]
+fn a_rewrite_without_a_master_makes_no_stale_replica_the_newest() {
+    let is_valkey = server_binary().to_string_lossy().contains("valkey");
+    if is_valkey || !Place::new().keeps_manifest() {
+        // There, files that are written anew do not tell whether a master was copied before.
+        return;
+    }
+    let rewrite = |bed: &Bed, pod: &str| {
+        let base = |bed: &Bed| {
+            let names = content(&bed.sandbox(pod).path("data")).into_keys();
+            names.filter(|name| name.contains(".base.") && name.starts_with("appendonlydir/appendonly.aof.")).max()
+        };
+        let old = base(bed).unwrap();
+        bed.ask(pod, &["BGREWRITEAOF"]).unwrap();
+        wait_for("a new base", UP, || {
+            let info = bed.text(pod, &["INFO", "persistence"]);
+            (base(bed)? != old && info.contains("aof_rewrite_in_progress:0")).then_some(())
+        });
+    };
+    a_lone_start_makes_no_stale_replica_the_newest(|_, _| {}, rewrite);
 }
 
 /// Damages the middle of a pod's newest append-only file; returns its name, and what it holds now.

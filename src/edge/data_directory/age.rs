@@ -46,8 +46,9 @@ pub fn known(file: &Seen, memory: Option<&Memory>) -> Option<Known> {
 }
 
 /// The age of what the newest file holds. A start that cuts a torn tail off, one that fails, one after which nothing
-/// is written, and a copy of the directory make no data newer; nothing makes it older.
-pub fn of(newest: &DataFile, memory: Option<&Memory>) -> Age {
+/// is written, and a copy of the directory make no data newer; nothing makes it older. `is_uncopied`: since then the
+/// server was a replica that has copied nothing, and what is rewritten holds what it had.
+pub fn of(newest: &DataFile, memory: Option<&Memory>, is_uncopied: bool) -> Age {
     let stamped = newest.stamps.last.map(|stamp| stamp.second);
     let reported = memory.and_then(|memory| memory.written);
     let seen = memory.and_then(|memory| memory.of(&newest.seen));
@@ -57,8 +58,10 @@ pub fn of(newest: &DataFile, memory: Option<&Memory>) -> Age {
         }
         _ => false,
     };
+    // Commands behind it would be somebody's writes.
+    let is_rewritten = is_uncopied && seen.is_none() && !newest.is_appended;
     let written = match reported {
-        Some(reported) if is_as_before => reported,
+        Some(reported) if is_as_before || is_rewritten => reported,
         reported => by_the_file(newest, memory, seen).max(reported.unwrap_or_default()),
     };
     Age { written, stamped, read_to: ReadTo { name: newest.seen.name.clone(), end: newest.stamps.end } }
@@ -133,7 +136,7 @@ mod tests {
     }
 
     fn age(file: &DataFile, memory: Option<&Memory>) -> u64 {
-        of(file, memory).written.0
+        of(file, memory, false).written.0
     }
 
     #[test]
@@ -214,6 +217,19 @@ mod tests {
         };
         assert_eq!(age(&of_end(40), Some(&before)), 100_500, "cut off");
         assert_eq!(age(&of_end(50), Some(&before)), 900_000, "and written to");
+    }
+
+    #[test]
+    fn what_a_replica_that_has_copied_nothing_rewrites_is_no_newer() {
+        let before = reported(100_500, Some(100), seen(50, 100_500));
+        let other = |file: DataFile| DataFile { seen: Seen { inode: 8, name: "b".into(), ..file.seen }, ..file };
+        let rewritten = other(snapshot(900_000, Some(900)));
+        for (is_uncopied, expected) in [(true, 100_500), (false, 900_000)] {
+            assert_eq!(of(&rewritten, Some(&before), is_uncopied).written.0, expected);
+        }
+        assert_eq!(of(&rewritten, Some(&Memory::default()), true).written.0, 900_000, "nothing was reported");
+        let written = other(appended(20, 950_000, Some((950, 0))));
+        assert_eq!(of(&written, Some(&before), true).written.0, 950_000, "somebody has made it a master");
     }
 
     #[test]

@@ -30,6 +30,10 @@ pub struct Memory {
     pub read_to: Option<ReadTo>,
     /// The files that the server was going to load.
     pub files: Vec<Seen>,
+    /// `dump.rdb` as it was, where the server was started as a replica that makes each full copy of its master into
+    /// one, and began without any; an empty name where there was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before_copy: Option<Seen>,
     /// When the server was started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started: Option<Moment>,

@@ -253,7 +253,21 @@ impl DataDirectory {
         for path in &loaded.paths {
             newest = self.data_file(path, memory).with_context(|| cannot_read(path))?.or(newest);
         }
-        Ok(newest.map(|newest| age::of(&newest, memory)))
+        let is_uncopied = match memory.and_then(|memory| memory.before_copy.as_ref()) {
+            Some(before) => loaded.has_manifest && *before == self.snapshot()?,
+            None => false,
+        };
+        Ok(newest.map(|newest| age::of(&newest, memory, is_uncopied)))
+    }
+
+    /// `dump.rdb` as it is; an empty name where there is none.
+    fn snapshot(&self) -> Result<Seen> {
+        let path = self.folder.join(loaded::SNAPSHOT);
+        match path.metadata() {
+            Ok(meta) => Ok(Seen::now(self.name_of(&path), &meta)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Seen::default()),
+            Err(error) => Err(error).with_context(|| cannot_read(&path)),
+        }
     }
 
     /// A file that holds something; none where it holds nothing.
@@ -299,11 +313,19 @@ impl DataDirectory {
     }
 
     /// Makes what shall be loaded into what the server loads, and keeps what is known of it, for the next start.
-    /// Returns what was taken over. Ends soon once it is told to `stop`.
+    /// Returns what was taken over. `keeps_copies`: the server is going to be a replica that makes each full copy of a
+    /// master into its `dump.rdb`. Ends soon once it is told to `stop`.
     ///
     /// # Errors
     /// The directory cannot be written to, or is full.
-    pub fn prepare(&self, disk: Disk, ended_soon: u32, now: Moment, stop: &AtomicBool) -> Result<Option<PathBuf>> {
+    pub fn prepare(
+        &self,
+        disk: Disk,
+        keeps_copies: bool,
+        ended_soon: u32,
+        now: Moment,
+        stop: &AtomicBool,
+    ) -> Result<Option<PathBuf>> {
         let memory = Memory::read(&self.folder)?;
         let is_ours = memory.is_some() || self.group_id()?.is_some();
         let mut loaded = self.loaded(is_ours)?;
@@ -325,8 +347,13 @@ impl DataDirectory {
         };
         let files = self.seen(&loaded)?;
         let (stamped, read_to) = age.map_or((None, None), |age| (age.stamped, Some(age.read_to)));
+        // From append-only files a replica always begins with a full copy. Valkey makes that its append-only file.
+        let is_redis = self.server.is_some_and(|server| server.keeps_manifest() && !server.is_valkey);
+        let before_copy = if keeps_copies && is_redis && loaded.has_manifest { Some(self.snapshot()?) } else { None };
         let damage = memory.and_then(|memory| memory.damage.filter(|_| memory.files == files));
-        match (Memory { written, stamped, read_to, files, started: Some(now), ended_soon, damage }.write(&self.folder)) {
+        match (Memory { written, stamped, read_to, files, before_copy, started: Some(now), ended_soon, damage }
+            .write(&self.folder))
+        {
             // On a volume that is full or read-only the server may yet serve what it has.
             Err(error) if is_ours && taken_over.is_none() => {
                 warn!("goes on without, and may not tell how old the data is: {error:#}");
@@ -445,7 +472,7 @@ mod tests {
 
     fn prepared(data: &DataDirectory) -> Option<PathBuf> {
         let disk = data.read(NOW).unwrap().disk;
-        data.prepare(disk, 0, NOW, &AtomicBool::new(false)).unwrap()
+        data.prepare(disk, false, 0, NOW, &AtomicBool::new(false)).unwrap()
     }
 
     #[test]
@@ -663,7 +690,7 @@ mod tests {
             directory_of(&[("dump.rdb", &[b"REDIS0009", &snapshot(3)[9..]].concat(), 3), (".ordain-AbC123", b"half", 3)]);
         let data = of(&folder, Some("6.2"));
         DataDirectory::sweep(&data.folder).unwrap();
-        let stopped = data.prepare(at(3), 0, NOW, &AtomicBool::new(true)).unwrap_err();
+        let stopped = data.prepare(at(3), false, 0, NOW, &AtomicBool::new(true)).unwrap_err();
         assert!(format!("{stopped:#}").contains("told to stop"));
         let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["dump.rdb"], "neither a part nor a sign that a server was started");
@@ -677,8 +704,8 @@ mod tests {
         for run in 0..4 {
             let found = data.read(now).unwrap();
             assert_eq!((found.ended_soon, found.suspect.is_some()), (run, run == 3));
-            data.prepare(found.disk, found.ended_soon, now, &AtomicBool::new(false)).unwrap();
-            data.prepare(found.disk, found.ended_soon, now, &AtomicBool::new(false)).unwrap();
+            data.prepare(found.disk, false, found.ended_soon, now, &AtomicBool::new(false)).unwrap();
+            data.prepare(found.disk, false, found.ended_soon, now, &AtomicBool::new(false)).unwrap();
             now = Moment(now.0 + 60_000);
         }
         assert_eq!(data.read(Moment(now.0 + 3_600_000)).unwrap().ended_soon, 0, "a run of an hour");
@@ -703,6 +730,29 @@ mod tests {
         let found = data.read(NOW).unwrap();
         assert_eq!((found.disk, found.group_id), (Disk::Empty, None));
         assert_eq!(data.set_damaged_aside().unwrap(), None);
+    }
+
+    #[test]
+    fn a_rewrite_of_a_replica_that_has_copied_nothing_makes_no_data_newer() {
+        let second = "file appendonly.aof.2.base.rdb seq 2 type b\nfile appendonly.aof.2.incr.aof seq 2 type i\n";
+        for (server, keeps_copies, copied, expected) in
+            [("7.0", true, false, 50), ("7.0", true, true, 900), ("7.0", false, false, 900), ("valkey-9.1", true, false, 900)]
+        {
+            for dump in [None, Some(("dump.rdb", &snapshot(9)[..], 9))] {
+                let files = [(BASE, &snapshot(3)[..], 3), (INCR, &write(50)[..], 50), (LISTED, MANIFEST_1, 3), OURS];
+                let folder = directory_of(&files.into_iter().chain(dump).collect::<Vec<_>>());
+                let data = of(&folder, Some(server));
+                data.prepare(at(50), keeps_copies, 0, NOW, &AtomicBool::new(false)).unwrap();
+                put(folder.path(), "appendonlydir/appendonly.aof.2.base.rdb", &snapshot(900), 900);
+                put(folder.path(), "appendonlydir/appendonly.aof.2.incr.aof", b"", 900);
+                put(folder.path(), LISTED, second.as_bytes(), 900);
+                if copied {
+                    put(folder.path(), SNAPSHOT, &snapshot(899), 899);
+                }
+                let what = format!("{server}, {keeps_copies}, {copied}, {}", dump.is_some());
+                assert_eq!(data.read(NOW).unwrap().disk, at(expected), "{what}");
+            }
+        }
     }
 
     #[test]
