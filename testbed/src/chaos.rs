@@ -138,11 +138,11 @@ impl Run {
         let judged = ledger.judge(&kubelet.bed, &after.holder, before, after, happened)?;
         for pod in REDIS {
             let asked = Instant::now();
-            while ledger.missing(&kubelet.bed, pod) != Some(0) {
+            while ledger.missing(&kubelet.bed, pod) != Ok(0) {
                 std::thread::sleep(Duration::from_millis(50));
                 if asked.elapsed() > Duration::from_secs(10) {
                     return Err(format!(
-                        "{pod} does not get what {} has: {:?} keys",
+                        "{pod} does not get what {} has, it lacks so many keys: {:?}",
                         after.holder,
                         ledger.missing(&kubelet.bed, pod)
                     ));

@@ -1,5 +1,6 @@
 //! Clients: one question, and one that writes numbered keys and remembers what was acknowledged.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -7,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use redis::{
-    Client, ClientTlsConfig, Cmd, Connection, ConnectionAddr, IntoConnectionInfo, RedisError, TlsCertificates, Value,
+    Client, ClientTlsConfig, Cmd, Connection, ConnectionAddr, ErrorKind, IntoConnectionInfo, RedisError, TlsCertificates, Value,
     from_redis_value,
 };
 
@@ -62,6 +63,33 @@ pub fn text(value: &Value) -> String {
     match value {
         Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join("\n"),
         other => from_redis_value(other.clone()).unwrap_or_default(),
+    }
+}
+
+/// How many keys a server is asked for at once: `KEYS` tells all in one answer, and hundreds of thousands are more than
+/// a busy machine sends within [`ANSWER`].
+const PIECE: &str = "5000";
+
+/// The numbers of all keys `key-NUMBER` that are there from the first piece to the last (`SCAN`).
+///
+/// # Errors
+/// The server's, the way to it, or that this has taken longer than `most`.
+pub fn numbered_keys(connection: &mut Connection, most: Duration) -> Result<BTreeSet<u64>, RedisError> {
+    let started = Instant::now();
+    let mut numbers = BTreeSet::new();
+    let mut cursor = "0".to_owned();
+    loop {
+        let piece = ask(connection, &["SCAN", &cursor, "MATCH", "key-*", "COUNT", PIECE])?;
+        let (next, keys): (String, Vec<String>) = from_redis_value(piece)?;
+        numbers.extend(keys.iter().filter_map(|key| key.strip_prefix("key-")?.parse::<u64>().ok()));
+        if next == "0" {
+            return Ok(numbers);
+        }
+        if started.elapsed() > most {
+            let told = format!("{} within {most:?}", numbers.len());
+            return Err((ErrorKind::Io, "not all keys were told in time", told).into());
+        }
+        cursor = next;
     }
 }
 

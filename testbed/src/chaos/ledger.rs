@@ -37,7 +37,7 @@ use kube::api::ListParams;
 use redis::{Connection, Value};
 
 use super::witness::Fence;
-use crate::client::{ask, connect, master_by_sentinel, text};
+use crate::client::{ask, connect, master_by_sentinel, numbered_keys};
 use crate::group::{Bed, REDIS, SENTINELS};
 use crate::runtime;
 
@@ -163,7 +163,7 @@ impl Ledger {
         happened: &Happened,
     ) -> Result<Judged, String> {
         let fresh = std::mem::take(&mut *self.written.lock().expect("the writes"));
-        let has = keys(bed, master).ok_or_else(|| format!("{master} does not tell its keys"))?;
+        let has = keys(bed, master)?;
         let nobody_took_over = (before.epoch, before.transitions) == (after.epoch, after.transitions)
             && happened.lost_disk != Some(before.holder.as_str());
         let master_alone = happened.stopped.is_empty()
@@ -216,10 +216,13 @@ impl Ledger {
         })
     }
 
-    /// The settled keys that a pod lacks.
-    pub fn missing(&self, bed: &Bed, pod: &str) -> Option<usize> {
+    /// How many of the settled keys a pod lacks.
+    ///
+    /// # Errors
+    /// It does not tell its keys.
+    pub fn missing(&self, bed: &Bed, pod: &str) -> Result<usize, String> {
         let has = keys(bed, pod)?;
-        Some(self.settled.iter().filter(|number| !has.contains(number)).count())
+        Ok(self.settled.iter().filter(|number| !has.contains(number)).count())
     }
 }
 
@@ -236,8 +239,11 @@ fn key(number: u64) -> String {
     format!("key-{number}")
 }
 
+/// How long a pod may take to tell all its keys.
+const ALL_KEYS: Duration = Duration::from_secs(30);
+
 /// The numbers of a pod's keys.
-fn keys(bed: &Bed, pod: &str) -> Option<BTreeSet<u64>> {
-    let all = text(&bed.ask(pod, &["KEYS", "key-*"]).ok()?);
-    Some(all.lines().filter_map(|key| key.strip_prefix("key-")?.parse().ok()).collect())
+fn keys(bed: &Bed, pod: &str) -> Result<BTreeSet<u64>, String> {
+    let told = bed.connect(pod).and_then(|mut connection| numbered_keys(&mut connection, ALL_KEYS));
+    told.map_err(|error| format!("{pod} does not tell its keys: {error}"))
 }
