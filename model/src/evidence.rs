@@ -1,5 +1,6 @@
 //! Evidence for the program's own functions, from what a process of the model has read.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -257,6 +258,7 @@ pub fn evidence(asker: &Asker, look: &Look, setting: &Setting) -> Evidence {
         record: record(look, setting),
         listing: look.is_api_away.then_some(Failure::TimedOut),
         peers: pods().filter(|pod| Some(*pod) != me).map(|pod| peer(pod, look, setting)).collect(),
+        unproven: Vec::new(),
         handing_over: None,
         kept: kept.map(|claim| Kept { master: address(claim.master).clone(), config_epoch: claim.epoch.into() }),
         invalid: Vec::new(),
@@ -297,7 +299,7 @@ fn is_member(stranger: Pod, look: &Look, setting: &Setting) -> bool {
         controller: Controller::Other("ReplicaSet other".into()),
         ..labels::Pod::named(name(stranger).clone())
     };
-    Membership::new(&SELECTOR, &NAMES.sets, Named::ByOwnName, &record(look, setting)).check(&pod).is_ok()
+    Membership::new(&SELECTOR, &NAMES.sets, Named::ByOwnName, &record(look, setting), &BTreeSet::new()).check(&pod).is_ok()
 }
 
 fn peer(pod: Pod, look: &Look, setting: &Setting) -> Peer {

@@ -45,6 +45,30 @@ const SAID: usize = 64;
 /// A list, a name, and an answer, one after the other, and some time to compute.
 const LONGEST_LOOK: Duration = ANSWER.saturating_mul(4);
 
+/// The pods of a look.
+#[derive(Default)]
+struct Pods {
+    /// The members.
+    seen: Vec<Pod>,
+    /// Who is none.
+    others: Vec<NonMember>,
+    /// Of whom it cannot be told yet, for the record, or else the disk reports and the claims, have not come.
+    held: Vec<(Found, FoundBy)>,
+    /// The group's sets by those.
+    reported: Option<BTreeSet<String>>,
+}
+
+/// How a pod was found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FoundBy {
+    /// In a list, which may be older than now.
+    List,
+    /// By its name.
+    ItsName,
+    /// By a watch, which is all that is known of the pods.
+    Watch,
+}
+
 type Asked<'a> = FuturesUnordered<LocalBoxFuture<'a, News>>;
 
 /// Asks everyone about one group.
@@ -140,7 +164,7 @@ impl<'a> Observer<'a> {
                 && let Ok(pods) = in_time(self.list_pods(cluster)).await
             {
                 // Before the record is known, whoever is no member without it is left out.
-                *self.seen.borrow_mut() = self.subject.membership(&RecordSeen::Pending).sort(pods).0;
+                *self.seen.borrow_mut() = self.subject.membership(&RecordSeen::Pending, &BTreeSet::new()).sort(pods).0;
             }
         };
         let sentinels = async {
@@ -266,29 +290,28 @@ impl<'a> Observer<'a> {
             listing: None,
             record: RecordSeen::Pending,
             peers: Vec::new(),
+            unproven: Vec::new(),
             handing_over: None,
             kept: subject.kept.clone(),
             invalid: Vec::new(),
         };
         let mut asked: Asked<'_> = FuturesUnordered::new();
-        let mut seen = Vec::new();
-        let mut others = Vec::new();
-        // What cannot be told before the record has come.
-        let mut held = Vec::new();
+        let mut pods = Pods::default();
         let mut pods_to_come = 0;
         self.outside.borrow_mut().clear();
         match (&self.world.ground, known) {
             (Ground::Cluster(_), Some(known)) => {
                 evidence.record = self.with_sets(known.record);
                 evidence.peers = self.numbered_peers().map(absent).collect();
-                let (members, non_members) = self.subject.membership(&evidence.record).sort(known.pods);
-                others = non_members;
-                for pod in members {
-                    self.see(pod, &mut seen, &mut evidence, &asked);
+                for found in known.pods {
+                    self.meet(found, FoundBy::Watch, &mut pods, &mut evidence, &asked);
                 }
                 if known.unlisted.is_some() {
                     // As where the API server does not answer: they are found by their names.
-                    let is_seen = |name: &PodName| seen.iter().any(|pod| pod.name == *name);
+                    let is_seen = |name: &PodName| {
+                        pods.seen.iter().any(|pod| pod.name == *name)
+                            || pods.held.iter().any(|(found, _)| found.name() == name.to_string())
+                    };
                     let unseen: Vec<_> = self.numbered_peers().filter(|name| !is_seen(name)).collect();
                     for pod in unseen {
                         self.ask_peer(pod, None, &mut evidence, &asked);
@@ -330,7 +353,12 @@ impl<'a> Observer<'a> {
             }
         }
         let mut told_at = Vec::new();
-        while let Ok(Some(news)) = timeout_at(deadline, asked.next()).await {
+        loop {
+            let is_told = is_council_known && evidence.sentinels.iter().all(|one| one.heard != Heard::Pending);
+            if pods_to_come == 0 && is_told {
+                self.sort_by_reports(&mut pods, &mut evidence, &asked);
+            }
+            let Ok(Some(news)) = timeout_at(deadline, asked.next()).await else { break };
             match news {
                 News::Council(found) => {
                     is_council_known = true;
@@ -347,16 +375,16 @@ impl<'a> Observer<'a> {
                 }
                 News::Record(record) => {
                     evidence.record = self.with_sets(*record);
-                    for (found, is_listed) in std::mem::take(&mut held) {
-                        self.meet(found, is_listed, (&mut seen, &mut others, &mut held), &mut evidence, &asked);
+                    for (found, by) in std::mem::take(&mut pods.held) {
+                        self.meet(found, by, &mut pods, &mut evidence, &asked);
                     }
                 }
                 News::Listed(listed) => {
                     pods_to_come -= 1;
                     match listed {
-                        Ok(pods) => {
-                            for found in pods {
-                                self.meet(found, true, (&mut seen, &mut others, &mut held), &mut evidence, &asked);
+                        Ok(listed) => {
+                            for found in listed {
+                                self.meet(found, FoundBy::List, &mut pods, &mut evidence, &asked);
                             }
                         }
                         Err(failure) => evidence.listing = Some(failure),
@@ -366,7 +394,7 @@ impl<'a> Observer<'a> {
                     pods_to_come -= 1;
                     match answer {
                         Ok(Some(pod)) => {
-                            self.meet(Found::Pod(pod), false, (&mut seen, &mut others, &mut held), &mut evidence, &asked);
+                            self.meet(Found::Pod(pod), FoundBy::ItsName, &mut pods, &mut evidence, &asked);
                         }
                         Ok(None) => self.turn_away(name, Outside::Missing, &mut evidence),
                         Err(failure) => {
@@ -393,10 +421,15 @@ impl<'a> Observer<'a> {
                 break;
             }
         }
-        evidence.invalid = invalid::findings(&evidence, &seen);
+        if self.subject.knows_no_sets(&evidence.record) {
+            // The time was up before anything could say whose they are.
+            let held = std::mem::take(&mut pods.held).into_iter();
+            held.filter_map(|(found, _)| found.name().parse().ok()).for_each(|name| leave_open(name, &mut evidence));
+        }
+        evidence.invalid = invalid::findings(&evidence, &pods.seen);
         self.tell_invalid(&evidence.invalid);
-        self.subject.name_non_members(&others);
-        (*self.seen.borrow_mut(), *self.others.borrow_mut()) = (seen, others);
+        self.subject.name_non_members(&pods.others);
+        (*self.seen.borrow_mut(), *self.others.borrow_mut()) = (pods.seen, pods.others);
         // What a Sentinel told while others were still waited for has aged since.
         for (at, when) in told_at {
             let sentinel = evidence.sentinels.iter_mut().find(|sentinel| sentinel.at == at);
@@ -477,30 +510,42 @@ impl<'a> Observer<'a> {
         names.len()
     }
 
-    /// Takes a pod that was listed, or asked for by its name: a member is seen, any other is turned away.
-    fn meet(
-        &self,
-        found: Found,
-        is_listed: bool,
-        (seen, others, held): (&mut Vec<Pod>, &mut Vec<NonMember>, &mut Vec<(Found, bool)>),
-        evidence: &mut Evidence,
-        asked: &Asked<'a>,
-    ) {
+    /// Takes a pod that was found: a member is seen, any other is turned away, and one of which that cannot be told yet
+    /// is held.
+    fn meet(&self, found: Found, by: FoundBy, pods: &mut Pods, evidence: &mut Evidence, asked: &Asked<'a>) {
         let pod = match found {
-            Found::Unnumbered(other) => return others.push(other),
+            Found::Unnumbered(other) => return pods.others.push(other),
             Found::Pod(pod) => pod,
         };
+        let Subject { named, .. } = self.subject;
         let is_known = Some(&pod.name) == evidence.me.as_ref() || evidence.peer(&pod.name).is_some();
-        let checked = self.subject.membership(&evidence.record).check(&pod);
-        if evidence.record == RecordSeen::Pending && (checked.is_err() || self.subject.named == Named::ByGroup) {
-            return held.push((Found::Pod(pod), is_listed));
+        let checked = self.subject.membership(&evidence.record, pods.reported.as_ref().unwrap_or(&BTreeSet::new())).check(&pod);
+        let is_early = evidence.record == RecordSeen::Pending && by != FoundBy::Watch;
+        let is_untold = self.subject.knows_no_sets(&evidence.record) && pods.reported.is_none();
+        if is_untold || is_early && (checked.is_err() || *named == Named::ByGroup) {
+            return pods.held.push((Found::Pod(pod), by));
         }
-        match checked {
+        match (checked, by) {
             // Whoever is asked for by its name is not seen as the list has it, which may be older.
-            Ok(()) if !is_listed || !is_known => self.see(*pod, seen, evidence, asked),
-            Ok(()) => {}
-            Err(why) if is_listed => others.push(NonMember::new(&pod, why)),
-            Err(why) => self.turn_away(pod.name, Outside::NonMember(why), evidence),
+            (Ok(()), FoundBy::List) if is_known => {}
+            (Ok(()), _) => self.see(*pod, &mut pods.seen, evidence, asked),
+            (Err(why), FoundBy::ItsName) => self.turn_away(pod.name, Outside::NonMember(why), evidence),
+            (Err(Why::Unproven), _) => leave_open(pod.name, evidence),
+            (Err(why), _) => pods.others.push(NonMember::new(&pod, why)),
+        }
+    }
+
+    /// Where nothing but the disk reports and the claims tells which pods are members, and all of them are in: sorts
+    /// the pods by them.
+    fn sort_by_reports(&self, pods: &mut Pods, evidence: &mut Evidence, asked: &Asked<'a>) {
+        if !self.subject.knows_no_sets(&evidence.record) || pods.reported.is_some() {
+            return;
+        }
+        let told = evidence.watches().map(|(_, watch)| &watch.master.host);
+        let claimed = told.chain(evidence.kept.iter().map(|kept| &kept.master.host));
+        pods.reported = Some(self.subject.sets_by_reports(pods.held.iter().map(|(found, _)| found), claimed));
+        for (found, by) in std::mem::take(&mut pods.held) {
+            self.meet(found, by, pods, evidence, asked);
         }
     }
 
@@ -510,9 +555,13 @@ impl<'a> Observer<'a> {
             (RecordSeen::Unknown(_) | RecordSeen::Pending, Outside::NonMember(why)) => why.is_by_itself(),
             _ => true,
         };
+        let is_unproven = matches!(why, Outside::NonMember(Why::Unproven));
         self.outside.borrow_mut().push((name.clone(), why));
         if Some(&name) == evidence.me.as_ref() {
             return;
+        }
+        if is_unproven {
+            return leave_open(name, evidence);
         }
         let nobody = absent(name);
         set(evidence, if is_known { nobody } else { Peer { heard: Heard::Pending, object: Object::Unknown, ..nobody } });
@@ -580,6 +629,16 @@ fn set(evidence: &mut Evidence, peer: Peer) {
     match evidence.peers.iter_mut().find(|one| one.pod == peer.pod) {
         Some(one) => *one = peer,
         None => evidence.peers.push(peer),
+    }
+}
+
+/// Nothing says whether the pod of this name is a member: it is not asked, and nobody takes it for gone.
+fn leave_open(name: PodName, evidence: &mut Evidence) {
+    if evidence.peer(&name).is_some() {
+        set(evidence, Peer { heard: Heard::Pending, object: Object::Unknown, ..absent(name.clone()) });
+    }
+    if !evidence.unproven.contains(&name) {
+        evidence.unproven.push(name);
     }
 }
 

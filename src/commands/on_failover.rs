@@ -22,7 +22,7 @@ use crate::cli::{OnFailover, PodArgs};
 use crate::core::decision;
 use crate::core::disk::published_group_id;
 use crate::core::epoch::{self, Shown};
-use crate::core::evidence::{RecordSeen, Role, SentinelAnswer, Watch, is_name_of};
+use crate::core::evidence::{RecordSeen, Role, SentinelAnswer, Watch};
 use crate::core::failover::Hint;
 use crate::core::identity::{Host, PodName};
 use crate::core::labels::{Pod, Scheme};
@@ -76,8 +76,8 @@ pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
     let verified = started.elapsed();
     if run.dry_run {
         let record = record_seen(record);
-        let listed = hook.subject.members(found, &hook.subject.membership(&record));
-        let master = hook.pod_at(cluster, &watch.master.host, &listed, &record).await?;
+        let listed = hook.members(found, &record, &watch);
+        let master = hook.pod_at(cluster, &watch, &listed, &record).await?;
         println!("record {group}: {master} at epoch {}", Shown(watch.config_epoch));
         println!("label every other pod of {}: {key}={replica}", hook.subject.selector);
         println!("label {master}: {key}={master_value}");
@@ -155,23 +155,25 @@ impl Hook {
         }
     }
 
-    /// The pod behind a host: its name says it, where the group has such a pod; an address must be
+    /// The members among the pods that were found, where the record was seen like this.
+    fn members(&self, found: impl IntoIterator<Item = Found>, record: &RecordSeen, watch: &Watch) -> Vec<Pod> {
+        let found: Vec<_> = found.into_iter().collect();
+        let reported = self.subject.sets_by_reports(&found, [&watch.master.host]);
+        self.subject.members(found, &self.subject.membership(record, &reported))
+    }
+
+    /// The pod behind the master's host: its name says it, where the group has such a pod; an address must be
     /// asked for anew, for it may have been another's when the pods were listed.
-    async fn pod_at(&self, cluster: &Cluster, host: &Host, listed: &[Pod], record: &RecordSeen) -> Result<PodName> {
-        let named = |pods: &[Pod]| {
-            let is_it = |pod: &&Pod| match host {
-                Host::Name(name) => is_name_of(name, &pod.name, &self.subject.domain),
-                Host::Ip(ip) => pod.ips.contains(ip),
-            };
-            pods.iter().find(is_it).map(|pod| pod.name.clone())
-        };
+    async fn pod_at(&self, cluster: &Cluster, watch: &Watch, listed: &[Pod], record: &RecordSeen) -> Result<PodName> {
+        let host = &watch.master.host;
+        let named = |pods: &[Pod]| pods.iter().find(|pod| self.subject.is_at(pod, host)).map(|pod| pod.name.clone());
         if let (Host::Name(_), Some(pod)) = (host, named(listed)) {
             return Ok(pod);
         }
         let found = cluster.pods(&self.subject.selector, &self.subject.scheme).await;
         let found = found.map_err(|refusal| refused("the pods", refusal))?;
         let Subject { selector, group, .. } = &self.subject;
-        let members = self.subject.members(found, &self.subject.membership(record));
+        let members = self.members(found, record, watch);
         named(&members).ok_or_else(|| anyhow!("no pod of {group}, by {selector}, is {host}"))
     }
 
@@ -185,8 +187,8 @@ impl Hook {
     ) -> Result<Moved> {
         let group = &self.subject.group;
         let seen = record_seen(record.clone());
-        let pods = self.subject.members(found.iter().cloned(), &self.subject.membership(&seen));
-        let claim = Claim { master: self.pod_at(cluster, &watch.master.host, &pods, &seen).await?, epoch: watch.config_epoch };
+        let pods = self.members(found.iter().cloned(), &seen, watch);
+        let claim = Claim { master: self.pod_at(cluster, watch, &pods, &seen).await?, epoch: watch.config_epoch };
         let from = record.as_ref().ok().map(|record| record.claim.master.clone());
         let moved = match record {
             Err(Refusal::Missing) => {
@@ -194,8 +196,9 @@ impl Hook {
                     self.settled(&claim).await.ok_or_else(|| anyhow!("nobody but the local Sentinel names {}", claim.master))?;
                 let words = pods.iter().filter_map(|pod| Some((&pod.name, pod.word.as_ref()?)));
                 let id = published_group_id(&claim.master, words).unwrap_or_else(random_id);
-                let first = Record::first(claim, watch.master.clone(), id, false).with_sets(self.subject.sure_sets());
-                cluster.create_record(group, &first).await
+                let sets: Vec<_> = pods.iter().map(|pod| pod.name.base()).chain([claim.master.base()]).collect();
+                let first = Record::first(claim.clone(), watch.master.clone(), id, false).with_sets(sets);
+                cluster.create_record(group, &first.with_sets(self.subject.sure_sets())).await
             }
             Err(refusal) => Err(refusal),
             Ok(record) if record.against(&claim) == Step::Move && are_plain(&record, &claim) => {

@@ -18,7 +18,7 @@ use super::observe::{Observer, from_api};
 use super::patience::{Failures, Outcome, Retries, blame, refused, share};
 use super::report::millis;
 use super::setting::{Council, Logins, Subject, World, in_time, own_group};
-use super::settle::{Settled, act, random_id, would_write};
+use super::settle::{Settled, act, first_record, would_write};
 use super::watching::Watch;
 use super::{HOOK, Then};
 use crate::cli::Reconcile;
@@ -69,7 +69,8 @@ pub async fn run(args: Reconcile, deadline: Instant) -> Result<Then> {
         let [group] = &groups[..] else {
             return Err(Wrong("--assume-master is of one group: name it by --group".to_owned()).into());
         };
-        let subject = subject(group.clone())?;
+        let mut subject = subject(group.clone())?;
+        subject.chosen = Some(pod.clone());
         assume(&Observer::new(&world, &subject, &council, &logins), &pod, yes, run.dry_run, deadline).await?;
         return Ok(Then::Exit);
     }
@@ -516,9 +517,7 @@ async fn assume(observer: &Observer<'_>, pod: &PodName, yes: bool, dry_run: bool
     let written = match &evidence.record {
         RecordSeen::Present(record) => cluster.update_record(group, &record.assumed_for(&claim, &address)).await,
         RecordSeen::Absent => {
-            let published = evidence.published_group_id(pod).unwrap_or_else(random_id);
-            let first = Record::first(claim.clone(), address.clone(), published, false);
-            let first = first.with_sets(observer.subject.sure_sets());
+            let first = first_record(observer.subject, &evidence, &claim, &address, false);
             cluster.create_record(group, &first.assumed_for(&claim, &address)).await
         }
         RecordSeen::Unknown(failure) => return Err(anyhow!("the record of `{group}` cannot be read: {failure}")),

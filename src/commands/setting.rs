@@ -16,10 +16,10 @@ use tracing::{info, warn};
 use crate::cli::usage::setting;
 use crate::cli::{Announce, Certificates, Labels, Members, PASSWORDS, PodArgs, Run, Secrets, Sentinels};
 use crate::core::conf::TlsFiles;
-use crate::core::evidence::{Evidence, Failure, Kept, RecordSeen};
+use crate::core::evidence::{Evidence, Failure, Kept, RecordSeen, is_name_of};
 use crate::core::identity::{Endpoint, Group, Host, PodName};
 use crate::core::labels::{Pod, Scheme};
-use crate::core::members::{Found, Membership, Named, NonMember};
+use crate::core::members::{self, Found, Membership, Named, NonMember};
 use crate::core::outside::shown;
 use crate::core::record::Record;
 use crate::core::selector::Selector;
@@ -241,6 +241,8 @@ pub struct Subject {
     pub scheme: Scheme,
     /// What a Sentinel's own earlier file says.
     pub kept: Option<Kept>,
+    /// The pod that a person says shall lead: its StatefulSet is one of the group's.
+    pub chosen: Option<PodName>,
     /// The domain under which the pods have their names.
     pub domain: String,
     announce: Announce,
@@ -301,6 +303,7 @@ impl Subject {
             named,
             scheme: Scheme::from(labels),
             kept: None,
+            chosen: None,
             announce: *announce,
             domain,
         })
@@ -311,9 +314,42 @@ impl Subject {
         self.sets.names().filter(|_| self.named != Named::ByGroup)
     }
 
-    /// By what its members are told, where the record was seen like this.
-    pub fn membership<'a>(&'a self, record: &'a RecordSeen) -> Membership<'a> {
-        Membership::new(&self.selector, &self.sets, self.named, record)
+    /// By what its members are told, where the record was seen like this. `reported` is what
+    /// [`Subject::sets_by_reports`] says: it counts where [`Subject::knows_no_sets`].
+    pub fn membership<'a>(&'a self, record: &'a RecordSeen, reported: &BTreeSet<String>) -> Membership<'a> {
+        Membership::new(&self.selector, &self.sets, self.named, record, reported)
+    }
+
+    /// Whether only disk reports and claims can tell the group's StatefulSets: this run was told of none, and there is
+    /// no record.
+    pub fn knows_no_sets(&self, record: &RecordSeen) -> bool {
+        self.named == Named::ByGroup && *record == RecordSeen::Absent
+    }
+
+    /// The group's StatefulSets by the disk reports of the pods that were found, where masters are claimed at these
+    /// hosts; with the set of the pod that a person chose.
+    pub fn sets_by_reports<'a>(
+        &self,
+        found: impl IntoIterator<Item = &'a Found>,
+        claimed: impl IntoIterator<Item = &'a Host>,
+    ) -> BTreeSet<String> {
+        let pods = found.into_iter().filter_map(|found| match found {
+            Found::Pod(pod) => Some(&**pod),
+            Found::Unnumbered(_) => None,
+        });
+        let claimed: Vec<_> = claimed.into_iter().collect();
+        let is_claimed = |pod: &Pod| claimed.iter().any(|host| self.is_at(pod, host));
+        let mut sets = members::sets_by_reports(&self.selector, &self.sets, pods, is_claimed);
+        sets.extend(self.chosen.iter().map(|pod| pod.base().to_owned()));
+        sets
+    }
+
+    /// Whether a host is a pod's: by its name, else by its address.
+    pub fn is_at(&self, pod: &Pod, host: &Host) -> bool {
+        match host {
+            Host::Name(name) => is_name_of(name, &pod.name, &self.domain),
+            Host::Ip(ip) => pod.ips.contains(ip),
+        }
     }
 
     /// The same by the record itself.

@@ -301,12 +301,18 @@ async fn write(
 /// The record as the decision needs it.
 fn next_record(subject: &Subject, settled: &Settled, claim: &Claim, address: &Endpoint) -> Record {
     let seen = &settled.evidence;
-    let first = || {
-        let group_id = seen.published_group_id(&claim.master).unwrap_or_else(random_id);
-        Record::first(claim.clone(), address.clone(), group_id, settled.is_first_boot)
-    };
-    let record = seen.recorded().map_or_else(first, |record| record.moved_to(claim, address));
-    record.with_sets(subject.sure_sets())
+    match seen.recorded() {
+        Some(record) => record.moved_to(claim, address).with_sets(subject.sure_sets()),
+        None => first_record(subject, seen, claim, address, settled.is_first_boot),
+    }
+}
+
+/// The record that is made where there is none. It names the sets of the master and of all members that there are: by
+/// it alone others know them.
+pub fn first_record(subject: &Subject, seen: &Evidence, claim: &Claim, address: &Endpoint, is_new: bool) -> Record {
+    let group_id = seen.published_group_id(&claim.master).unwrap_or_else(random_id);
+    let first = Record::first(claim.clone(), address.clone(), group_id, is_new);
+    first.with_sets(seen.sets_there().chain([claim.master.base()]).chain(subject.sure_sets()))
 }
 
 /// Whether the API server would let the record be written as the decision needs it. Nothing is.

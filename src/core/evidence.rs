@@ -363,6 +363,9 @@ pub struct Evidence {
     pub listing: Option<Failure>,
     /// Every other pod of the group.
     pub peers: Vec<Peer>,
+    /// The pods that may be members, though nothing says so: there is no record that names their StatefulSets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unproven: Vec<PodName>,
     /// The pod that says that it is handing its part over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub handing_over: Option<PodName>,
@@ -496,6 +499,12 @@ impl Evidence {
             return own().or_else(|| published_group_id(master, words));
         }
         published_group_id(master, words).or_else(own)
+    }
+
+    /// The StatefulSets of the members that exist.
+    pub fn sets_there(&self) -> impl Iterator<Item = &str> {
+        let is_there = |peer: &&Peer| matches!(peer.object, Object::Present { .. });
+        self.peers.iter().filter(is_there).map(|peer| peer.pod.base())
     }
 
     /// The peers that are heard of now: they answer, or what they have told of their disks holds.
@@ -687,6 +696,9 @@ impl fmt::Display for Evidence {
         }
         if let Some(kept) = &self.kept {
             writeln!(f, "own earlier file: {} at epoch {}", kept.master, Shown(kept.config_epoch))?;
+        }
+        for pod in &self.unproven {
+            writeln!(f, "{pod}: nothing says whether it is a member")?;
         }
         for invalid in &self.invalid {
             writeln!(f, "invalid: {invalid}")?;

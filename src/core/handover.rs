@@ -336,6 +336,7 @@ mod tests {
             listing: None,
             record: RecordSeen::NotKept,
             peers: [(0, Heard::Answer(Role::Master)), (1, one), (2, two)].into_iter().map(peer).collect(),
+            unproven: Vec::new(),
             handing_over: None,
             kept: None,
             invalid: Vec::new(),

@@ -76,6 +76,8 @@ pub enum Why {
     OtherSet(BTreeSet<String>),
     /// Nothing controls it, and the record has not labelled it before.
     Uncontrolled,
+    /// There is no record, and nothing else says whether its StatefulSet is one of the group's.
+    Unproven,
 }
 
 impl Why {
@@ -83,7 +85,7 @@ impl Why {
     pub fn is_by_itself(&self) -> bool {
         match self {
             Self::Unselected(_) | Self::Unnumbered | Self::Controller(_) | Self::Misnamed(_) => true,
-            Self::OtherSet(_) | Self::Uncontrolled => false,
+            Self::OtherSet(_) | Self::Uncontrolled | Self::Unproven => false,
         }
     }
 }
@@ -103,6 +105,9 @@ impl fmt::Display for Why {
                 write!(f, "the StatefulSets of the group are {}", sets.join(", "))
             }
             Self::Uncontrolled => f.write_str("no StatefulSet controls it, and the group's record has never labelled it"),
+            Self::Unproven => f.write_str(
+                "the group has no record, and neither a disk report nor a Sentinel says that its StatefulSet is the group's",
+            ),
         }
     }
 }
@@ -126,16 +131,53 @@ pub struct Membership<'a> {
     sets: Option<BTreeSet<String>>,
     /// The uid of the Lease.
     lease: Option<&'a str>,
+    /// There is no record: the sets are those that [`sets_by_reports`] tells.
+    is_by_reports: bool,
+}
+
+/// The group's StatefulSets where there is no record, for whoever was told of none: those of the pods whose disk
+/// reports are of the same group's id as that of the master that a Sentinel claims; where none is claimed, as those
+/// of the set that is `guessed` by the group's name; else as all reports. None where these are of several groups:
+/// then one is a stranger's. Where ordain has never run yet, and no pod has a report, the set of the claimed master.
+pub fn sets_by_reports<'a>(
+    selector: &Selector,
+    guessed: &Sets,
+    pods: impl IntoIterator<Item = &'a Pod>,
+    is_claimed: impl Fn(&Pod) -> bool,
+) -> BTreeSet<String> {
+    let is_of_a_set = |pod: &&Pod| {
+        selector.matches(&pod.labels) && matches!(&pod.controller, Controller::StatefulSet(set) if set == pod.name.base())
+    };
+    let pods: Vec<_> = pods.into_iter().filter(is_of_a_set).collect();
+    let set_of = |pod: &Pod| pod.name.base().to_owned();
+    let reported: Vec<_> = pods.iter().copied().filter(|pod| pod.word.is_some()).collect();
+    if reported.is_empty() {
+        let claimed: BTreeSet<_> = pods.into_iter().filter(|pod| is_claimed(pod)).map(set_of).collect();
+        return if claimed.len() == 1 { claimed } else { BTreeSet::new() };
+    }
+    let which = |is_it: &dyn Fn(&Pod) -> bool| reported.iter().copied().filter(|pod| is_it(pod)).collect::<Vec<_>>();
+    let anchors = [which(&is_claimed), which(&|pod| guessed.have(&pod.name)), reported.clone()];
+    let anchors = anchors.into_iter().find(|pods| !pods.is_empty()).unwrap_or_default();
+    let id_of = |pod: &'a Pod| pod.word.as_ref().and_then(|word| word.group.as_deref());
+    let ids: BTreeSet<_> = anchors.iter().filter_map(|pod| id_of(pod)).collect();
+    match ids.len() {
+        0 => anchors.into_iter().map(set_of).collect(),
+        1 => reported.into_iter().filter(|pod| id_of(pod).is_some_and(|id| ids.contains(id))).map(set_of).collect(),
+        _ => BTreeSet::new(),
+    }
 }
 
 impl<'a> Membership<'a> {
     /// By the sets as they are named, and the record as it was seen. A record that names none is one of 0.1, which
-    /// had every StatefulSet's pods that the selector finds.
-    pub fn new(selector: &'a Selector, sets: &Sets, named: Named, record: &'a RecordSeen) -> Self {
+    /// had every StatefulSet's pods that the selector finds. `reported` are the sets by [`sets_by_reports`]: they
+    /// count where there is no record, for whoever was told of none.
+    pub fn new(selector: &'a Selector, sets: &Sets, named: Named, record: &'a RecordSeen, reported: &BTreeSet<String>) -> Self {
         match record {
             RecordSeen::Present(record) => Self::by_record(selector, sets, named, record),
-            RecordSeen::Absent | RecordSeen::NotKept if named == Named::ByGroup => Self { selector, sets: None, lease: None },
-            _ => Self { selector, sets: Some(names_of(sets)), lease: None },
+            RecordSeen::Absent if named == Named::ByGroup => {
+                Self { selector, sets: Some(reported.clone()), lease: None, is_by_reports: true }
+            }
+            _ => Self { selector, sets: Some(names_of(sets)), lease: None, is_by_reports: false },
         }
     }
 
@@ -143,14 +185,14 @@ impl<'a> Membership<'a> {
     pub fn by_record(selector: &'a Selector, sets: &Sets, named: Named, record: &'a Record) -> Self {
         let lease = Some(&*record.uid);
         if record.sets.is_empty() && named != Named::ByFlags {
-            return Self { selector, sets: None, lease };
+            return Self { selector, sets: None, lease, is_by_reports: false };
         }
         // Whom the record names is a member, whoever is to be told so yet.
         let mut all: BTreeSet<_> = record.sets.iter().cloned().chain([record.claim.master.base().to_owned()]).collect();
         if named != Named::ByGroup {
             all.extend(names_of(sets));
         }
-        Self { selector, sets: Some(all), lease }
+        Self { selector, sets: Some(all), lease, is_by_reports: false }
     }
 
     /// Whether a pod is a member.
@@ -170,9 +212,13 @@ impl<'a> Membership<'a> {
             }
             Controller::None | Controller::StatefulSet(_) => {}
         }
+        // A report of another group's id says that it is a stranger.
+        let is_anothers = || pod.word.as_ref().is_some_and(|word| word.group.is_some());
         match &self.sets {
-            Some(sets) if !sets.contains(pod.name.base()) => Err(Why::OtherSet(sets.clone())),
-            _ => Ok(()),
+            Some(sets) if sets.contains(pod.name.base()) => Ok(()),
+            Some(sets) if self.is_by_reports && (sets.is_empty() || !is_anothers()) => Err(Why::Unproven),
+            Some(sets) => Err(Why::OtherSet(sets.clone())),
+            None => Ok(()),
         }
     }
 
@@ -206,8 +252,9 @@ fn names_of(sets: &Sets) -> BTreeSet<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::disk::{Disk, Moment, Word};
     use crate::core::evidence::Failure;
-    use crate::core::identity::Endpoint;
+    use crate::core::identity::{Endpoint, PodName};
     use crate::core::record::Claim;
     use rstest::rstest;
 
@@ -240,7 +287,22 @@ mod tests {
     }
 
     fn why(pod: &Pod, named: Named, flags: &[&str], record: &RecordSeen) -> Option<Why> {
-        Membership::new(&selector(), &sets(flags), named, record).check(pod).err()
+        // Without a record the report of redis-0 tells.
+        let reported = BTreeSet::from(["redis".to_owned()]);
+        Membership::new(&selector(), &sets(flags), named, record, &reported).check(pod).err()
+    }
+
+    /// A pod of a StatefulSet, with a disk report of this group's id.
+    fn reporting(name: &str, id: Option<&str>) -> Pod {
+        let name: PodName = name.parse().unwrap();
+        let group = id.map(str::to_owned);
+        let word =
+            Word { run: "a1".into(), disk: Disk::Empty, at: Moment(0), group, started: true, damage: None, priority: None };
+        Pod { word: Some(word), ..pod(&name.to_string(), of(name.base())) }
+    }
+
+    fn silent(name: &str) -> Pod {
+        Pod { word: None, ..reporting(name, None) }
     }
 
     fn unknown() -> RecordSeen {
@@ -295,7 +357,7 @@ mod tests {
     #[case::by_a_record_of_0_1_alone(Named::ByGroup, &["redis=3"], record(&[]), true)]
     #[case::by_the_record_alone(Named::ByGroup, &["redis=3"], record(&["redis"]), false)]
     #[case::by_the_record_alone_which_names_it(Named::ByGroup, &["redis=3"], record(&["cache"]), true)]
-    #[case::nothing_is_known_yet(Named::ByGroup, &["redis=3"], RecordSeen::Absent, true)]
+    #[case::by_the_reports_alone(Named::ByGroup, &["redis=3"], RecordSeen::Absent, false)]
     fn of_another_set_only_who_is_named_or_may_be(
         #[case] named: Named,
         #[case] flags: &[&str],
@@ -325,7 +387,52 @@ mod tests {
         let found = [Found::Unnumbered(other.clone()), Found::Pod(Box::new(pod("redis-1", of("redis"))))];
         let record = record(&["redis"]);
         let selector = selector();
-        let (members, others) = Membership::new(&selector, &sets(&["redis=3"]), Named::ByFlags, &record).sort(found);
+        let (members, others) =
+            Membership::new(&selector, &sets(&["redis=3"]), Named::ByFlags, &record, &BTreeSet::new()).sort(found);
         assert_eq!((members.len(), others), (1, vec![other]));
+    }
+    #[rstest]
+    #[case::whose_report_is_of_the_masters_id(
+        &[reporting("redis-0", Some("a")), silent("redis-1"), silent("cache-0")], "redis-0", &["redis"]
+    )]
+    #[case::of_both_its_sets(&[reporting("redis-0", Some("a")), reporting("more-0", Some("a"))], "redis-0", &["redis", "more"])]
+    #[case::not_of_another_group(&[reporting("redis-0", Some("a")), reporting("cache-0", Some("b"))], "redis-0", &["redis"])]
+    #[case::a_claim_for_who_has_no_report(&[reporting("redis-0", Some("a")), silent("cache-0")], "cache-0", &["redis"])]
+    #[case::no_claim(&[reporting("redis-0", Some("a")), reporting("cache-0", Some("b"))], "", &["redis"])]
+    #[case::no_claim_and_another_name(&[reporting("db-0", Some("a")), reporting("db-1", None)], "", &["db"])]
+    #[case::no_claim_and_nobody_knows_whose(&[reporting("db-0", Some("a")), reporting("cache-0", Some("b"))], "", &[])]
+    #[case::whom_a_claim_of_two_groups_names(
+        &[reporting("redis-0", Some("a")), reporting("cache-0", Some("b"))], "redis-0 cache-0", &[]
+    )]
+    #[case::a_first_boot(&[reporting("redis-0", None), silent("redis-1"), silent("cache-0")], "", &["redis"])]
+    #[case::who_has_no_id_beside_who_has(&[reporting("redis-0", Some("a")), reporting("cache-0", None)], "redis-0", &["redis"])]
+    #[case::the_claimed_one_has_none_yet(&[reporting("db-0", None), reporting("cache-0", Some("b"))], "db-0", &["db"])]
+    #[case::another_tools_group(&[silent("db-0"), silent("cache-0")], "db-0", &["db"])]
+    #[case::another_tools_group_that_is_disputed(&[silent("db-0"), silent("cache-0")], "db-0 cache-0", &[])]
+    #[case::nothing_is_known_yet(&[silent("redis-0"), silent("cache-0")], "", &[])]
+    #[case::made_by_hand(&[Pod { controller: Controller::None, ..reporting("redis-0", Some("a")) }], "redis-0", &[])]
+    #[case::without_the_labels(&[Pod { labels: BTreeMap::new(), ..reporting("redis-0", Some("a")) }], "redis-0", &[])]
+    fn without_a_record_the_sets_are_of_whose_disk_reports_are_the_groups(
+        #[case] pods: &[Pod],
+        #[case] claimed: &str,
+        #[case] expected: &[&str],
+    ) {
+        let is_claimed = |pod: &Pod| claimed.split(' ').any(|name| name == pod.name.to_string());
+        let found = sets_by_reports(&selector(), &sets(&["redis=3"]), pods, is_claimed);
+        assert_eq!(found, expected.iter().map(|set| (*set).to_owned()).collect());
+    }
+
+    #[test]
+    fn of_whom_nothing_says_whose_it_is_that_is_said() {
+        let check = |pod: &Pod, reported: &[&str]| {
+            let reported = reported.iter().map(|set| (*set).to_owned()).collect();
+            let record = RecordSeen::Absent;
+            Membership::new(&selector(), &sets(&["redis=3"]), Named::ByGroup, &record, &reported).check(pod)
+        };
+        assert_eq!(check(&silent("cache-0"), &["redis"]), Err(Why::Unproven));
+        assert_eq!(check(&reporting("cache-0", None), &["redis"]), Err(Why::Unproven));
+        assert_eq!(check(&reporting("cache-0", Some("b")), &[]), Err(Why::Unproven));
+        assert_eq!(check(&reporting("cache-0", Some("b")), &["redis"]), Err(Why::OtherSet(["redis".to_owned()].into())));
+        assert_eq!(check(&silent("redis-1"), &["redis"]), Ok(()));
     }
 }

@@ -102,6 +102,7 @@ mod tests {
             listing: None,
             record,
             peers: peers.collect(),
+            unproven: Vec::new(),
             handing_over: None,
             kept: None,
             invalid: Vec::new(),

@@ -165,6 +165,7 @@ fn group(record: Record, pods: [Seen; 3]) -> Evidence {
         listing: None,
         record: RecordSeen::Present(record),
         peers: (0..).zip(pods).map(peer).collect(),
+        unproven: Vec::new(),
         handing_over: None,
         kept: None,
         invalid: Vec::new(),

@@ -1,9 +1,10 @@
 //! Who is a member, and what a refused connection proves: on a real API server, beside real servers.
 
+use rstest::rstest;
 use serde_json::json;
 use testbed::client::{ask, connect, text};
 use testbed::control_plane::controller;
-use testbed::group::{Bed, REDIS, SENTINELS};
+use testbed::group::{Bed, REDIS, Run, SENTINELS};
 use testbed::process::Process;
 use testbed::wait_for;
 
@@ -123,6 +124,92 @@ fn a_sentinel_that_names_a_stranger_makes_nobody_record_it() {
     assert_eq!(bed.namespace.as_ref().unwrap().holder("redis").as_deref(), Some("redis-0"), "{pass:?}");
     bed.server("redis-0").signal("CONT");
     assert_left_alone(&bed);
+}
+
+/// A disk report as release 0.1 writes it, of a server that has started with the data of this group.
+fn disk_report(group: &str) -> serde_json::Value {
+    let report = json!({"run": "a1", "disk": {"written": "2026-11-29T10:00:00.000Z"}, "at": "2026-11-29T10:00:01.000Z", "group": group, "started": true});
+    json!({"metadata": {"annotations": {"ordain.dev/disk": report.to_string()}}})
+}
+
+fn reconcile(bed: &mut Bed) {
+    // On a busy machine a pass may not hear all in time, and is followed by another.
+    wait_for("a pass that has a record and does all that is to be done", UP, || {
+        let is_done = pass(bed, "sentinel-0").code == Some(0);
+        (is_done && bed.namespace.as_ref()?.holder("redis").as_deref() == Some("redis-0")).then_some(())
+    });
+}
+
+fn pass(bed: &Bed, sentinel: &str) -> Run {
+    bed.ordain(sentinel, &["reconcile", "--group", "redis", "--deadline", "20s"])
+}
+
+fn start_a_sentinel(bed: &mut Bed) {
+    bed.kill("sentinel-0");
+    bed.start("sentinel-0");
+}
+
+fn tell_of_a_failover(bed: &mut Bed) {
+    let at = bed.announced("redis-0");
+    let hook = bed.ordain("sentinel-1", &["on-failover", "redis", "leader", "start", "redis-1", "6379", &at, "6379"]);
+    assert_eq!(hook.code, Some(0), "{hook:?}");
+}
+
+#[rstest]
+#[case::reconcile(reconcile)]
+#[case::a_sentinel_that_starts(start_a_sentinel)]
+#[case::the_hook(tell_of_a_failover)]
+fn a_record_that_is_made_anew_names_the_groups_sets_and_strangers_are_left_alone(#[case] make: fn(&mut Bed)) {
+    // Else a Sentinel looks for its groups by their records.
+    let mut bed = started(unreconciled().with_patient_sentinels().with_env("ORDAIN_GROUP", "redis"));
+    let strangers = Strangers::join(&bed);
+    bed.make_stranger("cart-0", Some(controller("apps/v1", "StatefulSet", "cart")));
+    // It is of another group of ordain's.
+    bed.namespace.as_ref().unwrap().edit_pod("cart-0", &disk_report("another"));
+    let mut times = 0;
+    let asked = strangers.was_asked(&bed, &mut times);
+    bed.namespace.as_ref().unwrap().delete_record("redis");
+    make(&mut bed);
+    let namespace = bed.namespace.as_ref().unwrap();
+    wait_for("the record", UP, || (namespace.holder("redis").as_deref() == Some("redis-0")).then_some(()));
+    assert_eq!(sets_of(&bed).as_deref(), Some("redis"));
+    // The only ones that could answer as a master now are strangers.
+    bed.server("redis-0").signal("STOP");
+    let namespace = bed.namespace.as_ref().unwrap();
+    namespace.delete_record("redis");
+    wait_for("the record by a pass", UP, || {
+        let pass = pass(&bed, "sentinel-2");
+        namespace.holder("redis").map(|holder| assert_eq!(holder, "redis-0", "{pass:?}"))
+    });
+    assert_eq!(sets_of(&bed).as_deref(), Some("redis"));
+    bed.server("redis-0").signal("CONT");
+    bed.wait_for_master("redis-0", UP);
+    bed.wait_for_sentinels(UP);
+    reconcile(&mut bed);
+    bed.wait_for_labels("redis-0", UP);
+    assert_eq!(strangers.was_asked(&bed, &mut times), asked);
+    assert_left_alone(&bed);
+    assert_eq!(bed.namespace.as_ref().unwrap().label("cart-0", "role"), None);
+}
+
+#[test]
+fn a_record_that_is_made_anew_names_every_set_whose_pods_hold_the_groups_data() {
+    let mut bed = started(unreconciled().with_patient_sentinels());
+    let namespace = bed.namespace.as_ref().unwrap();
+    let id = namespace.noted("redis", "group-id").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let _server = bed.stranger(folder.path(), &["--replicaof", &bed.ip("redis-0").to_string(), "6379"]);
+    bed.make_stranger("redis-replicas-0", Some(controller("apps/v1", "StatefulSet", "redis-replicas")));
+    namespace.edit_pod("redis-replicas-0", &disk_report(&id));
+    // As a pod of 0.1 leaves it.
+    namespace.edit_record("redis", &json!({"metadata": {"annotations": {"ordain.dev/sets": null}}}));
+    namespace.delete_record("redis");
+    reconcile(&mut bed);
+    let namespace = bed.namespace.as_ref().unwrap();
+    assert_eq!(namespace.holder("redis").as_deref(), Some("redis-0"));
+    assert_eq!(sets_of(&bed).as_deref(), Some("redis,redis-replicas"));
+    assert_eq!(namespace.noted("redis", "group-id"), Some(id));
+    assert_eq!(namespace.label("redis-replicas-0", "role").as_deref(), Some("slave"));
 }
 
 #[test]

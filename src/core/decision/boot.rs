@@ -103,6 +103,11 @@ fn adopt(case: Case<'_>) -> Decision {
             Known::Copied | Known::Nothing => {}
         }
     }
+    if let (Some(pod), true) = (case.evidence().unproven.first(), case.obeys(Rule::AllToldBeforeAdoption)) {
+        return Decision::undecided(format!(
+            "is undecided: there is data, nobody knows who was the master, and nothing says whether {pod}, which carries the labels, is a member. A pod of the group that starts decides, or `ordain reconcile --assume-master POD`"
+        ));
+    }
     let best = disks.into_iter().max_by_key(|(disk, pod)| (*disk, Reverse(case.sets.place(pod)))).map(|(_, pod)| pod);
     let Some(best) = best else { return Decision::undecided("is undecided: nobody has told what its disk holds") };
     let claim = Claim { master: best.clone(), epoch: 0 };

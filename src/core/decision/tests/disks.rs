@@ -477,6 +477,14 @@ fn nothing_is_adopted_while(#[case] evidence: Evidence) {
 }
 
 #[test]
+fn nothing_is_adopted_while_a_pod_may_be_a_member_of_whose_disk_nobody_knows() {
+    let told = sentinel().tells(0, OLD).tells(1, NEW).tells(2, EMPTY);
+    let open = Evidence { unproven: vec!["redis-replicas-0".parse().unwrap()], ..told };
+    assert_eq!(open.decide(), (Undecided, None));
+    assert!(open.decision().why.contains("redis-replicas-0"), "{}", open.decision().why);
+}
+
+#[test]
 fn a_running_replica_that_never_had_a_link_is_adopted_where_its_disk_is_the_most_advanced() {
     let evidence = adoption(0).started(1, NEW, waits_for(2));
     assert_eq!(evidence.decide(), (Follow(claim(1, 0)), Some(claim(1, 0))));

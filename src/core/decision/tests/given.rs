@@ -188,6 +188,7 @@ pub fn nothing_yet(me: Option<u32>) -> Evidence {
         listing: None,
         record: RecordSeen::Absent,
         peers: peers.map(absent).collect(),
+        unproven: Vec::new(),
         handing_over: None,
         kept: None,
         invalid: Vec::new(),
