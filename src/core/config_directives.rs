@@ -79,6 +79,15 @@ const TABLE: &[Directive] = &[
     row(Redis, &["appenddirname"], Refused, BY_RENAMING),
     row(Redis, &["dbfilename"], Refused, BY_RENAMING),
     only("no", row(Redis, &["aof-timestamp-enabled"], Refused, "remove it: the time stamps tell how old the data is")),
+    only(
+        "no",
+        row(
+            Redis,
+            &["aof-load-truncated"],
+            Refused,
+            "remove it before the update: a server that ends at a torn tail, which every power cut may leave, never comes back by itself",
+        ),
+    ),
     row(Redis, &["dir"], Decided, "use --data-dir (ORDAIN_DATA_DIR)"),
     row(Redis, &["port"], Decided, BY_PORT),
     row(Redis, &["tls-port"], Decided, BY_PORT),
@@ -418,7 +427,7 @@ mod tests {
     fn what_ordain_does_not_decide_is_free() {
         let free = "maxmemory 1gb\nbind 127.0.0.1\nsave \"\"\n# appendonly no\nappendfsync always\nmin-replicas-to-write 1\n\
                     loadmodule /m.so appendonly no\nrename-command FLUSHALL \"\"\nrename-command KEYS hidden\nuser app on >x ~* +@all\n\
-                    user default on nopass\nuser default off on\nprotected-mode no\nreplica-announced yes\ncluster-enabled no\n\
+                    user default on nopass\nuser default off on\nprotected-mode no\nreplica-announced yes\ncluster-enabled no\naof-load-truncated yes\n\
                     tls-auth-clients no\nclient-output-buffer-limit replica 0 0 0\nrepl-diskless-sync no\n";
         assert_eq!(extra(free), Ok(Vec::new()));
         let sentinel = "sentinel failover-timeout redis 5000\nsentinel parallel-syncs redis 2\nsentinel deny-scripts-reconfig no\n\
