@@ -3,7 +3,6 @@
 //! and its word says that it has started, so that from then on only its Redis can answer for its disk.
 
 use std::ffi::OsString;
-use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Result, bail};
@@ -16,12 +15,12 @@ use super::patience::{persist, refused};
 use super::setting::World;
 use super::settle::{Settled, does_not_exist, random_id};
 use crate::core::decision;
-use crate::core::disk::{Instance, Moment, Word};
+use crate::core::disk::{Instance, Word};
 use crate::core::evidence::{Failure, Own};
 use crate::core::identity::PodName;
 use crate::core::outside::shown;
 use crate::edge::data_directory::memory::Damage;
-use crate::edge::data_directory::{DataDirectory, Found, SOON, damage};
+use crate::edge::data_directory::{self, DataDirectory, Found, SOON, Suspect, damage, listed};
 use crate::edge::kubernetes::{Cluster, Published, Refusal};
 use crate::exit::{OrWrong, Wrong};
 
@@ -56,10 +55,14 @@ impl OwnData {
         let now = SystemTime::now().into();
         let data = directory.clone();
         let found = off_thread(move |_| data.read(now));
-        let Found { disk, group_id, ended_soon, suspect, damage } = found.await.or_wrong()?;
+        let Found { disk, group_id, ended_soon, suspect, damage, appended_to } = found.await.or_wrong()?;
+        // Where this run becomes the server, that has its rights.
+        if let (Some(path), Some(_), false) = (appended_to, program, dry_run) {
+            off_thread(move |_| data_directory::refuse_unwritable(&path)).await.or_wrong()?;
+        }
         let mut own = Self { directory, ended_soon, damage };
-        if let (Some((file, started)), Some(program), false) = (suspect, program, dry_run) {
-            own.check(world, me, program, &file, started, deadline).await?;
+        if let (Some(suspect), Some(program), false) = (suspect, program, dry_run) {
+            own.check(world, me, program, &suspect, deadline).await?;
         }
         let known = match &own.damage {
             Some(damage) => Own { damage: Some(damage.found.clone()), has_run: true, ..Own::default() },
@@ -74,17 +77,16 @@ impl OwnData {
         world: &World,
         me: &PodName,
         program: &OsString,
-        file: &Path,
-        started: Moment,
+        suspect: &Suspect,
         deadline: Instant,
     ) -> Result<()> {
         let ended_otherwise = match world.cluster() {
             Some(cluster) => match from_api(cluster.last_ends(me)).await {
                 // By the second.
-                Ok(ends) => ends
-                    .iter()
-                    .filter(|end| end.at.0 + 1_000 > started.0)
-                    .any(|end| end.is_for_memory || end.at.since(started) > SOON),
+                Ok(ends) => ends.iter().filter(|end| end.at.0 + 1_000 > suspect.started.0).any(|end| {
+                    let soon = if end.is_by_itself { suspect.loading } else { SOON };
+                    end.is_for_memory || end.at.since(suspect.started) > soon
+                }),
                 // Nothing is concluded from what is not known.
                 Err(_) => return Ok(()),
             },
@@ -93,9 +95,9 @@ impl OwnData {
         let damage = if ended_otherwise {
             None
         } else {
-            warn!("the server of {me} ended soon after its last starts: it is asked to check `{}`", file.display());
+            warn!("the server of {me} ended soon after its last starts: it is asked to check {}", listed(&suspect.files));
             let until = Instant::now() + (deadline - Instant::now()) / 2;
-            match timeout_at(until, damage::check(program, file)).await {
+            match timeout_at(until, damage::check(program, &suspect.files)).await {
                 Ok(Ok(found)) => found,
                 Ok(Err(error)) => {
                     warn!("the data of {me} is not checked: {error:#}");

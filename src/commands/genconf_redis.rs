@@ -69,8 +69,12 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
     text.check_command(&command)?;
     if !run.dry_run {
         // Before this run has files of its own, which may lie in the same folder.
-        let folder = data_dir.clone();
-        off_thread(move |_| DataDirectory::sweep(&folder)).await.or_wrong()?;
+        let (folder, output) = (data_dir.clone(), output.clone());
+        let sweep = move |_: &_| {
+            Draft::sweep(&output);
+            DataDirectory::sweep(&folder)
+        };
+        off_thread(sweep).await.or_wrong()?;
     }
     let mut draft = if run.dry_run { None } else { Some(Draft::begin(&output).or_wrong()?) };
     let (world, server) = tokio::join!(World::open(&run, &pod), async {

@@ -54,6 +54,9 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
     let logins = Logins::read(&secrets).await?;
     let text = Source::read(&text, ConfigFile::Sentinel, "sentinel.conf.tera", TEMPLATE, logins.sentinel.user.as_deref()).await?;
     text.check_command(&command)?;
+    if !run.dry_run {
+        Draft::sweep(&output);
+    }
     let draft = if run.dry_run { None } else { Some(Draft::begin(&output).or_wrong()?) };
     let earlier = Earlier::read(&files::read_if_there(&output).or_wrong()?);
     let hook = files::hook_beside_this_program(HOOK)?;

@@ -34,16 +34,30 @@ impl Draft {
     }
 
     fn with_mode(path: &Path, mode: u32) -> Result<Self> {
-        let folder = match path.parent() {
-            Some(folder) if folder != Path::new("") => folder,
-            _ => Path::new("."),
-        };
+        let folder = folder_of(path);
         let describe =
             || format!("cannot write to the folder `{}`: make it exist and writable, or name another", folder.display());
         // The error would name the temporary file.
-        let begun = NamedTempFile::with_prefix_in(DRAFT, folder).map_err(|error| std::io::Error::from(error.kind()));
+        let begun = NamedTempFile::with_prefix_in(prefix_of(path), folder).map_err(|error| std::io::Error::from(error.kind()));
         let file = begun.with_context(describe)?;
         file.as_file().set_permissions(Permissions::from_mode(mode)).with_context(describe)?;
+        Ok(Self { file, path: path.to_owned() })
+    }
+
+    /// Takes away what runs that were killed have left of a file, as far as that can be done: it does no harm.
+    pub fn sweep(path: &Path) {
+        for left in drafts(folder_of(path), &prefix_of(path)).unwrap_or_default() {
+            let _ = std::fs::remove_file(left);
+        }
+    }
+
+    /// Begins with the content of another file: a second name of it.
+    ///
+    /// # Errors
+    /// The file system has no links, this user may not make one, or the other file lies on another file system.
+    pub fn link(path: &Path, source: &Path) -> std::io::Result<Self> {
+        let linked = |draft: &Path| std::fs::hard_link(source, draft).and_then(|()| File::open(draft));
+        let file = tempfile::Builder::new().prefix(&prefix_of(path)).make_in(folder_of(path), linked)?;
         Ok(Self { file, path: path.to_owned() })
     }
 
@@ -57,12 +71,12 @@ impl Draft {
         self.put_in_place()
     }
 
-    /// The same with the content and the time of another file, which share their blocks where the file system can do
-    /// that (`copy_file_range`). Ends soon once it is told to `stop`.
+    /// Takes the content and the time of another file, which share their blocks where the file system can do that
+    /// (`copy_file_range`). Ends soon once it is told to `stop`.
     ///
     /// # Errors
-    /// The disk is full, or the like, or it was told to stop: the earlier file is as it was.
-    pub fn install_from(mut self, source: &File, modified: SystemTime, stop: &AtomicBool) -> Result<()> {
+    /// The disk is full, or the like, or it was told to stop.
+    pub fn fill_from(&mut self, source: &File, modified: SystemTime, stop: &AtomicBool) -> Result<()> {
         let describe = || format!("cannot write `{}`", self.path.display());
         loop {
             anyhow::ensure!(!stop.load(Ordering::Relaxed), "told to stop before `{}` was whole", self.path.display());
@@ -73,11 +87,14 @@ impl Draft {
                 break;
             }
         }
-        self.file.as_file().set_modified(modified).with_context(describe)?;
-        self.put_in_place()
+        self.file.as_file().set_modified(modified).with_context(describe)
     }
 
-    fn put_in_place(self) -> Result<()> {
+    /// Puts it in its place as it is, durably.
+    ///
+    /// # Errors
+    /// The disk is full, or the like: the earlier file is as it was.
+    pub fn put_in_place(self) -> Result<()> {
         let describe = || format!("cannot write `{}`", self.path.display());
         self.file.as_file().sync_all().with_context(describe)?;
         let folder = self.file.path().parent().map(Path::to_owned).unwrap_or_default();
@@ -85,6 +102,22 @@ impl Draft {
         self.file.persist(&path).with_context(|| format!("cannot write `{}`", path.display()))?;
         make_durable(&folder).with_context(|| format!("cannot write `{}`", path.display()))
     }
+}
+
+/// What the drafts of one file are called, and of no other: another container may write to the same folder.
+fn prefix_of(path: &Path) -> String {
+    format!("{DRAFT}{}-", path.file_name().unwrap_or_default().to_string_lossy())
+}
+
+/// The files of a folder whose names begin so.
+fn drafts(folder: &Path, prefix: &str) -> std::io::Result<Vec<PathBuf>> {
+    let paths: std::io::Result<Vec<_>> = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect();
+    let is_one = |path: &PathBuf| path.file_name().is_some_and(|name| name.as_bytes().starts_with(prefix.as_bytes()));
+    Ok(paths?.into_iter().filter(|path| is_one(path) && path.is_file()).collect())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
 }
 
 /// A name is durable only once its folder is.
@@ -102,6 +135,25 @@ pub fn make_durable(folder: &Path) -> std::io::Result<()> {
 pub fn free_space(folder: &Path) -> std::io::Result<u64> {
     let all = rustix::fs::statvfs(folder)?;
     Ok(all.f_bavail.saturating_mul(all.f_frsize))
+}
+
+/// Whether a name is there, also that of a link to a place that is not: such a place may only not be mounted.
+///
+/// # Errors
+/// It cannot be found out.
+pub fn is_there(path: &Path) -> std::io::Result<bool> {
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        found => found.map(|_| true),
+    }
+}
+
+/// Whether this process may write to a file; not so on a file system that nobody may write to.
+///
+/// # Errors
+/// It may not.
+pub fn may_write(path: &Path) -> std::io::Result<()> {
+    Ok(rustix::fs::access(path, rustix::fs::Access::WRITE_OK)?)
 }
 
 /// Whether two paths are one file.
@@ -273,6 +325,19 @@ mod tests {
         std::fs::create_dir(at("more")).unwrap();
         assert!(config_files(folder.path()).unwrap_err().to_string().contains("more` is no regular file"));
         assert!(config_files(Path::new("/dev/zero")).unwrap_err().to_string().contains("no regular file"));
+    }
+
+    #[test]
+    fn what_a_killed_run_left_of_a_file_is_swept_and_nothing_that_another_container_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("redis.conf");
+        let draft = Draft::begin(&path).unwrap();
+        // A process that is killed drops nothing.
+        let left = draft.file.into_temp_path().keep().unwrap();
+        let others = Draft::begin(&folder.path().join("sentinel.conf")).unwrap();
+        Draft::sweep(&path);
+        assert!(!left.exists() && others.file.path().exists());
+        Draft::sweep(Path::new("/nowhere/at/all/redis.conf"));
     }
 
     #[test]

@@ -158,7 +158,9 @@ fn content(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if path.is_dir() {
+        if let Ok(target) = path.read_link() {
+            files.insert(name, target.into_os_string().into_encoded_bytes());
+        } else if path.is_dir() {
             files.extend(content(&path).into_iter().map(|(inner, bytes)| (format!("{name}/{inner}"), bytes)));
         } else {
             files.insert(name, std::fs::read(path).unwrap());
@@ -200,6 +202,11 @@ impl Directory {
         self
     }
 
+    fn linked(self, name: &str, target: &str) -> Self {
+        std::os::unix::fs::symlink(target, self.0.path().join(name)).unwrap();
+        self
+    }
+
     fn without(self, name: &str) -> Self {
         std::fs::remove_file(self.0.path().join(name)).unwrap();
         self
@@ -235,6 +242,30 @@ fn what_is_counted_is_what_the_server_then_serves_and_the_rest_is_refused_untouc
         ("nothing", Directory::of(&[]), None, Ok(0)),
         ("a snapshot", Directory::of(&[dump]), None, Ok(10)),
         ("a snapshot beside a backup", Directory::of(&[dump]).with("backup/last-week.rdb", &snapshot), None, Ok(10)),
+        (
+            "that is a link into a folder",
+            Directory::of(&[dump]).moved("dump.rdb", "backup/dump.rdb").linked("dump.rdb", "backup/dump.rdb"),
+            None,
+            Ok(10),
+        ),
+        (
+            "that is a link to a volume that is not mounted",
+            Directory::of(&[]).linked("dump.rdb", "/nowhere/dump.rdb"),
+            None,
+            Err("dump.rdb`, a link to `/nowhere"),
+        ),
+        (
+            "an append-only folder that is not mounted",
+            Directory::of(&[]).linked("appendonlydir", "/nowhere/aof"),
+            None,
+            Err("appendonlydir`, a link to `/nowhere"),
+        ),
+        (
+            "what was set aside for a choice that was cut short",
+            Directory::of(&[dump]).moved("dump.rdb", "set-aside-5/dump.rdb"),
+            Some("dump"),
+            Err("set-aside-5/dump.rdb`, set aside"),
+        ),
         ("append-only files", Directory::of(&[aof]), None, Ok(20)),
         ("with a torn tail", Directory::of(&[aof]).torn(), None, Ok(20)),
         ("beside an older snapshot", older_dump(), None, Ok(20)),
@@ -253,6 +284,23 @@ fn what_is_counted_is_what_the_server_then_serves_and_the_rest_is_refused_untouc
         let plain = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n";
         table.extend([
             ("an append-only file of before 7", Directory::of(&[]).with("appendonly.aof", plain), None, Ok(1)),
+            ("that is chosen", Directory::of(&[aof]).with("appendonly.aof", plain), Some("appendonly.aof"), Ok(1)),
+            (
+                "words for letters in a manifest",
+                {
+                    let letters = String::from_utf8(content(aof.path())[manifest].clone()).unwrap();
+                    let words = letters.replace("type b", "type base").replace("type i", "type incr");
+                    Directory::of(&[aof]).with(manifest, words.as_bytes())
+                },
+                None,
+                Ok(20),
+            ),
+            (
+                "a manifest by another name",
+                Directory::of(&[aof]).moved(manifest, "appendonlydir/redis.aof.manifest"),
+                None,
+                Err("rename `"),
+            ),
             ("an empty manifest", Directory::of(&[aof]).with(manifest, b""), None, Err("is damaged")),
             ("a file that is missing", Directory::of(&[aof]).without(&base), None, Err("is missing")),
             ("a manifest that is missing", Directory::of(&[aof]).without(manifest), None, Err("start empty")),
@@ -501,6 +549,61 @@ fn what_belongs_to_another_user_is_named_and_is_no_empty_disk() {
         assert!(error.starts_with("error: ") && error.contains(named), "{run:?}");
         assert_eq!(content(&data), before, "nothing is changed");
         assert!(bed.namespace.as_ref().unwrap().record("redis").is_none(), "it is no first boot");
+    }
+}
+
+#[test]
+fn what_the_server_may_not_append_to_is_named_before_it_starts() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let mut bed = one_pod();
+    let data = bed.sandbox("redis-0").path("data");
+    let subnet = Subnet::take();
+    let made = written(subnet.host(10).into(), "yes", 3);
+    if data.metadata().unwrap().uid() == made.path().metadata().unwrap().uid() {
+        // Without root there is but one user.
+        return;
+    }
+    for name in content(made.path()).into_keys() {
+        let (from, to) = (made.path().join(&name), data.join(&name));
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(from, &to).unwrap();
+        std::fs::set_permissions(&to, std::fs::Permissions::from_mode(0o644)).unwrap();
+    }
+    let before = content(&data);
+    bed.start("redis-0");
+    let ended = wait_for("its end", UP, || bed.server("redis-0").ended());
+    let log = bed.log("redis-0");
+    assert!(ended.code() == Some(2) && log.contains("cannot write to `/data/"), "{ended:?}: {log}");
+    assert_eq!(content(&data), before, "nothing is changed");
+    assert!(bed.namespace.as_ref().unwrap().record("redis").is_none(), "it is no first boot");
+}
+
+#[test]
+fn damage_is_found_by_the_servers_own_check_wherever_it_is() {
+    let place = Place::new();
+    let newest = appended(place.appended.path()).pop().unwrap();
+    let whole = std::fs::read(place.appended.path().join(&newest)).unwrap();
+    let with_end = |end: &[u8]| Directory::of(&[&place.appended]).with(&newest, &[&whole[..], end].concat());
+    let mut kinds = vec![
+        ("letters at the end", with_end(b"XXXX")),
+        ("what a power cut leaves at the end", with_end(&[0; 40])),
+        ("a command that goes on otherwise", with_end(b"*3\r\n$3\r\nSET\r\nXX")),
+    ];
+    if let Some(base) = content(place.appended.path()).into_keys().find(|name| name.ends_with(".base.rdb")) {
+        let half = std::fs::read(place.appended.path().join(&base)).unwrap()[..30].to_vec();
+        kinds.push(("half a base", Directory::of(&[&place.appended]).with(&base, &half)));
+    }
+    for (what, Directory(data)) in kinds {
+        let path = place.folder.path().join("log");
+        let is_found = (1..=4).any(|_| {
+            let _ = std::fs::remove_file(&path);
+            let mut server = Process::start("redis-0", &path, &place.command(data.path(), None, &server_binary()));
+            wait_for("its end, or the damage being seen", UP, || {
+                let is_seen = server.log().contains("cannot load its data: redis-check-");
+                is_seen.then_some(true).or_else(|| server.ended().map(|_| false))
+            })
+        });
+        assert!(is_found, "{what}: {}", std::fs::read_to_string(&path).unwrap());
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result};
@@ -11,24 +11,44 @@ use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
 use super::head_of;
-use super::snapshot::Head;
 
-/// The name under which a server's program checks append-only files.
+/// The names under which a server's program checks append-only files and snapshots.
 const CHECK: &str = "redis-check-aof";
+const CHECK_SNAPSHOT: &str = "redis-check-rdb";
 /// A check says little.
 const LONGEST: u64 = 64 * 1024;
 /// A line of an append-only file that is no value: a sign, a number, and its end.
 const LONGEST_LINE: u64 = 64;
 
-/// Has the server's own program check a manifest or an append-only file. Returns what it found; none where the server
-/// can load it, a torn tail included, or where the program does not say.
+/// Has the server's own program check the files that it loads, each by itself: Valkey's stops at the first snapshot of
+/// Valkey's own. Returns what it found; none where the server can load them, a torn tail included, or where the
+/// program does not say.
 ///
 /// # Errors
-/// The program cannot be run.
-pub async fn check(program: &OsStr, file: &Path) -> Result<Option<String>> {
-    let describe = || format!("cannot run `{}` as `{CHECK}`", program.display());
+/// The program cannot be run, or a file not be read.
+pub async fn check(program: &OsStr, files: &[PathBuf]) -> Result<Option<String>> {
+    for file in files {
+        let name = file.file_name().unwrap_or_default().display();
+        let (head, opened) = head_of(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+        // The check of append-only files takes nothing for damage, and does not know Valkey's own snapshots.
+        let is_snapshot = file.extension().is_some_and(|extension| extension == "rdb");
+        let check = match head.format {
+            Some(format) if is_snapshot || format.is_valkeys => CHECK_SNAPSHOT,
+            _ => CHECK,
+        };
+        if opened.metadata()?.len() > 0
+            && let Some(found) = check_by(check, program, file).await?
+        {
+            return Ok(Some(format!("{check} of `{name}`: {found}")));
+        }
+    }
+    Ok(None)
+}
+
+async fn check_by(check: &str, program: &OsStr, file: &Path) -> Result<Option<String>> {
+    let describe = || format!("cannot run `{}` as `{check}`", program.display());
     let mut command = Command::new(program);
-    command.arg0(CHECK).arg(file).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+    command.arg0(check).arg(file).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
     let mut child = command.spawn().with_context(describe)?;
     let mut said = Vec::new();
     if let Some(stdout) = child.stdout.take() {
@@ -39,19 +59,11 @@ pub async fn check(program: &OsStr, file: &Path) -> Result<Option<String>> {
     let found = said.lines().find(|line| line.contains("is not valid") || line.contains("RDB ERROR DETECTED"));
     let Some(found) = found.filter(|_| !is_well) else { return Ok(None) };
     let analyzed = said.lines().rev().find(|line| line.starts_with("AOF analyzed:"));
-    let place = analyzed.and_then(|line| Some((field(line, "filename"), field(line, "ok_up_to")?.parse::<u64>().ok()?)));
-    if let Some((name, ok_up_to)) = place {
-        let path = name.map_or_else(|| file.to_owned(), |name| file.with_file_name(name));
-        // Valkey 9's check does not know Valkey's own snapshots by their head, and calls each damaged.
-        let is_valkeys = |(head, _): (Head, File)| head.format.is_some_and(|format| format.is_valkeys);
-        if ok_up_to == 0 && head_of(&path).is_ok_and(is_valkeys) {
-            return Ok(None);
-        }
-        if is_torn(&path, ok_up_to).unwrap_or_default() {
-            return Ok(None);
-        }
+    let ok_up_to = analyzed.and_then(|line| field(line, "ok_up_to")?.parse().ok());
+    if ok_up_to.is_some_and(|place| is_torn(file, place).unwrap_or_default()) {
+        return Ok(None);
     }
-    let at = said.lines().find(|line| line.starts_with("[offset") && !line.contains("AUX") && !line.contains("Checking"));
+    let at = said.lines().skip_while(|line| *line != found).find(|line| line.starts_with("[offset"));
     let more = if found.contains("RDB") { at } else { analyzed };
     let words: Vec<_> = [Some(found), more].into_iter().flatten().collect();
     Ok(Some(words.join("; ")))
@@ -76,7 +88,7 @@ fn is_torn(path: &Path, from: u64) -> Result<bool> {
         let count = std::io::Read::take(&mut file, LONGEST_LINE).read_until(b'\n', &mut line)?;
         at += count as u64;
         if at == length && !line.ends_with(b"\n") {
-            return Ok(true);
+            return Ok(is_begun(words, &line));
         }
         let Some(line) = line.strip_suffix(b"\r\n") else { return Ok(false) };
         let number = |digits: &[u8]| std::str::from_utf8(digits).ok()?.parse::<u64>().ok();
@@ -107,6 +119,12 @@ fn is_torn(path: &Path, from: u64) -> Result<bool> {
     Ok(true)
 }
 
+/// Whether the end of a file that is no whole line is the beginning of one that may stand there, as a server sees it
+/// (`loadSingleAppendOnlyFile` in Redis `src/aof.c`); `words` of a command are still to come.
+fn is_begun(words: u64, line: &[u8]) -> bool {
+    matches!((words, line), (0, [b'#', ..] | [b'*'] | [b'*', b'1'..=b'9', ..]) | (1.., [b'$', ..]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,6 +152,10 @@ mod tests {
     fn what_no_server_reads_is_damage_also_at_the_end() {
         for bytes in [&b"XX3\r\n"[..], b"*3\r\n$3\r\nSETx\r\n", b"*x\r\n", b"*1\r\n*1\r\n", b"\0\0\0\0\r\n", b"$1\r\nx\r\n"] {
             assert!(!torn(&[bytes, SET].concat()), "{:?}", bytes.escape_ascii().to_string());
+            assert!(!torn(bytes), "{:?} at the end", bytes.escape_ascii().to_string());
+        }
+        for bytes in [&b"XXXX"[..], &[0; 40], b"*3\r\n$3\r\nSET\r\nXX", b"*\r", b"*0", b"*1\r\n\0\0"] {
+            assert!(!torn(bytes), "{:?} at the end", bytes.escape_ascii().to_string());
         }
     }
 

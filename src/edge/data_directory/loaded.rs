@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::take_over::ASIDE;
 use super::{Load, cannot_read, cannot_read_directory, holds_keys};
 use crate::core::conf::split;
 use crate::core::server::ServerVersion;
@@ -47,7 +48,7 @@ pub fn loaded_files(folder: &Path, server: Option<ServerVersion>) -> Result<Load
             "{} were written by a newer server, and version {major}.{minor}.{patch} would start empty beside them: run Redis 7.0 or later",
             listed(&newer)
         );
-    } else if manifest.try_exists().with_context(|| cannot_read(&manifest))? {
+    } else if files::is_there(&manifest).with_context(|| cannot_read(&manifest))? {
         let paths = listed_files(folder, &appended, &manifest)?;
         return Ok(Loaded { paths, has_manifest: true, ..Loaded::default() });
     }
@@ -66,11 +67,11 @@ fn listed_files(folder: &Path, appended: &Path, manifest: &Path) -> Result<Vec<P
     let mut paths: Vec<_> = names.into_iter().map(|name| appended.join(name)).collect();
     // The file of an earlier version, listed by a server that was killed before it had moved it: the next one
     // takes it from where it is.
-    if paths == [appended.join(APPENDED)] && !paths[0].try_exists()? {
+    if paths == [appended.join(APPENDED)] && !files::is_there(&paths[0])? {
         paths = vec![folder.join(APPENDED)];
     }
     for path in &paths {
-        let is_there = path.try_exists().with_context(|| cannot_read(path))?;
+        let is_there = files::is_there(path).with_context(|| cannot_read(path))?;
         ensure!(is_there, "`{}` is missing, which `{MANIFEST}` lists: put it back from a backup", path.display());
     }
     Ok(paths)
@@ -96,13 +97,14 @@ pub fn listed_in(manifest: &[u8]) -> Option<Vec<String>> {
         if name.contains('/') || number == 0 {
             return None;
         }
-        match kind.as_slice() {
-            b"b" if !std::mem::replace(&mut has_base, true) => names.push(name),
-            b"i" if number > last_increment => {
+        // The servers look at the first letter only.
+        match kind.first()? {
+            b'b' if !std::mem::replace(&mut has_base, true) => names.push(name),
+            b'i' if number > last_increment => {
                 last_increment = number;
                 names.push(name);
             }
-            b"h" => {}
+            b'h' => {}
             _ => return None,
         }
     }
@@ -129,7 +131,7 @@ pub fn chosen(folder: &Path, loaded: Loaded, load: &Load) -> Result<Loaded> {
     };
     let path = folder.join(name);
     ensure!(
-        path.try_exists().with_context(|| cannot_read(&path))? && is_data_file(&path),
+        files::is_there(&path).with_context(|| cannot_read(&path))? && is_data_file(&path),
         "--load {load}: there is no such file in `{}`",
         folder.display()
     );
@@ -171,11 +173,44 @@ pub fn refuse_what_is_left_out(folder: &Path, loaded: &Loaded, is_ours: bool) ->
         (_, []) => (String::new(), "beside"),
         (_, paths) => (format!(" {}", listed(paths)), "and leave out"),
     };
-    let remedy = if is_ours { "put its manifest back from a backup" } else { "choose by --load aof, --load dump or --load FILE" };
+    let is_unlisted = |path: &PathBuf| !loaded.has_manifest && path.parent() == Some(&*appended);
+    // The server of another tool calls its manifest otherwise; what it lists may be called anything.
+    let is_manifest = |path: &Path| path.extension().is_some_and(|extension| extension == "manifest");
+    let other = files_in(&appended, is_manifest)?.into_iter().find(|_| left_out.iter().any(is_unlisted));
+    let can_choose = !(is_ours || loaded.paths.is_empty() && left_out.iter().all(is_unlisted));
+    let remedy = match other {
+        Some(manifest) => format!("rename `{}` to `{MANIFEST}` and nothing else", manifest.display()),
+        None if can_choose => "choose by --load aof, --load dump or --load FILE".to_owned(),
+        None => "put its manifest back from a backup".to_owned(),
+    };
     bail!(
         "the server would {how}{what} {beside} {}: {remedy}, or move what it shall not load to another folder",
         listed(&left_out)
     )
+}
+
+/// Refuses a directory without data beside what was set aside: somebody has chosen what is loaded, was stopped before
+/// it was in its place, and it is gone since.
+pub fn refuse_beside_set_aside(folder: &Path, loaded: &Loaded) -> Result<()> {
+    if !with_keys(loaded.paths.clone())?.is_empty() {
+        return Ok(());
+    }
+    let mut aside = Vec::new();
+    for name in names_in(folder).with_context(|| cannot_read_directory(folder))? {
+        let place = folder.join(&name);
+        if name.as_encoded_bytes().starts_with(ASIDE.as_bytes()) && place.is_dir() {
+            aside.extend(files_in(&place, is_data_file)?);
+            aside.extend(files_in(&place.join(APPENDED_FOLDER), is_data_file)?);
+        }
+    }
+    let aside = with_keys(aside)?;
+    ensure!(
+        aside.is_empty(),
+        "the server would start empty beside {}, set aside by a start that was ended before its server ran: move them back to `{}`, or the folder out of it",
+        listed(&aside),
+        folder.display()
+    );
+    Ok(())
 }
 
 /// Whether a manifest names a file, as history or otherwise.
@@ -205,7 +240,7 @@ fn with_keys(paths: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
 
 /// The files in a folder, which may be missing.
 pub fn files_in(folder: &Path, which: fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
-    if !folder.try_exists().with_context(|| cannot_read(folder))? {
+    if !files::is_there(folder).with_context(|| cannot_read(folder))? {
         return Ok(Vec::new());
     }
     let names = names_in(folder).with_context(|| cannot_read(folder))?;
@@ -220,7 +255,8 @@ fn names_in(folder: &Path) -> std::io::Result<Vec<OsString>> {
 pub fn is_data_file(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let is_part = name.starts_with("temp-") || name.starts_with('.');
-    !is_part && is_data_name(&name) && path.is_file()
+    // A link to a place that is not there leads to nobody knows what.
+    !is_part && is_data_name(&name) && (path.is_file() || path.is_symlink() && !path.exists())
 }
 
 /// Whether servers call their files so.

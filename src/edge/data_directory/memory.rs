@@ -108,7 +108,7 @@ impl Memory {
     /// The file is there and cannot be read.
     pub fn read(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join(NAME);
-        if !path.try_exists().with_context(|| format!("cannot read `{}`", path.display()))? {
+        if !files::is_there(&path).with_context(|| format!("cannot read `{}`", path.display()))? {
             return Ok(None);
         }
         let text = files::read_at_most(&path, LONGEST)?;

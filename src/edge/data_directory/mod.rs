@@ -20,7 +20,8 @@ use anyhow::{Context, Result, bail, ensure};
 use tracing::warn;
 
 use self::age::{Age, DataFile};
-use self::loaded::{Loaded, listed};
+use self::loaded::Loaded;
+pub use self::loaded::listed;
 use self::memory::{Damage, Memory, Seen};
 use self::snapshot::{HEAD, Head};
 use self::stamps::Stamps;
@@ -42,8 +43,10 @@ const STAMP: &str = "ordain-group-id";
 const LONGEST_STAMP: u64 = 4096;
 /// How many runs in a row that end soon make the data suspect.
 const SUSPECT: u32 = 3;
-/// How long after its start a server that cannot load its data ends.
+/// How long after its start a server that cannot load its data ends, where there is little of it.
 pub const SOON: Duration = Duration::from_secs(10);
+/// How much a server loads in a second, at least.
+const LOADED_A_SECOND: u64 = 32 * 1024 * 1024;
 /// How long a kubelet waits at most before it starts a container again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
 
@@ -101,10 +104,23 @@ pub struct Found {
     pub group_id: Option<String>,
     /// How many runs of the server ended soon, as it seems, one after the other and the last one too.
     pub ended_soon: u32,
-    /// Which file is to be checked, and since when the last run was going, where those are too many.
-    pub suspect: Option<(PathBuf, Moment)>,
+    /// What is to be checked, where those are too many.
+    pub suspect: Option<Suspect>,
     /// What is damaged, where that was found before and nothing has changed.
     pub damage: Option<Damage>,
+    /// To which file the server would append.
+    pub appended_to: Option<PathBuf>,
+}
+
+/// Data that the server's last runs may not have been able to load.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suspect {
+    /// The files.
+    pub files: Vec<PathBuf>,
+    /// When the last run was started.
+    pub started: Moment,
+    /// How long after that a server that cannot load them may end by itself: the damage may come last.
+    pub loading: Duration,
 }
 
 impl DataDirectory {
@@ -122,25 +138,41 @@ impl DataDirectory {
             Some(age) => Disk::Written(age.written),
             None => Disk::Empty,
         };
+        if self.server.is_none() && loaded.has_manifest && disk.holds_data() {
+            warn!(
+                "the server's version is not known, and one before 7.0 would start empty beside `{}`: name it by --server-version (ORDAIN_SERVER_VERSION)",
+                self.folder.join(loaded::APPENDED_FOLDER).display()
+            );
+        }
         let memory = memory.unwrap_or_default();
+        let size: u64 = loaded.paths.iter().filter_map(|path| Some(path.metadata().ok()?.len())).sum();
+        let loading = SOON + Duration::from_secs(size / LOADED_A_SECOND);
         let ended_soon = match memory.started {
-            Some(started) if now.since(started) <= SOON + LONGEST_PAUSE => memory.ended_soon.saturating_add(1),
+            Some(started) if now.since(started) <= loading + LONGEST_PAUSE => memory.ended_soon.saturating_add(1),
             _ => 0,
         };
         let damage = memory.damage.clone().filter(|_| self.seen(&loaded).is_ok_and(|files| files == memory.files));
+        let appended_to = self.appended_to(&loaded);
         let is_suspect = ended_soon >= SUSPECT && damage.is_none() && disk.holds_data() && !loaded.is_to_be_taken_over;
-        let suspect = memory.started.filter(|_| is_suspect).zip(loaded.paths.first());
-        let suspect = suspect.map(|(started, first)| {
-            let manifest = self.folder.join(loaded::APPENDED_FOLDER).join(loaded::MANIFEST);
-            (if loaded.has_manifest { manifest } else { first.clone() }, started)
-        });
-        Ok(Found { disk, group_id, ended_soon, suspect, damage })
+        let started = memory.started.filter(|_| is_suspect);
+        let suspect = started.map(|started| Suspect { files: loaded.paths, started, loading });
+        Ok(Found { disk, group_id, ended_soon, suspect, damage, appended_to })
     }
 
     fn seen(&self, loaded: &Loaded) -> Result<Vec<Seen>> {
         let seen = |path: &PathBuf| Ok(Seen::now(self.name_of(path), &path.metadata()?));
         let files = loaded.paths.iter().map(seen).collect::<std::io::Result<_>>();
         files.with_context(|| cannot_read_directory(&self.folder))
+    }
+
+    /// The file to which the server would append; a server from 7.0 on only reads bases and the files of before 7.0.
+    fn appended_to(&self, loaded: &Loaded) -> Option<PathBuf> {
+        let keeps_manifest = loaded.has_manifest || self.server.is_some_and(ServerVersion::keeps_manifest);
+        let is_appended_to = |path: &&PathBuf| match path.file_name().unwrap_or_default().to_string_lossy() {
+            name if keeps_manifest => name.contains(".incr."),
+            name => name == loaded::APPENDED,
+        };
+        loaded.paths.last().filter(is_appended_to).cloned()
     }
 
     /// Keeps what came of a check; without damage the runs are counted anew.
@@ -163,7 +195,8 @@ impl DataDirectory {
         let mut size = 0;
         for folder in [self.folder.clone(), self.folder.join(loaded::APPENDED_FOLDER)] {
             for path in loaded::files_in(&folder, loaded::is_data_file)? {
-                size += path.metadata().with_context(|| cannot_read(&path))?.len();
+                // A link to a place that is not there takes none.
+                size += path.metadata().map_or(0, |meta| meta.len());
             }
         }
         let free = files::free_space(&self.folder).with_context(|| cannot_read_directory(&self.folder))?;
@@ -185,7 +218,7 @@ impl DataDirectory {
 
     fn group_id(&self) -> Result<Option<String>> {
         let path = self.folder.join(STAMP);
-        if !path.try_exists().with_context(|| cannot_read_directory(&self.folder))? {
+        if !files::is_there(&path).with_context(|| cannot_read_directory(&self.folder))? {
             return Ok(None);
         }
         let stamp = files::read_at_most(&path, LONGEST_STAMP)?;
@@ -205,6 +238,9 @@ impl DataDirectory {
             }
             loaded
         };
+        if !is_ours {
+            loaded::refuse_beside_set_aside(&self.folder, &loaded)?;
+        }
         for path in &loaded.paths {
             self.refuse_newer_form(path)?;
         }
@@ -214,7 +250,7 @@ impl DataDirectory {
     /// A snapshot that is newer than the append-only files would be left out.
     fn refuse_newer_snapshot(&self, loaded: &Loaded) -> Result<()> {
         let dump = self.folder.join(loaded::SNAPSHOT);
-        let is_left_out = !loaded.is_to_be_taken_over && dump.try_exists().with_context(|| cannot_read(&dump))?;
+        let is_left_out = !loaded.is_to_be_taken_over && files::is_there(&dump).with_context(|| cannot_read(&dump))?;
         if !is_left_out {
             return Ok(());
         }
@@ -333,10 +369,12 @@ impl DataDirectory {
         let mut taken_over = None;
         if loaded.is_to_be_taken_over {
             let [source] = &loaded.paths[..] else { bail!("only one file can be taken over") };
-            if loaded.is_chosen {
-                self.choose(source, stop)?;
+            let in_its_way: &[_] = if loaded.is_chosen { &[loaded::APPENDED, loaded::APPENDED_FOLDER] } else { &[] };
+            if *source == self.folder.join(loaded::APPENDED) {
+                // It has its name already, and only the files of a later version make room for it.
+                take_over::set_aside(&self.folder, &[loaded::APPENDED_FOLDER])?;
             } else {
-                take_over::take_over(&self.folder, source, self.server, stop)?;
+                take_over::take_over(&self.folder, source, self.server, in_its_way, stop)?;
             }
             taken_over = Some(source.clone());
             loaded = loaded::loaded_files(&self.folder, self.server)?;
@@ -362,14 +400,20 @@ impl DataDirectory {
         }
         Ok(taken_over)
     }
+}
 
-    /// The append-only files make room for what a person has chosen.
-    fn choose(&self, source: &Path, stop: &AtomicBool) -> Result<()> {
-        let aside = take_over::set_aside(&self.folder, &[loaded::APPENDED, loaded::APPENDED_FOLDER])?;
-        // It may be one of them.
-        let moved = aside.map(|aside| aside.join(self.name_of(source))).filter(|moved| moved.exists());
-        take_over::take_over(&self.folder, moved.as_deref().unwrap_or(source), self.server, stop)
-    }
+/// Refuses a file to which the server would append and cannot, where it has the rights of this process: such a server
+/// ends at every start.
+///
+/// # Errors
+/// It cannot be written to.
+pub fn refuse_unwritable(path: &Path) -> Result<()> {
+    files::may_write(path).with_context(|| {
+        format!(
+            "cannot write to `{}`, to which the server would append: give the files to this container's user (fsGroup in the pod's securityContext)",
+            path.display()
+        )
+    })
 }
 
 fn is_draft(path: &Path) -> bool {
@@ -381,6 +425,12 @@ fn cannot_read_directory(folder: &Path) -> String {
 }
 
 fn cannot_read(path: &Path) -> String {
+    if let Ok(target) = path.read_link() {
+        let (path, target) = (path.display(), target.display());
+        return format!(
+            "cannot read `{path}`, a link to `{target}`: mount the volume there, or make it readable for this container's user"
+        );
+    }
     format!("cannot read `{}`, which the server would load: make it readable for this container's user", path.display())
 }
 
@@ -588,6 +638,99 @@ mod tests {
     }
 
     #[test]
+    fn until_what_a_person_has_chosen_is_in_its_place_all_is_as_it_was() {
+        let (old, stop) = (&write(6)[..], AtomicBool::new(true));
+        for (name, server) in [("old.aof", Some("7.0")), ("appendonly.aof", Some("7.0")), ("appendonly.aof", None)] {
+            let folder = directory_of(&[(BASE, &snapshot(3), 3), (INCR, &write(5), 5), (LISTED, MANIFEST_1, 1), (name, old, 6)]);
+            let data = DataDirectory { load: Some(name.parse().unwrap()), ..of(&folder, server) };
+            let (listed, appended) = (data.folder.join(LISTED), data.folder.join(APPENDED));
+            let prepared = data.prepare(at(6), false, 0, NOW, &stop);
+            if name == APPENDED {
+                // It has its name already, and nothing is copied.
+                prepared.unwrap();
+                assert!(!listed.exists() && std::fs::read(&appended).unwrap() == old);
+            } else {
+                assert!(format!("{:#}", prepared.unwrap_err()).contains("told to stop"));
+                assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is left behind");
+                assert!(listed.exists() && !appended.exists());
+            }
+            assert_eq!(data.read(NOW).unwrap().disk, at(6));
+        }
+    }
+
+    #[test]
+    fn data_that_a_start_has_set_aside_and_not_replaced_is_not_nothing() {
+        let aside = ["set-aside-5/appendonly.aof", "set-aside-5/appendonlydir/appendonly.aof.1.incr.aof"];
+        for name in aside {
+            let refusal = refusal_of(&[(name, &write(5), 5)], Some("7.0"));
+            assert!(refusal.contains(name) && refusal.contains("set aside"), "{refusal}");
+            assert!(refusal_of(&[(name, &write(5), 5), ("appendonly.aof", b"", 6)], None).contains(name));
+            let load = Some(Load::File("appendonly.aof".into()));
+            let folder = directory_of(&[(name, &write(5), 5)]);
+            assert!(DataDirectory { load, ..of(&folder, Some("7.0")) }.read(NOW).is_err(), "{name}");
+            assert_eq!(disk_of(&[(name, &write(5), 5), (memory::NAME, b"{}", 1)]), Disk::Empty, "a server ran since");
+            assert_eq!(disk_of(&[(name, &write(5), 5), ("dump.rdb", &snapshot(7), 7)]), at(7), "other data is there");
+        }
+        assert_eq!(disk_of(&[(aside[0], b"", 5)]), Disk::Empty, "nothing was set aside");
+    }
+
+    #[test]
+    fn a_link_to_a_place_that_is_not_there_is_not_nothing() {
+        for name in [APPENDED_FOLDER, LISTED, SNAPSHOT, APPENDED, STAMP, memory::NAME, "other.rdb"] {
+            let folder = tempfile::tempdir().unwrap();
+            let link = folder.path().join(name);
+            std::fs::create_dir_all(link.parent().unwrap()).unwrap();
+            std::os::unix::fs::symlink("/nowhere/at/all", &link).unwrap();
+            for server in [Some("7.0"), None] {
+                let refusal = format!("{:#}", of(&folder, server).read(NOW).expect_err(name));
+                assert!(refusal.contains(&format!("{name}`")), "{refusal}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_snapshot_that_is_a_link_is_taken_over_as_the_file_that_it_leads_to() {
+        for (server, is_linked) in [(Some("7.0"), true), (None, false)] {
+            let folder = directory_of(&[("backup/last.rdb", &snapshot(3), 3)]);
+            std::os::unix::fs::symlink("backup/last.rdb", folder.path().join(SNAPSHOT)).unwrap();
+            let data = of(&folder, server);
+            assert!(prepared(&data).is_some());
+            let (appended, source) = (data.folder.join(APPENDED), data.folder.join("backup/last.rdb"));
+            assert!(appended.symlink_metadata().unwrap().is_file());
+            assert_eq!(files::are_one(&appended, &source).unwrap(), is_linked);
+            assert_eq!(data.read(NOW).unwrap().disk, at(3));
+        }
+    }
+
+    #[test]
+    fn files_that_another_tool_has_named_otherwise_are_told_of_with_what_helps() {
+        let files = [
+            ("appendonlydir/redis.aof.1.incr.aof", &write(5)[..], 5),
+            ("appendonlydir/redis.aof.manifest", &b"file redis.aof.1.incr.aof seq 1 type incr\n"[..], 5),
+        ];
+        let refusal = refusal_of(&files, Some("7.0"));
+        assert!(refusal.contains("rename") && refusal.contains("redis.aof.manifest`"), "{refusal}");
+        assert_eq!(disk_of(&[files[0], (LISTED, files[1].1, 5)]), at(5), "and that helps");
+        let refusal = refusal_of(&files[..1], Some("7.0"));
+        assert!(refusal.contains("put its manifest back"), "nothing to choose from: {refusal}");
+    }
+
+    #[test]
+    fn what_is_appended_to_is_the_last_increment_or_the_one_file_of_before_7() {
+        let appended_to = |files: &[(&str, &[u8], u64)], server| {
+            let path = of(&directory_of(files), Some(server)).read(NOW).unwrap().appended_to;
+            path.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
+        };
+        let listed = [(BASE, &snapshot(3)[..], 3), (INCR, &write(5)[..], 5), (LISTED, MANIFEST_1, 1)];
+        assert_eq!(appended_to(&listed, "7.0").as_deref(), Some("appendonly.aof.1.incr.aof"));
+        let base_only = [listed[0], (LISTED, &b"file appendonly.aof.1.base.rdb seq 1 type b\n"[..], 1)];
+        assert_eq!(appended_to(&base_only, "7.0"), None);
+        let plain = [("appendonly.aof", &write(5)[..], 5)];
+        assert_eq!(appended_to(&plain, "7.0"), None);
+        assert_eq!(appended_to(&plain, "6.2").as_deref(), Some(APPENDED));
+    }
+
+    #[test]
     fn files_of_a_newer_server_or_another_are_refused() {
         let dump = ("dump.rdb", &snapshot(9)[..], 9);
         assert_eq!(of(&directory_of(&[dump]), Some("7.0")).read(NOW).unwrap().disk, at(9));
@@ -661,7 +804,14 @@ mod tests {
         data.stamp("a1b2").unwrap();
         assert_eq!(
             data.read(NOW).unwrap(),
-            Found { disk: Disk::Empty, group_id: Some("a1b2".into()), ended_soon: 0, suspect: None, damage: None }
+            Found {
+                disk: Disk::Empty,
+                group_id: Some("a1b2".into()),
+                ended_soon: 0,
+                suspect: None,
+                damage: None,
+                appended_to: None
+            }
         );
     }
 
@@ -722,7 +872,8 @@ mod tests {
     fn damaged_files_are_set_aside_and_the_directory_is_nobodys_then() {
         let files =
             [(BASE, &snapshot(3)[..], 3), (INCR, &write(50)[..], 50), (LISTED, MANIFEST_1, 3), OURS, ("dump.rdb", b"x", 2)];
-        let folder = directory_of(&files);
+        // Nobody knows of damage but who has started a server there.
+        let folder = directory_of(&[&files[..], &[(memory::NAME, b"{}", 1)]].concat());
         let data = of(&folder, Some("7.0"));
         let aside = data.set_damaged_aside().unwrap().unwrap();
         assert_eq!(std::fs::read(aside.join(INCR)).unwrap(), write(50));

@@ -12,38 +12,60 @@ use crate::core::disk::Moment;
 use crate::core::server::ServerVersion;
 use crate::edge::files::{self, Draft};
 
+/// What the name of every folder begins with in which files are kept aside.
+pub const ASIDE: &str = "set-aside-";
+
 /// Gives a file the append-only file's name: with `appendonly yes` and none there a server starts empty beside a full
 /// `dump.rdb`. A server from 7.0 on moves the name away and leaves the file as it is, so that a link is enough; an
-/// older one would append to the snapshot itself, and gets a copy, which keeps the time.
-pub fn take_over(folder: &Path, source: &Path, server: Option<ServerVersion>, stop: &AtomicBool) -> Result<()> {
-    let target = folder.join(APPENDED);
+/// older one would append to the snapshot itself, and gets a copy, which keeps the time. What has one of the names
+/// `in_its_way` is set aside once the rest takes no time any more: until then all is as it was.
+pub fn take_over(
+    folder: &Path,
+    source: &Path,
+    server: Option<ServerVersion>,
+    in_its_way: &[&str],
+    stop: &AtomicBool,
+) -> Result<()> {
     let describe =
         || format!("cannot make `{}` into `{APPENDED}` beside it, without which the server would not load it", source.display());
     // An append-only file whose tail is torn is cut off by the server.
     let may_be_linked = source.extension().is_some_and(|extension| extension == "rdb");
-    if may_be_linked && server.is_some_and(ServerVersion::keeps_manifest) {
-        match std::fs::hard_link(source, &target) {
-            Ok(()) => return files::make_durable(folder).with_context(describe),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Err(error).with_context(describe),
-            // Not every file system has links, and not every user may make one.
-            Err(_) => {}
-        }
-    }
-    let file = File::open(source).with_context(describe)?;
-    let modified = file.metadata().and_then(|meta| meta.modified()).with_context(describe)?;
-    Draft::begin(&target)?.install_from(&file, modified, stop).with_context(describe)
+    let draft = if may_be_linked && server.is_some_and(ServerVersion::keeps_manifest) {
+        linked_or_copied(folder, source, stop)
+    } else {
+        copied(folder, source, stop)
+    };
+    let draft = draft.with_context(describe)?;
+    set_aside(folder, in_its_way)?;
+    draft.put_in_place().with_context(describe)
+}
+
+fn linked_or_copied(folder: &Path, source: &Path, stop: &AtomicBool) -> Result<Draft> {
+    // A second name of a symbolic link would lead nowhere once the server has moved it.
+    let file = source.canonicalize()?;
+    // Not every file system has links, and not every user may make one.
+    Draft::link(&folder.join(APPENDED), &file).or_else(|_| copied(folder, source, stop))
+}
+
+fn copied(folder: &Path, source: &Path, stop: &AtomicBool) -> Result<Draft> {
+    let file = File::open(source)?;
+    let modified = file.metadata()?.modified()?;
+    let mut draft = Draft::begin(&folder.join(APPENDED))?;
+    draft.fill_from(&file, modified, stop)?;
+    Ok(draft)
 }
 
 /// Moves files and folders of these names into a folder of their own, where no server looks and nothing writes over
 /// them. What is loaded goes last, so that whoever is killed in between begins anew. Returns the folder; none where
 /// there was nothing to move.
 pub fn set_aside(folder: &Path, names: &[&str]) -> Result<Option<PathBuf>> {
-    let names: Vec<_> = names.iter().filter(|name| folder.join(name).exists()).collect();
+    let is_there = |name: &&&str| files::is_there(&folder.join(name)).unwrap_or(true);
+    let names: Vec<_> = names.iter().filter(is_there).collect();
     if names.is_empty() {
         return Ok(None);
     }
     let now = Moment::from(SystemTime::now()).0 / 1000;
-    let aside = folder.join(format!("set-aside-{now}"));
+    let aside = folder.join(format!("{ASIDE}{now}"));
     let describe = || format!("cannot move the data files to `{}`", aside.display());
     std::fs::create_dir(&aside).with_context(describe)?;
     for name in names {

@@ -1,4 +1,4 @@
-//! How a pod's containers ended last.
+//! How a pod's Redis container ended last.
 
 use kube::Resource;
 use kube::api::GetParams;
@@ -10,6 +10,9 @@ use super::{Cluster, Refusal, refusal};
 use crate::core::disk::Moment;
 use crate::core::identity::PodName;
 
+/// The word in a container's command by which Redis is started.
+const SUBCOMMAND: &str = "genconf-redis";
+
 /// How a container ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct End {
@@ -17,13 +20,32 @@ pub struct End {
     pub at: Moment,
     /// It was killed for the memory that it took.
     pub is_for_memory: bool,
+    /// No signal ended it.
+    pub is_by_itself: bool,
 }
 
 /// A pod, as far as it tells that (`ContainerStatus.lastState` in the Kubernetes API).
 #[derive(Debug, Clone, Deserialize)]
 struct View {
     #[serde(default)]
+    spec: Spec,
+    #[serde(default)]
     status: Status,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct Spec {
+    containers: Vec<Started>,
+}
+
+/// What a container is started with.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct Started {
+    name: String,
+    command: Vec<String>,
+    args: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -35,6 +57,7 @@ struct Status {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Container {
+    name: String,
     last_state: State,
 }
 
@@ -48,11 +71,13 @@ struct State {
 #[serde(rename_all = "camelCase", default)]
 struct Terminated {
     reason: Option<String>,
+    exit_code: i32,
     finished_at: Option<String>,
 }
 
 impl Cluster {
-    /// How each of a pod's containers ended last, where it has been started again.
+    /// How a pod's container that starts Redis by this program ended last, where it has been started again; where the
+    /// pod does not show which one that is, how each of them did.
     ///
     /// # Errors
     /// [`Refusal::Missing`] where the pod does not exist.
@@ -63,13 +88,24 @@ impl Cluster {
             self.client.request::<View>(request.map_err(kube::Error::BuildRequest)?).await
         };
         let view = read.await.map_err(|error| refusal(&error, "get pods"))?;
-        Ok(view.status.container_statuses.into_iter().filter_map(|container| ended(container.last_state.terminated?)).collect())
+        Ok(view.ends())
+    }
+}
+
+impl View {
+    fn ends(self) -> Vec<End> {
+        let starts = |one: &&Started| one.command.iter().chain(&one.args).any(|word| word.contains(SUBCOMMAND));
+        let own: Vec<_> = self.spec.containers.iter().filter(starts).map(|one| &one.name).collect();
+        let ended = |one: Container| ended(one.last_state.terminated?).filter(|_| own.is_empty() || own.contains(&&one.name));
+        self.status.container_statuses.into_iter().filter_map(ended).collect()
     }
 }
 
 fn ended(terminated: Terminated) -> Option<End> {
     let at = terminated.finished_at?.parse().ok()?;
-    Some(End { at, is_for_memory: terminated.reason.as_deref() == Some("OOMKilled") })
+    // Of a signal it is 128 and the signal's number.
+    let is_by_itself = (1..128).contains(&terminated.exit_code);
+    Some(End { at, is_for_memory: terminated.reason.as_deref() == Some("OOMKilled"), is_by_itself })
 }
 
 #[cfg(test)]
@@ -82,9 +118,22 @@ mod tests {
             {"name":"redis","lastState":{"terminated":{"exitCode":137,"reason":"OOMKilled","finishedAt":"1970-01-01T00:00:07Z"}}},
             {"name":"metrics","lastState":{}}]}}"#;
         let view: View = serde_json::from_str(pod).unwrap();
-        let ends: Vec<_> =
-            view.status.container_statuses.into_iter().map(|one| one.last_state.terminated.and_then(ended)).collect();
-        assert_eq!(ends, [Some(End { at: Moment(7_000), is_for_memory: true }), None]);
+        assert_eq!(view.ends(), [End { at: Moment(7_000), is_for_memory: true, is_by_itself: false }]);
+        let terminated =
+            Terminated { reason: Some("Error".into()), exit_code: 1, finished_at: Some("1970-01-01T00:00:07Z".into()) };
+        assert!(ended(terminated).unwrap().is_by_itself);
         assert!(serde_json::from_str::<View>("{}").unwrap().status.container_statuses.is_empty());
+    }
+
+    #[test]
+    fn only_the_container_that_starts_redis_counts() {
+        let pod = r#"{"spec":{"containers":[
+            {"name":"reconcile","command":["/opt/ordain/ordain","reconcile"]},
+            {"name":"redis","command":["/bin/sh","-c"],"args":["exec /opt/ordain/ordain genconf-redis -- redis-server"]}]},
+            "status":{"containerStatuses":[
+            {"name":"redis","lastState":{"terminated":{"exitCode":1,"finishedAt":"1970-01-01T00:00:07Z"}}},
+            {"name":"reconcile","lastState":{"terminated":{"exitCode":1,"finishedAt":"1970-01-01T00:01:00Z"}}}]}}"#;
+        let ends = serde_json::from_str::<View>(pod).unwrap().ends();
+        assert_eq!(ends.into_iter().map(|end| end.at).collect::<Vec<_>>(), [Moment(7_000)]);
     }
 }
