@@ -275,14 +275,37 @@ fn escaped(word: &[u8]) -> String {
 fn lines(name: &str, text: &[u8]) -> Result<Vec<Line>, Contradiction> {
     let mut lines = Vec::new();
     for (before, line) in text.split(|&byte| byte == b'\n').enumerate() {
+        let number = before + 1;
+        if let Some(why) = misread(line) {
+            return Err(Contradiction(format!("`{name}`, line {number}: {why}")));
+        }
         if line.trim_ascii_start().starts_with(b"#") {
             continue;
         }
-        let number = before + 1;
         let words = split(line).ok_or_else(|| Contradiction(format!("`{name}`, line {number}: its quotes do not balance")))?;
         lines.extend(Line::from_words(number, words));
     }
     Ok(lines)
+}
+
+/// Why the servers would read another line than the one that stands there.
+fn misread(line: &[u8]) -> Option<String> {
+    const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+    // Some editors end lines with it.
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.contains(&0) {
+        // `fgets` in `loadServerConfig` (Redis `src/config.c`): the line's end goes, too, in a comment as well.
+        return Some(
+            "holds a NUL byte, at which the servers cut the line and join it to the next: write the file as UTF-8 text without it"
+                .to_owned(),
+        );
+    }
+    if line.starts_with(BYTE_ORDER_MARK) {
+        return Some("begins with a byte order mark, which the servers take for a part of the first word: remove it".to_owned());
+    }
+    let is_comment = line.trim_ascii_start().starts_with(b"#");
+    let control = line.iter().find(|byte| byte.is_ascii_control() && **byte != b'\t').filter(|_| !is_comment)?;
+    Some(format!("holds the control character 0x{control:02x}: remove it, or write it in double quotes as `\\x{control:02x}`"))
 }
 
 /// Checks what is appended to a file that ordain writes. `user` is whom ordain logs in as. Returns what there is to
@@ -463,6 +486,27 @@ mod tests {
             "{refusal}"
         );
         assert!(!extra("appendonly yes").unwrap_err().contains("CONFIG SET"));
+    }
+
+    #[test]
+    fn a_line_that_the_servers_would_read_as_another_is_refused_in_a_comment_too() {
+        for (text, line, what) in [
+            ("appendonly\0zz\n no\n", 1, "a NUL byte"),
+            ("maxmemory 1mb\n# a note\0\nappendonly no\n", 2, "a NUL byte"),
+            ("s\0a\0v\0e\0 \0\"\0\"\0\r\0\n\0", 1, "a NUL byte"),
+            ("\u{feff}maxmemory 1mb\n", 1, "a byte order mark"),
+            ("maxmemory 1mb\n\u{feff}# another file\n", 2, "a byte order mark"),
+            ("maxmemory 1mb\x0b\n", 1, "the control character 0x0b"),
+            ("maxmemory 1mb\rappendonly no\r", 1, "the control character 0x0d"),
+            ("maxmemory\x7f 1mb", 1, "the control character 0x7f"),
+        ] {
+            let refusal = extra(text).unwrap_err();
+            assert!(refusal.starts_with(&format!("`extra.conf`, line {line}: ")) && refusal.contains(what), "{refusal}");
+            assert!(check_extra(Sentinel, "extra", text.as_bytes(), None).is_err(), "{text:?}");
+            let template = check_rendered(Redis, "my.tera", text.as_bytes(), b"", None).unwrap_err().to_string();
+            assert!(template.contains(what), "{template}");
+        }
+        assert_eq!(extra("maxmemory\t1mb\r\n# \x0c Gr\u{f6}\u{df}e\r\nsave \"\\x41\"\r\n"), Ok(Vec::new()));
     }
 
     #[test]
