@@ -7,10 +7,14 @@ use serde::Serialize;
 use tracing::warn;
 
 use crate::cli::Text;
+use crate::cli::usage::setting;
 use crate::core::config_directives::{ConfigFile, check_arguments, check_extra, check_rendered};
 use crate::core::template::render;
 use crate::edge::files;
 use crate::exit::{OrWrong, Wrong};
+
+/// How much all files of extra configuration may have together, in bytes.
+const MOST_EXTRA: usize = 1024 * 1024;
 
 /// A template, and what is appended to it.
 pub struct Source {
@@ -53,6 +57,10 @@ impl Source {
                 let text = files::read(&path, "the extra configuration").await.or_wrong()?;
                 let warnings = check_extra(file, &path.display().to_string(), &text, user).or_wrong()?;
                 tell(&warnings);
+                if extra.len() + text.len() > MOST_EXTRA {
+                    let (set, limit) = (setting("extra-config", "ORDAIN_EXTRA_CONFIG"), MOST_EXTRA / 1024);
+                    return Err(Wrong(format!("{set}: the extra configuration has more than {limit} KiB in all")).into());
+                }
                 // The next file begins on a line of its own.
                 if !extra.is_empty() && !extra.ends_with(b"\n") {
                     extra.push(b'\n');
@@ -101,7 +109,7 @@ impl Source {
         let mut warnings = Vec::new();
         if let Some(built_in) = self.built_in {
             let built_in = render("the built-in template", built_in, values).map_err(wrong)?;
-            warnings = check_rendered(self.file, &self.name, &file, &built_in, self.user.as_deref()).or_wrong()?;
+            warnings = check_rendered(self.file, &self.name, [&file, &built_in, &self.extra], self.user.as_deref()).or_wrong()?;
         }
         file.extend_from_slice(&self.extra);
         Ok((file, warnings))

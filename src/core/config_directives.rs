@@ -122,6 +122,12 @@ const TABLE: &[Directive] = &[
         Warned,
         "users of that file stand for those of ordain's settings: it must let in the user and the password that ordain is given",
     ),
+    row(
+        Sentinel,
+        &["aclfile"],
+        Warned,
+        "users of that file stand for those of ordain's settings: it must let in the user and the password that ordain is given",
+    ),
     row(Sentinel, &["port"], Decided, BY_SENTINEL_PORT),
     row(Sentinel, &["tls-port"], Decided, BY_SENTINEL_PORT),
     row(Sentinel, &["tls-replication"], Decided, BY_TLS),
@@ -169,6 +175,7 @@ const NEEDED_COMMANDS: &[&str] = &[
     "info",
     "multi",
     "ping",
+    "psubscribe",
     "psync",
     "publish",
     "replconf",
@@ -182,6 +189,9 @@ const NEEDED_COMMANDS: &[&str] = &[
     "sync",
     "unsubscribe",
 ];
+
+/// The categories that have some of them.
+const NEEDED_CATEGORIES: &[&str] = &["@admin", "@dangerous", "@connection", "@pubsub", "@slow", "@fast", "@transaction"];
 
 /// A directive that cannot be taken: where, which, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -234,14 +244,37 @@ impl Line {
             }
             // Of several rules the last one counts (`ACLSetUser` in Redis `src/acl.c`).
             ("user", [name, rules @ ..]) if name == user.unwrap_or(b"default") => {
-                let last =
-                    rules.iter().map(|rule| lower_case(rule)).rfind(|rule| rule == "on" || rule == "off" || rule == "reset");
-                let is_off = last.is_some_and(|rule| rule != "on");
+                // A user of the file begins switched off.
+                let is_switch = |rule: &String| ["on", "off", "reset"].contains(&rule.as_str());
+                let is_on = rules.iter().map(|rule| lower_case(rule)).rfind(is_switch).is_some_and(|rule| rule == "on");
                 let name = escaped(name);
-                is_off.then(|| format!("`user {name} off` turns away the user as which ordain, Sentinel and the replicas log in: name another by --user (ORDAIN_USER)"))
+                (!is_on).then(|| format!("`user {name}` without a last `on` turns away the user as which ordain, Sentinel and the replicas log in: name another by --user (ORDAIN_USER)"))
             }
             _ => None,
         }
+    }
+
+    /// What may be wrong with it, whatever ordain decides.
+    fn may_lock_out(&self, user: Option<&[u8]>) -> Option<String> {
+        let [name, rules @ ..] = &self.values[..] else { return None };
+        if self.name != "user" || name != user.unwrap_or(b"default") {
+            return None;
+        }
+        let shown = escaped(name);
+        let rules: Vec<_> = rules.iter().map(|rule| lower_case(rule)).collect();
+        let sets_password = |rule: &String| rule.starts_with(['>', '#', '<', '!']) || rule == "resetpass" || rule == "nopass";
+        if user.is_none() && rules.iter().any(sets_password) {
+            return Some(format!(
+                "`user {shown} …` stands for the password that ordain writes: {BY_PASSWORD}, and remove it here"
+            ));
+        }
+        let allows_all = rules.iter().rposition(|rule| rule == "+@all" || rule == "allcommands");
+        let is_needed = |rule: &str| NEEDED_COMMANDS.contains(&rule) || NEEDED_CATEGORIES.contains(&rule);
+        let later = &rules[allows_all.map_or(0, |at| at + 1)..];
+        let taken = later.iter().filter_map(|rule| rule.strip_prefix('-')).find(|rule| is_needed(rule));
+        taken.map(|taken| {
+            format!("`user {shown} … -{taken}` takes commands away that ordain, Sentinel or the replicas need: see that none of theirs is among them")
+        })
     }
 
     fn shown(&self, row: &Directive) -> String {
@@ -354,6 +387,7 @@ fn check_lines(
         if let Some(why) = line.locks_out(user) {
             return Err(Contradiction(format!("{place}: {why}")));
         }
+        warnings.extend(line.may_lock_out(user).map(|why| format!("{place}: {why}")));
         let Some(row) = line.row(file) else { continue };
         match (row.verdict, line.shown(row)) {
             (Warned, shown) => warnings.push(format!("{place}: {shown}: {}", row.instead)),
@@ -369,30 +403,33 @@ fn check_lines(
 }
 
 /// Checks what a template of the user's own has become: of what ordain decides, all that the built-in one says,
-/// and nothing else. Returns what there is to warn of.
+/// and nothing else. `extra` is what is appended to it. Returns what there is to warn of.
 ///
 /// # Errors
 /// The first line that says otherwise, or what is left out.
 pub fn check_rendered(
     file: ConfigFile,
     name: &str,
-    rendered: &[u8],
-    built_in: &[u8],
+    [rendered, built_in, extra]: [&[u8]; 3],
     user: Option<&[u8]>,
 ) -> Result<Vec<String>, Contradiction> {
     let is_decided = |line: &&Line| line.row(file).is_some_and(|row| matches!(row.verdict, Decided | Secret));
     let built_in = lines("the built-in template", built_in)?;
     let wanted: Vec<_> = built_in.iter().filter(is_decided).collect();
-    let (kept, mut other): (Vec<_>, Vec<_>) = lines(name, rendered)?.into_iter().partition(|line| is_decided(&line));
+    let rendered = lines(name, rendered)?;
+    let rendered_names: Vec<_> = rendered.iter().map(|line| line.name.clone()).collect();
+    let (kept, mut other): (Vec<_>, Vec<_>) = rendered.into_iter().partition(|line| is_decided(&line));
     other.retain(|line| !built_in.iter().any(|built_in| built_in.says_the_same(line, file)));
     for line in &kept {
         let Some(row) = line.row(file) else { continue };
         if !wanted.iter().any(|wanted| wanted.says_the_same(line, file)) {
             let its = wanted.iter().find(|wanted| row.names.contains(&&*wanted.name)).map(|wanted| wanted.shown(row));
-            let decided = its.map_or_else(
-                || "leave it out".to_owned(),
-                |its| format!("write {its}, by the values that the template is given"),
-            );
+            let decided = match its {
+                // Where there is more to do before that, the row says it.
+                Some(_) if row.value.is_some() => format!("write what the built-in template does, and {}", row.instead),
+                Some(its) => format!("write {its}, by the values that the template is given"),
+                None => "leave it out".to_owned(),
+            };
             return Err(Contradiction(format!(
                 "the template `{name}` writes, in line {}, {}, which is ordain's to decide: {decided}",
                 line.number,
@@ -410,8 +447,26 @@ pub fn check_rendered(
             )));
         }
     }
-    check_lines(file, &other, user, |line| format!("the template `{name}`, line {} of what it writes", line.number))
+    let place = |line: &Line| format!("the template `{name}`, line {} of what it writes", line.number);
+    let mut warnings = check_lines(file, &other, user, place)?;
+    let said = [other, lines("the extra configuration", extra)?].concat();
+    let has_password = built_in.iter().any(|line| line.name == "requirepass");
+    for (directive, why) in MISSED {
+        let is = |lines: &[Line]| lines.iter().any(|line| line.name == *directive);
+        let is_needed = file == Redis && is(&built_in) && !(has_password && *directive == "protected-mode");
+        let is_kept = rendered_names.iter().any(|name| name == directive);
+        if is_needed && !is_kept && !is(&said) {
+            warnings.push(format!("the template `{name}` leaves out {why}: write it as the built-in template does"));
+        }
+    }
+    Ok(warnings)
 }
+
+/// What a template may leave out, and should not.
+const MISSED: &[(&str, &str)] = &[
+    ("aof-timestamp-enabled", "`aof-timestamp-enabled yes`, so that a restart can make data look newer than it is"),
+    ("protected-mode", "`protected-mode no`, so that without a password the other pods are refused"),
+];
 
 #[cfg(test)]
 mod tests {
@@ -450,7 +505,7 @@ mod tests {
     fn what_ordain_does_not_decide_is_free() {
         let free = "maxmemory 1gb\nbind 127.0.0.1\nsave \"\"\n# appendonly no\nappendfsync always\nmin-replicas-to-write 1\n\
                     loadmodule /m.so appendonly no\nrename-command FLUSHALL \"\"\nrename-command KEYS hidden\nuser app on >x ~* +@all\n\
-                    user default on nopass\nuser default off on\nprotected-mode no\nreplica-announced yes\ncluster-enabled no\naof-load-truncated yes\n\
+                    user default off on ~* &* +@all\nprotected-mode no\nreplica-announced yes\ncluster-enabled no\naof-load-truncated yes\n\
                     tls-auth-clients no\nclient-output-buffer-limit replica 0 0 0\nrepl-diskless-sync no\n";
         assert_eq!(extra(free), Ok(Vec::new()));
         let sentinel = "sentinel failover-timeout redis 5000\nsentinel parallel-syncs redis 2\nsentinel deny-scripts-reconfig no\n\
@@ -470,12 +525,48 @@ mod tests {
 
     #[test]
     fn the_user_that_ordain_is_is_not_turned_off() {
-        for rules in ["off", "on >x off", "OFF", "on reset"] {
-            assert!(extra(&format!("user default {rules}")).unwrap_err().contains("`user default off`"));
+        for rules in ["off", "on >x off", "OFF", "on reset", "", ">x ~* &* +@all"] {
+            assert!(extra(&format!("user default {rules}")).unwrap_err().contains("`user default` without a last `on`"));
             let by_another = check_extra(Redis, "extra", format!("user default {rules}").as_bytes(), Some(b"ordain"));
             assert_eq!(by_another, Ok(Vec::new()));
             assert!(check_extra(Redis, "extra", format!("user ordain {rules}").as_bytes(), Some(b"ordain")).is_err());
         }
+    }
+
+    #[test]
+    fn what_may_lock_out_the_user_that_ordain_is_is_warned_of() {
+        let warned = |rules: &str, user: Option<&str>| {
+            let text = format!("user {} {rules}", user.unwrap_or("default"));
+            check_extra(Redis, "extra", text.as_bytes(), user.map(str::as_bytes)).unwrap().len()
+        };
+        for rules in ["on >other", "on nopass ~* &* +@all", "on resetpass", "on +@all -config", "on +@all -@admin"] {
+            assert_eq!(warned(rules, None), 1, "{rules}");
+        }
+        for rules in ["on >x +@all -psync", "on >x +@all -@dangerous"] {
+            assert_eq!(warned(rules, Some("ordain")), 1, "{rules}");
+        }
+        for rules in ["on >x ~* &* +@all", "on #00 -@all +config +role", "on >x -@admin +@all", "on >x +@all -flushall"] {
+            assert_eq!(warned(rules, Some("ordain")), 0, "{rules}");
+        }
+    }
+
+    #[test]
+    fn a_template_that_leaves_out_what_it_should_not_is_warned_of() {
+        let built_in = "appendonly yes\naof-timestamp-enabled yes\nprotected-mode no\n";
+        let check = |text: &str, built_in: &str, extra: &str| {
+            check_rendered(Redis, "my.tera", [text.as_bytes(), built_in.as_bytes(), extra.as_bytes()], None).unwrap()
+        };
+        let warnings = check("appendonly yes\n", built_in, "");
+        assert!(warnings[0].contains("leaves out `aof-timestamp-enabled yes`"), "{warnings:?}");
+        assert!(warnings[1].contains("leaves out `protected-mode no`") && warnings.len() == 2, "{warnings:?}");
+        assert_eq!(check(built_in, built_in, ""), Vec::<String>::new());
+        assert_eq!(check("appendonly yes\nprotected-mode yes\n", built_in, "aof-timestamp-enabled yes").len(), 1, "as before");
+        assert_eq!(check("appendonly yes\n", built_in, "AOF-timestamp-enabled yes\nprotected-mode no\n"), Vec::<String>::new());
+        let protected = "appendonly yes\nrequirepass x\n";
+        assert_eq!(check(protected, &format!("{protected}protected-mode no\n"), ""), Vec::<String>::new());
+        assert_eq!(check("appendonly yes\n", "appendonly yes\n", ""), Vec::<String>::new(), "a server before 7.0");
+        let refusal = check_rendered(Redis, "my.tera", [b"appendonly no\n", built_in.as_bytes(), b""], None).unwrap_err();
+        assert!(refusal.to_string().contains("`CONFIG SET appendonly yes` on every running server"), "{refusal}");
     }
 
     #[test]
@@ -503,7 +594,7 @@ mod tests {
             let refusal = extra(text).unwrap_err();
             assert!(refusal.starts_with(&format!("`extra.conf`, line {line}: ")) && refusal.contains(what), "{refusal}");
             assert!(check_extra(Sentinel, "extra", text.as_bytes(), None).is_err(), "{text:?}");
-            let template = check_rendered(Redis, "my.tera", text.as_bytes(), b"", None).unwrap_err().to_string();
+            let template = check_rendered(Redis, "my.tera", [text.as_bytes(), b"", b""], None).unwrap_err().to_string();
             assert!(template.contains(what), "{template}");
         }
         assert_eq!(extra("maxmemory\t1mb\r\n# \x0c Gr\u{f6}\u{df}e\r\nsave \"\\x41\"\r\n"), Ok(Vec::new()));
@@ -534,7 +625,7 @@ mod tests {
     fn a_template_says_what_ordain_decides_and_nothing_else_of_it() {
         let built_in = b"dir \"/data\"\nappendonly yes\nreplica-priority 0\nrequirepass \"s3cret\"\n";
         let check = |text: &str| {
-            check_rendered(Redis, "my.tera", text.as_bytes(), built_in, None).map(drop).map_err(|error| error.to_string())
+            check_rendered(Redis, "my.tera", [text.as_bytes(), built_in, b""], None).map(drop).map_err(|error| error.to_string())
         };
         let whole = "slave-priority 0\nAPPENDONLY yes\ndir /data\nrequirepass s3cret\nmaxmemory 1mb\n";
         assert_eq!(check(whole), Ok(()));
