@@ -58,8 +58,17 @@ pub async fn run(args: Forget, deadline: Instant) -> Result<Then> {
         );
     }
     if is_forgotten(&observer, &evidence)? {
-        info!("nothing remembers `{}`", subject.group);
-        return Ok(Then::Exit);
+        return match not_found(&observer, &evidence) {
+            Some(missing) if !force => Err(anyhow!("whether `{}` is forgotten is not known: {missing}", subject.group)),
+            missing => {
+                info!(
+                    "nothing remembers `{}`{}",
+                    subject.group,
+                    missing.map_or(String::new(), |missing| format!(", as far as is known: {missing}"))
+                );
+                Ok(Then::Exit)
+            }
+        };
     }
     let remembered = remembered(&evidence);
     if run.dry_run {
@@ -110,6 +119,18 @@ fn is_forgotten(observer: &Observer<'_>, evidence: &Evidence) -> Result<bool> {
     Ok(watching.is_empty() && silent.is_empty() && !has_record)
 }
 
+/// That there are Sentinels of which nobody knows what they remember.
+fn not_found(observer: &Observer<'_>, evidence: &Evidence) -> Option<String> {
+    let (found, council) = (evidence.sentinels.len(), observer.council);
+    (found < council.count).then(|| {
+        format!(
+            "only {found} of {} Sentinels were found: start the others, or check {} and --sentinel-count (ORDAIN_SENTINEL_COUNT)",
+            council.count,
+            council.settings()
+        )
+    })
+}
+
 fn remembered(evidence: &Evidence) -> String {
     let (watching, silent) = watchers(evidence);
     let record = evidence.recorded().map_or("no record".to_owned(), |record| format!("the record ({record})"));
@@ -119,12 +140,8 @@ fn remembered(evidence: &Evidence) -> String {
 
 /// Has every Sentinel that watches the group, or did not say, forget it; returns what did not work.
 async fn have_sentinels_forget(observer: &Observer<'_>, evidence: &Evidence) -> Result<Vec<String>> {
-    let Observer { world, subject, logins, council, .. } = observer;
-    let found = evidence.sentinels.len();
-    let mut failed = Vec::new();
-    if found < council.count {
-        failed.push(format!("only {found} of {} were found", council.count));
-    }
+    let Observer { world, subject, logins, .. } = observer;
+    let mut failed: Vec<_> = not_found(observer, evidence).into_iter().collect();
     let (watching, silent) = watchers(evidence);
     let told: Vec<&Endpoint> = watching.into_iter().chain(silent.into_iter().map(|(at, _)| at)).collect();
     let forget = async |target: &Target| sentinel::forget_group(target, &logins.sentinel, &subject.group).await;

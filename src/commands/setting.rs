@@ -270,7 +270,7 @@ impl Subject {
         let sets = if sets.is_empty() {
             Set::of(me.as_ref().unwrap_or(&first), *replicas).into()
         } else {
-            let named = Sets::new(sets.clone()).or_wrong().context("--set or ORDAIN_SETS")?;
+            let named = Sets::new(sets.clone()).or_wrong().with_context(|| setting("set", "ORDAIN_SETS"))?;
             if let Some(stranger) = me.iter().chain([&first]).find(|pod| !named.have(pod)) {
                 return Err(Wrong(format!("{stranger} is of no StatefulSet that --set names: name its own, too")).into());
             }
@@ -279,10 +279,12 @@ impl Subject {
         check_first_pod(&first, &sets)?;
         let Labels { selector, master_value, replica_value, .. } = labels;
         if master_value == replica_value {
-            let set = setting("replica-value", "ORDAIN_REPLICA_VALUE");
-            return Err(
-                Wrong(format!("{set} is the label's value on the master, too: a Service could not tell them apart")).into()
-            );
+            let (replica, master) =
+                (setting("replica-value", "ORDAIN_REPLICA_VALUE"), setting("master-value", "ORDAIN_MASTER_VALUE"));
+            return Err(Wrong(format!(
+                "{replica} and {master} are one value: a Service could not tell the master from a replica"
+            ))
+            .into());
         }
         let selector = selector.clone().unwrap_or_else(|| Selector::of_component(&group, "redis"));
         let named = match &me {
@@ -446,7 +448,18 @@ impl Council {
             .map(|word| Endpoint::parse(word, *sentinel_port))
             .collect::<Result<_, _>>()
             .or_wrong()
-            .context("--sentinel or ORDAIN_SENTINELS")?;
+            .with_context(|| setting("sentinel", "ORDAIN_SENTINELS"))?;
+        // It would count for two of a majority.
+        if let Some((_, twice)) = named.iter().enumerate().find(|(number, at)| named[..*number].contains(at)) {
+            let set = setting("sentinel", "ORDAIN_SENTINELS");
+            return Err(Wrong(format!("{set}: the Sentinel {twice} is named twice: name each once")).into());
+        }
+        if *sentinel_count == Some(0) && (!named.is_empty() || sentinel_service.is_some()) {
+            let set = setting("sentinel-count", "ORDAIN_SENTINEL_COUNT");
+            return Err(
+                Wrong(format!("{set} says that there are no Sentinels, and some are named: leave one of both out")).into()
+            );
+        }
         let service = sentinel_service.as_deref().map(|service| world.service_domain(service)).transpose()?;
         let count = sentinel_count.map_or(if service.is_some() { 3 } else { named.len() }, |count| count as usize);
         Ok(Self { named, service, count, port: *sentinel_port })

@@ -707,7 +707,8 @@ fn refusal(error: &Error, verb: &str) -> Refusal {
             409 => Refusal::Conflict,
             401 => Refusal::Failed(Failure::NotAllowed("the API server does not accept the service account's token".to_owned())),
             403 => Refusal::Failed(Failure::NotAllowed(format!("the Role must allow `{verb}`: {}", shown(&status.message)))),
-            400 | 422 => {
+            // What may pass: a time-out, a list that is too old, too many requests.
+            code @ 400..=499 if ![408, 410, 429].contains(&code) => {
                 Refusal::Failed(Failure::NotAllowed(format!("the API server takes no such request: {}", shown(&status.message))))
             }
             _ => Refusal::Failed(Failure::Unreachable(format!(
@@ -731,4 +732,23 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = next.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_api_server_will_refuse_again_is_told_from_what_may_pass() {
+        let is_refused = |code| {
+            let status = kube::core::response::Status::failure("no", "Refused").with_code(code);
+            matches!(refusal(&Error::Api(status.boxed()), "patch pods"), Refusal::Failed(Failure::NotAllowed(_)))
+        };
+        for code in [400, 401, 403, 405, 406, 413, 415, 418, 422, 451, 499] {
+            assert!(is_refused(code), "{code}");
+        }
+        for code in [404, 408, 409, 410, 429, 500, 502, 503, 504] {
+            assert!(!is_refused(code), "{code}");
+        }
+    }
 }

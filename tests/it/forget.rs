@@ -44,6 +44,11 @@ fn a_group_that_is_gone_is_forgotten_by_every_sentinel_and_by_the_record() {
     assert_eq!(is_remembered(&bed), (false, 0));
     let again = bed.ordain("sentinel-0", &["forget", "redis", "--yes"]);
     assert!(again.code == Some(0) && again.stderr.contains("nothing remembers `redis`"), "{again:?}");
+    for words in [&["forget", "redis", "--dry-run"][..], &["forget", "redis", "--yes"]] {
+        let fewer = bed.ordain("sentinel-0", &[words, &["--sentinel-count", "4"]].concat());
+        assert!(fewer.code == Some(1) && fewer.stderr.contains("only 3 of 4 Sentinels were found"), "{fewer:?}");
+        assert!(!fewer.stderr.contains("nothing remembers"), "{fewer:?}");
+    }
     // Nor does a Sentinel remember that starts again.
     bed.kill("sentinel-1");
     assert!(!bed.sandbox("sentinel-1").read("etc/redis/sentinel.conf").contains("sentinel monitor redis"));

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::epoch;
-use super::evidence::{Evidence, Heard, Known, Peer, RecordSeen, Role};
+use super::evidence::{Evidence, Heard, Known, Object, Peer, RecordSeen, Role};
 use super::identity::{Endpoint, PodName};
 use super::record::Claim;
 use super::rules::{Case, Rule, Rules};
@@ -179,8 +179,11 @@ pub fn newest_claim(evidence: &Evidence) -> Option<Claim> {
 /// # Errors
 /// Why the record cannot say so.
 pub fn by_a_persons_word(evidence: &Evidence, pod: &PodName) -> Result<Claim, String> {
-    if evidence.peer(pod).is_none() {
+    let Some(peer) = evidence.peer(pod) else {
         return Err(format!("`{pod}` is no pod of this group: name one of its pods"));
+    };
+    if peer.object == Object::Absent && evidence.record == RecordSeen::Absent {
+        return Err(format!("neither a pod `{pod}` nor a record of its group exists: check the name and the namespace"));
     }
     if let Some(alive) = evidence.living_masters().into_iter().find(|alive| *alive != pod) {
         return Err(format!("{alive} lives as master: have Sentinel fail over, or stop it first"));

@@ -57,6 +57,13 @@ fn data_that_cannot_be_loaded_and_words_of_strangers_are_told_as_such() {
 }
 
 #[test]
+fn a_pod_that_does_not_exist_is_forced_only_in_a_group_that_has_a_record() {
+    assert!(by_a_persons_word(&sentinel().absent(0).tells(1, OLD), &pod(0)).unwrap_err().contains("neither a pod `redis-0`"));
+    assert!(by_a_persons_word(&sentinel().record(present(0, 5)).absent(0), &pod(0)).is_ok());
+    assert!(by_a_persons_word(&sentinel().tells(0, OLD), &pod(0)).is_ok());
+}
+
+#[test]
 fn nobody_is_forced_while_any_other_lives_as_a_master() {
     let group = sentinel().record(present(0, 5)).started(0, OLD, MASTER).started(1, OLD, MASTER);
     assert!([0, 1, 2].iter().all(|chosen| by_a_persons_word(&group, &pod(*chosen)).is_err()));

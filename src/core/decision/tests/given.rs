@@ -99,6 +99,7 @@ pub fn watching(master: &str, config_epoch: u64, but: impl FnOnce(&mut Watch)) -
         last_ok_ping: Duration::from_millis(100),
         other_sentinels: 2,
         known_replicas: 2,
+        is_half_told: false,
     };
     but(&mut watch);
     Heard::Answer(SentinelAnswer::Watching(watch))
