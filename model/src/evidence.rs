@@ -14,6 +14,7 @@ use ordain::core::identity::{Endpoint, PodName};
 use ordain::core::labels;
 use ordain::core::members::{Controller, Membership, Named};
 use ordain::core::record::{self, Record};
+use ordain::core::redis_conf::{USUAL_PRIORITY, run_of};
 use ordain::core::selector::Selector;
 use ordain::core::sets::{Set, Sets};
 
@@ -286,6 +287,7 @@ fn sentinel(at: &Endpoint, seen: SeenSentinel) -> Sentinel {
             last_ok_ping: if finds_down { 2 * DOWN_AFTER } else { Duration::from_millis(100) },
             other_sentinels: SENTINELS - 1,
             known_replicas: pods().count() - 1,
+            is_half_told: false,
         })),
     };
     Sentinel { at: at.clone(), heard }
@@ -338,7 +340,11 @@ fn peer(pod: Pod, look: &Look, setting: &Setting) -> Peer {
                 },
                 priority: if is_electable { 100 } else { 0 },
                 offset: offset.into(),
-                run: look.word(pod).filter(|_| has_told).map(|told| told.run.to_string()),
+                // A server carries its own priority, whether or not what its disk holds was published.
+                run: look
+                    .word(pod)
+                    .filter(|_| has_told)
+                    .map_or_else(|| Some(run_of("unpublished", USUAL_PRIORITY)), |told| Some(told.run.to_string())),
                 down_for: None,
             }))
         }

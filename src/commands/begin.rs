@@ -19,6 +19,7 @@ use crate::core::disk::{Instance, Word};
 use crate::core::evidence::{Failure, Own};
 use crate::core::identity::PodName;
 use crate::core::outside::shown;
+use crate::core::redis_conf::{USUAL_PRIORITY, run_of};
 use crate::edge::data_directory::memory::Damage;
 use crate::edge::data_directory::{self, DataDirectory, Found, SOON, Suspect, damage, listed};
 use crate::edge::kubernetes::{Cluster, Published, Refusal};
@@ -152,13 +153,18 @@ impl OwnData {
     }
 }
 
+/// A new run of this pod.
+pub fn own_run(own: &Own) -> String {
+    run_of(&random_id(), own.priority.unwrap_or(USUAL_PRIORITY))
+}
+
 /// Publishes what this pod's disk holds, under a new instance; returns what is known of itself since. A refusal
 /// may pass: whoever needs the instance finds out that there is none.
 ///
 /// # Errors
 /// [`Wrong`] where RBAC does not allow it, or the pod does not exist.
 pub async fn publish(cluster: &Cluster, me: &PodName, own: &Own) -> Result<Result<Own, Refusal>> {
-    let run = random_id();
+    let run = own_run(own);
     let at = SystemTime::now().into();
     let word = Word {
         run: run.clone(),

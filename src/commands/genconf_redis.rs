@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use super::Then;
 use super::announcing::{announce_damage, announce_promotion};
-use super::begin::{Begun, OwnData, begin, publish};
+use super::begin::{Begun, OwnData, begin, own_run, publish};
 use super::labelling::{is_due, label};
 use super::observe::Observer;
 use super::off_thread::off_thread;
@@ -133,8 +133,10 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
         };
         info!("{me} {}", settled.why);
         council.tell_what_keeps_from_failover(&settled.evidence);
-        let run_id = observer.own.instance.as_ref().map(|instance| instance.run.as_str());
-        let file = text.render(&values(master_of(&subject, &settled).as_ref(), settled.electable, run_id)?)?;
+        let published = observer.own.instance.as_ref().map(|instance| instance.run.clone());
+        // Where it could not be published, the server itself tells the pod's own priority.
+        let run_id = published.or_else(|| world.cluster().filter(|_| !run.dry_run).map(|_| own_run(&observer.own)));
+        let file = text.render(&values(master_of(&subject, &settled).as_ref(), settled.electable, run_id.as_deref())?)?;
         report::tell(&report, &subject.group, &settled, run.dry_run.then_some(&file))?;
         if run.dry_run {
             tell_dry_run(&world, &subject, &settled, &output.display().to_string());

@@ -380,7 +380,7 @@ async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Reco
             in_time(redis::follow_instead(&target(pod), &logins.redis, &at, is_as_seen(evidence, pod))).await
         }
         Repair::Restart(pod) => in_time(redis::shut_down(&target(pod), &logins.redis, is_as_seen(evidence, pod))).await,
-        Repair::Tell(at, master) => {
+        Repair::Tell(at, master) | Repair::TellRest(at, master) => {
             return tell(observer, evidence, at, master).await.map(|()| true);
         }
         Repair::Unwatch(at) => {

@@ -10,7 +10,7 @@ use super::disk::{Disk, Instance, LastHeard, Moment, Word, published_group_id};
 use super::epoch::{self, Shown};
 use super::identity::{Endpoint, Host, PodName};
 use super::record::{Claim, Mark, Record, Step};
-use super::redis_conf::USUAL_PRIORITY;
+use super::redis_conf::{USUAL_PRIORITY, priority_of};
 use super::rules::{Rule, Rules};
 use super::sets::Sets;
 
@@ -120,6 +120,10 @@ pub struct Watch {
     pub other_sentinels: usize,
     /// How many replicas it knows, dead ones too.
     pub known_replicas: usize,
+    /// It was told to watch the group and nothing else: its times are Sentinel's own defaults, which ordain never
+    /// sets, and it has no hook.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_half_told: bool,
 }
 
 /// What a Redis says it is (`ROLE` and `INFO replication`).
@@ -481,13 +485,20 @@ impl Evidence {
         Known::Told(if is_foreign && rules.has(Rule::OwnGroup) { Disk::Empty } else { word.disk.as_of(self.now) })
     }
 
-    /// A peer's own `replica-priority`, as it has published it: with 0 it is never promoted. Not known where the API
-    /// server does not show the pod; without Kubernetes nobody has another than the usual one.
+    /// A peer's own `replica-priority`: with 0 it is never promoted. Its server tells of it, else what was published by
+    /// the run that has started this server. Not known otherwise; without Kubernetes nobody has another than the
+    /// usual one.
     pub fn own_priority(&self, peer: &Peer) -> Option<u32> {
+        let run = peer.replica().and_then(|replica| replica.run.as_deref());
+        if let Some(own) = run.and_then(priority_of) {
+            return Some(own);
+        }
         match &peer.object {
-            Object::Present { word, .. } => Some(word.as_ref().and_then(|word| word.priority).unwrap_or(USUAL_PRIORITY)),
+            Object::Present { word: Some(word), .. } if peer.replica().is_none() || run == Some(word.run.as_str()) => {
+                Some(word.priority.unwrap_or(USUAL_PRIORITY))
+            }
             Object::Unknown if self.record == RecordSeen::NotKept => Some(USUAL_PRIORITY),
-            Object::Unknown | Object::Absent => None,
+            Object::Present { .. } | Object::Unknown | Object::Absent => None,
         }
     }
 

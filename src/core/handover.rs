@@ -300,6 +300,7 @@ mod tests {
             last_ok_ping: Duration::ZERO,
             other_sentinels: 2,
             known_replicas: 2,
+            is_half_told: false,
         }
     }
 
@@ -308,7 +309,14 @@ mod tests {
     }
 
     fn replica(of: u32, link: Link, priority: u32) -> Heard<Role> {
-        Heard::Answer(Role::Replica(Replica { of: address(of), link, priority, offset: 1, run: None, down_for: None }))
+        Heard::Answer(Role::Replica(Replica {
+            of: address(of),
+            link,
+            priority,
+            offset: 1,
+            run: Some("a".into()),
+            down_for: None,
+        }))
     }
 
     /// redis-0 is the master, by these three Sentinels; redis-1 and redis-2 are what they are.

@@ -13,6 +13,17 @@ pub const HIGHEST_PRIORITY: i64 = 2_147_483_647;
 /// What stands before the run in `syslog-ident`.
 pub const IDENT: &str = "ordain-";
 
+/// How a run of ordain is called in its pod's annotation and in `syslog-ident`: by a random word, and with the pod's
+/// own priority, which the server so keeps though nothing could be published. Those of 0.1 are a random word alone.
+pub fn run_of(random: &str, priority: u32) -> String {
+    format!("{random}.P{priority}")
+}
+
+/// The own priority of a pod, by its run; none where the run does not tell.
+pub fn priority_of(run: &str) -> Option<u32> {
+    run.rsplit_once(".P")?.1.parse().ok()
+}
+
 /// The built-in template.
 pub const TEMPLATE: &str = include_str!("../../templates/redis.conf.tera");
 
@@ -108,5 +119,15 @@ mod tests {
         assert!(keeps_copies(TEMPLATE.as_bytes(), &[b"redis-server", b"/redis.conf"]));
         assert!(!keeps_copies(b"port 1\nRepl-Diskless-Load swapdb\n", &[]));
         assert!(!keeps_copies(b"", &[b"redis-server", b"--repl-rdb-channel", b"yes"]));
+    }
+
+    #[test]
+    fn a_run_tells_the_own_priority_of_its_pod_and_one_of_0_1_does_not() {
+        for own in [0, 50, u32::MAX] {
+            assert_eq!(priority_of(&run_of("00ff", own)), Some(own));
+        }
+        for run in ["", "00ff", "00ff.P", "00ff.P-1", "00ff.P4294967296", "P5"] {
+            assert_eq!(priority_of(run), None, "{run}");
+        }
     }
 }

@@ -52,6 +52,7 @@ mod tests {
             last_ok_ping: Duration::ZERO,
             other_sentinels: 2,
             known_replicas: 2,
+            is_half_told: false,
         }))
     }
 

@@ -42,6 +42,8 @@ pub enum Repair {
     EndWord(PodName),
     /// This Sentinel does not watch the group: it is told to watch this master.
     Tell(Endpoint, PodName),
+    /// This Sentinel was told to watch the group, and by a run that was cut short nothing else: it is told the rest.
+    TellRest(Endpoint, PodName),
     /// This Sentinel knows more replicas than the group has pods: it forgets the replicas, and finds those
     /// that live.
     Reset(Endpoint),
@@ -73,6 +75,9 @@ impl fmt::Display for Repair {
             }
             Self::EndWord(pod) => write!(f, "{pod} runs: what it told of its disk before holds no more"),
             Self::Tell(at, master) => write!(f, "Sentinel {at} does not know the group: it is told that {master} leads"),
+            Self::TellRest(at, _) => {
+                write!(f, "Sentinel {at} watches the group with its own default times and without a hook: it is told the rest")
+            }
             Self::Unwatch(at) => {
                 write!(f, "Sentinel {at} goes on naming where no master is: it forgets the group, to be told again")
             }
@@ -111,7 +116,11 @@ pub fn repairs_by(rules: Rules, evidence: &Evidence, masterless: Duration) -> Ve
                 repairs.extend(in_sync.map(|peer| Repair::MakeElectable(peer.pod.clone())));
                 repairs.extend(knows_too_many(evidence, master));
             }
-            repairs.extend(unaware(evidence, record, master).map(|at| Repair::Tell(at.clone(), (*master).clone())));
+            if is_undoubted(evidence, record, master) {
+                repairs.extend(unaware(evidence).map(|at| Repair::Tell(at.clone(), (*master).clone())));
+                let half_told = evidence.watches().filter(|(_, watch)| watch.is_half_told);
+                repairs.extend(half_told.map(|(at, _)| Repair::TellRest(at.clone(), (*master).clone())));
+            }
             repairs.extend(look_elsewhere(evidence, record, master).map(|at| Repair::Unwatch(at.clone())));
             let is_back = record.is_some_and(|record| record.is_given_up && record.claim.master == **master);
             repairs.extend(is_back.then_some(Repair::TakeHolderBack));
@@ -166,14 +175,17 @@ pub fn has_ended_its_word(evidence: &Evidence, peer: &Peer) -> bool {
     }
 }
 
-/// The Sentinels that do not watch the group, while nobody doubts who leads it. A group without a record is
-/// told to nobody: it is new, or was forgotten. Nor is it where another Sentinel looks for the master where that is
-/// not any more: it would tell the one that was told.
-fn unaware<'a>(evidence: &'a Evidence, record: Option<&Record>, master: &PodName) -> impl Iterator<Item = &'a Endpoint> {
-    let is_agreed = is_named_by_all(evidence, record, master)
-        && evidence.watches().all(|(_, watch)| evidence.is_still_at(master, &watch.master));
+/// Whether nobody doubts who leads, so that a Sentinel may be told. A group without a record is told to nobody: it is
+/// new, or was forgotten. Nor is it where another Sentinel looks for the master where that is not any more: it
+/// would tell the one that was told.
+fn is_undoubted(evidence: &Evidence, record: Option<&Record>, master: &PodName) -> bool {
+    is_named_by_all(evidence, record, master) && evidence.watches().all(|(_, watch)| evidence.is_still_at(master, &watch.master))
+}
+
+/// The Sentinels that do not watch the group.
+fn unaware(evidence: &Evidence) -> impl Iterator<Item = &Endpoint> {
     let is_unaware = |sentinel: &&Sentinel| sentinel.heard.answer() == Some(&SentinelAnswer::Unaware);
-    evidence.sentinels.iter().filter(is_unaware).filter(move |_| is_agreed).map(|sentinel| &sentinel.at)
+    evidence.sentinels.iter().filter(is_unaware).map(|sentinel| &sentinel.at)
 }
 
 /// Whether nobody doubts who leads: the record and each Sentinel that watches the group name this pod.

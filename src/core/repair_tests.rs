@@ -6,7 +6,7 @@ use rstest::rstest;
 
 use super::Repair::{
     ElectInstead, EndWord, Follow, GiveUp, KeepUnpromotable, MakeElectable, NameInstead, Reset, Restart, TakeHolderBack, Tell,
-    Unwatch,
+    TellRest, Unwatch,
 };
 use super::*;
 use crate::core::disk::{Instance, Moment, Word};
@@ -187,6 +187,7 @@ fn names(master: u32, config_epoch: u64) -> Sentinel {
         last_ok_ping: GRACE,
         other_sentinels: 2,
         known_replicas: 2,
+        is_half_told: false,
     };
     let at = Endpoint::parse("sentinel-0", 26379).unwrap();
     Sentinel { at, heard: Heard::Answer(SentinelAnswer::Watching(watch)) }
@@ -232,6 +233,18 @@ fn a_sentinel_that_does_not_know_the_group_is_told_while_nobody_doubts_who_leads
     assert_eq!(told(&Evidence { record: RecordSeen::Absent, ..seen.clone() }), [], "the group was forgotten");
     let elsewhere = Record { claim: Claim { master: pod(1), epoch: 5 }, ..record() };
     assert_eq!(told(&Evidence { record: RecordSeen::Present(elsewhere), ..seen }), [], "the record names another");
+}
+
+#[test]
+fn a_sentinel_that_was_told_by_halves_is_told_the_rest_while_nobody_doubts_who_leads() {
+    let half = |number| says(number, |watch| watch.is_half_told = true);
+    let told = |sentinels| repairs(&well(sentinels), Duration::ZERO);
+    assert_eq!(told([half(0), says(1, |_| {}), knows_nothing(2)]), [Tell(sentinel(2), pod(0)), TellRest(sentinel(0), pod(0))]);
+    // Without the password it finds a master down that lives.
+    let blind = says(0, |watch| (watch.is_half_told, watch.finds_master_down) = (true, true));
+    assert_eq!(told([blind, says(1, |_| {}), says(2, |_| {})]), [TellRest(sentinel(0), pod(0))]);
+    let another = says(1, |watch| watch.master = address(1));
+    assert_eq!(told([half(0), another, says(2, |_| {})]), [], "one names another");
 }
 
 #[test]
@@ -447,6 +460,20 @@ fn a_replica_whose_own_priority_is_not_known_is_not_made_promotable_until_the_ap
     let without_kubernetes = group(record(), [master(), unknown(fit()), unknown(fit())]);
     let without_kubernetes = Evidence { record: RecordSeen::NotKept, ..without_kubernetes };
     assert_eq!(repairs(&without_kubernetes, Duration::ZERO), [MakeElectable(pod(1)), MakeElectable(pod(2))]);
+    // Where the report is gone or of another run, the server may tell.
+    let by = |run: Option<&str>, (object, heard): Seen| {
+        let Heard::Answer(Role::Replica(replica)) = heard else { unreachable!() };
+        (object, Heard::Answer(Role::Replica(Replica { run: run.map(str::to_owned), ..replica })))
+    };
+    let unreported = |(object, heard): Seen| {
+        let Object::Present { uid, container, .. } = object else { unreachable!() };
+        (Object::Present { uid, word: None, container }, heard)
+    };
+    for run in [None, Some("earlier"), Some("earlier.P0"), Some("earlier.P")] {
+        assert_eq!(of(by(run, fit()), by(run, unreported(fit()))), [], "{run:?}");
+    }
+    assert_eq!(of(unreported(fit()), by(Some("a.P50"), unreported(fit()))), [MakeElectable(pod(2))]);
+    assert_eq!(of(by(Some("a.P0"), unreported(runs(OLD, Link::Up, 100))), fit())[0], KeepUnpromotable(pod(1)));
     // Nor in the place of a master that was abandoned, where it has read the furthest.
     let instead = |one, two| repairs(&group(given_up(), [absent(), one, two]), Duration::ZERO);
     assert_eq!(instead(has_read(9), has_read(7)), [ElectInstead(pod(1))]);
@@ -683,7 +710,10 @@ fn where_no_claim_is_the_newest_nobody_is_given_up_elected_taken_back_or_restart
 /// would count, though it was promoted meanwhile and written to.
 #[test]
 fn nobody_may_be_promoted_whose_word_may_still_stand() {
-    let (_, answers) = runs(OLD, Link::Up, 0);
+    let (_, mut answers) = runs(OLD, Link::Up, 0);
+    if let Heard::Answer(Role::Replica(replica)) = &mut answers {
+        replica.run = Some("now.P100".into());
+    }
     let is_made_promotable = |object: &Object, record_seen: RecordSeen| {
         let others = [master(), (object.clone(), answers.clone()), runs(OLD, Link::Up, 100)];
         let evidence = Evidence { record: record_seen, ..group(record(), others) };
@@ -1096,7 +1126,7 @@ fn no_three_pods_make_a_repair_do_harm() {
                 Restart(_) => 4,
                 EndWord(_) => 5,
                 KeepUnpromotable(_) => panic!("nobody has another priority than the usual one"),
-                Tell(..) | Reset(_) | Unwatch(_) => panic!("there are no Sentinels here"),
+                Tell(..) | TellRest(..) | Reset(_) | Unwatch(_) => panic!("there are no Sentinels here"),
                 NameInstead(_) | Follow(..) => panic!("every address is a name here"),
             };
             done[kind] += 1;

@@ -57,6 +57,8 @@ pub fn read(address: Value, master: Value) -> Result<SentinelAnswer, Failure> {
         last_ok_ping: Duration::from_millis(number("last-ok-ping-reply")?),
         other_sentinels: count("num-other-sentinels")?,
         known_replicas: count("num-slaves")?,
+        is_half_told: DEFAULTS.iter().all(|(field, value)| fields.get(*field).is_some_and(|own| own == value))
+            && !fields.contains_key("client-reconfig-script"),
     }))
 }
 
@@ -177,12 +179,7 @@ pub async fn watch_group(target: &Target, login: &Login, watched: &Watched<'_>) 
     let name = watched.group.to_string();
     let Watched { master, quorum, down_after_ms, script, user, password, .. } = watched;
     let (host, port, quorum) = (master.host.to_string(), master.port.to_string(), quorum.to_string());
-    let (mut conversation, mut replies) =
-        Conversation::begin(target, login, &[command(&["MONITOR", &name, &host, &port, &quorum])]).await?;
-    match answered(replies.pop().unwrap_or(Value::Nil)) {
-        Err(Failure::Nonsense(text)) if text.contains("Duplicate") => {}
-        reply => drop(reply?),
-    }
+    let monitor = command(&["MONITOR", &name, &host, &port, &quorum]);
     let mut set = command(&["SET", &name, "down-after-milliseconds", &down_after_ms.to_string()]);
     set.arg(&["failover-timeout", FAILOVER_TIMEOUT, "parallel-syncs", "1"]);
     for (option, value) in [("auth-user", user), ("auth-pass", password)] {
@@ -190,16 +187,34 @@ pub async fn watch_group(target: &Target, login: &Login, watched: &Watched<'_>) 
             set.arg(option).arg(*value);
         }
     }
-    answered(conversation.go_on(&set).await?)?;
     let mut hook = command(&["SET", &name, "client-reconfig-script"]);
     hook.arg(*script);
-    let has_hook = match answered(conversation.go_on(&hook).await?) {
+    // All at once: a Sentinel that is slow does the rest also when nobody waits for it any more. With its own defaults it
+    // would find a dead master after half a minute, and without the password any.
+    let (mut conversation, replies) =
+        Conversation::begin(target, login, &[monitor, set, hook, command(&["FLUSHCONFIG"])]).await?;
+    let [monitored, set, hook, flushed] = <[Value; 4]>::try_from(replies).map_err(|_| nonsense("MONITOR"))?;
+    match answered(monitored) {
+        Err(Failure::Nonsense(text)) if text.contains("Duplicate") => drop(answered(set)?),
+        Err(failure) => return Err(failure),
+        Ok(_) => {
+            if let Err(failure) = answered(set) {
+                answered(conversation.go_on(&command(&["REMOVE", &name])).await?)?;
+                return Err(failure);
+            }
+        }
+    }
+    let has_hook = match answered(hook) {
         Err(Failure::Nonsense(text)) if text.contains("denied") || text.contains("non existing") => false,
         reply => reply.map(|_| true)?,
     };
-    answered(conversation.go_on(&command(&["FLUSHCONFIG"])).await?)?;
+    answered(flushed)?;
     Ok(has_hook)
 }
+
+/// What Sentinel sets for a group of which nothing more is said, in milliseconds (`sentinel_default_down_after` and
+/// `sentinel_default_failover_timeout` in Redis `src/sentinel.c`).
+const DEFAULTS: [(&str, &str); 2] = [("down-after-milliseconds", "30000"), ("failover-timeout", "180000")];
 
 /// In milliseconds, as `templates/sentinel.conf.tera` has it.
 const FAILOVER_TIMEOUT: &str = "10000";
@@ -251,6 +266,10 @@ fn is_no_such_master(error: &ServerError) -> bool {
     error.details().is_some_and(|details| details.contains("No such master"))
 }
 
+fn nonsense(what: &str) -> Failure {
+    Failure::Nonsense(format!("SENTINEL {what} was not answered as a Sentinel answers it"))
+}
+
 fn command(words: &[&str]) -> Cmd {
     let mut command = Cmd::new();
     command.arg("SENTINEL").arg(words);
@@ -260,6 +279,7 @@ fn command(words: &[&str]) -> Cmd {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::identity::Host;
 
     fn list(words: &[&str]) -> Value {
         Value::Array(words.iter().map(|word| Value::BulkString(word.as_bytes().to_vec())).collect())
@@ -293,6 +313,61 @@ mod tests {
         assert!(watch.finds_master_down && !watch.failover_in_progress && watch.has_promoted, "it has promoted redis-1 already");
         let Ok(SentinelAnswer::Watching(watch)) = read(list(&["old", "1"]), failing_over) else { panic!("a view") };
         assert!(watch.failover_in_progress && !watch.has_promoted);
+    }
+
+    #[test]
+    fn one_that_was_told_to_watch_and_no_more_has_sentinels_own_times_and_no_hook() {
+        let is_half_told = |times: [&str; 2], more: &[&str]| {
+            let view = ["flags", "master", "last-ok-ping-reply", "1", "config-epoch", "0", "num-other-sentinels", "2"];
+            let times = ["num-slaves", "3", "down-after-milliseconds", times[0], "failover-timeout", times[1]];
+            match read(list(&["redis-1", "6379"]), list(&[&view[..], &times, more].concat())) {
+                Ok(SentinelAnswer::Watching(watch)) => watch.is_half_told,
+                other => panic!("a view: {other:?}"),
+            }
+        };
+        assert!(is_half_told(["30000", "180000"], &[]));
+        // By whoever has set something, it was told more.
+        assert!(!is_half_told(["30000", "10000"], &[]) && !is_half_told(["2000", "180000"], &[]));
+        assert!(!is_half_told(["30000", "180000"], &["client-reconfig-script", "/opt/ordain/on-failover"]));
+    }
+
+    #[tokio::test]
+    async fn all_that_a_sentinel_is_told_is_on_its_way_before_it_answers_anything() {
+        use tokio::io::AsyncReadExt;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let target = Target { name: Host::Ip(at.ip()), ips: vec![at.ip()], port: at.port() };
+        let group: Group = "redis".parse().unwrap();
+        let watched = Watched {
+            group: &group,
+            master: Endpoint::parse("redis-0", 6379).unwrap(),
+            quorum: 2,
+            down_after_ms: 2000,
+            script: b"/opt/ordain/on-failover",
+            user: None,
+            password: Some(b"secret"),
+            config_epoch: 0,
+            leader_epoch: 0,
+            replicas: Vec::new(),
+            sentinels: Vec::new(),
+        };
+        let slow = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut heard = Vec::new();
+            while !String::from_utf8_lossy(&heard).contains("FLUSHCONFIG") {
+                assert!(stream.read_buf(&mut heard).await.unwrap() > 0);
+            }
+            String::from_utf8(heard).unwrap()
+        };
+        let both = async {
+            tokio::select! {
+                told = watch_group(&target, &Login { user: None, password: None, tls: None }, &watched) => panic!("{told:?}"),
+                heard = slow => heard,
+            }
+        };
+        let heard = tokio::time::timeout(Duration::from_secs(10), both).await.unwrap();
+        let place = |word: &str| heard.find(word).unwrap();
+        assert!(place("MONITOR") < place("auth-pass") && place("auth-pass") < place("client-reconfig-script"), "{heard}");
     }
 
     #[test]

@@ -34,6 +34,50 @@ fn replica_of(known: &redis::Value, address: &str) -> Option<std::collections::B
 }
 
 #[test]
+fn a_server_whose_report_is_missing_has_its_own_priority_all_the_same() {
+    let mut bed = Bed::on_kubernetes(ordain()).with_gates().without_reconcile();
+    for (pod, own) in [("redis-0", "100"), ("redis-1", "50"), ("redis-2", "0")] {
+        bed = bed.with_env("ORDAIN_PRIORITY", own);
+        bed.make(pod);
+    }
+    for sentinel in SENTINELS {
+        bed.make(sentinel);
+    }
+    bed.start_made();
+    bed.wait_for_master("redis-0", UP);
+    bed.wait_for_sentinels(UP);
+    // Pods that are made anew while they cannot reach the API server follow what the Sentinels say.
+    for pod in ["redis-1", "redis-2"] {
+        bed.delete(pod);
+        bed.make_again(pod);
+        bed.gate(pod).shut();
+        bed.start(pod);
+    }
+    for pod in ["redis-1", "redis-2"] {
+        wait_for(&format!("{pod} in sync"), UP, || {
+            bed.text(pod, &["INFO", "replication"]).contains("master_link_status:up").then_some(())
+        });
+        assert_eq!(priority(&bed, pod).as_deref(), Some("0"), "{pod}");
+        assert_eq!(bed.namespace.as_ref().unwrap().told(pod, "ordain.dev/disk"), None);
+    }
+    let reconcile = |bed: &Bed| {
+        let pass = bed.ordain("sentinel-0", &["reconcile"]);
+        assert_eq!(pass.code, Some(0), "{pass:?}");
+        [priority(bed, "redis-1"), priority(bed, "redis-2")].map(Option::unwrap)
+    };
+    assert_eq!(reconcile(&bed), ["50", "0"]);
+    // Nor does it count what stands in their place.
+    for report in ["?", r#"{"run":"another","disk":"empty","started":true}"#] {
+        for pod in ["redis-1", "redis-2"] {
+            let change = serde_json::json!({"metadata": {"annotations": {"ordain.dev/disk": report}}});
+            bed.namespace.as_ref().unwrap().edit_pod(pod, &change);
+            bed.ask(pod, &["CONFIG", "SET", "replica-priority", "0"]).unwrap();
+        }
+        assert_eq!(reconcile(&bed), ["50", "0"], "{report}");
+    }
+}
+
+#[test]
 fn the_replica_with_the_lowest_number_is_promoted_and_one_with_0_never_is() {
     let mut bed = Bed::on_kubernetes(ordain()).with_quick_failover();
     for (pod, own) in PRIORITIES {

@@ -42,6 +42,38 @@ fn a_sentinel_that_lost_its_group_is_told_to_watch_it_again() {
 }
 
 #[test]
+fn a_sentinel_that_was_told_by_halves_is_told_the_rest() {
+    let bed = started_without_reconcile();
+    // What a run leaves that was ended in its midst.
+    let master = bed.announced("redis-0");
+    bed.ask("sentinel-1", &["SENTINEL", "REMOVE", "redis"]).unwrap();
+    bed.ask("sentinel-1", &["SENTINEL", "MONITOR", "redis", &master, "6379", "2"]).unwrap();
+    let fields = ["down-after-milliseconds", "failover-timeout", "parallel-syncs"];
+    let told = |sentinel| fields.map(|field| bed.sentinel_field(sentinel, field).unwrap());
+    assert_eq!(told("sentinel-1"), ["30000", "180000", "1"]);
+    let pass = bed.ordain("sentinel-0", &["reconcile"]);
+    assert!(pass.code == Some(0) && pass.stdout.contains("it is told the rest"), "{pass:?}");
+    assert_eq!(told("sentinel-1"), told("sentinel-0"));
+    knows_all(&bed, "sentinel-1");
+    let again = bed.ordain("sentinel-0", &["reconcile"]);
+    assert_eq!((again.code, again.stdout.as_str()), (Some(0), ""), "{again:?}");
+    // A person's own times stay.
+    bed.ask("sentinel-1", &["SENTINEL", "SET", "redis", "down-after-milliseconds", "60000"]).unwrap();
+    let again = bed.ordain("sentinel-0", &["reconcile"]);
+    assert_eq!((again.code, again.stdout.as_str()), (Some(0), ""), "{again:?}");
+}
+
+fn started_without_reconcile() -> Bed {
+    let mut bed =
+        Bed::on_kubernetes(ordain()).without_reconcile().with_password("secret").with_env("ORDAIN_ELECTABLE", "at-start");
+    bed.start_all();
+    bed.wait_for_master("redis-0", UP);
+    bed.wait_for_labels("redis-0", UP);
+    bed.wait_for_sentinels(UP);
+    bed
+}
+
+#[test]
 fn a_sentinel_that_goes_on_naming_another_than_all_others_is_told_again() {
     let bed = started(Bed::on_kubernetes(ordain()));
     // Nothing that the others say at the same epoch changes its mind.
