@@ -100,6 +100,7 @@ pub enum SentinelAnswer {
 }
 
 /// A Sentinel's view of a group that it watches.
+#[allow(clippy::struct_excessive_bools, reason = "each is something else that it says")]
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Watch {
     /// The master's address (`ip`, `port`).
