@@ -1,13 +1,14 @@
 //! DNS, by hickory and never by getaddrinfo: a static binary in an empty image has no NSS modules.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use hickory_resolver::TokioResolver;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::net::{DnsError, NetError, NoRecords};
+use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{RData, RecordType};
 use hickory_resolver::system_conf::parse_resolv_conf;
 
@@ -67,18 +68,23 @@ impl Dns {
     /// every name that was tried; else why it did not answer.
     pub async fn addresses(&self, host: &Host) -> Result<Vec<IpAddr>, Failure> {
         let name = match host {
-            Host::Ip(ip) => return Ok(vec![*ip]),
+            Host::Ip(ip) => return usable(vec![*ip]),
             Host::Name(name) => name,
         };
         let mut worst = Failure::NoSuchHost;
         for name in self.full_names(name) {
-            let (v4, v6) = tokio::join!(self.records(&name, RecordType::A), self.records(&name, RecordType::AAAA));
+            let answers = tokio::join!(self.records(&name, RecordType::A), self.records(&name, RecordType::AAAA));
+            // A name that does not exist has no address of the other family either; resolvers that hide those
+            // answer nothing.
+            let exists_not = matches!(answers, (Err(Missing::Name), Err(Missing::Unproven)));
             let mut found = Vec::new();
-            for answer in [v4, v6] {
-                match answer {
-                    Ok(records) => found.extend(records.iter().filter_map(RData::ip_addr)),
+            for answer in [answers.0, answers.1] {
+                let ips = answer.map(|records| records.iter().filter_map(RData::ip_addr).collect());
+                match ips.map_err(Failure::from).and_then(usable) {
+                    Ok(ips) => found.extend(ips),
                     Err(Failure::NoSuchHost) => {}
-                    Err(failure) => worst = failure,
+                    Err(failure) if !exists_not => worst = failure,
+                    Err(_) => {}
                 }
             }
             if !found.is_empty() {
@@ -95,7 +101,7 @@ impl Dns {
     pub async fn services(&self, name: &str) -> Result<Vec<Endpoint>, Failure> {
         let mut worst = Failure::NoSuchHost;
         for name in self.full_names(name) {
-            let records = match self.records(&name, RecordType::SRV).await {
+            let records = match self.records(&name, RecordType::SRV).await.map_err(Failure::from) {
                 Ok(records) => records,
                 Err(Failure::NoSuchHost) => continue,
                 Err(failure) => {
@@ -113,16 +119,17 @@ impl Dns {
             }
             targets.sort();
             targets.dedup();
-            if !targets.is_empty() {
-                return Ok(targets);
-            }
+            return Ok(targets);
         }
         Err(worst)
     }
 
-    async fn records(&self, name: &str, kind: RecordType) -> Result<Vec<RData>, Failure> {
-        let answer = self.resolver.lookup(name, kind).await.map_err(|error| failure(&error))?;
-        Ok(answer.answers().iter().map(|record| record.data.clone()).collect())
+    /// The records of one type, at least one.
+    async fn records(&self, name: &str, kind: RecordType) -> Result<Vec<RData>, Missing> {
+        let answer = self.resolver.lookup(name, kind).await.map_err(|error| missing(&error))?;
+        let wanted = answer.answers().iter().filter(|record| record.record_type() == kind);
+        let records: Vec<_> = wanted.map(|record| record.data.clone()).collect();
+        if records.is_empty() { Err(Missing::Unproven) } else { Ok(records) }
     }
 
     /// The names to try, in order, each whole: the crate would keep the last failure of several
@@ -142,12 +149,56 @@ impl Dns {
     }
 }
 
-fn failure(error: &NetError) -> Failure {
+/// Why there is no record.
+enum Missing {
+    /// There is no such name, whatever type is asked for.
+    Name,
+    /// The name has none of this type.
+    Type,
+    /// Neither a record was answered nor the proof that there is none: a referral, an alias without an end, nothing.
+    Unproven,
+    /// Nothing was answered.
+    Failed(Failure),
+}
+
+impl From<Missing> for Failure {
+    fn from(missing: Missing) -> Self {
+        match missing {
+            Missing::Name | Missing::Type => Self::NoSuchHost,
+            Missing::Unproven => Self::Unreachable("DNS answered with no record, and not that there is none".to_owned()),
+            Missing::Failed(failure) => failure,
+        }
+    }
+}
+
+fn missing(error: &NetError) -> Missing {
     match error {
-        NetError::Dns(DnsError::NoRecordsFound(_)) => Failure::NoSuchHost,
-        NetError::Timeout => Failure::TimedOut,
-        NetError::Dns(DnsError::ResponseCode(code)) => Failure::Unreachable(format!("DNS answered {code}")),
-        other => Failure::Unreachable(shown(&format!("DNS: {other}"))),
+        NetError::Dns(DnsError::NoRecordsFound(answer)) => match answer.response_code {
+            ResponseCode::NXDomain => Missing::Name,
+            ResponseCode::NoError if proves_that_there_is_none(answer) => Missing::Type,
+            _ => Missing::Unproven,
+        },
+        NetError::Timeout => Missing::Failed(Failure::TimedOut),
+        NetError::Dns(DnsError::ResponseCode(code)) => Missing::Failed(Failure::Unreachable(format!("DNS answered {code}"))),
+        other => Missing::Failed(Failure::Unreachable(shown(&format!("DNS: {other}")))),
+    }
+}
+
+/// An SOA record and no name server beside an empty answer (RFC 2308, section 2.2). Where the answer was not empty, the
+/// crate keeps no authorities.
+fn proves_that_there_is_none(answer: &NoRecords) -> bool {
+    answer.soa.is_some() && answer.ns.is_none() && answer.authorities.is_some()
+}
+
+/// Addresses at which somebody can be: 0.0.0.0, which some resolvers answer for what they block, leads to this very pod.
+fn usable(ips: Vec<IpAddr>) -> Result<Vec<IpAddr>, Failure> {
+    let is_nobodys = |ip: &&IpAddr| {
+        let ip = ip.to_canonical();
+        ip.is_unspecified() || ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
+    };
+    match ips.iter().find(is_nobodys) {
+        Some(ip) => Err(Failure::Nonsense(format!("{ip} is the address of no host"))),
+        None => Ok(ips),
     }
 }
 
@@ -221,6 +272,53 @@ mod tests {
         assert!(matches!(&failed, Err(Failure::Unreachable(why)) if why.contains("Server Failure")), "{failed:?}");
         server.zone.set(NAME, Answer { fault: Some(Fault::Silence), ..Answer::default() });
         assert_eq!(addresses(&dns, NAME), Err(Failure::TimedOut));
+    }
+
+    #[test]
+    fn an_answer_without_a_record_proves_nothing_but_by_an_soa_record() {
+        let (server, dns) = served();
+        for fault in [Fault::Empty, Fault::Referral, Fault::AliasOfItself, Fault::OtherType] {
+            server.zone.set(NAME, Answer { fault: Some(fault), ..Answer::default() });
+            for found in [addresses(&dns, NAME), services_of(&dns, NAME)] {
+                assert!(matches!(&found, Err(Failure::Unreachable(why)) if why.contains("no record")), "{fault:?}: {found:?}");
+            }
+        }
+        for kind in ["A", "AAAA"] {
+            server.zone.set(NAME, Answer { fault: Some(Fault::EmptyFor(kind)), ..Answer::default() });
+            assert!(matches!(addresses(&dns, NAME), Err(Failure::Unreachable(_))), "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_resolver_that_hides_one_family_keeps_no_host_of_the_other_from_being_found() {
+        let (server, dns) = served();
+        for (ip, hidden) in [("192.0.2.1", "AAAA"), ("2001:db8::1", "A")] {
+            let ips = vec![ip.parse().unwrap()];
+            server.zone.set(NAME, Answer { ips, fault: Some(Fault::EmptyFor(hidden)), ..Answer::default() });
+            assert_eq!(addresses(&dns, NAME).unwrap(), [ip]);
+        }
+    }
+
+    #[test]
+    fn a_name_that_does_not_exist_has_no_address_of_the_family_that_is_hidden_and_not_the_other_way_round() {
+        let (server, dns) = served();
+        let nowhere = |empty| Answer { fault: Some(Fault::NoNameAndEmptyFor(empty)), ..Answer::default() };
+        server.zone.set(NAME, nowhere("AAAA"));
+        assert_eq!(addresses(&dns, NAME), Err(Failure::NoSuchHost));
+        // Some answer that there is no such name wherever they are asked for the newer family.
+        server.zone.set(NAME, nowhere("A"));
+        assert!(matches!(addresses(&dns, NAME), Err(Failure::Unreachable(_))));
+    }
+
+    #[test]
+    fn an_address_of_no_host_is_none() {
+        let (server, dns) = served();
+        for ip in ["0.0.0.0", "::", "::ffff:0.0.0.0", "224.0.0.1", "ff02::1", "255.255.255.255"] {
+            server.zone.address(NAME, ip.parse::<IpAddr>().unwrap());
+            for host in [NAME, ip] {
+                assert!(matches!(addresses(&dns, host), Err(Failure::Nonsense(_))), "{host}: {ip}");
+            }
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use hickory_server::Server;
 use hickory_server::net::runtime::Time;
 use hickory_server::net::xfer::Protocol;
 use hickory_server::proto::op::{Header, HeaderCounts, Metadata, ResponseCode};
-use hickory_server::proto::rr::rdata::SRV;
+use hickory_server::proto::rr::rdata::{CNAME, NS, SOA, SRV, TXT};
 use hickory_server::proto::rr::{Name, RData, Record, RecordType};
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
 use hickory_server::zone_handler::MessageResponseBuilder;
@@ -40,6 +40,56 @@ pub enum Fault {
     Silence,
     /// The answer does not fit into a datagram: it must be asked for by TCP.
     Truncated,
+    /// To questions of one kind nothing is answered: no record, no error, and no SOA record.
+    EmptyFor(&'static str),
+    /// The same, and to all others that there is no such name.
+    NoNameAndEmptyFor(&'static str),
+    /// Nothing is answered to any question.
+    Empty,
+    /// Another name server is named, which should be asked instead.
+    Referral,
+    /// The name is an alias of itself.
+    AliasOfItself,
+    /// A record that nobody asked for.
+    OtherType,
+}
+
+impl Fault {
+    /// What is answered in the place of what was asked for, in the answer and beside it.
+    fn records(self, name: &Name, question: &str) -> Option<(Vec<RData>, Vec<RData>)> {
+        match self {
+            Self::EmptyFor(kind) | Self::NoNameAndEmptyFor(kind) if kind == question => Some((vec![], vec![])),
+            Self::Empty => Some((vec![], vec![])),
+            Self::Referral => Some((vec![], vec![RData::NS(NS(name.clone()))])),
+            Self::AliasOfItself => Some((vec![RData::CNAME(CNAME(name.clone()))], vec![])),
+            Self::OtherType => Some((vec![RData::TXT(TXT::new(vec!["x".to_owned()]))], vec![])),
+            _ => None,
+        }
+    }
+}
+
+impl Answer {
+    /// The records of one type.
+    fn records(&self, kind: RecordType) -> Vec<RData> {
+        let address = |ip: &IpAddr| match ip {
+            IpAddr::V4(ip) if kind == RecordType::A => Some(RData::A((*ip).into())),
+            IpAddr::V6(ip) if kind == RecordType::AAAA => Some(RData::AAAA((*ip).into())),
+            _ => None,
+        };
+        let service = |(target, port): &(String, u16)| {
+            let target = Name::from_ascii(format!("{target}.")).expect("a name");
+            RData::SRV(SRV::new(0, 33, *port, target))
+        };
+        let services = self.services.iter().filter(|_| kind == RecordType::SRV).map(service);
+        self.ips.iter().filter_map(address).chain(services).collect()
+    }
+}
+
+/// Where there is no record, the SOA record beside it proves that, as `CoreDNS` sends it (RFC 2308).
+fn with_proof(records: Vec<RData>) -> (Vec<RData>, Vec<RData>) {
+    let soa = RData::SOA(SOA::new(Name::root(), Name::root(), 1, 1, 1, 1, 1));
+    let proof = if records.is_empty() { vec![soa] } else { vec![] };
+    (records, proof)
 }
 
 /// The names; without a final dot, in lower case. Clones share them.
@@ -106,35 +156,29 @@ impl RequestHandler for Zone {
         let answer = self.find(&name);
         let mut metadata = Metadata::response_from_request(&request.metadata);
         metadata.authoritative = true;
-        let mut records = Vec::new();
-        match &answer {
-            None => metadata.response_code = ResponseCode::NXDomain,
-            Some(Answer { fault: Some(Fault::Silence), .. }) => return unanswered(request),
-            Some(Answer { fault: Some(Fault::ServFail), .. }) => metadata.response_code = ResponseCode::ServFail,
-            Some(Answer { fault: Some(Fault::ServFailFor(kind)), .. }) if info.query.query_type().to_string() == *kind => {
-                metadata.response_code = ResponseCode::ServFail;
-            }
-            Some(Answer { fault: Some(Fault::Truncated), .. }) if info.protocol == Protocol::Udp => metadata.truncation = true,
-            Some(Answer { ips, services, .. }) => {
-                let owner = Name::from(info.query.name());
-                let mut add = |data: RData| records.push(Record::from_rdata(owner.clone(), 5, data));
-                let wanted = info.query.query_type();
-                for ip in ips {
-                    match ip {
-                        IpAddr::V4(ip) if wanted == RecordType::A => add(RData::A((*ip).into())),
-                        IpAddr::V6(ip) if wanted == RecordType::AAAA => add(RData::AAAA((*ip).into())),
-                        _ => {}
-                    }
-                }
-                if wanted == RecordType::SRV {
-                    for (target, port) in services {
-                        let target = Name::from_ascii(format!("{target}.")).expect("a name");
-                        add(RData::SRV(SRV::new(0, 33, *port, target)));
-                    }
-                }
-            }
+        let kind = info.query.query_type();
+        let fault = answer.as_ref().and_then(|answer| answer.fault);
+        match fault {
+            Some(Fault::Silence) => return unanswered(request),
+            Some(Fault::ServFail) => metadata.response_code = ResponseCode::ServFail,
+            Some(Fault::ServFailFor(failing)) if kind.to_string() == failing => metadata.response_code = ResponseCode::ServFail,
+            Some(Fault::NoNameAndEmptyFor(empty)) if kind.to_string() != empty => metadata.response_code = ResponseCode::NXDomain,
+            Some(Fault::Truncated) if info.protocol == Protocol::Udp => metadata.truncation = true,
+            _ if answer.is_none() => metadata.response_code = ResponseCode::NXDomain,
+            _ => {}
         }
-        let response = MessageResponseBuilder::from_message_request(request).build(metadata, &records, [], [], []);
+        let owner = Name::from(info.query.name());
+        let instead = fault.and_then(|fault| fault.records(&owner, &kind.to_string()));
+        let is_answered =
+            matches!(metadata.response_code, ResponseCode::NoError | ResponseCode::NXDomain) && !metadata.truncation;
+        let (answers, beside) = instead.unwrap_or_else(|| match answer {
+            Some(answer) if is_answered => with_proof(answer.records(kind)),
+            _ => with_proof(vec![]),
+        });
+        let record = |data| Record::from_rdata(owner.clone(), 5, data);
+        let answers: Vec<_> = answers.into_iter().map(record).collect();
+        let beside: Vec<_> = beside.into_iter().map(record).collect();
+        let response = MessageResponseBuilder::from_message_request(request).build(metadata, &answers, &beside, [], []);
         handle.send_response(response).await.unwrap_or_else(|_| unanswered(request))
     }
 }
