@@ -101,10 +101,10 @@ fn tell(format: Form, error: &str) {
 
 fn run(cli: cli::Cli, warnings: &[String]) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ends_by_signal = cli.command.ends_by_signal();
+    let (ends_by_signal, limit) = (cli.command.ends_by_signal(), commands::longest(&cli.command));
     // Before anything can block, and before the guard, which leaves to the run what the run can hear.
     let mut signals = Signals::heard_by(&runtime)?;
-    guard::against_a_blocked_step(&runtime, ends_by_signal)?;
+    guard::against_a_blocked_step(&runtime, ends_by_signal, limit)?;
     for warning in warnings {
         tracing::warn!("{warning}");
     }

@@ -76,26 +76,45 @@ impl Then {
     }
 }
 
+/// How long a subcommand may run; none where only a signal ends it.
+fn limit(command: &Command) -> Option<Duration> {
+    match command {
+        Command::GenconfRedis(args) => Some(args.deadline),
+        Command::GenconfSentinel(args) => Some(args.deadline),
+        Command::OnFailover(args) => Some(args.deadline.min(on_failover::LIMIT)),
+        // Each pass has a deadline of its own.
+        Command::Reconcile(args) if args.watch => None,
+        Command::Reconcile(args) => Some(args.deadline),
+        Command::Handover(args) => Some(args.deadline),
+        Command::Probe(args) => Some(args.deadline),
+        Command::Forget(args) => Some(args.deadline),
+        Command::Takeover(_) => None,
+        Command::Install(_) => Some(Duration::from_secs(60)),
+    }
+}
+
+/// After how long a subcommand is over that keeps its deadline, by its steps or by the backstop.
+pub fn longest(command: &Command) -> Option<Duration> {
+    limit(command).map(|limit| limit + BACKSTOP)
+}
+
 /// Runs a subcommand against its deadline and the signals that end a container.
 ///
 /// # Errors
 /// What went wrong, and [`Wrong`] where trying again will not help.
 pub async fn within_deadline(command: Command, signals: &mut Signals) -> Result<Then> {
+    let limit = limit(&command).unwrap_or(FOR_EVER);
     match command {
         // These end by themselves at SIGTERM, once they have given back what they hold and undone what they have begun.
         Command::Takeover(args) => Box::pin(takeover::run(args, signals)).await,
         Command::Handover(args) => Box::pin(handover::run(args, signals)).await,
-        Command::GenconfRedis(args) => within(args.deadline, signals, |deadline| genconf_redis::run(args, deadline)).await,
-        Command::GenconfSentinel(args) => within(args.deadline, signals, |deadline| genconf_sentinel::run(args, deadline)).await,
-        Command::OnFailover(args) => {
-            within(args.deadline.min(on_failover::LIMIT), signals, |deadline| on_failover::run(args, deadline)).await
-        }
-        // Each pass has a deadline of its own, and its end is SIGTERM.
-        Command::Reconcile(args) if args.watch => within(FOR_EVER, signals, |deadline| reconcile::run(args, deadline)).await,
-        Command::Reconcile(args) => within(args.deadline, signals, |deadline| reconcile::run(args, deadline)).await,
-        Command::Probe(args) => within(args.deadline, signals, |deadline| probe::run(args, deadline)).await,
-        Command::Forget(args) => within(args.deadline, signals, |deadline| forget::run(args, deadline)).await,
-        Command::Install(args) => within(Duration::from_secs(60), signals, async |_| install::run(&args)).await,
+        Command::GenconfRedis(args) => within(limit, signals, |deadline| genconf_redis::run(args, deadline)).await,
+        Command::GenconfSentinel(args) => within(limit, signals, |deadline| genconf_sentinel::run(args, deadline)).await,
+        Command::OnFailover(args) => within(limit, signals, |deadline| on_failover::run(args, deadline)).await,
+        Command::Reconcile(args) => within(limit, signals, |deadline| reconcile::run(args, deadline)).await,
+        Command::Probe(args) => within(limit, signals, |deadline| probe::run(args, deadline)).await,
+        Command::Forget(args) => within(limit, signals, |deadline| forget::run(args, deadline)).await,
+        Command::Install(args) => within(limit, signals, async |_| install::run(&args)).await,
     }
 }
 

@@ -95,6 +95,8 @@ pub struct Observer<'a> {
     lacks_sets: Cell<bool>,
     /// The names under which there was no member, though one was asked for.
     outside: RefCell<Vec<(PodName, Outside)>>,
+    /// Whose Redis was silent when all were waited for.
+    silent: RefCell<BTreeSet<PodName>>,
     /// Where every Sentinel is, and when that was looked up.
     found: RefCell<Option<(Instant, Vec<Located>)>>,
 }
@@ -128,6 +130,8 @@ pub enum Outside {
 enum Until {
     /// Until what was heard settles who leads: whoever is silent is not waited for.
     Settled,
+    /// And until every Redis has answered or failed, but those that were silent in the last look of this kind.
+    PeersAreHeard,
     /// Until each source has answered or failed.
     AllAreHeard,
 }
@@ -152,6 +156,7 @@ impl<'a> Observer<'a> {
             lacks_sets: Cell::default(),
             outside: RefCell::default(),
             invalid: RefCell::default(),
+            silent: RefCell::default(),
             found: RefCell::default(),
         }
     }
@@ -245,6 +250,16 @@ impl<'a> Observer<'a> {
     /// The same by what is known of the record and the pods, without asking the API server.
     pub async fn observe_by(&self, known: Known, waited: Duration, deadline: Instant) -> Evidence {
         self.look(Some(known), Until::Settled, waited, deadline).await
+    }
+
+    /// The same, until every Redis has answered or failed, too: who leads is settled before all are known that follow,
+    /// and by addresses nobody knows whose one is before its name was looked up. Whoever was silent is not waited for
+    /// again.
+    pub async fn observe_peers(&self, deadline: Instant) -> Evidence {
+        let evidence = self.look(None, Until::PeersAreHeard, Duration::ZERO, deadline).await;
+        let silent = evidence.peers.iter().filter(|peer| matches!(peer.heard, Heard::Pending | Heard::Failed(Failure::TimedOut)));
+        *self.silent.borrow_mut() = silent.map(|peer| peer.pod.clone()).collect();
+        evidence
     }
 
     /// The same, until each source has answered or failed: what is to be repaired only its own answer tells.
@@ -417,7 +432,7 @@ impl<'a> Observer<'a> {
                     }
                 }
             }
-            if until == Until::Settled && pods_to_come == 0 && is_council_known && is_settled(&evidence) {
+            if pods_to_come == 0 && is_council_known && self.is_enough(until, &evidence) {
                 break;
             }
         }
@@ -438,6 +453,17 @@ impl<'a> Observer<'a> {
             }
         }
         evidence
+    }
+
+    /// Whether nobody else is waited for.
+    fn is_enough(&self, until: Until, evidence: &Evidence) -> bool {
+        let silent = self.silent.borrow();
+        let is_waited_for = |peer: &Peer| peer.heard == Heard::Pending && !silent.contains(&peer.pod);
+        match until {
+            Until::Settled => is_settled(evidence),
+            Until::PeersAreHeard => is_settled(evidence) && !evidence.peers.iter().any(is_waited_for),
+            Until::AllAreHeard => false,
+        }
     }
 
     /// Warns of what cannot be, once.

@@ -2,6 +2,7 @@
 //! Whatever changes in a group has it looked at; while something is amiss it is looked at again and again.
 //! The API server is asked for nothing that it tells by itself.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
@@ -22,14 +23,16 @@ use super::patience::{Backoff, Outcome, Retries, jittered};
 use super::reconcile::{Memory, finds_nobody, is_amiss, may_be_allowed, put_right};
 use super::setting::{Council, Ground, Logins, Subject, World, in_time, own_pod};
 use crate::cli::{Labels, Members, PodArgs};
+use crate::core::epoch;
 use crate::core::evidence::{Evidence, Failure, RecordSeen, Sentinel, SentinelAnswer};
 use crate::core::identity::{Endpoint, Group, PodName};
+use crate::core::invalid;
 use crate::core::labels::Scheme;
 use crate::core::repair::{self, is_quiet, may_yet_lead};
 use crate::core::selector::Selector;
 use crate::edge::kubernetes::Cluster;
 use crate::edge::kubernetes::follow::Change;
-use crate::edge::sentinel;
+use crate::edge::sentinel::{self, Event};
 
 /// How long a look may take, and how far apart two looks may be to count as one watch.
 const PASS: Duration = Duration::from_secs(20);
@@ -156,9 +159,16 @@ impl Watch<'_> {
         loop {
             let begun = Instant::now();
             if let Ok(target) = in_time(self.world.target(at)).await {
-                let hear = |group: Option<Group>| match group {
-                    Some(group) => books.wake(&group),
-                    None => books.wake_all(),
+                let is_said = Cell::new(false);
+                let hear = |event: Event| match event {
+                    Event::Of(group) => books.wake(&group),
+                    Event::CurrentEpoch(epoch) if !epoch::can_be(epoch, []) => {
+                        // Whoever tells such epochs may tell one after the other.
+                        if !is_said.replace(true) {
+                            warn!("{}", invalid::current_epoch(at, epoch));
+                        }
+                    }
+                    Event::CurrentEpoch(_) | Event::Other => books.wake_all(),
                 };
                 let _ = sentinel::listen(&target, &self.logins.sentinel, hear).await;
             }

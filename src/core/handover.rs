@@ -7,8 +7,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::evidence::{Evidence, Failure, Link, Peer, Replica, SentinelAnswer, Watch};
-use super::identity::{Endpoint, PodName};
+use super::evidence::{Evidence, Failure, Heard, Link, Peer, Replica, SentinelAnswer, Watch};
+use super::identity::{Endpoint, Host, PodName};
 
 /// A replica as a Sentinel knows it (`SENTINEL REPLICAS`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,7 +120,12 @@ pub fn heirs<'a>(evidence: &'a Evidence, me: &PodName, known: &[KnownReplica]) -
     let mut is_anybody_fit = false;
     for replica in known.iter().filter(|replica| replica.may_be_promoted()) {
         let Some(pod) = evidence.member_at(&replica.at.host) else {
-            return Err(format!("{} may be promoted, which is no pod of this group", replica.at));
+            return Err(match without_an_address(evidence) {
+                Some((pod, why)) if matches!(replica.at.host, Host::Ip(_)) => {
+                    format!("{} may be promoted, and may be {pod}, whose address is not known: {why}", replica.at)
+                }
+                _ => format!("{} may be promoted, which is no pod of this group", replica.at),
+            });
         };
         let Some(now) = follows(pod) else {
             return Err(format!("{pod} may be promoted, and has no link to this master"));
@@ -134,6 +139,15 @@ pub fn heirs<'a>(evidence: &'a Evidence, me: &PodName, known: &[KnownReplica]) -
         return Err("the Sentinel knows no replica that it may promote".to_owned());
     }
     Ok(with_a_link(evidence, me).collect())
+}
+
+/// A pod of which nobody could say where it is, and why.
+fn without_an_address(evidence: &Evidence) -> Option<(&PodName, String)> {
+    let is_unknown = |peer: &&Peer| peer.ips.is_empty() && !evidence.is_known_not_to_run(peer);
+    evidence.peers.iter().find(is_unknown).map(|peer| match &peer.heard {
+        Heard::Failed(failure) => (&peer.pod, failure.to_string()),
+        Heard::Pending | Heard::Answer(_) => (&peer.pod, "no answer".to_owned()),
+    })
 }
 
 /// Whether a replica may be promoted, by what its server has now and by its pod's own priority.

@@ -3,6 +3,7 @@
 use super::disk::{Disk, Moment};
 use super::epoch::{self, Shown};
 use super::evidence::{Evidence, RecordSeen};
+use super::identity::Endpoint;
 use super::labels::Pod;
 
 /// What comes of most of the times that cannot be.
@@ -38,6 +39,14 @@ fn epochs(evidence: &Evidence) -> Vec<String> {
         ));
     }
     found
+}
+
+/// A Sentinel's current epoch that cannot be, beside config-epochs that may be true.
+pub fn current_epoch(at: &Endpoint, epoch: u64) -> String {
+    format!(
+        "Sentinel {at} was told that the current epoch is {}, which cannot be: at such an epoch Sentinels may elect nobody, and then a master that dies has no successor. They tell it each other, so stop all Sentinels and start them together, for `genconf-sentinel` writes a true one",
+        Shown(epoch)
+    )
 }
 
 fn transitions(evidence: &Evidence) -> Option<String> {

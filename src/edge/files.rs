@@ -28,12 +28,16 @@ impl Draft {
     /// Begins a file, readable by its owner and group only, before it has any content.
     ///
     /// # Errors
-    /// The folder is missing or cannot be written to.
+    /// The folder is missing or cannot be written to, or what has this name is no regular file: a pipe, a device, a
+    /// folder.
     pub fn begin(path: &Path) -> Result<Self> {
         Self::with_mode(path, 0o640)
     }
 
     fn with_mode(path: &Path, mode: u32) -> Result<Self> {
+        if !may_be_replaced(path) {
+            bail!("`{}` is no regular file, and is not replaced by one: name another (--dry-run prints it)", path.display());
+        }
         let folder = folder_of(path);
         let describe =
             || format!("cannot write to the folder `{}`: make it exist and writable, or name another", folder.display());
@@ -118,6 +122,13 @@ fn drafts(folder: &Path, prefix: &str) -> std::io::Result<Vec<PathBuf>> {
 
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
+}
+
+/// Whether a file may be put in this place: there is none, or one that is regular. Below `/dev` a link may lead to a
+/// regular file at times, as `/dev/stdout` does.
+fn may_be_replaced(path: &Path) -> bool {
+    let is_of_the_system = path.starts_with("/dev") && !path.starts_with("/dev/shm");
+    !is_of_the_system && std::fs::metadata(path).map_or(true, |found| found.is_file())
 }
 
 /// A name is durable only once its folder is.
@@ -308,6 +319,30 @@ mod tests {
         drop(Draft::begin(&path).unwrap());
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        assert!(std::process::Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
+        std::os::unix::fs::symlink("pipe", at("link")).unwrap();
+        std::fs::create_dir(at("folder")).unwrap();
+        for name in ["pipe", "link", "folder"] {
+            let refusal = Draft::begin(&at(name)).unwrap_err().to_string();
+            assert!(refusal.contains(&format!("{name}` is no regular file")), "{refusal}");
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+        // A link to a file is replaced by one, and so is a link to nothing.
+        for there in ["file", "nowhere"] {
+            let link = at(&format!("to-{there}"));
+            std::os::unix::fs::symlink(there, &link).unwrap();
+            std::fs::write(at("file"), "as it was").unwrap();
+            Draft::begin(&link).unwrap().install(b"new").unwrap();
+            assert_eq!(std::fs::read(&link).unwrap(), b"new");
+            assert_eq!(std::fs::read(at("file")).unwrap(), b"as it was");
+        }
+        assert!(!may_be_replaced(Path::new("/dev/stdout")) && may_be_replaced(Path::new("/dev/shm/ordain-nowhere")));
     }
 
     #[test]

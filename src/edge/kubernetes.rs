@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::net::IpAddr;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::{Arc, Once};
 use std::time::Duration;
@@ -27,6 +28,7 @@ use tower::retry::RetryLayer;
 use tower::{BoxError, ServiceBuilder};
 use tracing::warn;
 
+use super::files::read_regular;
 use crate::core::disk::{HAS_RUN, HEARD, Instance, LastHeard, Moment, TRYING, WORD, Word};
 use crate::core::epoch;
 use crate::core::evidence::{Container, Failure};
@@ -130,9 +132,9 @@ impl Access {
             Config::incluster().context("cannot use the pod's service account: is its token mounted?")?
         } else if is_set("KUBECONFIG") {
             let current = kube::config::KubeConfigOptions::default();
-            // A pipe that nobody writes to shall keep no deadline and no signal from being heard.
-            let read = tokio::task::spawn_blocking(Kubeconfig::read).await?;
-            let config = async { Config::from_custom_kubeconfig(read?, &current).await };
+            // A file system that does not answer shall keep no deadline and no signal from being heard.
+            let read = tokio::task::spawn_blocking(kubeconfig).await?;
+            let config = async { anyhow::Ok(Config::from_custom_kubeconfig(read?, &current).await?) };
             config.await.context("cannot use the file that KUBECONFIG names")?
         } else {
             return Ok(None);
@@ -188,6 +190,32 @@ impl Access {
             client,
         })
     }
+}
+
+/// How much a kubeconfig may have, and each file that it names, in bytes.
+const LONGEST_KUBECONFIG: u64 = 1024 * 1024;
+
+/// Reads the files that `KUBECONFIG` names. The crate reads them, and the files that they name, whatever they are.
+fn kubeconfig() -> Result<Kubeconfig> {
+    let has_an_end = |path: &Path| -> Result<()> {
+        read_regular(path, LONGEST_KUBECONFIG).map(drop).with_context(|| format!("cannot read `{}`", path.display()))
+    };
+    let paths = std::env::var_os("KUBECONFIG").unwrap_or_default();
+    for path in std::env::split_paths(&paths).filter(|path| !path.as_os_str().is_empty()) {
+        has_an_end(&path)?;
+    }
+    let config = Kubeconfig::read()?;
+    let clusters = config.clusters.iter().filter_map(|named| named.cluster.as_ref()?.certificate_authority.as_ref());
+    let users = config.auth_infos.iter().filter_map(|named| named.auth_info.as_ref());
+    let named = users.flat_map(|user| [&user.client_certificate, &user.client_key, &user.token_file]).flatten();
+    for path in clusters.chain(named) {
+        // One that is not used may be missing.
+        let path = Path::new(path);
+        if path.exists() {
+            has_an_end(path)?;
+        }
+    }
+    Ok(config)
 }
 
 /// Requests side by side on one connection where the server speaks HTTP/2, and no waiting for

@@ -177,6 +177,9 @@ pub async fn serving(target: &Target, login: &Login) -> Result<Serving, Failure>
 
 fn read_serving(ping: Value, role: Value, info: Value, wanted: Value) -> Result<Serving, Failure> {
     match answered(ping) {
+        // It answers all that follows, and nobody's reads, where `replica-serve-stale-data` is no: whether its master
+        // waits for it is told by that.
+        Err(Failure::Nonsense(error)) if error.starts_with("MASTERDOWN") => {}
         Err(Failure::Nonsense(error)) => return Ok(Serving::Not(error)),
         // Who may not say `PING` may ask for the rest all the same.
         Ok(_) | Err(Failure::NotAllowed(_)) => {}

@@ -228,13 +228,32 @@ pub async fn forget_replicas(target: &Target, login: &Login, group: &Group) -> R
     answered(replies.pop().unwrap_or(Value::Nil)).map(drop)
 }
 
-/// Hears all that a Sentinel tells of: `hear` gets the group, and none where something is not of one group
-/// or the connection has just been made, so that what was told before was not heard. Ends only with the connection.
+/// What a Sentinel tells of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Something of this group.
+    Of(Group),
+    /// Its current epoch, at which it would next vote, has risen to this: by an election, or by what others told it
+    /// (`sentinelProcessHelloMessage` in Redis `src/sentinel.c`). Nothing else shows that epoch.
+    CurrentEpoch(u64),
+    /// Something that is not of one group; or the connection has just been made, so that what was told before was not
+    /// heard.
+    Other,
+}
+
+/// Hears all that a Sentinel tells of. Ends only with the connection.
 ///
 /// # Errors
 /// Why it ended.
-pub async fn listen(target: &Target, login: &Login, hear: impl Fn(Option<Group>)) -> Result<(), Failure> {
-    wire::listen(target, login, || hear(None), |_, text| hear(group_of(text))).await
+pub async fn listen(target: &Target, login: &Login, hear: impl Fn(Event)) -> Result<(), Failure> {
+    wire::listen(target, login, || hear(Event::Other), |channel, text| hear(event(channel, text))).await
+}
+
+fn event(channel: &str, text: &str) -> Event {
+    match channel {
+        "+new-epoch" => epoch::read(text).map_or(Event::Other, Event::CurrentEpoch),
+        _ => group_of(text).map_or(Event::Other, Event::Of),
+    }
 }
 
 /// The group that an event is of (`sentinelEvent` in Redis `src/sentinel.c`): `master <group> …`, or
@@ -382,6 +401,19 @@ mod tests {
         ] {
             assert_eq!(group_of(event).map(|group| group.to_string()).as_deref(), group, "{event}");
         }
+    }
+
+    #[test]
+    fn a_current_epoch_is_told_by_an_event_of_its_own() {
+        for (text, told) in [
+            ("5", Event::CurrentEpoch(5)),
+            ("18446744073709551615", Event::CurrentEpoch(u64::MAX)),
+            ("99999999999999999999999", Event::CurrentEpoch(u64::MAX)),
+            ("many", Event::Other),
+        ] {
+            assert_eq!(event("+new-epoch", text), told);
+        }
+        assert_eq!(event("+config-update-from", "5"), Event::Other);
     }
 
     #[test]

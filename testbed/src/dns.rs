@@ -27,6 +27,8 @@ pub struct Answer {
     pub services: Vec<(String, u16)>,
     /// What goes wrong.
     pub fault: Option<Fault>,
+    /// How late it comes.
+    pub delay: Duration,
 }
 
 /// What can go wrong with a name.
@@ -107,6 +109,11 @@ impl Zone {
         self.set(name, Answer { ips: vec![ip.into()], ..Answer::default() });
     }
 
+    /// Has a name answer later.
+    pub fn delay(&self, name: &str, delay: Duration) {
+        self.0.lock().expect("the zone").get_mut(name).expect("a name").delay = delay;
+    }
+
     /// Removes a name.
     pub fn remove(&self, name: &str) {
         self.0.lock().expect("the zone").remove(name);
@@ -154,6 +161,9 @@ impl RequestHandler for Zone {
         let Ok(info) = request.request_info() else { return unanswered(request) };
         let name = info.query.name().to_string().to_lowercase();
         let answer = self.find(&name);
+        if let Some(Answer { delay, .. }) = &answer {
+            tokio::time::sleep(*delay).await;
+        }
         let mut metadata = Metadata::response_from_request(&request.metadata);
         metadata.authoritative = true;
         let kind = info.query.query_type();

@@ -397,7 +397,7 @@ impl Bed {
                 let answer = Answer {
                     ips: pods.iter().map(|pod| self.ip(pod)).collect(),
                     services: pods.iter().flat_map(|pod| ports.iter().map(|port| (self.host_name(pod), *port))).collect(),
-                    fault: None,
+                    ..Answer::default()
                 };
                 self.dns.zone.set(&self.service(first), answer);
             }

@@ -224,7 +224,7 @@ impl Storm {
             self.dns.zone.address(host, *ip);
         }
         let services = hosts.into_iter().map(|(host, _)| (host, 26379)).collect();
-        self.dns.zone.set(&domain, Answer { ips, services, fault: None });
+        self.dns.zone.set(&domain, Answer { ips, services, ..Answer::default() });
     }
 
     fn make_sentinel(&mut self, sentinel: &'static str) {

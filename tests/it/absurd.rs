@@ -62,6 +62,42 @@ fn a_failover_at_an_epoch_beyond_all_that_can_be_reaches_record_and_labels_at_a_
 }
 
 #[test]
+fn a_current_epoch_that_cannot_be_is_warned_of_stops_no_label_and_is_gone_once_all_sentinels_have_started_together() {
+    let mut bed = started(Bed::on_kubernetes(ordain()).with_quick_failover());
+    let (id, host) = (bed.text("sentinel-1", &["SENTINEL", "MYID"]), bed.announced("sentinel-1"));
+    let hello = format!("{host},26379,{id},{},redis,{},6379,0", u64::MAX, bed.announced("redis-0"));
+    bed.ask("redis-0", &["PUBLISH", "__sentinel__:hello", &hello]).unwrap();
+    wait_for("a warning of each Sentinel", UP, || {
+        let told = told_by_reconcile(&bed);
+        let is_told_of = |sentinel: &str| {
+            let at = bed.announced(sentinel);
+            told.lines().any(|line| line.contains(&at) && line.contains("current epoch is -1, which cannot be"))
+        };
+        SENTINELS.iter().all(|sentinel| is_told_of(sentinel)).then_some(())
+    });
+    assert!(SENTINELS.iter().all(|sentinel| bed.sentinel_field(sentinel, "config-epoch").as_deref() == Some("0")));
+    edit_pod(&bed, "redis-1", &json!({"labels": {"role": "nobody"}}));
+    bed.wait_for_labels("redis-0", UP);
+    bed.kill("redis-2");
+    bed.start("redis-2");
+    bed.wait_for_master("redis-0", UP);
+
+    // As is said there.
+    for sentinel in SENTINELS {
+        bed.kill(sentinel);
+    }
+    for sentinel in SENTINELS {
+        bed.start(sentinel);
+    }
+    bed.wait_for_sentinels(UP);
+    bed.wait_for_electable(UP);
+    bed.let_sentinels_be_quick();
+    bed.kill("redis-0");
+    let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
+    bed.wait_for_labels(promoted, UP);
+}
+
+#[test]
 fn a_sentinel_that_prints_a_negative_epoch_is_named_with_what_to_do_and_its_file_is_not_written_on() {
     // A Sentinel that finds a slow server down begins an epoch of its own.
     let mut bed = started(Bed::on_kubernetes(ordain()).with_patient_sentinels());

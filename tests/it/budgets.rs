@@ -1,6 +1,7 @@
 //! What comes from outside has a budget: whoever answers without end costs no memory and no time.
 
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -146,6 +147,67 @@ fn a_file_that_is_none_or_too_large_is_refused_at_once(#[case] flag: &str) {
         let told = String::from_utf8_lossy(&run.stderr).into_owned();
         assert_eq!((run.status.code(), told.lines().count()), (Some(2), 1), "{told}");
         assert!(told.contains(why) && told.contains(&*path.to_string_lossy()), "{told}");
+    }
+}
+
+#[test]
+fn a_kubeconfig_and_what_it_names_are_regular_files_of_a_mebibyte_at_most() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    assert!(Command::new("mkfifo").arg(path("pipe")).status().unwrap().success());
+    std::fs::write(path("large"), "#".repeat(1024 * 1024 + 1)).unwrap();
+    let (cluster, user) = ("server: 'http://127.0.0.1:1'", "token: x");
+    for (name, cluster, user) in [
+        ("authority", &*format!("{cluster}, certificate-authority: pipe"), user),
+        ("token", cluster, "tokenFile: pipe"),
+        ("certificate", cluster, "client-certificate: large"),
+    ] {
+        let text = format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{{name: c, context: {{cluster: c, user: u}}}}]\nclusters: [{{name: c, cluster: {{{cluster}}}}}]\nusers: [{{name: u, user: {{{user}}}}}]\n"
+        );
+        std::fs::write(path(name), text).unwrap();
+    }
+    for (name, blamed, why) in [
+        ("pipe", "pipe", "no regular file"),
+        ("large", "large", "more than 1024 KiB"),
+        ("authority", "pipe", "no regular file"),
+        ("token", "pipe", "no regular file"),
+        ("certificate", "large", "more than 1024 KiB"),
+    ] {
+        for words in ["reconcile --group redis --service redis --sentinel-count 0", "takeover --pod-name redis-0"] {
+            let mut run = Command::new(ordain());
+            let run = run.args(words.split(' ')).env_clear().env("KUBECONFIG", path(name)).output().unwrap();
+            let told = String::from_utf8_lossy(&run.stderr).into_owned();
+            assert_eq!((run.status.code(), told.lines().count()), (Some(2), 1), "{words} by {name}: {told}");
+            let is_told = told.contains("KUBECONFIG") && told.contains(&*path(blamed).to_string_lossy()) && told.contains(why);
+            assert!(is_told, "{words} by {name}: {told}");
+        }
+    }
+}
+
+#[rstest]
+#[case("genconf-redis --pod-name redis-0")]
+#[case("genconf-sentinel --pod-name sentinel-0 --group redis")]
+fn an_output_that_is_no_regular_file_is_refused_before_anybody_is_asked(#[case] words: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    assert!(Command::new("mkfifo").arg(path("pipe")).status().unwrap().success());
+    std::os::unix::fs::symlink("pipe", path("link")).unwrap();
+    let mut names = vec!["pipe", "link"];
+    // A device of our own, that is like /dev/null; who is not root can make none.
+    if Command::new("mknod").arg(path("device")).args(["c", "1", "3"]).status().unwrap().success() {
+        names.push("device");
+    }
+    for name in names {
+        let before = std::fs::symlink_metadata(path(name)).unwrap();
+        let mut run = Command::new(ordain());
+        run.args(words.split(' ')).args(["--no-kubernetes", "--service", "redis.test", "--sentinel-service", "sentinel.test"]);
+        let run = run.arg("--output").arg(path(name)).env_clear().env("ORDAIN_DATA_DIR", folder.path()).output().unwrap();
+        let told = String::from_utf8_lossy(&run.stderr).into_owned();
+        assert_eq!((run.status.code(), told.lines().count()), (Some(2), 1), "{name}: {told}");
+        assert!(told.contains(&format!("{name}` is no regular file")), "{told}");
+        let after = std::fs::symlink_metadata(path(name)).unwrap();
+        assert_eq!((before.ino(), before.file_type()), (after.ino(), after.file_type()), "{name} is as it was");
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use redis::Value;
 use testbed::client::{Writer, ask, connect};
 use testbed::control_plane::Namespace;
+use testbed::dns::{Answer, Fault};
 use testbed::group::{Bed, REDIS, Run};
 use testbed::label_watch::LabelWatch;
 use testbed::wait_for;
@@ -171,6 +172,31 @@ fn whoever_is_no_master_has_nothing_to_hand_over() {
     let gone = bed.ordain("redis-2", &["handover"]);
     assert!(gone.code == Some(0) && gone.stderr.contains("redis-2 has nothing to hand over: no Redis runs here"), "{gone:?}");
     assert_eq!(bed.role("redis-0"), "master");
+}
+
+#[test]
+fn without_kubernetes_and_by_addresses_it_knows_whose_each_is_before_it_begins() {
+    let mut bed = Bed::without_kubernetes(ordain()).with_env("ORDAIN_ANNOUNCE", "ip");
+    bed.start_all();
+    bed.wait_for_master("redis-0", UP);
+    bed.wait_for_sentinels(UP);
+    bed.wait_for_electable(UP);
+    wait_for_sentinels_to_know_electable(&bed);
+    // The replicas answer at once, and their names are found a moment later than all that settles who leads.
+    for pod in ["redis-1", "redis-2"] {
+        bed.dns.zone.delay(&bed.host_name(pod), Duration::from_millis(100));
+    }
+    let would = bed.ordain("redis-0", &["handover", "--dry-run"]);
+    assert!(would.code == Some(0) && would.stderr.contains("would have the Sentinel"), "{would:?}");
+    // Of one that is not found it is said so.
+    bed.dns.zone.set(&bed.host_name("redis-2"), Answer { fault: Some(Fault::ServFail), ..Answer::default() });
+    let would = bed.ordain("redis-0", &["handover", "--dry-run"]);
+    let why = "may be redis-2, whose address is not known: unreachable: DNS answered Server Failure";
+    assert!(would.code == Some(1) && would.stderr.contains(why), "{would:?}");
+    bed.dns.zone.address(&bed.host_name("redis-2"), bed.ip("redis-2"));
+    let run = bed.ordain("redis-0", &["handover"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    bed.wait_for_failover("redis-0", UP);
 }
 
 #[test]

@@ -100,17 +100,25 @@ fn a_replica_without_a_link_is_ready_only_where_its_master_cannot_start_before()
         });
         assert_is(&bed, pod, "--liveness", "Redis lives");
     }
-    if bed.is_by_address() {
-        // Whose an address is nobody knows who is asked here.
+    // With `no` it refuses reads until its master is there, which waits for it all the same.
+    for serves_stale_data in ["yes", "no"] {
         for pod in ["redis-0", "redis-2"] {
-            let told = format!("Redis waits for {master}: the pod that was there may start only when this pod is ready");
-            assert_is(&bed, pod, "--readiness", &told);
+            bed.ask(pod, &["CONFIG", "SET", "replica-serve-stale-data", serves_stale_data]).unwrap();
         }
-        return;
+        if bed.is_by_address() {
+            // Whose an address is nobody knows who is asked here.
+            for pod in ["redis-0", "redis-2"] {
+                let told = format!("Redis waits for {master}: the pod that was there may start only when this pod is ready");
+                assert_is(&bed, pod, "--readiness", &told);
+            }
+            continue;
+        }
+        let told = format!("Redis waits for {master}, which may start only when this pod is ready");
+        assert_is(&bed, "redis-0", "--readiness", &told);
+        assert_is_not(&bed, "redis-2", "--readiness", &format!("Redis has no link to {master}"));
     }
-    let told = format!("Redis waits for {master}, which may start only when this pod is ready");
-    assert_is(&bed, "redis-0", "--readiness", &told);
-    assert_is_not(&bed, "redis-2", "--readiness", &format!("Redis has no link to {master}"));
+    let read = bed.ask("redis-0", &["GET", "key"]).unwrap_err();
+    assert_eq!(read.code(), Some("MASTERDOWN"));
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! SIGTERM ends every subcommand, whatever it waits for.
 
-use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -21,8 +20,6 @@ use crate::{UP, ordain, started};
 
 /// All deadlines are a minute or more: whatever ends sooner by far has heard the signal.
 const ENDED: Duration = Duration::from_secs(10);
-/// Opens without waiting (`O_NONBLOCK` of Linux).
-const AT_ONCE: i32 = 0o4000;
 /// What a pipe holds that nobody reads, in bytes.
 const PIPE: usize = 64 * 1024;
 
@@ -39,7 +36,6 @@ enum Source {
     Dns,
     ApiServer(Way),
     NameOfTheApiServer,
-    Kubeconfig,
     Credentials,
 }
 
@@ -64,7 +60,6 @@ struct Silence {
     port_53: UdpSocket,
     subnet: Subnet,
     folder: TempDir,
-    pipe: Option<File>,
 }
 
 impl Silence {
@@ -89,7 +84,7 @@ impl Silence {
                 dns.zone.address(&format!("redis-{ordinal}.redis.test"), IpAddr::from(subnet.host(10 + ordinal)));
             }
         }
-        Self { source, servers, _holes: holes, _dns: dns, port_53, subnet, folder, pipe: None }
+        Self { source, servers, _holes: holes, _dns: dns, port_53, subnet, folder }
     }
 
     /// Where it is that does not answer, and how.
@@ -147,10 +142,6 @@ impl Silence {
                 );
                 (format!("http://{}:6443", self.subnet.host(30)), exec)
             }
-            Source::Kubeconfig => {
-                assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
-                return Some(path);
-            }
             Source::Redis(_) | Source::Sentinel(_) | Source::Dns => return None,
         };
         let text = format!(
@@ -171,12 +162,6 @@ impl Silence {
             Source::Dns | Source::NameOfTheApiServer => {
                 self.port_53.set_nonblocking(true).unwrap();
                 self.port_53.peek_from(&mut [0; 512]).is_ok()
-            }
-            Source::Kubeconfig => {
-                // It opens for who writes once somebody reads, and stays open, so that there is no end to read.
-                let pipe = File::options().write(true).custom_flags(AT_ONCE).open(self.path("kubeconfig"));
-                self.pipe = pipe.ok().or_else(|| self.pipe.take());
-                self.pipe.is_some()
             }
             Source::Credentials => self.path("asked").exists(),
         }
@@ -220,7 +205,6 @@ const OF_SENTINEL: &str = "probe sentinel --readiness --pod-ip 127.0.0.1";
 #[case(Source::ApiServer(Way::Takes(Shape::HttpDrops)), &[GENCONF, SENTINEL, HOOK, RECONCILE, WATCH, FORGET, TAKEOVER])]
 #[case(Source::ApiServer(DROPPED), &[GENCONF, SENTINEL, HOOK, RECONCILE, WATCH, FORGET, TAKEOVER])]
 #[case(Source::NameOfTheApiServer, &[GENCONF, SENTINEL, HOOK, RECONCILE, WATCH, HANDOVER, FORGET, TAKEOVER])]
-#[case(Source::Kubeconfig, &[GENCONF, SENTINEL, HOOK, RECONCILE, WATCH, HANDOVER, FORGET, TAKEOVER])]
 #[case(Source::Credentials, &[GENCONF, SENTINEL, HOOK, RECONCILE, WATCH, HANDOVER, FORGET, TAKEOVER])]
 fn sigterm_ends_a_run_that_waits(#[case] source: Source, #[case] runs: &[&str]) {
     for words in runs {
@@ -282,6 +266,26 @@ fn sigterm_ends_a_run_whose_lines_nobody_reads(#[case] words: &str, #[case] code
     signal(run.id(), "TERM");
     let ended = wait_for("its end", ENDED, || run.try_wait().unwrap());
     assert_eq!(ended.code(), Some(code));
+}
+
+#[rstest]
+// It says why it has failed, when all is over; what it warns of, in the midst; and what it has made.
+#[case("probe redis --liveness --deadline 1s", 2)]
+#[case("genconf-redis --deadline 1s", 2)]
+#[case("reconcile --group redis --deadline 1s", 2)]
+#[case("genconf-redis --dry-run --deadline 1s", 1)]
+fn a_deadline_ends_a_run_whose_lines_nobody_reads(#[case] words: &str, #[case] stream: u8) {
+    let silence = Silence::of(Source::Dns);
+    let (_unread, mut full) = std::io::pipe().unwrap();
+    full.write_all(&vec![b'x'; PIPE]).unwrap();
+    let mut run = silence.command(words);
+    match stream {
+        1 => run.env_remove("ORDAIN_NO_KUBERNETES").stdout(full),
+        _ => run.env("ORDAIN_UNKNOWN", "1").stderr(full),
+    };
+    let mut run = run.spawn().unwrap();
+    let ended = wait_for(&format!("{words} ending"), ENDED, || run.try_wait().unwrap());
+    assert_eq!(ended.code(), Some(1));
 }
 
 #[test]

@@ -207,11 +207,11 @@ enum Tried {
 }
 
 impl Pod<'_> {
-    /// Looks, and waits for every Sentinel's answer: one that is failing over already must be heard. Also tells which
+    /// Looks, and waits for every Redis' and every Sentinel's answer: one that is failing over already must be heard. Also tells which
     /// of them are in TILT.
     async fn look(self, deadline: Instant) -> (Evidence, Vec<Endpoint>) {
         let Observer { world, subject, logins, .. } = self.observer;
-        let mut evidence = self.observer.observe(Duration::ZERO, deadline).await;
+        let mut evidence = self.observer.observe_peers(deadline).await;
         // Sentinels that name this pod by its address mean it, whether or not the API server or DNS still has it.
         if let (Some(own), Some(ip)) = (evidence.peers.iter_mut().find(|peer| peer.pod == *self.me), subject.my_ip) {
             own.ips.push(ip);
