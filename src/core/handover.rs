@@ -143,10 +143,11 @@ pub fn heirs<'a>(evidence: &'a Evidence, me: &PodName, known: &[KnownReplica]) -
 
 /// A pod of which nobody could say where it is, and why.
 fn without_an_address(evidence: &Evidence) -> Option<(&PodName, String)> {
-    let is_unknown = |peer: &&Peer| peer.ips.is_empty() && !evidence.is_known_not_to_run(peer);
-    evidence.peers.iter().find(is_unknown).map(|peer| match &peer.heard {
-        Heard::Failed(failure) => (&peer.pod, failure.to_string()),
-        Heard::Pending | Heard::Answer(_) => (&peer.pod, "no answer".to_owned()),
+    let may_run = |peer: &&Peer| peer.ips.is_empty() && !evidence.is_known_not_to_run(peer);
+    evidence.peers.iter().filter(may_run).find_map(|peer| match &peer.heard {
+        Heard::Failed(failure) => Some((&peer.pod, failure.to_string())),
+        Heard::Pending => Some((&peer.pod, "no answer".to_owned())),
+        Heard::Answer(_) => None,
     })
 }
 
