@@ -93,6 +93,15 @@ async fn one_pass(observer: &Observer<'_>, stale_after: Option<Duration>, dry_ru
     if let RecordSeen::Unknown(failure) = &evidence.record {
         failures.note::<()>(Err(blame(&format!("the record of `{}` cannot be read", observer.subject.group), failure.clone())));
     }
+    if let Some(failure) = &evidence.listing {
+        let what =
+            format!("the pods of `{}` cannot be listed, and only those of known names were looked at", observer.subject.group);
+        failures.note::<()>(Err(blame(&what, failure.clone())));
+    }
+    let answers = evidence.peers.iter().any(|peer| peer.heard.answer().is_some());
+    if !answers && evidence.sentinels.iter().all(|sentinel| sentinel.heard.answer().is_none()) {
+        failures.note::<()>(Err(anyhow!("no Redis and no Sentinel of `{}` answers", observer.subject.group)));
+    }
     if !dry_run {
         announce_non_members(observer, "reconcile").await;
     }
