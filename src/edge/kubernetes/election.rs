@@ -25,6 +25,8 @@ use super::{Refusal, refusal, within};
 
 /// After how long without a renewal another may take the Lease.
 const TERM: Duration = Duration::from_secs(15);
+/// The longest term that is waited for: ours is [`TERM`], and a number that somebody else wrote may be any.
+const LONGEST: Duration = TERM.saturating_mul(4);
 /// How long after a renewal its holder may act: what it then does is done before another may.
 const SEAT: Duration = Duration::from_secs(10);
 /// How often it is renewed.
@@ -183,13 +185,12 @@ impl Election {
     fn due(&self, lease: &Lease) -> Instant {
         let spec = lease.spec.as_ref();
         let holder = spec.and_then(|spec| spec.holder_identity.as_deref()).filter(|holder| !holder.is_empty());
-        let term = spec.and_then(|spec| u64::try_from(spec.lease_duration_seconds?).ok()).map_or(TERM, Duration::from_secs);
         // Of several candidates one is first.
         let jitter = Duration::from_millis(fastrand::u64(..300));
         Instant::now()
             + match holder {
                 Some(holder) if holder == self.me => RENEWAL,
-                Some(_) => term + jitter,
+                Some(_) => term(lease) + jitter,
                 None => jitter,
             }
     }
@@ -257,5 +258,27 @@ impl Election {
     async fn replace(&self, lease: &Lease) -> Result<Lease, Refusal> {
         let replaced = async { self.leases.replace(&self.name, &PostParams::default(), lease).await };
         within(ANSWER, async { replaced.await.map_err(|error| refusal(&error, "update leases")) }).await
+    }
+}
+
+/// After how long without a renewal a Lease has run out, by its holder's word.
+fn term(lease: &Lease) -> Duration {
+    let told = lease.spec.as_ref().and_then(|spec| u64::try_from(spec.lease_duration_seconds?).ok());
+    told.map_or(TERM, Duration::from_secs).min(LONGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_runs_out_after_its_term_and_after_no_number_that_somebody_has_made_up() {
+        let of = |seconds| {
+            let mut lease = Lease::default();
+            lease.spec.get_or_insert_default().lease_duration_seconds = seconds;
+            term(&lease)
+        };
+        assert_eq!([of(Some(15)), of(None), of(Some(-1)), of(Some(20))], [15, 15, 15, 20].map(Duration::from_secs));
+        assert_eq!([of(Some(i32::MAX)), of(Some(61))], [Duration::from_secs(60); 2]);
     }
 }
