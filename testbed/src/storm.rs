@@ -208,6 +208,8 @@ impl Storm {
         // So many servers would wake up ten times a second each, only to find nothing to do.
         command.extend(["--hz", "1", "--repl-diskless-sync-delay", "0", "--replica-priority", priority]);
         command.extend(["--replica-announce-ip", &own, "--replica-announce-port", "6379"]);
+        // As in a file of ordain's: no report tells of its own priority here, and without one nobody promotes it.
+        command.extend(["--syslog-ident", "ordain-5707.P100"]);
         if ordinal > 0 {
             command.extend(["--replicaof", &master, "6379"]);
         }
