@@ -117,9 +117,10 @@ const INSTALLED: &str = "/opt/ordain";
 /// What no single look can tell.
 #[derive(Debug, Default)]
 pub struct Memory {
-    /// For how long no master has been seen, while the record named this pod.
-    pub masterless: Duration,
+    /// Whom the record named in the last look.
     pub holder: Option<PodName>,
+    /// For how long no master has been seen since it names that one.
+    pub masterless: Duration,
     /// For how long the link of each replica has been seen down.
     pub links_down: BTreeMap<PodName, Duration>,
     /// The Sentinels that have gone on naming another master than all the others for too long.

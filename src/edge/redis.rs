@@ -32,10 +32,7 @@ pub async fn set_priority(
     priority: u32,
     is_fit: impl Fn(&Role) -> bool,
 ) -> Result<bool, Failure> {
-    let (mut conversation, role) = begin(target, login).await?;
-    if !is_fit(&role) {
-        return Ok(false);
-    }
+    let Some(mut conversation) = begin_if(target, login, is_fit).await? else { return Ok(false) };
     let mut command = Cmd::new();
     command.arg("CONFIG").arg("SET").arg("replica-priority").arg(priority);
     answered(conversation.go_on(&command).await?).map(|_| true)
@@ -47,10 +44,7 @@ pub async fn set_priority(
 /// # Errors
 /// It did not answer, or did not do so.
 pub async fn shut_down(target: &Target, login: &Login, is_fit: impl Fn(&Role) -> bool) -> Result<bool, Failure> {
-    let (mut conversation, role) = begin(target, login).await?;
-    if !is_fit(&role) {
-        return Ok(false);
-    }
+    let Some(mut conversation) = begin_if(target, login, is_fit).await? else { return Ok(false) };
     let mut command = Cmd::new();
     command.arg("SHUTDOWN");
     match conversation.go_on(&command).await {
@@ -67,10 +61,8 @@ pub async fn shut_down(target: &Target, login: &Login, is_fit: impl Fn(&Role) ->
 /// # Errors
 /// It did not answer, or is no replica.
 pub async fn follow(target: &Target, login: &Login, master: &Endpoint) -> Result<(), Failure> {
-    let (host, port) = (master.host.to_string(), master.port.to_string());
-    let commands = [command(&["REPLICAOF", &host, &port]), command(&["CONFIG", "REWRITE"])];
     // A file that cannot be written is what Sentinel passes over, too: genconf-redis writes it anew.
-    let replied = ask(target, login, &commands).await?.into_iter().next();
+    let replied = ask(target, login, &following(master)).await?.into_iter().next();
     answered(replied.unwrap_or(Value::Nil)).map(drop)
 }
 
@@ -85,14 +77,17 @@ pub async fn follow_instead(
     master: &Endpoint,
     is_fit: impl Fn(&Role) -> bool,
 ) -> Result<bool, Failure> {
-    let (mut conversation, role) = begin(target, login).await?;
-    if !is_fit(&role) {
-        return Ok(false);
-    }
+    let Some(mut conversation) = begin_if(target, login, is_fit).await? else { return Ok(false) };
+    let [follow, rewrite] = following(master);
+    answered(conversation.go_on(&follow).await?)?;
+    // As in [`follow`].
+    conversation.go_on(&rewrite).await.map(|_| true)
+}
+
+/// What makes a Redis a replica, and then has its file say so.
+fn following(master: &Endpoint) -> [Cmd; 2] {
     let (host, port) = (master.host.to_string(), master.port.to_string());
-    answered(conversation.go_on(&command(&["REPLICAOF", &host, &port])).await?)?;
-    // A file that cannot be written is what Sentinel passes over, too: genconf-redis writes it anew.
-    conversation.go_on(&command(&["CONFIG", "REWRITE"])).await.map(|_| true)
+    [command(&["REPLICAOF", &host, &port]), command(&["CONFIG", "REWRITE"])]
 }
 
 /// Ends a coordinated failover that this master has begun (`FAILOVER ABORT`): its writes go on.
@@ -102,6 +97,12 @@ pub async fn follow_instead(
 pub async fn abort_failover(target: &Target, login: &Login) -> Result<(), Failure> {
     let replied = ask(target, login, &[command(&["FAILOVER", "ABORT"])]).await?.into_iter().next();
     answered(replied.unwrap_or(Value::Nil)).map(drop)
+}
+
+/// A conversation with the very process that `is_fit`; none where another is there.
+async fn begin_if(target: &Target, login: &Login, is_fit: impl Fn(&Role) -> bool) -> Result<Option<Conversation>, Failure> {
+    let (conversation, role) = begin(target, login).await?;
+    Ok(is_fit(&role).then_some(conversation))
 }
 
 async fn begin(target: &Target, login: &Login) -> Result<(Conversation, Role), Failure> {

@@ -27,16 +27,9 @@ fn wait_for_priorities(bed: &Bed, replicas: &[&str]) {
     }
 }
 
-/// What a Sentinel says of the replica at this address.
-fn replica_of(known: &redis::Value, address: &str) -> Option<std::collections::BTreeMap<String, String>> {
-    let known: Vec<std::collections::BTreeMap<String, String>> = redis::from_redis_value(known.clone()).ok()?;
-    known.into_iter().find(|replica| replica.get("ip").is_some_and(|ip| ip == address))
-}
-
-#[test]
-fn a_server_whose_report_is_missing_has_its_own_priority_all_the_same() {
-    let mut bed = Bed::on_kubernetes(ordain()).with_gates().without_reconcile();
-    for (pod, own) in [("redis-0", "100"), ("redis-1", "50"), ("redis-2", "0")] {
+/// The group is up, and each pod has the own priority that is said beside it.
+fn started_with(mut bed: Bed, priorities: [(&'static str, &str); 3]) -> Bed {
+    for (pod, own) in priorities {
         bed = bed.with_env("ORDAIN_PRIORITY", own);
         bed.make(pod);
     }
@@ -46,6 +39,19 @@ fn a_server_whose_report_is_missing_has_its_own_priority_all_the_same() {
     bed.start_made();
     bed.wait_for_master("redis-0", UP);
     bed.wait_for_sentinels(UP);
+    bed
+}
+
+/// What a Sentinel says of the replica at this address.
+fn replica_of(known: &redis::Value, address: &str) -> Option<std::collections::BTreeMap<String, String>> {
+    let known: Vec<std::collections::BTreeMap<String, String>> = redis::from_redis_value(known.clone()).ok()?;
+    known.into_iter().find(|replica| replica.get("ip").is_some_and(|ip| ip == address))
+}
+
+#[test]
+fn a_server_whose_report_is_missing_has_its_own_priority_all_the_same() {
+    let bed = Bed::on_kubernetes(ordain()).with_gates().without_reconcile();
+    let mut bed = started_with(bed, [("redis-0", "100"), ("redis-1", "50"), ("redis-2", "0")]);
     // Pods that are made anew while they cannot reach the API server follow what the Sentinels say.
     for pod in ["redis-1", "redis-2"] {
         bed.delete(pod);
@@ -79,17 +85,7 @@ fn a_server_whose_report_is_missing_has_its_own_priority_all_the_same() {
 
 #[test]
 fn the_replica_with_the_lowest_number_is_promoted_and_one_with_0_never_is() {
-    let mut bed = Bed::on_kubernetes(ordain()).with_quick_failover();
-    for (pod, own) in PRIORITIES {
-        bed = bed.with_env("ORDAIN_PRIORITY", own);
-        bed.make(pod);
-    }
-    for sentinel in SENTINELS {
-        bed.make(sentinel);
-    }
-    bed.start_made();
-    bed.wait_for_master("redis-0", UP);
-    bed.wait_for_sentinels(UP);
+    let mut bed = started_with(Bed::on_kubernetes(ordain()).with_quick_failover(), PRIORITIES);
     bed.put_keys("redis-0", "key", 10);
     bed.wait_for_keys_everywhere(10, UP);
     wait_for_priorities(&bed, &["redis-1", "redis-2"]);
