@@ -1,11 +1,10 @@
 //! Kubernetes: the record (a Lease) and the pods.
 
-use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::net::IpAddr;
 use std::path::Path;
 use std::pin::pin;
-use std::sync::{Arc, Once};
+use std::sync::Once;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -13,7 +12,6 @@ use futures::StreamExt;
 use hyper_rustls::{FixedServerNameResolver, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::api::{
     DeleteParams, ListParams, ObjectMeta, Patch as Body, PatchParams, PostParams, Preconditions, WatchEvent, WatchParams,
 };
@@ -24,48 +22,34 @@ use kube::core::Request;
 use kube::{Api, Client, Config, Error, Resource};
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use tower::ServiceBuilder;
 use tower::retry::RetryLayer;
-use tower::{BoxError, ServiceBuilder};
 use tracing::warn;
 
 use super::files::read_regular;
-use crate::core::disk::{HAS_RUN, HEARD, Instance, LastHeard, Moment, TRYING, WORD, Word};
-use crate::core::epoch;
+use crate::core::disk::{HAS_RUN, HEARD, LastHeard, Moment, TRYING, WORD, Word};
 use crate::core::evidence::{Container, Failure};
-use crate::core::identity::{Endpoint, Group, Host, PodName};
+use crate::core::identity::{Group, Host, PodName};
 use crate::core::labels::{HANDS_OVER, Patch, Pod, PodContainer, STAMP, Scheme};
 use crate::core::members::{Controller, Found, NonMember, Why};
 use crate::core::outside::shown;
-use crate::core::record::{Assumed, Claim, Mark, Record};
+use crate::core::record::Record;
 use crate::core::selector::Selector;
 
+mod budget;
 pub mod election;
 pub mod ends;
 pub mod events;
 pub mod follow;
+mod lease;
 pub mod nodes;
 mod view;
 
+use budget::{TooLarge, within_budget};
 use election::Election;
+use lease::{ours, read_record, write_record};
 use nodes::Nodes;
-use view::{ContainerSpec, PodView, Status};
-
-const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "ordain");
-const EPOCH: &str = "ordain.dev/config-epoch";
-const ADDRESS: &str = "ordain.dev/address";
-const GROUP_ID: &str = "ordain.dev/group-id";
-/// The instance that marked the record last.
-const MARK: &str = "ordain.dev/mark";
-const MARKED_AT: &str = "ordain.dev/marked-at";
-/// Set while no master has started since the first boot.
-const NEW: &str = "ordain.dev/new";
-/// The holder that was given up.
-const GIVEN_UP: &str = "ordain.dev/given-up";
-/// The StatefulSets whose pods are the group's, separated by commas.
-const SETS: &str = "ordain.dev/sets";
-/// A person's word: `open`, or the instance that started on it.
-const ASSUMED: &str = "ordain.dev/assumed";
-const OPEN: &str = "open";
+use view::{ContainerSpec, LeaseView, PodView, Status};
 
 /// The reason why the label of a pod is withheld.
 const WITHHELD: &str = "ordain.dev/withheld";
@@ -75,8 +59,8 @@ const WITHHELD: &str = "ordain.dev/withheld";
 const BUSY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// How many attempts: whoever asks gives up earlier.
 const ATTEMPTS: u32 = 30;
-/// How many objects are listed at once.
-const PAGE: u32 = 500;
+/// How many objects are listed at once; fewer where so many are too large.
+const PAGES: [u32; 3] = [500, 10, 1];
 /// How long a connection to the API server may take.
 const CONNECT: Duration = Duration::from_secs(2);
 /// After how long of silence a connection is asked whether it lives, and how long it may take to say so.
@@ -248,8 +232,7 @@ fn client(config: &Config, is_in_cluster: bool) -> Result<Client> {
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer()?)
         .layer(RetryLayer::new(RetryPolicy::new(BUSY.0, BUSY.1, ATTEMPTS, true)?))
-        .map_err(BoxError::from)
-        .service(http);
+        .service_fn(move |request| within_budget(http.clone(), request));
     Ok(Client::new(service, config.default_namespace.clone()))
 }
 
@@ -257,7 +240,7 @@ fn client(config: &Config, is_in_cluster: bool) -> Result<Client> {
 #[derive(Clone)]
 pub struct Cluster {
     namespace: String,
-    leases: Api<Lease>,
+    leases: Api<LeaseView>,
     pods: Api<PodView>,
     client: Client,
 }
@@ -294,7 +277,7 @@ impl Cluster {
     pub async fn groups(&self) -> Result<Vec<(Group, bool)>, Refusal> {
         let ours = ListParams::default().labels(&ours());
         let leases = list(&self.leases, ours).await.map_err(|error| refusal(&error, "list leases"))?;
-        let group = |lease: &Lease| Some((lease.metadata.name.as_ref()?.parse().ok()?, read_record(lease).is_ok()));
+        let group = |lease: &LeaseView| Some((lease.metadata.name.as_ref()?.parse().ok()?, read_record(lease).is_ok()));
         Ok(leases.iter().filter_map(group).collect())
     }
 
@@ -363,7 +346,10 @@ impl Cluster {
     pub async fn pods_lately(&self, selector: &Selector, scheme: &Scheme) -> Result<Vec<Found>, Refusal> {
         // The cache gives no pages: a limit would have etcd asked.
         let which = ListParams::default().labels(selector.as_str()).match_any();
-        let listed = self.pods.list(&which).await.map_err(|error| refusal(&error, "list pods"))?;
+        let listed = match self.pods.list(&which).await {
+            Err(error) if TooLarge::is_in(&error) => return self.pods(selector, scheme).await,
+            listed => listed.map_err(|error| refusal(&error, "list pods"))?,
+        };
         Ok(listed.items.iter().filter_map(|pod| read_found(pod, scheme)).collect())
     }
 
@@ -539,126 +525,22 @@ where
     K: Clone + DeserializeOwned + Debug,
 {
     let mut all = Vec::new();
+    let mut sizes = PAGES.into_iter();
+    page.limit = sizes.next();
     loop {
-        page = page.limit(PAGE);
-        let listed = api.list(&page).await?;
+        let listed = match api.list(&page).await {
+            Err(error) if TooLarge::is_in(&error) && sizes.len() > 0 => {
+                page.limit = sizes.next();
+                continue;
+            }
+            listed => listed?,
+        };
         all.extend(listed.items);
         page.continue_token = listed.metadata.continue_.filter(|token| !token.is_empty());
         if page.continue_token.is_none() {
             return Ok(all);
         }
     }
-}
-
-/// Selects the Leases that are records.
-fn ours() -> String {
-    format!("{}={}", MANAGED_BY.0, MANAGED_BY.1)
-}
-
-/// The Lease that says what `record` says, and else what it said when it was read: others write into it, too.
-fn write_record(group: &Group, record: &Record, transitions: i32, over: Option<&Record>) -> Lease {
-    let Record { claim, address, group_id, is_new, mark, is_given_up, assumed, sets, as_read, .. } = record;
-    let mut lease: Lease = serde_json::from_str(as_read).unwrap_or_default();
-    let mut notes = lease.metadata.annotations.take().unwrap_or_default();
-    for passing in [MARK, MARKED_AT, NEW, GIVEN_UP, ASSUMED] {
-        notes.remove(passing);
-    }
-    notes.extend([
-        (EPOCH.to_owned(), claim.epoch.to_string()),
-        (ADDRESS.to_owned(), address.to_string()),
-        (GROUP_ID.to_owned(), group_id.clone()),
-    ]);
-    if let Some(Mark { by, at }) = mark {
-        notes.extend([(MARK.to_owned(), by.to_string()), (MARKED_AT.to_owned(), at.to_string())]);
-    }
-    if *is_new {
-        notes.insert(NEW.to_owned(), "true".to_owned());
-    }
-    if *is_given_up {
-        notes.insert(GIVEN_UP.to_owned(), claim.master.to_string());
-    }
-    if !sets.is_empty() {
-        notes.insert(SETS.to_owned(), sets.iter().map(String::as_str).collect::<Vec<_>>().join(","));
-    }
-    let assumed = match assumed {
-        Some(Assumed::Open) => Some(OPEN.to_owned()),
-        Some(Assumed::By(instance)) => Some(instance.to_string()),
-        None => None,
-    };
-    notes.extend(assumed.map(|word| (ASSUMED.to_owned(), word)));
-    let mut labels = lease.metadata.labels.take().unwrap_or_default();
-    labels.insert(MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned());
-    Lease {
-        metadata: ObjectMeta {
-            name: Some(group.to_string()),
-            labels: Some(labels),
-            annotations: Some(notes),
-            resource_version: over.map(|record| record.version.clone()),
-            uid: over.map(|record| record.uid.clone()),
-            ..lease.metadata
-        },
-        spec: Some(LeaseSpec {
-            holder_identity: Some(claim.master.to_string()),
-            lease_transitions: Some(transitions),
-            ..lease.spec.unwrap_or_default()
-        }),
-    }
-}
-
-/// A Lease as it is kept beside the record. Who owns which field is the API server's own, and is kept by it.
-fn as_read(lease: &Lease) -> Arc<str> {
-    let mut lease = lease.clone();
-    lease.metadata.managed_fields = None;
-    serde_json::to_string(&lease).unwrap_or_default().into()
-}
-
-fn read_record(lease: &Lease) -> Result<Record, Failure> {
-    let meta = &lease.metadata;
-    let name = meta.name.as_deref().unwrap_or_default();
-    let ours = meta.labels.as_ref().and_then(|labels| labels.get(MANAGED_BY.0)).is_some_and(|value| value == MANAGED_BY.1);
-    if !ours {
-        return Err(Failure::Nonsense(format!("the Lease `{name}` belongs to something else: rename the group or the Lease")));
-    }
-    let nonsense = |what: &str| {
-        Failure::Nonsense(format!(
-            "the Lease `{name}` has no readable {what}: put it back as it was, or delete the Lease while a master lives, and it is made anew"
-        ))
-    };
-    let noted = |key: &str| meta.annotations.as_ref().and_then(|notes| notes.get(key));
-    let note = |key: &str| noted(key).ok_or_else(|| nonsense(key));
-    let instance = |key: &str, text: &String| text.parse::<Instance>().map_err(|()| nonsense(key));
-    let spec = lease.spec.as_ref().ok_or_else(|| nonsense("spec"))?;
-    let master: PodName =
-        spec.holder_identity.as_ref().and_then(|pod| pod.parse().ok()).ok_or_else(|| nonsense("holderIdentity"))?;
-    let mark = match noted(MARK) {
-        Some(by) => Some(Mark { by: instance(MARK, by)?, at: note(MARKED_AT)?.parse().map_err(|_| nonsense(MARKED_AT))? }),
-        None => None,
-    };
-    let assumed = match noted(ASSUMED) {
-        Some(word) if word == OPEN => Some(Assumed::Open),
-        Some(word) => Some(Assumed::By(instance(ASSUMED, word)?)),
-        None => None,
-    };
-    Ok(Record {
-        uid: meta.uid.clone().ok_or_else(|| nonsense("uid"))?,
-        version: meta.resource_version.clone().ok_or_else(|| nonsense("resourceVersion"))?,
-        transitions: spec.lease_transitions.and_then(|n| u64::try_from(n).ok()).ok_or_else(|| nonsense("leaseTransitions"))?,
-        address: Endpoint::parse(note(ADDRESS)?, 6379).map_err(|_| nonsense(ADDRESS))?,
-        group_id: note(GROUP_ID)?.clone(),
-        is_new: noted(NEW).is_some(),
-        is_given_up: noted(GIVEN_UP).is_some_and(|holder| *holder == master.to_string()),
-        claim: Claim { master, epoch: epoch::read(note(EPOCH)?).ok_or_else(|| nonsense(EPOCH))? },
-        mark,
-        assumed,
-        as_read: as_read(lease),
-        sets: noted(SETS).map_or_else(BTreeSet::new, |names| read_sets(names)),
-    })
-}
-
-/// What is no StatefulSet's name names none.
-fn read_sets(names: &str) -> BTreeSet<String> {
-    let sets = names.split(',').filter_map(|name| format!("{name}-0").parse::<PodName>().ok());
-    sets.map(|first| first.base().to_owned()).collect()
 }
 
 fn read_found(pod: &PodView, scheme: &Scheme) -> Option<Found> {

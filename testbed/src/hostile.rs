@@ -29,9 +29,16 @@ pub enum Shape {
     Http,
     /// An answer of an API server, of which a byte a second comes.
     HttpDrops,
+    /// An answer of an API server without an end, in one line.
+    HttpLine,
+    /// The same in many lines.
+    HttpLines,
     /// Connections are taken, and nothing is said.
     Silence,
 }
+
+/// An answer whose length is not told.
+const HTTP: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n";
 
 /// Every shape that sends something without end.
 pub const ENDLESS: [Shape; 7] =
@@ -98,6 +105,8 @@ fn answer(mut stream: TcpStream, shape: Shape, is_over: &AtomicBool) {
         Shape::HttpDrops => {
             ("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n".to_owned(), " ".to_owned())
         }
+        Shape::HttpLine => (format!("{HTTP}{{\"metadata\":{{\"name\":\""), filling),
+        Shape::HttpLines => (HTTP.to_owned(), format!("{filling}\n")),
         Shape::Silence => (String::new(), String::new()),
     };
     let mut is_taken = stream.write_all(head.as_bytes()).is_ok();

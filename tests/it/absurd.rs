@@ -310,6 +310,42 @@ fn a_label_that_is_refused_for_one_pod_keeps_no_other_from_being_set_but_for_a_s
 }
 
 #[test]
+fn a_time_that_no_calendar_has_stops_no_group() {
+    let mut bed = started(Bed::on_kubernetes(ordain()).with_quick_failover());
+    let namespace = bed.namespace.as_ref().unwrap();
+    namespace.make_junk("junk");
+    // The API server gives these out as of the years 10000 and -1, which nobody can read.
+    for (lease, at) in [("junk", "9999-12-31T23:59:59.000000-01:00"), ("redis", "0000-01-01T00:00:00.000000+23:59")] {
+        namespace.patch_as_it_is(&format!("lease/{lease}"), &json!({"spec": {"renewTime": at, "acquireTime": at}}));
+    }
+    bed.kill("redis-0");
+    let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
+    bed.wait_for_labels(promoted, UP);
+    let namespace = bed.namespace.as_ref().unwrap();
+    assert_eq!(namespace.holder("redis").as_deref(), Some(promoted), "and what could not be read is not there any more");
+    bed.start("redis-0");
+    bed.wait_for_master(promoted, UP);
+    bed.namespace.as_ref().unwrap().forget(promoted);
+    bed.wait_for_labels(promoted, UP);
+    let pass = bed.ordain("sentinel-0", &["reconcile"]);
+    assert!(pass.code == Some(0) && pass.stderr.contains("no records, and are passed over: junk"), "{pass:?}");
+}
+
+#[test]
+fn a_mark_of_no_time_is_said_and_not_waited_for() {
+    let mut bed = started(Bed::on_kubernetes(ordain()));
+    let namespace = bed.namespace.as_ref().unwrap();
+    for at in [json!("1969-12-31T23:59:59.000Z"), json!("10000-01-01T00:00:00Z"), json!("+01:00"), Value::Null] {
+        namespace.edit_record("redis", &json!({"metadata": {"annotations": {"ordain.dev/marked-at": at}}}));
+        let would = bed.ordain("redis-1", &["genconf-redis", "--dry-run"]);
+        assert!(would.code == Some(0) && would.stderr.contains("more than a minute ahead of this clock"), "{at}: {would:?}");
+    }
+    bed.kill("redis-1");
+    bed.start("redis-1");
+    bed.wait_for_master("redis-0", UP);
+}
+
+#[test]
 fn a_run_that_starts_over_after_a_conflict_tells_of_all_that_it_did() {
     let mut bed = started_without_hooks(Bed::on_kubernetes(ordain()).with_quick_failover());
     let promoted = fail_over_unheard(&mut bed);

@@ -122,6 +122,45 @@ fn a_server_that_answers_without_end_costs_little_memory_and_no_more_than_the_de
     }
 }
 
+#[rstest]
+#[case("genconf-redis", 1)]
+#[case("genconf-sentinel --dry-run --group redis --pod-name sentinel-0", 1)]
+#[case("on-failover redis leader start redis-0.redis.test 6379 redis-1.redis.test 6379", 1)]
+#[case("reconcile", 1)]
+#[case("reconcile --watch", 0)]
+#[case("reconcile --group redis --watch", 0)]
+#[case("takeover --pod-name takeover-0", 1)]
+fn an_api_server_that_answers_without_end_costs_little_memory_and_no_more_than_the_deadline(
+    #[case] words: &str,
+    #[case] code: i32,
+    #[values(Shape::HttpLine, Shape::HttpLines)] shape: Shape,
+) {
+    let strangers = Strangers::with(Shape::Silence);
+    let ip = strangers.subnet.host(20);
+    let api = Hostile::at(ip.into(), 8080, shape);
+    let kubeconfig = strangers.folder.path().join("kubeconfig");
+    let text = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{{name: c, context: {{cluster: c, user: u}}}}]\nclusters: [{{name: c, cluster: {{server: 'http://{ip}:8080'}}}}]\nusers: [{{name: u, user: {{token: x}}}}]\n"
+    );
+    std::fs::write(&kubeconfig, text).unwrap();
+    let mut run = strangers.command(words);
+    run.env_remove("ORDAIN_NO_KUBERNETES").env("KUBECONFIG", kubeconfig);
+    if !words.contains("--group") && words.starts_with("reconcile") {
+        run.env_remove("ORDAIN_SERVICE");
+    }
+    let mut run = run.spawn().unwrap();
+    if words.contains("--watch") {
+        // What goes on until it is told to end has shown by then what it holds.
+        std::thread::sleep(DEADLINE);
+        crate::signals::signal(run.id(), "TERM");
+    }
+    let ended = wait_for(&format!("the end of {words}"), DEADLINE + BUSY, || run.try_wait().unwrap());
+    let log = std::fs::read_to_string(strangers.folder.path().join("log")).unwrap();
+    assert!(api.connections() > 0, "it is asked: {log}");
+    assert_eq!(ended.code(), Some(code), "{log}");
+    assert!(log.lines().all(|line| line.chars().count() < 1000), "{log}");
+}
+
 #[test]
 fn a_name_with_more_addresses_than_a_host_has_is_an_invalid_reply() {
     let strangers = Strangers::with(Shape::Silence);

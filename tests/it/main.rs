@@ -16,6 +16,7 @@ mod given_up;
 mod handover;
 mod image;
 mod labels;
+mod large_objects;
 mod late_hook;
 mod lossless;
 mod main_job;

@@ -285,6 +285,21 @@ fn a_dead_node_is_tainted_once_after_the_grace_and_told_of() {
 }
 
 #[test]
+fn a_time_that_no_calendar_has_keeps_no_dead_node_in_service() {
+    let mut stage = Stage::new(&["a", "b", "c"]);
+    let at = "9999-12-31T23:59:59Z";
+    let managed = json!([{"op": "replace", "path": "/metadata/managedFields/0/time", "value": at}]);
+    for object in [&format!("pod/{}", stage.pod("a").0), &format!("node/{}", stage.name("a"))] {
+        stage.namespace.patch_as_it_is(object, &managed);
+    }
+    let times = json!({"spec": {"acquireTime": "9999-12-31T23:59:59.000000-01:00"}});
+    stage.namespace.patch_as_it_is("lease/node-takeover", &times);
+    let _takeover = stage.started("one", &[]);
+    stage.die("c");
+    stage.wait_until_out("c", SOON);
+}
+
+#[test]
 fn a_node_on_which_anything_answers_is_left_alone_until_nothing_does() {
     let mut stage = Stage::new(&["a", "b", "c"]);
     let takeover = stage.started("one", &[]);

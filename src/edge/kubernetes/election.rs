@@ -10,8 +10,6 @@ use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
 use futures::StreamExt;
-use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::PostParams;
 use kube::runtime::WatchStreamExt;
@@ -21,6 +19,7 @@ use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
+use super::view::LeaseView;
 use super::{Refusal, refusal, within};
 
 /// After how long without a renewal another may take the Lease.
@@ -40,7 +39,7 @@ const MEMORY: &str = "ordain.dev/deleted-nodes";
 
 /// A candidate.
 pub struct Election {
-    leases: Api<Lease>,
+    leases: Api<LeaseView>,
     name: String,
     me: String,
     /// As it was seen last, and when something is to be done about it.
@@ -52,7 +51,7 @@ pub struct Election {
 }
 
 struct Known {
-    lease: Lease,
+    lease: LeaseView,
     due: Instant,
 }
 
@@ -161,16 +160,16 @@ impl Election {
 
     /// Names no holder, where this one is it. Made under the version that was seen: a renewal that comes later
     /// still is refused.
-    async fn free(&self, mut lease: Lease) -> Result<(), Refusal> {
+    async fn free(&self, mut lease: LeaseView) -> Result<(), Refusal> {
         if !self.is_mine(&lease) {
             return Ok(());
         }
-        lease.spec.get_or_insert_default().holder_identity = None;
+        lease.spec.holder_identity = None;
         self.replace(&lease).await.map(drop)
     }
 
     /// Takes what was told.
-    async fn see(&self, lease: Lease) {
+    async fn see(&self, lease: LeaseView) {
         let mut known = self.known.lock().await;
         if known.as_ref().is_some_and(|known| known.lease.metadata.resource_version == lease.metadata.resource_version) {
             return;
@@ -182,9 +181,8 @@ impl Election {
     }
 
     /// When something is to be done about a Lease that is first seen now.
-    fn due(&self, lease: &Lease) -> Instant {
-        let spec = lease.spec.as_ref();
-        let holder = spec.and_then(|spec| spec.holder_identity.as_deref()).filter(|holder| !holder.is_empty());
+    fn due(&self, lease: &LeaseView) -> Instant {
+        let holder = lease.spec.holder_identity.as_deref().filter(|holder| !holder.is_empty());
         // Of several candidates one is first.
         let jitter = Duration::from_millis(fastrand::u64(..300));
         Instant::now()
@@ -195,8 +193,8 @@ impl Election {
             }
     }
 
-    fn is_mine(&self, lease: &Lease) -> bool {
-        lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_ref()) == Some(&self.me)
+    fn is_mine(&self, lease: &LeaseView) -> bool {
+        lease.spec.holder_identity.as_ref() == Some(&self.me)
     }
 
     /// Renews the Lease, or takes one that has run out.
@@ -227,11 +225,12 @@ impl Election {
         }
     }
 
-    async fn hold(&self, lease: &Lease) -> Result<Known, Refusal> {
+    async fn hold(&self, lease: &LeaseView) -> Result<Known, Refusal> {
         let began = Instant::now();
-        let now = Timestamp::try_from(SystemTime::now()).ok().map(MicroTime);
+        // As the API server writes a `MicroTime`.
+        let now = Timestamp::try_from(SystemTime::now()).ok().map(|now| format!("{now:.6}"));
         let mut next = lease.clone();
-        let spec = next.spec.get_or_insert_default();
+        let spec = &mut next.spec;
         let notes = next.metadata.annotations.get_or_insert_with(BTreeMap::new);
         if self.is_mine(lease) {
             notes.insert(MEMORY.to_owned(), self.memory());
@@ -251,19 +250,19 @@ impl Election {
         Ok(Known { lease: held, due: began + RENEWAL })
     }
 
-    async fn get(&self) -> Result<Lease, Refusal> {
+    async fn get(&self) -> Result<LeaseView, Refusal> {
         within(ANSWER, async { self.leases.get(&self.name).await.map_err(|error| refusal(&error, "get leases")) }).await
     }
 
-    async fn replace(&self, lease: &Lease) -> Result<Lease, Refusal> {
+    async fn replace(&self, lease: &LeaseView) -> Result<LeaseView, Refusal> {
         let replaced = async { self.leases.replace(&self.name, &PostParams::default(), lease).await };
         within(ANSWER, async { replaced.await.map_err(|error| refusal(&error, "update leases")) }).await
     }
 }
 
 /// After how long without a renewal a Lease has run out, by its holder's word.
-fn term(lease: &Lease) -> Duration {
-    let told = lease.spec.as_ref().and_then(|spec| u64::try_from(spec.lease_duration_seconds?).ok());
+fn term(lease: &LeaseView) -> Duration {
+    let told = lease.spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
     told.map_or(TERM, Duration::from_secs).min(LONGEST)
 }
 
@@ -274,8 +273,8 @@ mod tests {
     #[test]
     fn a_lease_runs_out_after_its_term_and_after_no_number_that_somebody_has_made_up() {
         let of = |seconds| {
-            let mut lease = Lease::default();
-            lease.spec.get_or_insert_default().lease_duration_seconds = seconds;
+            let mut lease = LeaseView::default();
+            lease.spec.lease_duration_seconds = seconds;
             term(&lease)
         };
         assert_eq!([of(Some(15)), of(None), of(Some(-1)), of(Some(20))], [15, 15, 15, 20].map(Duration::from_secs));

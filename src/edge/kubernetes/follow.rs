@@ -11,8 +11,10 @@ use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tracing::warn;
 
+use super::budget::TooLarge;
+use super::lease::{ours, read_record};
 use super::view::PodView;
-use super::{Cluster, Refusal, ours, read_found, read_record, refusal};
+use super::{Cluster, Refusal, read_found, refusal};
 use crate::core::evidence::{Failure, RecordSeen};
 use crate::core::identity::Group;
 use crate::core::labels::Scheme;
@@ -134,7 +136,7 @@ impl Cluster {
             Some(group) => Config::default().fields(&format!("metadata.name={group}")),
             None => Config::default().labels(&ours()),
         };
-        watcher(self.leases.clone(), which)
+        follow(self.leases.clone(), which)
             .filter_map(async |event| Change::read(event, |lease| Some((lease.name_any().parse().ok()?, read_record(lease)))))
     }
 
@@ -145,9 +147,7 @@ impl Cluster {
         scheme: Scheme,
         group_of: impl Fn(&dyn Fn(&str) -> Option<String>) -> Option<Group>,
     ) -> impl Stream<Item = Change<(Group, Found)>> {
-        // A page at a time: a whole list of many groups would take more memory than all else here.
-        let config = Config::default().labels(selector).page_size(50);
-        watcher(self.pods.clone(), config).filter_map(move |event| {
+        follow(self.pods.clone(), Config::default().labels(selector)).filter_map(move |event| {
             let change = Change::read(event, |pod: &PodView| {
                 let label = |key: &str| pod.labels().get(key).cloned();
                 Some((group_of(&label)?, read_found(pod, &scheme)?))
@@ -155,6 +155,31 @@ impl Cluster {
             std::future::ready(change)
         })
     }
+}
+
+/// How many objects a watch lists at once where it begins: a whole list of many groups would take more memory than
+/// all else here. Fewer where so many are too large.
+const PAGES: [u32; 3] = [50, 10, 1];
+
+/// Follows all objects of a kind; begins anew with smaller pages where the listed ones are too large.
+pub(super) fn follow<K>(api: Api<K>, config: Config) -> impl Stream<Item = Result<Event<K>, watcher::Error>>
+where
+    K: Clone + DeserializeOwned + Debug + Send + Resource<DynamicType = ()> + 'static,
+{
+    let with_pages = move |size| watcher(api.clone(), config.clone().page_size(size)).boxed();
+    let mut sizes = PAGES.into_iter();
+    let first = sizes.next().map(&with_pages);
+    stream::unfold((first, sizes), move |(mut open, mut sizes)| {
+        let with_pages = with_pages.clone();
+        async move {
+            loop {
+                match open.as_mut()?.next().await? {
+                    Err(error) if TooLarge::is_in(&error) && sizes.len() > 0 => open = sizes.next().map(&with_pages),
+                    event => return Some((event, (open, sizes))),
+                }
+            }
+        }
+    })
 }
 
 /// What a watch of one kind tells.

@@ -4,15 +4,13 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use futures::{Stream, StreamExt};
-use k8s_openapi::api::core::v1::{Node as ApiNode, Pod as ApiPod, Taint};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use k8s_openapi::jiff::Timestamp;
 use kube::api::{DeleteParams, ListParams, Patch as Body, PatchParams, Preconditions};
-use kube::runtime::watcher::{Config, watcher};
+use kube::runtime::watcher::Config;
 use kube::{Api, Client};
-use serde_json::json;
+use serde_json::{Map, json};
 
-use super::follow::Change;
+use super::follow::{Change, follow};
+use super::view::{NodeView, PodView, Taint};
 use super::{Refusal, has_ended, read_controller, refusal, within};
 use crate::core::disk::Moment;
 use crate::core::members::Controller;
@@ -31,8 +29,8 @@ const ANSWER: Duration = Duration::from_secs(4);
 /// The nodes, and the pods of all namespaces.
 #[derive(Clone)]
 pub struct Nodes {
-    all: Api<ApiNode>,
-    pods: Api<ApiPod>,
+    all: Api<NodeView>,
+    pods: Api<PodView>,
     client: Client,
 }
 
@@ -48,17 +46,15 @@ impl Nodes {
     pub async fn check(&self, nodes: Option<&str>, guests: &str) -> Result<(), Refusal> {
         let one = ListParams::default().limit(1);
         let which = nodes.map_or_else(|| one.clone(), |nodes| one.clone().labels(nodes));
-        within(ANSWER, async { self.all.list_metadata(&which).await.map_err(|error| refusal(&error, "list nodes")) }).await?;
+        within(ANSWER, async { self.all.list(&which).await.map_err(|error| refusal(&error, "list nodes")) }).await?;
         let which = one.labels(guests);
-        within(ANSWER, async { self.pods.list_metadata(&which).await.map_err(|error| refusal(&error, "list pods")) })
-            .await
-            .map(drop)
+        within(ANSWER, async { self.pods.list(&which).await.map_err(|error| refusal(&error, "list pods")) }).await.map(drop)
     }
 
     /// The nodes that `selector` matches, by their names.
     pub fn follow(&self, selector: Option<&str>) -> impl Stream<Item = Change<(String, Node)>> + use<> {
         let config = selector.map_or_else(Config::default, |selector| Config::default().labels(selector));
-        watcher(self.all.clone(), config).filter_map(async |event| {
+        follow(self.all.clone(), config).filter_map(async |event| {
             Change::read(event, |node| {
                 let node = read_node(node)?;
                 Some((node.name.clone(), node))
@@ -69,8 +65,7 @@ impl Nodes {
     /// The pods that `selector` matches in all namespaces and that are bound to a node and have not ended, by
     /// their uids.
     pub fn follow_guests(&self, selector: &str) -> impl Stream<Item = Change<(String, Option<Guest>)>> + use<> {
-        let config = Config::default().labels(selector).page_size(50);
-        watcher(self.pods.clone(), config)
+        follow(self.pods.clone(), Config::default().labels(selector))
             .filter_map(async |event| Change::read(event, |pod| Some((pod.metadata.uid.clone()?, read_guest(pod)))))
     }
 
@@ -80,15 +75,14 @@ impl Nodes {
     /// [`Refusal::Conflict`] where it has changed, [`Refusal::Missing`] where it is gone.
     pub async fn take_out(&self, name: &str, version: &str) -> Result<(), Refusal> {
         self.change_taints(name, version, |taints| {
-            let now = Time(Timestamp::try_from(SystemTime::now()).unwrap_or_default());
-            let mark = mark(&now);
+            let now = whole_seconds(Moment::from(SystemTime::now())).to_string();
             taints.push(Taint {
                 key: OUT_OF_SERVICE.to_owned(),
-                value: Some("nodeshutdown".to_owned()),
                 effect: "NoExecute".to_owned(),
-                time_added: Some(now),
+                time_added: Some(now.clone()),
+                others: Map::from_iter([("value".to_owned(), "nodeshutdown".into())]),
             });
-            Some(mark)
+            Some(now)
         })
         .await
     }
@@ -116,7 +110,7 @@ impl Nodes {
             if node.metadata.resource_version.as_deref() != Some(version) {
                 return Err(Refusal::Conflict);
             }
-            let mut taints = node.spec.and_then(|spec| spec.taints).unwrap_or_default();
+            let mut taints = node.spec.taints;
             let mark = change(&mut taints);
             let body = json!({
                 "metadata": { "resourceVersion": version, "annotations": { TAKEN: mark } },
@@ -146,7 +140,7 @@ impl Nodes {
     pub async fn free(&self, guest: &Guest) -> Result<(), Refusal> {
         let same = Preconditions { uid: Some(guest.uid.clone()), resource_version: None };
         let now = DeleteParams { grace_period_seconds: Some(0), preconditions: Some(same), ..DeleteParams::default() };
-        let pods: Api<ApiPod> = Api::namespaced(self.client.clone(), &guest.namespace);
+        let pods: Api<PodView> = Api::namespaced(self.client.clone(), &guest.namespace);
         let deleted = async { pods.delete(&guest.name, &now).await.map_err(|error| refusal(&error, "delete pods")) };
         match within(ANSWER, deleted).await {
             Ok(_) | Err(Refusal::Missing | Refusal::Conflict) => Ok(()),
@@ -156,34 +150,33 @@ impl Nodes {
 }
 
 /// As it reads back: Kubernetes keeps whole seconds.
-fn mark(added: &Time) -> String {
-    Moment::from(SystemTime::UNIX_EPOCH + Duration::from_secs(added.0.as_second().try_into().unwrap_or(0))).to_string()
+fn whole_seconds(at: Moment) -> Moment {
+    Moment(at.0 / 1000 * 1000)
 }
 
-fn read_node(node: &ApiNode) -> Option<Node> {
-    let meta = &node.metadata;
-    let status = node.status.clone().unwrap_or_default();
-    let conditions = status.conditions.unwrap_or_default();
-    let ready = conditions.iter().find(|condition| condition.type_ == "Ready");
-    let told = || ready?.last_transition_time.as_ref().and_then(|time| Some(Moment(time.0.as_millisecond().try_into().ok()?)));
-    let state = match ready.map(|condition| condition.status.as_str()) {
-        Some("True") => State::Ready,
-        Some("Unknown") => State::Silent(told()),
+/// A time of the API; none where it is not one.
+fn moment(text: &str) -> Option<Moment> {
+    text.parse().ok()
+}
+
+fn read_node(node: &NodeView) -> Option<Node> {
+    let NodeView { metadata: meta, spec, status } = node;
+    let ready = status.conditions.iter().find(|condition| condition.kind == "Ready");
+    let state = match ready.map(|condition| (condition.status.as_str(), &condition.last_transition_time)) {
+        Some(("True", _)) => State::Ready,
+        Some(("Unknown", since)) => State::Silent(since.as_deref().and_then(moment)),
         _ => State::Unready,
     };
-    let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_ref());
-    let taint = taints.into_iter().flatten().find(|taint| taint.key == OUT_OF_SERVICE);
-    let taken = meta.annotations.as_ref().and_then(|notes| notes.get(TAKEN));
+    let taint = spec.taints.iter().find(|taint| taint.key == OUT_OF_SERVICE);
+    let taken = meta.annotations.as_ref().and_then(|notes| moment(notes.get(TAKEN)?));
     let service = match taint {
         None => Service::In,
-        Some(taint) if taken.is_some() && taint.time_added.as_ref().map(mark).as_ref() == taken => Service::OutByUs,
+        Some(taint) if taken.is_some() && taint.time_added.as_deref().and_then(moment) == taken => Service::OutByUs,
         Some(_) => Service::OutByAnother,
     };
-    let port = status.daemon_endpoints.and_then(|endpoints| endpoints.kubelet_endpoint).map_or(KUBELET, |kubelet| kubelet.port);
+    let port = status.daemon_endpoints.kubelet_endpoint.as_ref().map_or(KUBELET, |kubelet| kubelet.port);
     let port = u16::try_from(if port == 0 { KUBELET } else { port }).ok()?;
-    let addresses = status.addresses.unwrap_or_default();
-    let internal =
-        addresses.iter().filter(|address| address.type_ == "InternalIP").filter_map(|address| address.address.parse().ok());
+    let internal = status.addresses.iter().filter(|address| address.kind == "InternalIP");
     Some(Node {
         name: meta.name.clone()?,
         uid: meta.uid.clone()?,
@@ -191,25 +184,22 @@ fn read_node(node: &ApiNode) -> Option<Node> {
         state,
         service,
         is_leaving: meta.deletion_timestamp.is_some(),
-        kubelet: internal.map(|ip| SocketAddr::new(ip, port)).collect(),
+        kubelet: internal.filter_map(|address| Some(SocketAddr::new(address.address.parse().ok()?, port))).collect(),
     })
 }
 
 /// A pod that runs nowhere yet, or has ended, is nobody's guest. Nor is one that no StatefulSet controls, whatever
 /// its labels: nobody but a StatefulSet makes it anew.
-fn read_guest(pod: &ApiPod) -> Option<Guest> {
-    let meta = &pod.metadata;
-    let spec = pod.spec.as_ref()?;
-    let status = pod.status.clone().unwrap_or_default();
+fn read_guest(pod: &PodView) -> Option<Guest> {
+    let PodView { metadata: meta, spec, status } = pod;
     let is_a_sets = matches!(read_controller(meta), Controller::StatefulSet(_));
     if has_ended(status.phase.as_deref()) || !is_a_sets {
         return None;
     }
-    let containers = spec.init_containers.iter().flatten().chain(&spec.containers);
-    let ports = containers.flat_map(|container| container.ports.iter().flatten());
+    let ports = spec.init_containers.iter().chain(&spec.containers).flat_map(|container| &container.ports);
     let ports = ports.filter(|port| port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP"));
-    let ports: Vec<_> = ports.filter_map(|port| u16::try_from(port.container_port).ok()).collect();
-    let ips: Vec<_> = status.pod_ips.iter().flatten().filter_map(|entry| entry.ip.parse().ok()).collect();
+    let ports: Vec<_> = ports.map(|port| port.container_port).collect();
+    let ips: Vec<_> = status.pod_ips.iter().filter_map(|entry| entry.ip.as_ref()?.parse().ok()).collect();
     Some(Guest {
         namespace: meta.namespace.clone()?,
         name: meta.name.clone()?,
