@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use testbed::group::Bed;
 use testbed::wait_for;
 
+use crate::signals::signal;
 use crate::{UP, fail_over_unheard, ordain, started_without_hooks};
 
 /// What Sentinel passes to its hook; they are hints only.
@@ -53,15 +54,13 @@ fn large_leases_and_large_pods_of_others_cost_little_memory_and_nothing_is_left_
     assert!(code == Some(0) && told.contains("no records, and are passed over: large-0"), "{told}");
     bed.wait_for_labels(promoted, Duration::ZERO);
 
-    let sandbox = bed.sandbox("sentinel-0");
     let words = ["prlimit", MEMORY, "--", "/opt/ordain/ordain", "reconcile", "--watch"];
-    let reconcile = sandbox.containers().iter().find(|container| container.name == "reconcile").expect("its container");
-    let mut watching = sandbox.start(reconcile, &words);
+    let mut watching = bed.sandbox("sentinel-0").command_of(&words).spawn().unwrap();
     bed.namespace.as_ref().unwrap().forget(promoted);
     bed.wait_for_labels(promoted, UP);
-    watching.signal("TERM");
-    let ended = wait_for("its end", UP, || watching.ended());
-    assert_eq!(ended.code(), Some(0), "{}", watching.log());
+    signal(watching.id(), "TERM");
+    let ended = wait_for("its end", UP, || watching.try_wait().unwrap());
+    assert_eq!(ended.code(), Some(0));
 
     let (code, told) = run(&["genconf-redis", "--dry-run", "--pod-name", "redis-0"]);
     assert!(code == Some(0), "{told}");
