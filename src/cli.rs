@@ -256,6 +256,9 @@ pub struct Probe {
     /// The port of Sentinel
     #[arg(long, env = "ORDAIN_SENTINEL_PORT", default_value_t = 26379, value_parser = clap::value_parser!(u16).range(1..))]
     pub sentinel_port: u16,
+    /// The data directory: while ordain copies its snapshot there, so that the server can load it, the pod lives
+    #[arg(long, env = "ORDAIN_DATA_DIR", default_value = "/data")]
+    pub data_dir: PathBuf,
     #[command(flatten)]
     pub secrets: Secrets,
     /// How long the server may take for its answer

@@ -4,6 +4,9 @@
 //! Whoever answers anything lives: an error, an alert of TLS, the end of a connection that was accepted. And no
 //! server is taken out of service for a secret alone, which is as likely to be wrong here as there.
 //!
+//! While ordain copies a snapshot for a server that would append to it, nothing answers yet, and the pod lives: a
+//! kubelet that ended it would have the copy begin anew, for ever.
+//!
 //! A probe changes nothing. It does not make a replica electable either: that takes a majority of the
 //! Sentinels that find nothing wrong with the master, whom a probe does not ask. A replica that only
 //! looks at its own link would become electable right after its master has restarted in place, while a
@@ -15,6 +18,7 @@ use anyhow::{Context, Result, anyhow};
 use tokio::time::{Instant, timeout_at};
 
 use super::Then;
+use super::off_thread::off_thread;
 use super::patience::blame;
 use super::setting::{Logins, read_pems};
 use crate::cli::{Probe, Question, Secrets, Server};
@@ -22,12 +26,13 @@ use crate::core::evidence::Failure;
 use crate::core::identity::{Host, PodName};
 use crate::core::probe;
 use crate::core::sets::Sets;
+use crate::edge::data_directory::is_being_copied;
 use crate::edge::wire::{self, Manner, Pems, Target, tls_to_anyone, tls_to_myself};
 use crate::edge::{redis, sentinel};
 use crate::exit::OrWrong;
 
 pub async fn run(args: Probe, deadline: Instant) -> Result<Then> {
-    let Probe { server, question, groups, pod_name, sets, pod_ip, port, sentinel_port, secrets, deadline: _ } = args;
+    let Probe { server, question, groups, pod_name, sets, pod_ip, port, sentinel_port, data_dir, secrets, deadline: _ } = args;
     let Question { liveness: _, readiness, startup: _ } = question;
     let me = pod_name.or_else(|| std::env::var("HOSTNAME").ok()?.parse::<PodName>().ok());
     let ip = pod_ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
@@ -65,6 +70,14 @@ pub async fn run(args: Probe, deadline: Instant) -> Result<Then> {
         }
     };
     let told: Result<_, Failure> = timeout_at(deadline, ask).await.unwrap_or(Err(Failure::TimedOut));
+    if told.is_err()
+        && !readiness
+        && matches!(server, Server::Redis)
+        && off_thread(move |_| Ok(is_being_copied(&data_dir))).await?
+    {
+        println!("Redis is not started yet: ordain copies its data");
+        return Ok(Then::Exit);
+    }
     let told = told.map_err(|failure| blame(&format!("{name} at {ip} port {port}"), failure))?;
     println!("{name} {}", told.map_err(|why| anyhow!("{name} {why}"))?);
     Ok(Then::Exit)

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use tempfile::NamedTempFile;
@@ -53,6 +53,15 @@ impl Draft {
         for left in drafts(folder_of(path), &prefix_of(path)).unwrap_or_default() {
             let _ = std::fs::remove_file(left);
         }
+    }
+
+    /// Whether a file has been begun, and was written to less than `lately` ago.
+    pub fn is_growing(path: &Path, lately: Duration) -> bool {
+        let is_young = |draft: &PathBuf| {
+            let changed = std::fs::metadata(draft).ok().and_then(|found| u64::try_from(found.ctime()).ok());
+            changed.is_some_and(|at| (UNIX_EPOCH + Duration::from_secs(at)).elapsed().is_ok_and(|ago| ago < lately))
+        };
+        drafts(folder_of(path), &prefix_of(path)).unwrap_or_default().iter().any(is_young)
     }
 
     /// Begins with the content of another file: a second name of it.

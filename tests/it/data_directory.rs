@@ -635,6 +635,13 @@ fn a_copy_of_a_snapshot_that_is_ended_leaves_nothing_behind_after_the_next_start
             assert!(copying.ended().is_none(), "it ended: {}", copying.log());
             (!drafts(&data).is_empty()).then_some(())
         });
+        let probe = |question: &str| {
+            let mut probe = Command::new(ordain());
+            probe.args(["probe", "redis", question, "--port", "1"]).arg("--data-dir").arg(&data);
+            probe.output().unwrap().status.code()
+        };
+        let asked = ["--startup", "--liveness", "--readiness"].map(probe);
+        assert_eq!(asked, [Some(0), Some(0), Some(1)], "the kubelet has no reason to end it");
         copying.signal(signal);
         let ended = wait_for("its end", UP, || copying.ended());
         if signal == "TERM" {
@@ -644,6 +651,7 @@ fn a_copy_of_a_snapshot_that_is_ended_leaves_nothing_behind_after_the_next_start
         let next = run.output().unwrap();
         assert_eq!(next.status.code(), Some(0), "{}", String::from_utf8_lossy(&next.stderr));
         assert_eq!(drafts(&data), Vec::<String>::new());
+        assert_eq!(probe("--liveness"), Some(1), "nothing is copied any more");
         assert_eq!(std::fs::read(data.join("appendonly.aof")).unwrap(), snapshot, "it was copied whole");
         assert_eq!(std::fs::read(&dump).unwrap(), snapshot);
     }

@@ -25,6 +25,7 @@ pub use self::loaded::listed;
 use self::memory::{Damage, Memory, Seen};
 use self::snapshot::{HEAD, Head};
 use self::stamps::Stamps;
+pub use self::take_over::is_being_copied;
 use super::files::{self, Draft};
 use crate::core::disk::{Disk, Moment};
 use crate::core::server::ServerVersion;

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 
@@ -38,6 +38,14 @@ pub fn take_over(
     let draft = draft.with_context(describe)?;
     set_aside(folder, in_its_way)?;
     draft.put_in_place().with_context(describe)
+}
+
+/// A copy that has not grown for so long is none that goes on: it is written a piece at a time, each to the disk.
+const GROWS: Duration = Duration::from_secs(30);
+
+/// Whether a copy is being made into the append-only file of a folder: until it is whole no server can answer.
+pub fn is_being_copied(folder: &Path) -> bool {
+    Draft::is_growing(&folder.join(APPENDED), GROWS)
 }
 
 fn linked_or_copied(folder: &Path, source: &Path, stop: &AtomicBool) -> Result<Draft> {
