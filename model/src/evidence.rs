@@ -346,6 +346,7 @@ fn peer(pod: Pod, look: &Look, setting: &Setting) -> Peer {
                     .filter(|_| has_told)
                     .map_or_else(|| Some(run_of("unpublished", USUAL_PRIORITY)), |told| Some(told.run.to_string())),
                 down_for: None,
+                is_empty: false,
             }))
         }
     };

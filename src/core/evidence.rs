@@ -152,6 +152,8 @@ pub struct Replica {
     pub run: Option<String>,
     /// For how long its link has been down; none where it is up, or there never was one.
     pub down_for: Option<Duration>,
+    /// Whether it was seen to hold no data, with all of its disk loaded. Only one that has never had a link is asked.
+    pub is_empty: bool,
 }
 
 /// A replica's link to its master.
@@ -623,13 +625,14 @@ pub fn is_name_of(name: &str, pod: &PodName, domain: &str) -> bool {
 
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Replica(Replica { of, link, priority, offset, .. }) = self else { return f.write_str("master") };
+        let Self::Replica(Replica { of, link, priority, offset, is_empty, .. }) = self else { return f.write_str("master") };
         let link = match link {
             Link::Never => "no link since it started",
             Link::Lost => "link lost",
             Link::Up => "link up",
         };
-        write!(f, "replica of {of}, {link}, offset {offset}, priority {priority}")
+        let holds = if *is_empty { ", holds no data" } else { "" };
+        write!(f, "replica of {of}, {link}{holds}, offset {offset}, priority {priority}")
     }
 }
 

@@ -331,6 +331,7 @@ mod tests {
             offset: 1,
             run: Some("a".into()),
             down_for: None,
+            is_empty: false,
         }))
     }
 

@@ -67,6 +67,7 @@ mod tests {
             offset: 1,
             run: None,
             down_for: None,
+            is_empty: false,
         }))
     }
 

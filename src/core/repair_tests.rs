@@ -93,12 +93,21 @@ fn runs(disk: Disk, link: Link, priority: u32) -> Seen {
 }
 
 fn follows(master: u32, disk: Disk, link: Link, priority: u32) -> Seen {
-    let replica = Replica { of: address(master), link, priority, offset: 1, run: Some("now".into()), down_for: None };
+    let replica =
+        Replica { of: address(master), link, priority, offset: 1, run: Some("now".into()), down_for: None, is_empty: false };
     (published(disk, true), Heard::Answer(Role::Replica(replica)))
 }
 
 fn has_read(offset: u64) -> Seen {
-    let replica = Replica { of: address(0), link: Link::Lost, priority: 0, offset, run: Some("now".into()), down_for: None };
+    let replica = Replica {
+        of: address(0),
+        link: Link::Lost,
+        priority: 0,
+        offset,
+        run: Some("now".into()),
+        down_for: None,
+        is_empty: false,
+    };
     (published(OLD, true), Heard::Answer(Role::Replica(replica)))
 }
 
@@ -397,6 +406,7 @@ fn a_replica_whose_link_has_been_down_for_too_long_is_withheld_until_it_is_up() 
             offset: 1,
             run: None,
             down_for: Some(Duration::from_secs(ago)),
+            is_empty: false,
         };
         (published(OLD, true), Heard::Answer(Role::Replica(lost)))
     };

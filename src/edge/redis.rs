@@ -112,11 +112,30 @@ async fn begin(target: &Target, login: &Login) -> Result<(Conversation, Role), F
     info.arg("INFO").arg("replication");
     let mut ident = Cmd::new();
     ident.arg("CONFIG").arg("GET").arg("syslog-ident");
-    let (conversation, replies) = Conversation::begin(target, login, &[role, info, ident]).await?;
+    let (mut conversation, replies) = Conversation::begin(target, login, &[role, info, ident]).await?;
     let mut replies = replies.into_iter();
     let mut next = || replies.next().unwrap_or(Value::Nil);
     let (role, info, ident) = (next(), next(), next());
-    Ok((conversation, read(answered(role)?, info, &ident)?))
+    let mut role = read(answered(role)?, info, &ident)?;
+    if let Role::Replica(replica) = &mut role
+        && replica.link == Link::Never
+    {
+        replica.is_empty = is_empty(conversation.go_on(&command(&["INFO"])).await?);
+    }
+    Ok((conversation, role))
+}
+
+/// Whether a Redis has loaded all of its disk, and there is nothing: no key in any database, no library of functions
+/// (`genRedisInfoString` in `src/server.c`). Not where it does not say so.
+fn is_empty(info: Value) -> bool {
+    let info = answered(info).ok().and_then(|info| from_redis_value::<String>(info).ok()).unwrap_or_default();
+    let is_key_count =
+        |line: &str| line.strip_prefix("db").is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()));
+    let has_libraries = |line: &str| line.strip_prefix("number_of_libraries:").is_some_and(|count| count.trim() != "0");
+    // While it loads, what it has read so far is not all.
+    let has_loaded = info.lines().any(|line| line.trim() == "loading:0");
+    let tells_of_keys = info.lines().any(|line| line.trim() == "# Keyspace");
+    has_loaded && tells_of_keys && !info.lines().any(|line| is_key_count(line) || has_libraries(line))
 }
 
 /// Reads the answers to `ROLE` (`roleCommand` in Redis `src/replication.c`) and `INFO replication`
@@ -151,6 +170,7 @@ fn read(role: Value, info: Value, ident: &Value) -> Result<Role, Failure> {
                 offset: number("slave_repl_offset")?,
                 run,
                 down_for,
+                is_empty: false,
             }))
         }
         other => Err(Failure::Nonsense(format!("this is no Redis but a `{}`", shown(other)))),
@@ -309,6 +329,26 @@ mod tests {
             let Ok(Role::Replica(replica)) = read(slave(), bulk(&info), &ident("redis")) else { panic!("a replica") };
             assert_eq!((replica.link, replica.run), (link, None));
             assert_eq!(replica.down_for, since.parse().ok().map(Duration::from_secs));
+        }
+    }
+
+    #[test]
+    fn a_redis_is_empty_only_where_it_says_so_of_all_that_it_has() {
+        let empty = "# Memory\r\nnumber_of_libraries:0\r\n# Persistence\r\nloading:0\r\nasync_loading:0\r\n# Keyspace\r\n";
+        assert!(is_empty(bulk(empty)));
+        assert!(is_empty(bulk(&empty.replace("number_of_libraries:0\r\n", ""))), "before 7.0 there are none");
+        for (what, with) in [
+            ("# Keyspace\r\n", "# Keyspace\r\ndb0:keys=1,expires=0,avg_ttl=0\r\n"),
+            ("# Keyspace\r\n", "# Keyspace\r\ndb15:keys=1,expires=1,avg_ttl=0\r\n"),
+            ("# Keyspace\r\n", ""),
+            ("libraries:0", "libraries:1"),
+            ("\r\nloading:0", "\r\nloading:1"),
+            ("\r\nloading:0", ""),
+        ] {
+            assert!(!is_empty(bulk(&empty.replace(what, with))), "{what} -> {with}");
+        }
+        for reply in [Value::Nil, Value::Int(1), bulk("")] {
+            assert!(!is_empty(reply));
         }
     }
 

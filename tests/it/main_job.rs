@@ -112,6 +112,36 @@ fn without_kubernetes_a_group_comes_up_and_fails_over_as_well() {
 }
 
 #[test]
+fn without_kubernetes_the_first_pod_leads_though_all_others_were_up_before_it() {
+    let mut bed = Bed::without_kubernetes(ordain()).with_patient_sentinels();
+    bed.make_all();
+    for pod in bed.pods().into_iter().rev() {
+        bed.start(pod);
+        let what = format!("{pod} up");
+        wait_for(&what, UP, || bed.ask(pod, &["PING"]).ok());
+    }
+    bed.wait_for_master("redis-0", UP);
+    bed.wait_for_sentinels(UP);
+}
+
+#[test]
+fn without_kubernetes_a_first_pod_that_lost_its_disk_does_not_lead_those_that_kept_theirs() {
+    let mut bed = started(Bed::without_kubernetes(ordain()).with_patient_sentinels());
+    bed.put_keys("redis-0", "key", 10);
+    bed.wait_for_keys_everywhere(10, UP);
+    bed.kill_at_once(&REDIS);
+    bed.sandbox("redis-0").empty("data");
+    for pod in ["redis-1", "redis-2"] {
+        bed.start(pod);
+        wait_for(&format!("{pod} up"), UP, || (bed.text(pod, &["DBSIZE"]) == "10").then_some(()));
+    }
+    let before = bed.log("redis-0");
+    bed.start("redis-0");
+    bed.wait_for_log("redis-0", "its disk is empty, and redis-1 may hold the data", &before, UP);
+    assert_eq!(bed.text("redis-1", &["DBSIZE"]), "10");
+}
+
+#[test]
 fn the_recorded_master_leads_again_when_every_redis_was_down() {
     // Long enough that Sentinel elects nobody while all are down.
     let mut bed = started(Bed::on_kubernetes(ordain()).with_patient_sentinels());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Decision, FAILOVER, several_masters, yield_to};
 use crate::core::disk::Disk;
-use crate::core::evidence::{Evidence, Heard, Known, Object, Peer, RecordSeen, Role};
+use crate::core::evidence::{Evidence, Heard, Known, Link, Object, Peer, RecordSeen, Role};
 use crate::core::identity::PodName;
 use crate::core::outside::shown;
 use crate::core::record::{Assumed, Claim, Record};
@@ -71,8 +71,10 @@ fn disk_obstacle(case: Case<'_>) -> Option<String> {
         return Some(format!("its data cannot be loaded ({damage})"));
     }
     if case.record == RecordSeen::NotKept {
-        // Nobody publishes anything: what another runs with may be the data.
-        let other = case.peers.iter().find(|peer| !case.is_known_not_to_run(peer))?;
+        // Nobody publishes anything: what another runs with may be the data, unless it is seen to be none. At a first
+        // boot the others and the Sentinels may be up before the first pod, and name it.
+        let is_seen_empty = |peer: &Peer| peer.replica().is_some_and(|replica| replica.link == Link::Never && replica.is_empty);
+        let other = case.peers.iter().find(|peer| !case.is_known_not_to_run(peer) && !is_seen_empty(peer))?;
         let fears = !own.holds_data() && case.obeys(Rule::HoldsData);
         return fears.then(|| format!("its disk is empty, and {} may hold the data", other.pod));
     }

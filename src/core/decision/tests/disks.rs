@@ -562,6 +562,19 @@ fn without_kubernetes_an_empty_disk_leads_where_nobody_else_runs() {
 }
 
 #[test]
+fn without_kubernetes_an_empty_disk_leads_where_all_that_run_are_seen_to_be_empty_as_at_a_first_boot() {
+    let beside = |one, other| without_kubernetes().peer_is(1, Object::Unknown, one).peer_is(2, Object::Unknown, other);
+    for other in [refused(), missing(), waits_empty_for(0)] {
+        assert_eq!(beside(waits_empty_for(0), other).part(), Lead(claim(0, 5)));
+    }
+    for other in [waits_for(0), silent(), replica_of(0), with_data(replica_of(0), false)] {
+        let evidence = beside(waits_empty_for(0), other).past_any_failover();
+        assert_eq!(evidence.decide(), (Undecided, None), "it may hold the data all the same");
+    }
+    assert_eq!(beside(waits_empty_for(0), MASTER).part(), Follow(claim(2, 6)), "who lives as master leads");
+}
+
+#[test]
 fn without_kubernetes_an_empty_disk_does_not_lead_beside_a_peer_that_is_only_silent() {
     let silences = [Failure::TimedOut, Failure::Unreachable("no route".into()), Failure::NotAllowed("NOAUTH".into())];
     for heard in silences.map(Heard::Failed).into_iter().chain([Heard::Pending]) {

@@ -38,7 +38,8 @@ pub fn each_peer(ordinal: u32) -> Vec<Seen> {
     seen.extend([EMPTY, OLD, BARELY_NEWER, NEW].map(|disk| told(disk, refused())));
     seen.push((object(ordinal, Some(foreign(NEW))), refused()));
     for disk in [EMPTY, OLD, NEW] {
-        seen.extend([0, 100].map(|priority| started(disk, replica(of, Link::Never, priority))));
+        let loaded = |priority| with_data(replica(of, Link::Never, priority), disk.holds_data());
+        seen.extend([0, 100].map(|priority| started(disk, loaded(priority))));
     }
     seen
 }

@@ -12,7 +12,15 @@ fn shown(evidence: &Evidence, chosen: u32) -> Vec<String> {
 
 /// A replica in sync with redis-0 that has read so far.
 fn has_read(offset: u64) -> Heard<Role> {
-    let replica = Replica { of: address(0), link: Link::Lost, priority: 100, offset, run: Some("now".into()), down_for: None };
+    let replica = Replica {
+        of: address(0),
+        link: Link::Lost,
+        priority: 100,
+        offset,
+        run: Some("now".into()),
+        down_for: None,
+        is_empty: false,
+    };
     Heard::Answer(Role::Replica(replica))
 }
 

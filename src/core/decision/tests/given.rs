@@ -75,7 +75,15 @@ pub fn missing<T>() -> Heard<T> {
 }
 
 pub fn replica(of: u32, link: Link, priority: u32) -> Heard<Role> {
-    Heard::Answer(Role::Replica(Replica { of: address(of), link, priority, offset: 1, run: Some("now".into()), down_for: None }))
+    Heard::Answer(Role::Replica(Replica {
+        of: address(of),
+        link,
+        priority,
+        offset: 1,
+        run: Some("now".into()),
+        down_for: None,
+        is_empty: false,
+    }))
 }
 
 /// In sync, and electable.
@@ -86,6 +94,19 @@ pub fn replica_of(master: u32) -> Heard<Role> {
 /// Has never had a link since it started, and is not electable.
 pub fn waits_for(master: u32) -> Heard<Role> {
     replica(master, Link::Never, 0)
+}
+
+/// The same, and is seen to hold no data.
+pub fn waits_empty_for(master: u32) -> Heard<Role> {
+    with_data(waits_for(master), false)
+}
+
+/// A replica that is seen to hold no data, or not.
+pub fn with_data(mut heard: Heard<Role>, holds_data: bool) -> Heard<Role> {
+    if let Heard::Answer(Role::Replica(replica)) = &mut heard {
+        replica.is_empty = !holds_data;
+    }
+    heard
 }
 
 /// A Sentinel that sees nothing wrong with `master`, changed by `but`.

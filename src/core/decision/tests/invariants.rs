@@ -236,14 +236,15 @@ pub fn an_empty_disk_leads_only_where_nothing_can_have_been_lost(evidence: &Evid
     holds(is_right, evidence, decision, "leads a group that has had a master with an empty disk")
 }
 
-/// Nobody publishes anything there: beside any other that may run only a first boot is led, by the pod
-/// for which the others wait.
+/// Nobody publishes anything there: beside any other that may run and is not seen to be empty only a first boot is led,
+/// by the pod for which the others wait.
 pub fn without_kubernetes_an_empty_disk_leads_only_alone(evidence: &Evidence, decision: &Decision) -> Held {
     if !matches!(decision.part, Lead(_)) || is_kept(evidence) || evidence.own.disk.holds_data() {
         return Ok(());
     }
     let waits = |peer: &Peer| peer.replica().is_some() && !has_copied(peer) && is_unclaimed(evidence);
-    let is_harmless = |peer: &Peer| is_down(evidence, peer) || waits(peer);
+    let is_seen_empty = |peer: &Peer| peer.replica().is_some_and(|replica| replica.is_empty && !has_copied(peer));
+    let is_harmless = |peer: &Peer| is_down(evidence, peer) || waits(peer) || is_seen_empty(peer);
     holds(evidence.peers.iter().all(is_harmless), evidence, decision, "leads with an empty disk beside what may hold the data")
 }
 
