@@ -70,6 +70,23 @@ pub fn text(value: &Value) -> String {
 /// a busy machine sends within [`ANSWER`].
 const PIECE: &str = "5000";
 
+/// Writes on and on until the server ends the connection or takes no writes any more, and returns for how long it held
+/// the slowest write up: by its own clock, before and after, so that nobody's slowness but its own counts.
+pub fn slowest_write(mut connection: Connection, patience: Duration) -> JoinHandle<Duration> {
+    connection.set_read_timeout(Some(patience)).expect("a time to wait");
+    let mut write = redis::pipe();
+    write.cmd("TIME").cmd("SET").arg("held-up").arg("x").ignore().cmd("TIME");
+    std::thread::spawn(move || {
+        let since = |(seconds, micros): (u64, u64)| Duration::new(seconds, 0) + Duration::from_micros(micros);
+        let mut slowest = Duration::ZERO;
+        while let Ok((before, after)) = write.query(&mut connection) {
+            slowest = slowest.max(since(after).saturating_sub(since(before)));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        slowest
+    })
+}
+
 /// The numbers of all keys `key-NUMBER` that are there from the first piece to the last (`SCAN`).
 ///
 /// # Errors

@@ -48,6 +48,7 @@ pub const ENDLESS: [Shape; 7] =
 pub struct Hostile {
     is_over: Arc<AtomicBool>,
     connections: Arc<AtomicUsize>,
+    questions: Arc<AtomicUsize>,
 }
 
 impl Hostile {
@@ -55,15 +56,16 @@ impl Hostile {
     pub fn at(ip: IpAddr, port: u16, shape: Shape) -> Self {
         let listener = TcpListener::bind((ip, port)).expect("a free address");
         listener.set_nonblocking(true).expect("a listener that does not block");
-        let server = Self { is_over: Arc::default(), connections: Arc::default() };
+        let server = Self { is_over: Arc::default(), connections: Arc::default(), questions: Arc::default() };
         let (is_over, connections) = (server.is_over.clone(), server.connections.clone());
+        let questions = server.questions.clone();
         spawn(move || {
             while !is_over.load(Ordering::Relaxed) {
                 match listener.accept() {
                     Ok((stream, _)) => {
                         connections.fetch_add(1, Ordering::Relaxed);
-                        let is_over = is_over.clone();
-                        spawn(move || answer(stream, shape, &is_over));
+                        let (is_over, questions) = (is_over.clone(), questions.clone());
+                        spawn(move || answer(stream, shape, &is_over, &questions));
                     }
                     Err(_) => sleep(Duration::from_millis(5)),
                 }
@@ -76,6 +78,11 @@ impl Hostile {
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
+
+    /// How many of them have asked something.
+    pub fn questions(&self) -> usize {
+        self.questions.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for Hostile {
@@ -85,12 +92,13 @@ impl Drop for Hostile {
 }
 
 /// Answers the first question until nobody listens.
-fn answer(mut stream: TcpStream, shape: Shape, is_over: &AtomicBool) {
+fn answer(mut stream: TcpStream, shape: Shape, is_over: &AtomicBool, questions: &AtomicUsize) {
     let _ = (stream.set_nonblocking(false), stream.set_write_timeout(Some(Duration::from_secs(1))));
     let _ = stream.set_read_timeout(Some(Duration::from_secs(60)));
     if !matches!(stream.read(&mut [0; 1024]), Ok(1..)) {
         return;
     }
+    questions.fetch_add(1, Ordering::Relaxed);
     let filling = "x".repeat(16 * 1024);
     let message = "*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$1\r\nc\r\n$7\r\nredis a\r\n";
     let (head, rest) = match shape {

@@ -1,12 +1,20 @@
 //! A handover that meets servers which stand still, and one that is itself stopped in its midst.
 
+use std::thread::JoinHandle;
 use std::time::Duration;
 
+use testbed::client::slowest_write;
 use testbed::group::Bed;
 use testbed::process::Process;
 use testbed::wait_for;
 
 use crate::{FAILED_OVER, UP, ordain, started};
+
+/// For how long a failover that makes no progress holds writes up at most: for two seconds, of which 1.4 are enough
+/// where nothing is late, and one more where this machine is.
+const HELD_UP: Duration = Duration::from_secs(3);
+/// And at least: before that it is not called off.
+const AWAITED: Duration = Duration::from_secs(1);
 
 /// Longer than Sentinel lets its timer be late before it is in TILT (2 s), and than nobody answers.
 const STANDSTILL: Duration = Duration::from_secs(4);
@@ -58,6 +66,17 @@ fn asked_in_vain() -> Bed {
     bed
 }
 
+/// For how long the master holds the slowest write up.
+fn watch_writes(bed: &Bed) -> JoinHandle<Duration> {
+    slowest_write(bed.connect("redis-0").unwrap(), FAILED_OVER)
+}
+
+/// The master has held writes up while nothing came of the failover, and no longer than that.
+fn assert_held_up_shortly(writes: JoinHandle<Duration>, at_least: Duration, handover: &Process) {
+    let held = writes.join().unwrap();
+    assert!((at_least..=HELD_UP).contains(&held), "writes were held up for {held:?}: {}", handover.log());
+}
+
 fn is_failing_over(bed: &Bed) -> bool {
     bed.sentinel_field("sentinel-0", "flags").is_some_and(|flags| flags.contains("failover_in_progress"))
 }
@@ -85,11 +104,13 @@ fn while_every_sentinel_is_in_tilt_writes_go_on_and_the_handover_says_so() {
 #[test]
 fn a_failover_that_makes_no_progress_is_called_off_and_another_sentinel_is_asked() {
     let bed = asked_in_vain();
+    let writes = watch_writes(&bed);
     let mut handover = start_handover(&bed);
     wait_for_line(&handover, "makes no progress with the failover of redis-0: it is called off");
     let ended = wait_for_end(&mut handover);
     let log = handover.log();
     assert!(ended == Some(0) && log.contains("the writes of redis-0 go on after"), "{log}");
+    assert_held_up_shortly(writes, AWAITED, &handover);
     let [first, second] =
         ["sentinel-0", "sentinel-1"].map(|sentinel| log.find(&format!("the Sentinel {}", bed.host_name(sentinel))));
     assert!(first < second, "{log}");
@@ -100,6 +121,7 @@ fn a_failover_that_makes_no_progress_is_called_off_and_another_sentinel_is_asked
 #[test]
 fn a_sentinel_that_stands_still_when_it_is_asked_holds_up_no_writes() {
     let mut bed = ready();
+    let writes = watch_writes(&bed);
     let mut handover = start_handover(&bed);
     wait_for_line(&handover, "has the Sentinel");
     bed.server("sentinel-0").signal("STOP");
@@ -108,6 +130,8 @@ fn a_sentinel_that_stands_still_when_it_is_asked_holds_up_no_writes() {
     bed.server("sentinel-0").signal("CONT");
     let ended = wait_for_end(&mut handover);
     assert_eq!(ended, Some(0), "{}", handover.log());
+    // It may stand still before it has told whether it does the middle part itself: then nothing was held up yet.
+    assert_held_up_shortly(writes, Duration::ZERO, &handover);
     let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
     assert_eq!(bed.text(promoted, &["GET", "key"]), "value");
 }
@@ -129,6 +153,7 @@ fn a_replica_that_does_not_take_over_holds_up_no_writes_and_is_tried_again() {
     for replica in ["redis-1", "redis-2"] {
         bed.ask(replica, &["ACL", "SETUSER", "default", "-replicaof", "-slaveof"]).unwrap();
     }
+    let writes = watch_writes(&bed);
     let mut handover = start_handover(&bed);
     wait_for_line(&handover, "makes no progress with the failover of redis-0: it is called off");
     wait_for("a write", UP, || (bed.text("redis-0", &["SET", "key", "value"]) == "OK").then_some(()));
@@ -136,6 +161,7 @@ fn a_replica_that_does_not_take_over_holds_up_no_writes_and_is_tried_again() {
         bed.ask(replica, &["ACL", "SETUSER", "default", "+replicaof", "+slaveof"]).unwrap();
     }
     assert_eq!(wait_for_end(&mut handover), Some(0), "{}", handover.log());
+    assert_held_up_shortly(writes, AWAITED, &handover);
     let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
     assert_eq!(bed.text(promoted, &["GET", "key"]), "value");
 }
