@@ -22,7 +22,7 @@ use super::settle::{Settled, settle};
 use super::source::Source;
 use crate::cli::usage::setting;
 use crate::cli::{Electable, Form, GenconfRedis};
-use crate::core::config_directives::ConfigFile;
+use crate::core::conf::ConfigFile;
 use crate::core::decision;
 use crate::core::evidence::Own;
 use crate::core::identity::Endpoint;
@@ -65,7 +65,8 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
     let me = own_pod(&pod)?;
     let group = own_group(group, &members, &me)?;
     let logins = Logins::read(&secrets).await?;
-    let text = Source::read(&text, ConfigFile::Redis, "redis.conf.tera", TEMPLATE, logins.redis.user.as_deref()).await?;
+    let account = logins.account(ConfigFile::Redis, &secrets);
+    let mut text = Source::read(&text, ConfigFile::Redis, "redis.conf.tera", TEMPLATE, account).await?;
     text.check_command(&command)?;
     if !run.dry_run {
         // Before this run has files of its own, which may lie in the same folder.

@@ -20,8 +20,7 @@ use super::source::Source;
 use super::{HOOK, Then, report};
 use crate::cli::usage::setting;
 use crate::cli::{Form, GenconfSentinel};
-use crate::core::conf::TlsFiles;
-use crate::core::config_directives::ConfigFile;
+use crate::core::conf::{ConfigFile, TlsFiles};
 use crate::core::decision;
 use crate::core::epoch::{self, Shown};
 use crate::core::evidence::Kept;
@@ -52,7 +51,8 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
     } = args;
     let me = own_pod(&pod)?;
     let logins = Logins::read(&secrets).await?;
-    let text = Source::read(&text, ConfigFile::Sentinel, "sentinel.conf.tera", TEMPLATE, logins.sentinel.user.as_deref()).await?;
+    let account = logins.account(ConfigFile::Sentinel, &secrets);
+    let mut text = Source::read(&text, ConfigFile::Sentinel, "sentinel.conf.tera", TEMPLATE, account).await?;
     text.check_command(&command)?;
     if !run.dry_run {
         Draft::sweep(&output);

@@ -15,7 +15,8 @@ use tracing::{info, warn};
 
 use crate::cli::usage::setting;
 use crate::cli::{Announce, Certificates, Labels, Members, PASSWORDS, PodArgs, Run, Secrets, Sentinels};
-use crate::core::conf::TlsFiles;
+use crate::core::acl::Account;
+use crate::core::conf::{ConfigFile, TlsFiles};
 use crate::core::evidence::{Evidence, Failure, Kept, RecordSeen, is_name_of};
 use crate::core::identity::{Endpoint, Group, Host, PodName};
 use crate::core::labels::{Pod, Scheme};
@@ -171,8 +172,9 @@ impl World {
         at_most(SERVICE, servers, &format!("servers behind {service}"))
     }
 
-    /// The domain under which a headless Service names its pods. A name with a dot is taken as it is.
-    fn service_domain(&self, service: &str) -> Result<String> {
+    /// The domain under which a headless Service names its pods. A name with a dot is taken as it is. `origin` is what
+    /// names it, for messages.
+    fn service_domain(&self, service: &str, origin: impl FnOnce() -> String) -> Result<String> {
         let domain = match &self.ground {
             _ if service.contains('.') => service.to_owned(),
             Ground::NoKubernetes => service.to_owned(),
@@ -183,7 +185,8 @@ impl World {
             }
         };
         // A host of that domain must be a name, for it goes into the servers' files as it is.
-        format!("pod-0.{domain}").parse::<Host>().or_wrong().with_context(|| format!("`{service}` is no Service's name"))?;
+        let is_name = format!("pod-0.{domain}").parse::<Host>().or_wrong();
+        is_name.with_context(|| format!("{}: `{}` is no Service's name", origin(), shown(service)))?;
         Ok(domain)
     }
 }
@@ -266,7 +269,10 @@ impl Subject {
             (None, None, None) => format!("{group}-0").parse().or_wrong().context("set --first-pod")?,
         };
         let set = sets.first().map_or(me.as_ref().unwrap_or(&first).base(), Set::name);
-        let domain = world.service_domain(service.as_deref().unwrap_or(&format!("{set}-headless")))?;
+        let domain = match service {
+            Some(service) => world.service_domain(service, || setting("service", "ORDAIN_SERVICE")),
+            None => world.service_domain(&format!("{set}-headless"), || "--service (ORDAIN_SERVICE) is not set".to_owned()),
+        }?;
         let sets = if sets.is_empty() {
             Set::of(me.as_ref().unwrap_or(&first), *replicas).into()
         } else {
@@ -460,7 +466,8 @@ impl Council {
                 Wrong(format!("{set} says that there are no Sentinels, and some are named: leave one of both out")).into()
             );
         }
-        let service = sentinel_service.as_deref().map(|service| world.service_domain(service)).transpose()?;
+        let origin = || setting("sentinel-service", "ORDAIN_SENTINEL_SERVICE");
+        let service = sentinel_service.as_deref().map(|service| world.service_domain(service, origin)).transpose()?;
         let count = sentinel_count.map_or(if service.is_some() { 3 } else { named.len() }, |count| count as usize);
         Ok(Self { named, service, count, port: *sentinel_port })
     }
@@ -534,7 +541,7 @@ impl Logins {
     /// Reads the passwords alone.
     pub async fn with_tls(secrets: &Secrets, tls: Option<TlsConnector>) -> Result<Self> {
         use std::os::unix::ffi::{OsStrExt, OsStringExt};
-        let Secrets { password_file, user, sentinel_password_file, sentinel_user, tls: _ } = secrets;
+        let Secrets { password_file, user: user_of_redis, sentinel_password_file, sentinel_user, tls: _ } = secrets;
         let password = async |file: Option<&Path>, variable: &str, what: &'static str| -> Result<Option<Vec<u8>>> {
             let (password, origin) = match (file, std::env::var_os(variable)) {
                 (Some(path), _) => {
@@ -556,19 +563,57 @@ impl Logins {
             }
             Ok(Some(password))
         };
-        let bytes = |user: &Option<std::ffi::OsString>, password: &Option<Vec<u8>>, flag: &str| match (user, password) {
-            (Some(user), _) if user.is_empty() => Err(Wrong(format!("{flag} is empty: name a user, or leave it away"))),
-            (Some(_), None) => Err(Wrong(format!("{flag} without a password logs in nobody: give the password, too"))),
-            (user, _) => Ok(user.as_ref().map(|user| user.as_bytes().to_vec())),
-        };
         let [variable, sentinel_variable] = PASSWORDS;
         let redis = password(password_file.as_deref(), variable, "the password file").await?;
         let sentinel = password(sentinel_password_file.as_deref(), sentinel_variable, "the Sentinel's password file").await?;
+        let user = |file: ConfigFile, user: &Option<OsString>, password: &Option<Vec<u8>>| -> Result<Option<Vec<u8>>> {
+            let Some(user) = user else { return Ok(None) };
+            let [(flag, variable), by_password] = login_flags(file);
+            let wrong = |why| Err(Wrong(format!("{}{why}", setting(flag, variable))).into());
+            match password {
+                _ if user.is_empty() => wrong(" is empty: name a user, or leave it away".to_owned()),
+                None => wrong(format!(" without a password logs in nobody: give the password, too, by {}", either(by_password))),
+                Some(_) => Ok(Some(user.as_bytes().to_vec())),
+            }
+        };
         Ok(Self {
-            redis: Login { user: bytes(user, &redis, "--user")?, password: redis, tls: tls.clone() },
-            sentinel: Login { user: bytes(sentinel_user, &sentinel, "--sentinel-user")?, password: sentinel, tls },
+            redis: Login { user: user(ConfigFile::Redis, user_of_redis, &redis)?, password: redis, tls: tls.clone() },
+            sentinel: Login { user: user(ConfigFile::Sentinel, sentinel_user, &sentinel)?, password: sentinel, tls },
         })
     }
+
+    /// As whom all log in to the server that a file is for.
+    pub fn account(&self, file: ConfigFile, secrets: &Secrets) -> Account {
+        let [(user_flag, user_variable), (flag, variable)] = login_flags(file);
+        let (login, by_file, by_variable) = match file {
+            ConfigFile::Redis => (&self.redis, &secrets.password_file, PASSWORDS[0]),
+            ConfigFile::Sentinel => (&self.sentinel, &secrets.sentinel_password_file, PASSWORDS[1]),
+        };
+        let user_setting =
+            if login.user.is_some() { setting(user_flag, user_variable) } else { either((user_flag, user_variable)) };
+        let password_setting = match &login.password {
+            Some(_) if by_file.is_some() => setting(flag, variable),
+            // What it says is secret.
+            Some(_) => by_variable.to_owned(),
+            None => either((flag, variable)),
+        };
+        Account { user: login.user.clone(), user_setting, password: login.password.clone(), password_setting }
+    }
+}
+
+/// By which flags and variables the user and the password of a server are given.
+const fn login_flags(file: ConfigFile) -> [(&'static str, &'static str); 2] {
+    match file {
+        ConfigFile::Redis => [("user", "ORDAIN_USER"), ("password-file", "ORDAIN_PASSWORD_FILE")],
+        ConfigFile::Sentinel => {
+            [("sentinel-user", "ORDAIN_SENTINEL_USER"), ("sentinel-password-file", "ORDAIN_SENTINEL_PASSWORD_FILE")]
+        }
+    }
+}
+
+/// A flag and its variable, where neither is set.
+fn either((flag, variable): (&str, &str)) -> String {
+    format!("--{flag} ({variable})")
 }
 
 /// Reads the files of TLS, where TLS is spoken.

@@ -1,6 +1,7 @@
 //! Render: where a configuration file's text comes from, and that it says what was decided.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 
 use anyhow::Result;
 use serde::Serialize;
@@ -8,7 +9,9 @@ use tracing::warn;
 
 use crate::cli::Text;
 use crate::cli::usage::setting;
-use crate::core::config_directives::{ConfigFile, check_arguments, check_extra, check_rendered};
+use crate::core::acl::Account;
+use crate::core::conf::ConfigFile;
+use crate::core::config_directives::{check_arguments, check_extra, check_rendered, check_users};
 use crate::core::template::render;
 use crate::edge::files;
 use crate::exit::{OrWrong, Wrong};
@@ -24,13 +27,15 @@ pub struct Source {
     /// What a template of the user's own is compared with.
     built_in: Option<&'static str>,
     extra: Vec<u8>,
-    /// The ACL user that the file must let in.
-    user: Option<Vec<u8>>,
+    /// Whom the file must let in.
+    account: Account,
+    /// The arguments of the server that is going to be started.
+    arguments: Vec<OsString>,
 }
 
 impl Source {
     /// Reads the files that were named; the built-in template where none was. What they contradict is refused.
-    /// `user` is the ACL user as which ordain logs in.
+    /// `account` is as whom ordain logs in.
     ///
     /// # Errors
     /// [`Wrong`]: a file cannot be read, or says what ordain decides.
@@ -39,7 +44,7 @@ impl Source {
         file: ConfigFile,
         built_in_name: &str,
         built_in: &'static str,
-        user: Option<&[u8]>,
+        account: Account,
     ) -> Result<Self> {
         let Text { template, extra_config } = text;
         let (name, template, built_in) = match template {
@@ -55,7 +60,7 @@ impl Source {
         for named in extra_config {
             for path in files::config_files(named).or_wrong()? {
                 let text = files::read(&path, "the extra configuration").await.or_wrong()?;
-                let warnings = check_extra(file, &path.display().to_string(), &text, user).or_wrong()?;
+                let warnings = check_extra(file, &path.display().to_string(), &text, &account).or_wrong()?;
                 tell(&warnings);
                 if extra.len() + text.len() > MOST_EXTRA {
                     let (set, limit) = (setting("extra-config", "ORDAIN_EXTRA_CONFIG"), MOST_EXTRA / 1024);
@@ -68,19 +73,22 @@ impl Source {
                 extra.extend(text);
             }
         }
-        Ok(Self { file, name, template, built_in, extra, user: user.map(<[u8]>::to_vec) })
+        Ok(Self { file, name, template, built_in, extra, account, arguments: Vec::new() })
     }
 
     /// The arguments of the server that is going to be started: there they win over its file.
     ///
     /// # Errors
     /// [`Wrong`]: one of them says what ordain decides.
-    pub fn check_command(&self, command: &[OsString]) -> Result<()> {
-        use std::os::unix::ffi::OsStrExt;
-        let arguments: Vec<_> = command.iter().skip(1).map(|word| word.as_bytes()).collect();
-        let warnings = check_arguments(self.file, &arguments, self.user.as_deref()).or_wrong()?;
+    pub fn check_command(&mut self, command: &[OsString]) -> Result<()> {
+        self.arguments = command.iter().skip(1).cloned().collect();
+        let warnings = check_arguments(self.file, &self.arguments(), &self.account).or_wrong()?;
         tell(&warnings);
         Ok(())
+    }
+
+    fn arguments(&self) -> Vec<&[u8]> {
+        self.arguments.iter().map(|word| word.as_bytes()).collect()
     }
 
     /// The whole file.
@@ -109,9 +117,10 @@ impl Source {
         let mut warnings = Vec::new();
         if let Some(built_in) = self.built_in {
             let built_in = render("the built-in template", built_in, values).map_err(wrong)?;
-            warnings = check_rendered(self.file, &self.name, [&file, &built_in, &self.extra], self.user.as_deref()).or_wrong()?;
+            warnings = check_rendered(self.file, &self.name, [&file, &built_in, &self.extra], &self.account).or_wrong()?;
         }
         file.extend_from_slice(&self.extra);
+        warnings.extend(check_users(&file, &self.arguments(), &self.account).or_wrong()?);
         Ok((file, warnings))
     }
 }

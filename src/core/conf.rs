@@ -7,6 +7,15 @@ use std::path::Path;
 
 use serde::Serialize;
 
+/// The server that a file is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConfigFile {
+    /// `redis.conf`.
+    Redis,
+    /// `sentinel.conf`.
+    Sentinel,
+}
+
 /// A value that a configuration file cannot hold: its name and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unwritable(String);

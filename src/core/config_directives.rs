@@ -3,16 +3,8 @@
 
 use std::fmt;
 
-use super::conf::split;
-
-/// The server that a file is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConfigFile {
-    /// `redis.conf`.
-    Redis,
-    /// `sentinel.conf`.
-    Sentinel,
-}
+use super::acl::{Account, User};
+use super::conf::{ConfigFile, split};
 use ConfigFile::{Redis, Sentinel};
 
 /// What is done about a directive.
@@ -190,9 +182,6 @@ const NEEDED_COMMANDS: &[&str] = &[
     "unsubscribe",
 ];
 
-/// The categories that have some of them.
-const NEEDED_CATEGORIES: &[&str] = &["@admin", "@dangerous", "@connection", "@pubsub", "@slow", "@fast", "@transaction"];
-
 /// A directive that cannot be taken: where, which, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contradiction(String);
@@ -234,47 +223,34 @@ impl Line {
     }
 
     /// Why nobody may say this, whatever ordain decides.
-    fn locks_out(&self, user: Option<&[u8]>) -> Option<String> {
-        match (&*self.name, &self.values[..]) {
-            ("rename-command", [command, ..]) if NEEDED_COMMANDS.contains(&&*lower_case(command)) => {
-                let command = String::from_utf8_lossy(command).to_uppercase();
-                Some(format!(
-                    "`rename-command {command}` takes away a command that ordain, Sentinel or the replicas need: remove it"
-                ))
-            }
-            // Of several rules the last one counts (`ACLSetUser` in Redis `src/acl.c`).
-            ("user", [name, rules @ ..]) if name == user.unwrap_or(b"default") => {
-                // A user of the file begins switched off.
-                let is_switch = |rule: &String| ["on", "off", "reset"].contains(&rule.as_str());
-                let is_on = rules.iter().map(|rule| lower_case(rule)).rfind(is_switch).is_some_and(|rule| rule == "on");
-                let name = escaped(name);
-                (!is_on).then(|| format!("`user {name}` without a last `on` turns away the user as which ordain, Sentinel and the replicas log in: name another by --user (ORDAIN_USER)"))
-            }
-            _ => None,
+    fn locks_out(&self, file: ConfigFile, account: &Account) -> Option<String> {
+        if let ("rename-command", [command, ..]) = (&*self.name, &self.values[..])
+            && NEEDED_COMMANDS.contains(&&*lower_case(command))
+        {
+            let command = String::from_utf8_lossy(command).to_uppercase();
+            return Some(format!(
+                "`rename-command {command}` takes away a command that ordain, Sentinel or the replicas need: remove it"
+            ));
         }
+        let (user, shown) = self.user_of(file, account)?;
+        user.locks_out(file, account, &shown)
     }
 
     /// What may be wrong with it, whatever ordain decides.
-    fn may_lock_out(&self, user: Option<&[u8]>) -> Option<String> {
-        let [name, rules @ ..] = &self.values[..] else { return None };
-        if self.name != "user" || name != user.unwrap_or(b"default") {
-            return None;
-        }
-        let shown = escaped(name);
-        let rules: Vec<_> = rules.iter().map(|rule| lower_case(rule)).collect();
-        let sets_password = |rule: &String| rule.starts_with(['>', '#', '<', '!']) || rule == "resetpass" || rule == "nopass";
-        if user.is_none() && rules.iter().any(sets_password) {
-            return Some(format!(
-                "`user {shown} …` stands for the password that ordain writes: {BY_PASSWORD}, and remove it here"
-            ));
-        }
-        let allows_all = rules.iter().rposition(|rule| rule == "+@all" || rule == "allcommands");
-        let is_needed = |rule: &str| NEEDED_COMMANDS.contains(&rule) || NEEDED_CATEGORIES.contains(&rule);
-        let later = &rules[allows_all.map_or(0, |at| at + 1)..];
-        let taken = later.iter().filter_map(|rule| rule.strip_prefix('-')).find(|rule| is_needed(rule));
-        taken.map(|taken| {
-            format!("`user {shown} … -{taken}` takes commands away that ordain, Sentinel or the replicas need: see that none of theirs is among them")
-        })
+    fn may_lock_out(&self, file: ConfigFile, account: &Account) -> Vec<String> {
+        self.user_of(file, account).map_or_else(Vec::new, |(user, shown)| user.may_lock_out(account, &shown))
+    }
+
+    /// The name of the user that it makes.
+    fn user_name(&self) -> Option<&[u8]> {
+        self.values.first().filter(|_| self.name == "user").map(Vec::as_slice)
+    }
+
+    /// The user that it makes, where that is the account's, and how it is shown: its rules are secret.
+    fn user_of(&self, file: ConfigFile, account: &Account) -> Option<(User, String)> {
+        self.user_name().filter(|name| *name == account.name())?;
+        let shown = format!("`user {} …`", escaped(account.name()));
+        Some((User::from_rules(file, &self.values[1..]), shown))
     }
 
     fn shown(&self, row: &Directive) -> String {
@@ -341,13 +317,13 @@ fn misread(line: &[u8]) -> Option<String> {
     Some(format!("holds the control character 0x{control:02x}: remove it, or write it in double quotes as `\\x{control:02x}`"))
 }
 
-/// Checks what is appended to a file that ordain writes. `user` is whom ordain logs in as. Returns what there is to
+/// Checks what is appended to a file that ordain writes. `account` is as whom ordain logs in. Returns what there is to
 /// warn of.
 ///
 /// # Errors
 /// The first line that says what ordain decides, or that would lock it out.
-pub fn check_extra(file: ConfigFile, name: &str, text: &[u8], user: Option<&[u8]>) -> Result<Vec<String>, Contradiction> {
-    check_lines(file, &lines(name, text)?, user, |line| format!("`{name}`, line {}", line.number))
+pub fn check_extra(file: ConfigFile, name: &str, text: &[u8], account: &Account) -> Result<Vec<String>, Contradiction> {
+    check_lines(file, &lines(name, text)?, account, |line| format!("`{name}`, line {}", line.number))
 }
 
 /// Checks the arguments with which a server is started after its file: there they win. One that begins with `--` is
@@ -356,14 +332,20 @@ pub fn check_extra(file: ConfigFile, name: &str, text: &[u8], user: Option<&[u8]
 ///
 /// # Errors
 /// The first one that says what ordain decides, or that would lock it out.
-pub fn check_arguments(file: ConfigFile, arguments: &[&[u8]], user: Option<&[u8]>) -> Result<Vec<String>, Contradiction> {
-    const PLACE: &str = "the command after `--`";
+pub fn check_arguments(file: ConfigFile, arguments: &[&[u8]], account: &Account) -> Result<Vec<String>, Contradiction> {
+    check_lines(file, &options(arguments)?, account, |_| COMMAND.to_owned())
+}
+
+/// Where the arguments of a server are, for messages.
+const COMMAND: &str = "the command after `--`";
+
+fn options(arguments: &[&[u8]]) -> Result<Vec<Line>, Contradiction> {
     let mut options: Vec<Vec<Vec<u8>>> = Vec::new();
     for argument in arguments {
         match (argument.strip_prefix(b"--"), options.last_mut()) {
             (Some(text), _) => {
                 for line in text.split(|&byte| byte == b'\n') {
-                    let words = split(line).ok_or_else(|| Contradiction(format!("{PLACE}: its quotes do not balance")))?;
+                    let words = split(line).ok_or_else(|| Contradiction(format!("{COMMAND}: its quotes do not balance")))?;
                     options.push(words);
                 }
             }
@@ -371,23 +353,47 @@ pub fn check_arguments(file: ConfigFile, arguments: &[&[u8]], user: Option<&[u8]
             (None, None) => {}
         }
     }
-    let options: Vec<_> = options.into_iter().filter_map(|words| Line::from_words(0, words)).collect();
-    check_lines(file, &options, user, |_| PLACE.to_owned())
+    Ok(options.into_iter().filter_map(|words| Line::from_words(0, words)).collect())
+}
+
+/// Checks whether anything makes the user as whom ordain logs in: the `whole` file, or the arguments that the server
+/// is started with. Returns what there is to warn of.
+///
+/// # Errors
+/// They make other users, and not that one.
+pub fn check_users(whole: &[u8], arguments: &[&[u8]], account: &Account) -> Result<Option<String>, Contradiction> {
+    let said = [lines("the file", whole)?, options(arguments)?].concat();
+    let users: Vec<_> = said.iter().filter_map(Line::user_name).collect();
+    // What is in a file of users is not known; `default` is always there.
+    let has_file = said.iter().any(|line| line.name == "aclfile" && line.values.first().is_some_and(|path| !path.is_empty()));
+    let name = account.name();
+    if has_file || name == b"default" || users.contains(&name) {
+        return Ok(None);
+    }
+    let (shown, setting) = (escaped(name), &account.user_setting);
+    if users.is_empty() {
+        return Ok(Some(format!(
+            "{setting}: neither the file nor the server's command makes a `user {shown}`, as whom all log in: add it by --extra-config (ORDAIN_EXTRA_CONFIG), as a `user` line or an `aclfile`"
+        )));
+    }
+    Err(Contradiction(format!(
+        "{setting}: the file has `user` lines for others and none for {shown}, so that ordain, Sentinel and the replicas could not log in: add a line `user {shown} on >PASSWORD ~* &* +@all`"
+    )))
 }
 
 fn check_lines(
     file: ConfigFile,
     lines: &[Line],
-    user: Option<&[u8]>,
+    account: &Account,
     place: impl Fn(&Line) -> String,
 ) -> Result<Vec<String>, Contradiction> {
     let mut warnings = Vec::new();
     for line in lines {
         let place = place(line);
-        if let Some(why) = line.locks_out(user) {
+        if let Some(why) = line.locks_out(file, account) {
             return Err(Contradiction(format!("{place}: {why}")));
         }
-        warnings.extend(line.may_lock_out(user).map(|why| format!("{place}: {why}")));
+        warnings.extend(line.may_lock_out(file, account).iter().map(|why| format!("{place}: {why}")));
         let Some(row) = line.row(file) else { continue };
         match (row.verdict, line.shown(row)) {
             (Warned, shown) => warnings.push(format!("{place}: {shown}: {}", row.instead)),
@@ -411,7 +417,7 @@ pub fn check_rendered(
     file: ConfigFile,
     name: &str,
     [rendered, built_in, extra]: [&[u8]; 3],
-    user: Option<&[u8]>,
+    account: &Account,
 ) -> Result<Vec<String>, Contradiction> {
     let is_decided = |line: &&Line| line.row(file).is_some_and(|row| matches!(row.verdict, Decided | Secret));
     let built_in = lines("the built-in template", built_in)?;
@@ -448,7 +454,7 @@ pub fn check_rendered(
         }
     }
     let place = |line: &Line| format!("the template `{name}`, line {} of what it writes", line.number);
-    let mut warnings = check_lines(file, &other, user, place)?;
+    let mut warnings = check_lines(file, &other, account, place)?;
     let said = [other, lines("the extra configuration", extra)?].concat();
     let has_password = built_in.iter().any(|line| line.name == "requirepass");
     for (directive, why) in MISSED {
@@ -473,7 +479,7 @@ mod tests {
     use super::*;
 
     fn extra(text: &str) -> Result<Vec<String>, String> {
-        check_extra(Redis, "extra.conf", text.as_bytes(), None).map_err(|error| error.to_string())
+        check_extra(Redis, "extra.conf", text.as_bytes(), &account(None, None)).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -486,7 +492,7 @@ mod tests {
                 {
                     let text = format!("# first\n\n{name} {}\r\n", row.value.unwrap_or("1 2"));
                     let text = if name.ends_with('\r') { text.replace("\r ", " ") } else { text };
-                    let checked = check_extra(row.file, "extra.conf", text.as_bytes(), None);
+                    let checked = check_extra(row.file, "extra.conf", text.as_bytes(), &account(None, None));
                     let said = match checked {
                         Ok(warnings) => {
                             assert_eq!((row.verdict, warnings.len()), (Warned, 1), "{text}");
@@ -505,12 +511,12 @@ mod tests {
     fn what_ordain_does_not_decide_is_free() {
         let free = "maxmemory 1gb\nbind 127.0.0.1\nsave \"\"\n# appendonly no\nappendfsync always\nmin-replicas-to-write 1\n\
                     loadmodule /m.so appendonly no\nrename-command FLUSHALL \"\"\nrename-command KEYS hidden\nuser app on >x ~* +@all\n\
-                    user default off on ~* &* +@all\nprotected-mode no\nreplica-announced yes\ncluster-enabled no\naof-load-truncated yes\n\
+                    user default off on nopass ~* &* +@all\nprotected-mode no\nreplica-announced yes\ncluster-enabled no\naof-load-truncated yes\n\
                     tls-auth-clients no\nclient-output-buffer-limit replica 0 0 0\nrepl-diskless-sync no\n";
         assert_eq!(extra(free), Ok(Vec::new()));
         let sentinel = "sentinel failover-timeout redis 5000\nsentinel parallel-syncs redis 2\nsentinel deny-scripts-reconfig no\n\
                         sentinel notification-script redis /x\nbind ::1\nappendonly no\n";
-        assert_eq!(check_extra(Sentinel, "extra", sentinel.as_bytes(), None), Ok(Vec::new()));
+        assert_eq!(check_extra(Sentinel, "extra", sentinel.as_bytes(), &account(None, None)), Ok(Vec::new()));
     }
 
     #[test]
@@ -523,38 +529,101 @@ mod tests {
         }
     }
 
+    fn account(user: Option<&str>, password: Option<&str>) -> Account {
+        let bytes = |word: &str| word.as_bytes().to_vec();
+        let settings = ["--user (ORDAIN_USER)", "--password-file"].map(str::to_owned);
+        let [user_setting, password_setting] = settings;
+        Account { user: user.map(bytes), user_setting, password: password.map(bytes), password_setting }
+    }
+
     #[test]
     fn the_user_that_ordain_is_is_not_turned_off() {
+        let (nobody, ordain) = (account(None, None), account(Some("ordain"), Some("x")));
         for rules in ["off", "on >x off", "OFF", "on reset", "", ">x ~* &* +@all"] {
-            assert!(extra(&format!("user default {rules}")).unwrap_err().contains("`user default` without a last `on`"));
-            let by_another = check_extra(Redis, "extra", format!("user default {rules}").as_bytes(), Some(b"ordain"));
-            assert_eq!(by_another, Ok(Vec::new()));
-            assert!(check_extra(Redis, "extra", format!("user ordain {rules}").as_bytes(), Some(b"ordain")).is_err());
+            let check = |user, of| check_extra(Redis, "extra", format!("user {user} {rules}").as_bytes(), of);
+            let refusal = check("default", &nobody).unwrap_err().to_string();
+            assert!(refusal.contains("`user default …` without a last `on`"), "{refusal}");
+            assert_eq!(check("default", &ordain), Ok(Vec::new()));
+            assert!(check("ordain", &ordain).is_err());
         }
     }
 
     #[test]
-    fn what_may_lock_out_the_user_that_ordain_is_is_warned_of() {
-        let warned = |rules: &str, user: Option<&str>| {
-            let text = format!("user {} {rules}", user.unwrap_or("default"));
-            check_extra(Redis, "extra", text.as_bytes(), user.map(str::as_bytes)).unwrap().len()
+    fn what_locks_out_the_user_that_ordain_is_is_refused_and_what_may_is_warned_of() {
+        let check = |rules: &str, of: &Account| {
+            let text = format!("user {} {rules}", escaped(of.name()));
+            let checked = [
+                check_extra(Redis, "extra", text.as_bytes(), of),
+                check_rendered(Redis, "my.tera", [text.as_bytes(), b"", b""], of),
+                check_arguments(Redis, &[b"redis.conf", format!("--{text}").as_bytes()], of),
+            ];
+            let count = |checked: Result<Vec<String>, _>| checked.ok().map(|warnings| warnings.len());
+            let [extra, template, arguments] = checked.map(count);
+            assert!(extra == template && extra == arguments, "{rules}");
+            extra
         };
-        for rules in ["on >other", "on nopass ~* &* +@all", "on resetpass", "on +@all -config", "on +@all -@admin"] {
-            assert_eq!(warned(rules, None), 1, "{rules}");
+        let (nobody, default) = (account(None, None), account(None, Some("x")));
+        let ordain = account(Some("ordain"), Some("x"));
+        let hash = "#2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
+        for (rules, of, warnings) in [
+            ("on >other", &nobody, None),
+            ("on nopass ~* &* +@all", &nobody, Some(0)),
+            ("on nopass ~* &* +@all", &default, None),
+            ("on >other ~* &* +@all", &default, None),
+            ("on >x ~* &* +@all", &default, Some(0)),
+            ("on resetpass", &nobody, None),
+            ("on nopass &* +@all -config", &nobody, Some(1)),
+            ("on nopass &* +@all -@admin", &nobody, Some(1)),
+            ("on >x &* +@all -psync", &ordain, Some(1)),
+            ("on >x +@all -@dangerous", &ordain, Some(2)),
+            ("on >x ~* &* +@all", &ordain, Some(0)),
+            (&format!("on {hash} &* -@all +config +role"), &ordain, Some(1)),
+            ("on >x &* -@admin +@all", &ordain, Some(0)),
+            ("on >x &* +@all -flushall", &ordain, Some(0)),
+            ("on >x &* +@all resetpass", &ordain, None),
+            ("on >x &* +@all -@all", &ordain, None),
+        ] {
+            assert_eq!(check(rules, of), warnings, "{rules}");
         }
-        for rules in ["on >x +@all -psync", "on >x +@all -@dangerous"] {
-            assert_eq!(warned(rules, Some("ordain")), 1, "{rules}");
+    }
+
+    #[test]
+    fn a_user_that_nothing_makes_is_told_of_and_refused_where_others_are_made() {
+        let ordain = account(Some("ordain"), Some("x"));
+        let check = |file: &str, arguments: &[&str], of: &Account| {
+            let arguments: Vec<_> = arguments.iter().map(|word| word.as_bytes()).collect();
+            check_users(file.as_bytes(), &arguments, of)
+        };
+        let made = "port 1\nUSER app on nopass\nuser ordain on >x\n";
+        for (file, arguments) in [
+            (made, &["redis.conf"][..]),
+            ("user app on\n", &["redis.conf", "--user", "ordain", "on", ">x"]),
+            ("user app on\naclfile /users\n", &["redis.conf"]),
+            ("port 1\n", &["redis.conf", "--aclfile /users"]),
+        ] {
+            assert_eq!(check(file, arguments, &ordain), Ok(None), "{file}");
         }
-        for rules in ["on >x ~* &* +@all", "on #00 -@all +config +role", "on >x -@admin +@all", "on >x +@all -flushall"] {
-            assert_eq!(warned(rules, Some("ordain")), 0, "{rules}");
+        for of in [account(None, Some("x")), account(Some("default"), Some("x")), account(None, None)] {
+            assert_eq!(check("user app on\n", &[], &of), Ok(None));
         }
+        for (file, arguments) in [
+            ("user app on\n", &["redis.conf"][..]),
+            ("user Ordain on\n# user ordain on\naclfile \"\"\n", &[]),
+            ("port 1\n", &["redis.conf", "--user app on"]),
+        ] {
+            let refusal = check(file, arguments, &ordain).unwrap_err().to_string();
+            assert!(refusal.starts_with("--user (ORDAIN_USER): the file has `user` lines for others"), "{refusal}");
+        }
+        let warning = check("port 1\n", &["redis.conf"], &ordain).unwrap().unwrap();
+        assert!(warning.contains("makes a `user ordain`"), "{warning}");
     }
 
     #[test]
     fn a_template_that_leaves_out_what_it_should_not_is_warned_of() {
         let built_in = "appendonly yes\naof-timestamp-enabled yes\nprotected-mode no\n";
         let check = |text: &str, built_in: &str, extra: &str| {
-            check_rendered(Redis, "my.tera", [text.as_bytes(), built_in.as_bytes(), extra.as_bytes()], None).unwrap()
+            check_rendered(Redis, "my.tera", [text.as_bytes(), built_in.as_bytes(), extra.as_bytes()], &account(None, None))
+                .unwrap()
         };
         let warnings = check("appendonly yes\n", built_in, "");
         assert!(warnings[0].contains("leaves out `aof-timestamp-enabled yes`"), "{warnings:?}");
@@ -565,7 +634,8 @@ mod tests {
         let protected = "appendonly yes\nrequirepass x\n";
         assert_eq!(check(protected, &format!("{protected}protected-mode no\n"), ""), Vec::<String>::new());
         assert_eq!(check("appendonly yes\n", "appendonly yes\n", ""), Vec::<String>::new(), "a server before 7.0");
-        let refusal = check_rendered(Redis, "my.tera", [b"appendonly no\n", built_in.as_bytes(), b""], None).unwrap_err();
+        let refusal =
+            check_rendered(Redis, "my.tera", [b"appendonly no\n", built_in.as_bytes(), b""], &account(None, None)).unwrap_err();
         assert!(refusal.to_string().contains("`CONFIG SET appendonly yes` on every running server"), "{refusal}");
     }
 
@@ -593,8 +663,9 @@ mod tests {
         ] {
             let refusal = extra(text).unwrap_err();
             assert!(refusal.starts_with(&format!("`extra.conf`, line {line}: ")) && refusal.contains(what), "{refusal}");
-            assert!(check_extra(Sentinel, "extra", text.as_bytes(), None).is_err(), "{text:?}");
-            let template = check_rendered(Redis, "my.tera", [text.as_bytes(), b"", b""], None).unwrap_err().to_string();
+            assert!(check_extra(Sentinel, "extra", text.as_bytes(), &account(None, None)).is_err(), "{text:?}");
+            let template =
+                check_rendered(Redis, "my.tera", [text.as_bytes(), b"", b""], &account(None, None)).unwrap_err().to_string();
             assert!(template.contains(what), "{template}");
         }
         assert_eq!(extra("maxmemory\t1mb\r\n# \x0c Gr\u{f6}\u{df}e\r\nsave \"\\x41\"\r\n"), Ok(Vec::new()));
@@ -609,7 +680,7 @@ mod tests {
     fn arguments_of_the_server_are_checked_like_lines() {
         let check = |arguments: &[&str]| {
             let arguments: Vec<_> = arguments.iter().map(|word| word.as_bytes()).collect();
-            check_arguments(Redis, &arguments, None).map_err(|error| error.to_string())
+            check_arguments(Redis, &arguments, &account(None, None)).map_err(|error| error.to_string())
         };
         assert_eq!(check(&["/etc/redis/redis.conf", "--maxmemory", "1gb", "--loadmodule", "/m.so"]), Ok(Vec::new()));
         let refusal = check(&["/etc/redis/redis.conf", "--save", "", "--Appendonly", "no"]).unwrap_err();
@@ -625,7 +696,9 @@ mod tests {
     fn a_template_says_what_ordain_decides_and_nothing_else_of_it() {
         let built_in = b"dir \"/data\"\nappendonly yes\nreplica-priority 0\nrequirepass \"s3cret\"\n";
         let check = |text: &str| {
-            check_rendered(Redis, "my.tera", [text.as_bytes(), built_in, b""], None).map(drop).map_err(|error| error.to_string())
+            check_rendered(Redis, "my.tera", [text.as_bytes(), built_in, b""], &account(None, None))
+                .map(drop)
+                .map_err(|error| error.to_string())
         };
         let whole = "slave-priority 0\nAPPENDONLY yes\ndir /data\nrequirepass s3cret\nmaxmemory 1mb\n";
         assert_eq!(check(whole), Ok(()));

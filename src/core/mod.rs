@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, a file, a socket or the environment, and nothing here knows
 //! `edge` or `commands`.
 
+pub mod acl;
 pub mod conf;
 pub mod config_directives;
 pub mod decision;

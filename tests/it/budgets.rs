@@ -273,3 +273,27 @@ fn a_template_for_sentinel_that_leaves_out_whom_it_knows_is_refused_before_anybo
     assert_eq!((run.status.code(), told.lines().count()), (Some(2), 1), "{told}");
     assert!(told.contains(named) && told.contains("my.tera"), "{told}");
 }
+
+#[test]
+fn all_extra_configuration_together_has_1_mib_and_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let extra = folder.path().join("extra");
+    std::fs::create_dir(&extra).unwrap();
+    let comment = |length: usize| format!("#{}\n", "x".repeat(length - 2));
+    let check = || {
+        let words = ["genconf-redis", "--dry-run", "--no-kubernetes", "--pod-name", "redis-0", "--replicas", "1"];
+        let more = ["--sentinel-count", "0", "--deadline", "5s", "--extra-config"];
+        let run = Command::new(ordain()).args(words).args(more).arg(&extra).env_clear().output().unwrap();
+        (run.status.code(), run.stdout.len(), String::from_utf8_lossy(&run.stderr).into_owned())
+    };
+    for number in 10..26 {
+        std::fs::write(extra.join(format!("{number}.conf")), comment(64 * 1024)).unwrap();
+    }
+    let (code, printed, told) = check();
+    assert_eq!(code, Some(0), "{told}");
+    assert!(printed > 1024 * 1024, "all of it is in the file: {printed} bytes");
+    std::fs::write(extra.join("99.conf"), "#\n").unwrap();
+    let (code, printed, told) = check();
+    assert_eq!((code, printed, told.lines().count()), (Some(2), 0, 1), "{told}");
+    assert!(told.contains("--extra-config: the extra configuration has more than 1024 KiB in all"), "{told}");
+}

@@ -1,6 +1,7 @@
 //! ordain on real parts: real servers in sandboxes, a real API server, real DNS.
 
 mod absurd;
+mod acl_users;
 mod addresses;
 mod api_faults;
 mod budgets;
