@@ -9,8 +9,9 @@ use futures::stream::LocalBoxStream;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::observe::{Known, Observer};
+use super::patience::Backoff;
 use super::setting::Subject;
-use crate::core::evidence::Evidence;
+use crate::core::evidence::{Evidence, RecordSeen};
 use crate::core::members::Found;
 use crate::edge::kubernetes::follow::{Kind, Told};
 
@@ -126,6 +127,8 @@ pub struct Looks<'a> {
     is_due: bool,
     /// When the last whole one was; none before the first.
     whole: Option<Instant>,
+    /// How long after it the API server, which had no answer for it, is left alone.
+    rest: Rest,
     /// Whether the last one was whole.
     pub is_whole: bool,
 }
@@ -133,7 +136,14 @@ pub struct Looks<'a> {
 impl<'a> Looks<'a> {
     /// None yet.
     pub fn new() -> Self {
-        Self { news: News::default(), budget: Budget::new(Instant::now()), is_due: true, whole: None, is_whole: true }
+        Self {
+            news: News::default(),
+            budget: Budget::new(Instant::now()),
+            is_due: true,
+            whole: None,
+            rest: Rest::default(),
+            is_whole: true,
+        }
     }
 
     /// Whether the next look will ask the API server.
@@ -150,6 +160,7 @@ impl<'a> Looks<'a> {
         self.is_due = false;
         self.whole = Some(Instant::now());
         let evidence = observer.observe(waited, deadline).await;
+        self.rest.note(matches!(evidence.record, RecordSeen::Unknown(_)) || evidence.listing.is_some());
         self.news.take(observer, &evidence);
         evidence
     }
@@ -171,8 +182,32 @@ impl<'a> Looks<'a> {
         let is_news = self.news.wait_until(observer, deadline.min(Instant::now() + pause)).await;
         // What could not be published is published with the next one.
         let is_unpublished = observer.subject.me.is_some() && observer.own.instance.is_none();
-        let is_old = self.whole.is_none_or(|when| when.elapsed() >= OLDEST);
-        self.is_due |= is_news || is_old || is_unpublished || !self.news.are_told();
+        let is_older_than = |age| self.whole.is_none_or(|when| when.elapsed() >= age);
+        let is_untold = is_unpublished || !self.news.are_told();
+        self.is_due |= is_news || is_older_than(OLDEST) || (is_untold && is_older_than(self.rest.pause));
+    }
+}
+
+/// Pauses that grow while the API server has no answer: then no watch tells anything either, and a look is tried
+/// several times.
+struct Rest {
+    pauses: Backoff,
+    pause: Duration,
+}
+
+impl Default for Rest {
+    fn default() -> Self {
+        Self { pauses: Backoff::of_no_answers(), pause: Duration::ZERO }
+    }
+}
+
+impl Rest {
+    fn note(&mut self, is_unanswered: bool) {
+        if is_unanswered {
+            self.pause = self.pauses.next();
+        } else {
+            *self = Self::default();
+        }
     }
 }
 
@@ -205,7 +240,6 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::evidence::RecordSeen;
 
     #[test]
     fn within_an_hour_there_are_so_few_whole_looks_that_a_group_of_five_asks_less_than_once_a_second() {
@@ -214,6 +248,21 @@ mod tests {
         let asked = (0..36_000).filter(|tick| budget.take(start + Duration::from_millis(100) * *tick)).count();
         assert!(asked * 7 < 3600, "{asked} looks of seven requests");
         assert!(asked > 400, "{asked}");
+    }
+
+    #[test]
+    fn an_api_server_that_has_no_answer_is_asked_ever_less_often_and_one_that_has_at_once() {
+        let mut rest = Rest::default();
+        let pauses: Vec<_> = (0..6)
+            .map(|_| {
+                rest.note(true);
+                rest.pause.as_millis()
+            })
+            .collect();
+        let longest = [1_000, 2_000, 4_000, 8_000, 8_000, 8_000];
+        assert!(pauses.iter().zip(longest).all(|(pause, most)| (most / 2..=most).contains(pause)), "{pauses:?}");
+        rest.note(false);
+        assert_eq!(rest.pause, Duration::ZERO);
     }
 
     #[test]

@@ -54,6 +54,11 @@ impl Backoff {
         Self { next: Duration::from_secs(1), longest: Duration::from_secs(15) }
     }
 
+    /// For somebody who waits to start, while the API server has no answer.
+    pub fn of_no_answers() -> Self {
+        Self { next: Duration::from_secs(1), longest: Duration::from_secs(8) }
+    }
+
     /// For what has failed, and may fail for as long as nobody mends it.
     pub fn of_failures() -> Self {
         Self { next: Duration::from_secs(1), longest: Duration::from_secs(60) }

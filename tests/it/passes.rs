@@ -63,6 +63,27 @@ fn a_pod_that_waits_asks_once_a_second_at_most_and_opens_one_watch_of_each_kind(
 }
 
 #[test]
+fn an_api_server_that_has_no_room_for_a_pod_that_waits_is_asked_ever_less_often() {
+    let mut bed = Bed::on_kubernetes(ordain()).without_reconcile();
+    for pod in REDIS {
+        bed.make(pod);
+    }
+    let namespace = bed.namespace.as_ref().unwrap();
+    let busy = namespace.make_busy();
+    let before = namespace.requests().len();
+    let run = bed.ordain("redis-1", &["genconf-redis", "--deadline", "25s"]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    // Each that is tried again within its second counts, and so does each attempt to watch.
+    let asked = namespace.requests().split_off(before);
+    assert!(asked.len() <= 50, "{} requests: {asked:#?} {run:?}", asked.len());
+    drop(busy);
+    bed.start("redis-0");
+    bed.start("redis-1");
+    bed.start("redis-2");
+    bed.wait_for_master("redis-0", UP);
+}
+
+#[test]
 fn a_pod_that_waits_hears_at_once_of_what_it_waits_for() {
     let mut bed = Bed::on_kubernetes(ordain()).without_reconcile();
     bed.make("redis-0");
