@@ -90,6 +90,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
     let checks = command.first().filter(|_| server_version.is_none() && server.is_some());
     let subject = Subject::new(&world, group, Some(me.clone()), &pod, &members, &labels)?;
     let council = Council::new(&world, &sentinels)?;
+    council.tell_short_grace(&members);
 
     let announce = subject.announced(&me, &[]);
     let announce = announce.ok_or_else(|| Wrong("--announce ip needs this pod's address: set --pod-ip or POD_IP".to_owned()))?;

@@ -69,6 +69,7 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
     }
     let world = World::open(&run, &pod).await?;
     let council = Council::new(&world, &sentinels)?;
+    council.tell_short_grace(&members);
     let before: Vec<_> = earlier.groups.keys().filter_map(|group| group.parse().ok()).collect();
     let groups = groups_to_watch(groups, &before, &world, &members, &labels, deadline).await?;
     let mut subjects = Vec::new();

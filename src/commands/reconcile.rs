@@ -31,6 +31,7 @@ use crate::core::labels::Pod;
 use crate::core::record::{Claim, Record};
 use crate::core::repair::{Repair, is_kept_from_readers, repairs, stubborn};
 use crate::core::sentinel_conf::Watched;
+use crate::core::sentinels::nobody_promotable;
 use crate::edge::kubernetes::{Cluster, Refusal};
 use crate::edge::wire::Target;
 use crate::edge::{files, redis, sentinel};
@@ -42,6 +43,7 @@ pub async fn run(args: Reconcile, deadline: Instant) -> Result<Then> {
     let logins = Logins::read(&secrets).await?;
     let world = World::open(&run, &pod).await?;
     let council = Council::new(&world, &sentinels)?;
+    council.tell_short_grace(&members);
     if watch {
         check_names_one(&groups, &members, &labels)?;
         let watch = Watch {
@@ -89,6 +91,9 @@ pub async fn run(args: Reconcile, deadline: Instant) -> Result<Then> {
 async fn one_pass(observer: &Observer<'_>, stale_after: Option<Duration>, dry_run: bool, deadline: Instant) -> Failures {
     let evidence = observer.observe_all(deadline).await;
     let memory = Memory { stale_after, ..Memory::default() };
+    if let Some(warning) = nobody_promotable(&evidence) {
+        warn!("{}: {warning}", observer.subject.group);
+    }
     let mut failures = put_right(observer, &evidence, &memory, &mut Retries::default(), dry_run, deadline).await.failures;
     if let RecordSeen::Unknown(failure) = &evidence.record {
         failures.note::<()>(Err(blame(&format!("the record of `{}` cannot be read", observer.subject.group), failure.clone())));

@@ -515,6 +515,19 @@ impl Council {
         }
     }
 
+    /// Tells that a master would be given up before Sentinel finds it down.
+    pub fn tell_short_grace(&self, members: &Members) {
+        let Members { down_after, holder_grace, .. } = members;
+        if !self.is_unnamed() && holder_grace < down_after {
+            let [grace, down] = [holder_grace, down_after].map(|time| humantime::format_duration(*time));
+            warn!(
+                "{}: a grace of {grace} is shorter than the {down} of {}: a master that is away is given up before Sentinel finds it down. Make the grace several times as long",
+                setting("holder-grace", "ORDAIN_HOLDER_GRACE"),
+                setting("down-after", "ORDAIN_DOWN_AFTER"),
+            );
+        }
+    }
+
     /// The usual quorum: a majority.
     pub fn majority(&self) -> usize {
         self.count / 2 + 1

@@ -30,6 +30,7 @@ use crate::core::invalid;
 use crate::core::labels::Scheme;
 use crate::core::repair::{self, is_quiet, may_yet_lead};
 use crate::core::selector::Selector;
+use crate::core::sentinels::nobody_promotable;
 use crate::edge::kubernetes::Cluster;
 use crate::edge::kubernetes::follow::Change;
 use crate::edge::sentinel::{self, Event};
@@ -221,6 +222,7 @@ impl Watch<'_> {
             let evidence = self.look(&observer, known, &memory, &mut care).await;
             announce_non_members(&observer, "reconcile").await;
             tell_nobody(&observer, &evidence, &mut care).await;
+            tell_nobody_promotable(group, &evidence, &mut care);
             drop(seat);
             let is_left = is_gone(&evidence) && !is_amiss(&observer, &evidence, &memory, &Retries::default());
             if self.named.is_empty() && is_left && books.record(group) == RecordSeen::Absent {
@@ -281,6 +283,8 @@ struct Care {
     stubborn: BTreeMap<Endpoint, Lasting>,
     /// Whether it was said that there is no member.
     has_nobody: bool,
+    /// What was said of the last master that led while nobody might be promoted.
+    unpromotable: Option<String>,
 }
 
 impl Default for Care {
@@ -294,6 +298,7 @@ impl Default for Care {
             links_down: BTreeMap::new(),
             stubborn: BTreeMap::new(),
             has_nobody: false,
+            unpromotable: None,
         }
     }
 }
@@ -397,6 +402,14 @@ async fn tell_nobody(observer: &Observer<'_>, evidence: &Evidence, care: &mut Ca
         warn!("{}: {}", observer.subject.group, nobody(cluster, observer.subject, holder).await);
     }
     care.has_nobody = holder.is_some();
+}
+
+/// Says once of a master that nobody may be promoted in its place. A look that does not know says nothing.
+fn tell_nobody_promotable(group: &Group, evidence: &Evidence, care: &mut Care) {
+    if let Some(warning) = nobody_promotable(evidence).filter(|warning| care.unpromotable.as_ref() != Some(warning)) {
+        warn!("{group}: {warning}");
+        care.unpromotable = Some(warning);
+    }
 }
 
 /// Whether nothing is left of a group: by the API server it has no record, and each Sentinel says that it does not

@@ -68,14 +68,47 @@ const NEEDS_OF_SENTINEL: &[Need] = &[
     Need("psubscribe", &["@pubsub", "@slow"]),
 ];
 
+/// What a user is let in by.
+enum Passwords {
+    /// Anything.
+    Any,
+    /// One of these: the SHA-256 of each, in hexadecimal digits.
+    These(BTreeSet<String>),
+}
+
+impl Passwords {
+    const NONE: Self = Self::These(BTreeSet::new());
+
+    fn add(&mut self, hash: String) {
+        match self {
+            Self::Any => *self = Self::These([hash].into()),
+            Self::These(hashes) => drop(hashes.insert(hash)),
+        }
+    }
+
+    fn remove(&mut self, hash: &str) {
+        if let Self::These(hashes) = self {
+            hashes.remove(hash);
+        }
+    }
+
+    fn are_any(&self) -> bool {
+        matches!(self, Self::Any)
+    }
+
+    fn have(&self, password: &[u8]) -> bool {
+        match self {
+            Self::Any => true,
+            Self::These(hashes) => hashes.contains(&hash(password)),
+        }
+    }
+}
+
 /// A user, as the rules of its line make it.
 pub struct User {
     needs: &'static [Need],
     is_on: bool,
-    /// Any password will do.
-    takes_any: bool,
-    /// The SHA-256 of each password, in hexadecimal digits.
-    passwords: BTreeSet<String>,
+    passwords: Passwords,
     /// Which of the needs it may run, by their places.
     allowed: BTreeSet<usize>,
     has_channels: bool,
@@ -105,28 +138,21 @@ impl User {
 
     fn apply(&mut self, rule: &[u8]) {
         match rule {
-            [b'>', password @ ..] => self.add_password(hash(password)),
-            [b'#', hash @ ..] => self.add_password(String::from_utf8_lossy(hash).into_owned()),
-            [b'<', password @ ..] => drop(self.passwords.remove(&hash(password))),
-            [b'!', hash @ ..] => drop(self.passwords.remove(&*String::from_utf8_lossy(hash))),
+            [b'>', password @ ..] => self.passwords.add(hash(password)),
+            [b'#', hash @ ..] => self.passwords.add(String::from_utf8_lossy(hash).into_owned()),
+            [b'<', password @ ..] => self.passwords.remove(&hash(password)),
+            [b'!', hash @ ..] => self.passwords.remove(&String::from_utf8_lossy(hash)),
             [b'&', ..] => self.has_channels = true,
             _ => self.apply_word(&String::from_utf8_lossy(rule).to_ascii_lowercase()),
         }
-    }
-
-    fn add_password(&mut self, hash: String) {
-        self.passwords.insert(hash);
-        self.takes_any = false;
     }
 
     fn apply_word(&mut self, rule: &str) {
         match rule {
             "on" => self.is_on = true,
             "off" => self.is_on = false,
-            "nopass" | "resetpass" => {
-                self.passwords.clear();
-                self.takes_any = rule == "nopass";
-            }
+            "nopass" => self.passwords = Passwords::Any,
+            "resetpass" => self.passwords = Passwords::NONE,
             "allchannels" => self.has_channels = true,
             "resetchannels" => self.has_channels = false,
             "clearselectors" => self.has_selectors = false,
@@ -141,8 +167,7 @@ impl User {
         Self {
             needs,
             is_on: false,
-            takes_any: false,
-            passwords: BTreeSet::new(),
+            passwords: Passwords::NONE,
             allowed: BTreeSet::new(),
             has_channels: false,
             has_selectors: false,
@@ -180,18 +205,18 @@ impl User {
             ));
         }
         match password {
-            None if !self.takes_any => {
+            None if !self.passwords.are_any() => {
                 return Some(format!(
                     "{shown} asks for a password, and ordain, Sentinel and the replicas are given none: give it by {password_setting}, and remove the line"
                 ));
             }
             // `AUTH` with a password alone is refused then (`authCommand`), and a replica gives up its master for that.
-            Some(_) if self.takes_any && user.is_none() && file == ConfigFile::Redis => {
+            Some(_) if self.passwords.are_any() && user.is_none() && file == ConfigFile::Redis => {
                 return Some(format!(
                     "{shown} with `nopass` has no password, and a replica that logs in with the one of {password_setting} is refused: remove the line"
                 ));
             }
-            Some(password) if !self.takes_any && !self.passwords.contains(&hash(password)) => {
+            Some(password) if !self.passwords.have(password) => {
                 return Some(format!(
                     "{shown} does not take the password of {password_setting}, with which ordain, Sentinel and the replicas log in: give the line that password, or name another user by {user_setting}"
                 ));
@@ -206,7 +231,7 @@ impl User {
     /// What may keep the account from a part of its work as this user, or let others in.
     pub fn may_lock_out(&self, account: &Account, shown: &str) -> Vec<String> {
         let mut doubts = Vec::new();
-        if self.takes_any && account.password.is_some() {
+        if self.passwords.are_any() && account.password.is_some() {
             doubts.push(format!(
                 "{shown} with `nopass` lets everybody in, whatever {} says: remove `nopass`",
                 account.password_setting

@@ -1,6 +1,6 @@
 //! What keeps the Sentinels that were named from a failover, whatever the group's state is.
 
-use super::evidence::{Evidence, Failure, Heard, RecordSeen, Sentinel};
+use super::evidence::{Evidence, Failure, Heard, Peer, RecordSeen, Sentinel};
 
 /// The servers among the named Sentinels that are none, for people. `setting` is how the user named them.
 pub fn no_sentinels<'a>(evidence: &'a Evidence, setting: &'a str) -> impl Iterator<Item = String> {
@@ -24,6 +24,26 @@ pub fn missing_sentinels(evidence: &Evidence, service: Option<&str>, setting: &s
         _ => None,
     }
 }
+
+/// That Sentinel may promote nobody while this master leads, for people: the own priority of every other pod is 0. Not
+/// told where one is not known.
+pub fn nobody_promotable(evidence: &Evidence) -> Option<String> {
+    let [master] = &evidence.living_masters()[..] else { return None };
+    let replicas: Vec<_> = evidence.peers.iter().filter(|peer| peer.pod != **master).collect();
+    let is_never_promoted = |peer: &&Peer| evidence.own_priority(peer) == Some(0);
+    if evidence.sentinel_count == 0 || replicas.is_empty() || !replicas.iter().all(is_never_promoted) {
+        return None;
+    }
+    let shown: Vec<_> = replicas.iter().take(MOST_SHOWN).map(|peer| peer.pod.to_string()).collect();
+    let more = if replicas.len() > MOST_SHOWN { ", …" } else { "" };
+    Some(format!(
+        "no failover will happen while {master} leads: every other pod ({}{more}) has the priority 0. Give one of them another --priority (ORDAIN_PRIORITY)",
+        shown.join(", ")
+    ))
+}
+
+/// How many pods are named in a line.
+const MOST_SHOWN: usize = 8;
 
 /// Whether the group starts for the first time, as far as one pod can see: then nobody expects all Sentinels to be
 /// there. It has no data and no memory here, no Sentinel watches the group, and its record is none or has had one
@@ -53,7 +73,10 @@ fn is_a_redis(sentinel: &Sentinel) -> bool {
 mod tests {
     use super::*;
     use crate::core::decision::given::*;
+    use crate::core::disk::Word;
+    use crate::core::evidence::{Link, Replica, Role};
     use crate::core::record::{Mark, Record};
+    use crate::core::redis_conf::run_of;
 
     const SERVICE: Option<&str> = Some("sentinel.prod.svc");
 
@@ -83,6 +106,39 @@ mod tests {
             let redis = redis(0).sentinels([Heard::Failed(Failure::Nonsense(text.into())), silent()]);
             let told: Vec<_> = no_sentinels(&redis, "--sentinel-service").collect();
             assert_eq!(told, ["sentinel-0:26379 is a Redis, not a Sentinel: check the port in --sentinel-service"]);
+        }
+    }
+
+    #[test]
+    fn a_master_in_whose_place_nobody_may_be_promoted_is_told_and_a_priority_that_is_not_known_is_not() {
+        let follows = |own: u32| {
+            let Heard::Answer(Role::Replica(replica)) = replica(0, Link::Up, own) else { panic!() };
+            Heard::Answer(Role::Replica(Replica { run: Some(run_of("r", own)), ..replica }))
+        };
+        let group = |one: u32, two: u32| {
+            let led = sentinel().sentinels([calm(0, 5), calm(0, 5), calm(0, 5)]).record(present(0, 5));
+            let led = led.started(0, OLD, Heard::Answer(Role::Master));
+            led.started(1, OLD, follows(one)).started(2, OLD, follows(two))
+        };
+        let told = nobody_promotable(&group(0, 0)).unwrap();
+        assert!(
+            told.starts_with("no failover will happen while redis-0 leads: every other pod (redis-1, redis-2) has"),
+            "{told}"
+        );
+        let waits = Word { priority: Some(0), ..word(OLD) };
+        let reported = group(0, 0).peer_is(2, object(2, Some(waits)), refused());
+        assert!(nobody_promotable(&reported).is_some(), "by its report");
+        for other in [
+            group(0, 50),
+            group(100, 100),
+            group(0, 0).without_sentinels(),
+            group(0, 0).absent(2),
+            group(0, 0).untold(2, silent()),
+            group(0, 0).untold(2, replica(0, Link::Up, 0)),
+            group(0, 0).started(0, OLD, silent()),
+            group(0, 0).but(|evidence| evidence.peers.truncate(1)),
+        ] {
+            assert_eq!(nobody_promotable(&other), None, "{other}");
         }
     }
 

@@ -120,3 +120,18 @@ fn the_replica_with_the_lowest_number_is_promoted_and_one_with_0_never_is() {
     assert_ne!(master, "redis-0");
     bed.wait_for_keys_everywhere(10, UP);
 }
+
+#[test]
+fn a_master_in_whose_place_nobody_may_be_promoted_is_told_once() {
+    let bed = started_with(Bed::on_kubernetes(ordain()), [("redis-0", "0"), ("redis-1", "0"), ("redis-2", "0")]);
+    let warning = "redis: no failover will happen while redis-0 leads: every other pod (redis-1, redis-2) has the priority 0. \
+                   Give one of them another --priority (ORDAIN_PRIORITY)";
+    let told = || SENTINELS.map(|sentinel| bed.log_of(sentinel, "reconcile").matches(warning).count());
+    wait_for("the warning of each reconcile", UP, || told().iter().all(|times| *times > 0).then_some(()));
+    // Whatever is put right makes another look.
+    bed.namespace.as_ref().unwrap().edit_pod("redis-1", &serde_json::json!({"metadata": {"labels": {"role": "master"}}}));
+    bed.wait_for_labels("redis-0", UP);
+    let pass = bed.ordain("sentinel-0", &["reconcile"]);
+    assert!(pass.code == Some(0) && pass.stderr.matches(warning).count() == 1, "{pass:?}");
+    assert_eq!(told(), [1; 3]);
+}
