@@ -3,7 +3,7 @@
 //! The API server is asked for nothing that it tells by itself.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ use crate::core::invalid;
 use crate::core::labels::Scheme;
 use crate::core::repair::{self, is_quiet, may_yet_lead};
 use crate::core::selector::Selector;
-use crate::core::sentinels::nobody_promotable;
+use crate::core::sentinels::{nobody_promotable, of_unknown_priority};
 use crate::edge::kubernetes::Cluster;
 use crate::edge::kubernetes::follow::Change;
 use crate::edge::sentinel::{self, Event};
@@ -223,6 +223,7 @@ impl Watch<'_> {
             announce_non_members(&observer, "reconcile").await;
             tell_nobody(&observer, &evidence, &mut care).await;
             tell_nobody_promotable(group, &evidence, &mut care);
+            tell_unknown_priority(group, &mut care);
             drop(seat);
             let is_left = is_gone(&evidence) && !is_amiss(&observer, &evidence, &memory, &Retries::default());
             if self.named.is_empty() && is_left && books.record(group) == RecordSeen::Absent {
@@ -285,6 +286,9 @@ struct Care {
     has_nobody: bool,
     /// What was said of the last master that led while nobody might be promoted.
     unpromotable: Option<String>,
+    /// The replicas whose own priority nothing tells, and of which of them it was said.
+    unknown: BTreeMap<PodName, Lasting>,
+    unknown_told: BTreeSet<PodName>,
 }
 
 impl Default for Care {
@@ -299,6 +303,8 @@ impl Default for Care {
             stubborn: BTreeMap::new(),
             has_nobody: false,
             unpromotable: None,
+            unknown: BTreeMap::new(),
+            unknown_told: BTreeSet::new(),
         }
     }
 }
@@ -324,6 +330,7 @@ impl Care {
         self.masterless.note(look, evidence.living_masters().is_empty() && !may_yet_lead(evidence));
         note_all(&mut self.links_down, look, repair::links_down(evidence).cloned().collect());
         note_all(&mut self.stubborn, look, repair::stubborn(evidence).into_iter().cloned().collect());
+        note_all(&mut self.unknown, look, of_unknown_priority(evidence).into_iter().cloned().collect());
     }
 
     /// For how long nothing is looked at, if nothing is told.
@@ -410,6 +417,19 @@ fn tell_nobody_promotable(group: &Group, evidence: &Evidence, care: &mut Care) {
         warn!("{group}: {warning}");
         care.unpromotable = Some(warning);
     }
+}
+
+/// Says once of each replica that it stays unpromotable, for nothing tells its own priority.
+fn tell_unknown_priority(group: &Group, care: &mut Care) {
+    let now = Instant::now();
+    let lasting = care.unknown.iter().filter(|(_, since)| since.so_far(now) >= PATIENCE).map(|(pod, _)| pod.clone());
+    let lasting: BTreeSet<_> = lasting.collect();
+    for pod in lasting.difference(&care.unknown_told) {
+        warn!(
+            "{group}: {pod} is in sync and stays at the priority 0, so that Sentinel promotes it never: nothing tells its own priority. Delete the pod, and its next server tells it"
+        );
+    }
+    care.unknown_told = lasting;
 }
 
 /// Whether nothing is left of a group: by the API server it has no record, and each Sentinel says that it does not

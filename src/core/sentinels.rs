@@ -1,6 +1,7 @@
 //! What keeps the Sentinels that were named from a failover, whatever the group's state is.
 
-use super::evidence::{Evidence, Failure, Heard, Peer, RecordSeen, Sentinel};
+use super::evidence::{Evidence, Failure, Heard, Link, Peer, RecordSeen, Sentinel};
+use super::identity::PodName;
 
 /// The servers among the named Sentinels that are none, for people. `setting` is how the user named them.
 pub fn no_sentinels<'a>(evidence: &'a Evidence, setting: &'a str) -> impl Iterator<Item = String> {
@@ -42,6 +43,21 @@ pub fn nobody_promotable(evidence: &Evidence) -> Option<String> {
     ))
 }
 
+/// The replicas in sync that nobody makes promotable, for nothing tells their own priority, which may be 0: their
+/// servers were started without it, and no report is of the run that started them (by 0.1, while the API server was
+/// away).
+pub fn of_unknown_priority(evidence: &Evidence) -> Vec<&PodName> {
+    let [master] = &evidence.living_masters()[..] else { return Vec::new() };
+    let is_left = |peer: &&Peer| {
+        let in_sync = peer.replica().is_some_and(|replica| {
+            replica.link == Link::Up && replica.priority == 0 && evidence.member_at(&replica.of.host) == Some(master)
+        });
+        in_sync && evidence.own_priority(peer).is_none()
+    };
+    let left = evidence.peers.iter().filter(|_| evidence.sentinel_count > 0).filter(is_left);
+    left.map(|peer| &peer.pod).collect()
+}
+
 /// How many pods are named in a line.
 const MOST_SHOWN: usize = 8;
 
@@ -74,7 +90,7 @@ mod tests {
     use super::*;
     use crate::core::decision::given::*;
     use crate::core::disk::Word;
-    use crate::core::evidence::{Link, Replica, Role};
+    use crate::core::evidence::{Replica, Role};
     use crate::core::record::{Mark, Record};
     use crate::core::redis_conf::run_of;
 
@@ -139,6 +155,26 @@ mod tests {
             group(0, 0).but(|evidence| evidence.peers.truncate(1)),
         ] {
             assert_eq!(nobody_promotable(&other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_replica_in_sync_whose_own_priority_nothing_tells_is_told_of() {
+        let led = || {
+            let calm = || calm(0, 5);
+            sentinel().sentinels([calm(), calm(), calm()]).record(present(0, 5)).started(0, OLD, Heard::Answer(Role::Master))
+        };
+        let unreported = |seen| led().untold(1, seen).started(2, OLD, replica_of(0));
+        let replica = |link, priority| replica(0, link, priority);
+        assert_eq!(of_unknown_priority(&unreported(replica(Link::Up, 0))), [&pod(1)]);
+        for other in [
+            unreported(replica(Link::Up, 100)),
+            unreported(replica(Link::Lost, 0)),
+            unreported(replica(Link::Up, 0)).without_sentinels(),
+            unreported(silent()),
+            led().started(1, OLD, replica(Link::Up, 0)).started(2, OLD, replica_of(0)),
+        ] {
+            assert!(of_unknown_priority(&other).is_empty(), "{other}");
         }
     }
 
