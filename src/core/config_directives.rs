@@ -50,7 +50,6 @@ const BY_USER: &str = "use --user (ORDAIN_USER)";
 const BY_SENTINEL_PASSWORD: &str = "use --sentinel-password-file (ORDAIN_SENTINEL_PASSWORD_FILE)";
 const BY_ANNOUNCE: &str = "use --announce (ORDAIN_ANNOUNCE)";
 const BY_GENCONF: &str = "remove it: ordain finds it out and writes it";
-const BY_RENAMING: &str = "remove it; data under another name is renamed while the server is stopped";
 const BY_FOLDER: &str = "put its lines here, or name its file by another --extra-config (ORDAIN_EXTRA_CONFIG)";
 const IN_FRONT: &str = "remove it: the container ends with the process that it has started";
 
@@ -67,9 +66,24 @@ const TABLE: &[Directive] = &[
         ),
     ),
     row(Redis, &["appendonly"], Decided, "remove it: ordain writes `appendonly yes`"),
-    row(Redis, &["appendfilename"], Refused, BY_RENAMING),
-    row(Redis, &["appenddirname"], Refused, BY_RENAMING),
-    row(Redis, &["dbfilename"], Refused, BY_RENAMING),
+    row(
+        Redis,
+        &["appendfilename"],
+        Refused,
+        "first, while the server is stopped, rename its manifest to `appendonly.aof.manifest` (before Redis 7.0 the file itself to `appendonly.aof`), then remove the line",
+    ),
+    row(
+        Redis,
+        &["appenddirname"],
+        Refused,
+        "first, while the server is stopped, rename that folder of the data directory to `appendonlydir`, then remove the line",
+    ),
+    row(
+        Redis,
+        &["dbfilename"],
+        Refused,
+        "first, while the server is stopped, rename that file of the data directory to `dump.rdb`, then remove the line",
+    ),
     only("no", row(Redis, &["aof-timestamp-enabled"], Refused, "remove it: the time stamps tell how old the data is")),
     only(
         "no",
