@@ -12,6 +12,7 @@ use futures::FutureExt;
 use futures::future::{LocalBoxFuture, join_all};
 use futures::stream::{FuturesUnordered, Stream, StreamExt};
 use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
@@ -171,7 +172,9 @@ impl Watch<'_> {
                     }
                     Event::CurrentEpoch(_) | Event::Other => books.wake_all(),
                 };
-                let _ = sentinel::listen(&target, &self.logins.sentinel, hear).await;
+                // One that sends without end would else take the task's whole budget at each turn, and nobody else
+                // of this task would ever be given anything.
+                let _ = unconstrained(sentinel::listen(&target, &self.logins.sentinel, hear)).await;
             }
             if begun.elapsed() > PASS {
                 backoff = Backoff::slow();

@@ -33,7 +33,7 @@ const SILENCE: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// After how many messages of a server the others that wait come first, for how long: one that sends them without end
 /// takes no more than its share. A Sentinel that has lost hundreds of masters at once sends some thousands.
-const BURST: usize = 256;
+const BURST: usize = 64;
 const BREATH: Duration = Duration::from_millis(10);
 /// How much is read at once, in bytes.
 const PIECE: usize = 16 * 1024;

@@ -40,6 +40,8 @@ pub(super) struct Request {
     /// The replicas that it may promote, and under which name each follows this master.
     pub links: Vec<(Target, Endpoint)>,
     pub is_coordinated: bool,
+    /// When it was asked: from then on something is to come of it.
+    pub since: Instant,
 }
 
 impl Begun {

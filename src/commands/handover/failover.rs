@@ -154,6 +154,7 @@ impl Leaving<'_> {
             master: watch.master.clone(),
             links: plan.links.clone(),
             is_coordinated,
+            since: Instant::now(),
         });
         in_time(sentinel::fail_over(&plan.sentinel, &logins.sentinel, &subject.group, is_coordinated)).await
     }
@@ -168,7 +169,8 @@ impl Leaving<'_> {
     async fn await_end(&mut self, evidence: &Evidence, plan: &Plan, deadline: Instant) -> End {
         let (pod, limit) = (self.pod, self.pod.limit());
         let is_me = |at: &Endpoint| evidence.member_at(&at.host) == Some(pod.me);
-        let (mut stage, mut progress) = (Stage::Asked, Instant::now());
+        let asked = self.begun.asked.as_ref().map_or_else(Instant::now, |request| request.since);
+        let (mut stage, mut progress) = (Stage::Asked, asked);
         let (mut is_held, mut was_called_off, mut renewed) = (true, false, Instant::now());
         // Who was last seen or said to lead instead.
         let mut successor = None;
