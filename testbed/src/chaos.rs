@@ -151,6 +151,7 @@ impl Run {
                 }
             }
         }
+        ledger.let_go(&kubelet.bed, &after.holder);
         if let [wrong, ..] = &self.witness.wrong()[..] {
             return Err(wrong.clone());
         }

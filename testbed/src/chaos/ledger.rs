@@ -216,6 +216,22 @@ impl Ledger {
         })
     }
 
+    /// Lets the oldest of many settled keys go, and has the master delete them: all are told by each pod in each round.
+    pub fn let_go(&mut self, bed: &Bed, master: &str) {
+        let surplus = self.settled.len().saturating_sub(MOST_SETTLED);
+        let Some(first) = self.settled.iter().nth(surplus).copied() else { return };
+        let kept = self.settled.split_off(&first);
+        let old = std::mem::replace(&mut self.settled, kept);
+        let old: Vec<_> = old.into_iter().map(key).collect();
+        // What is not deleted now is one key more that nobody asks for.
+        let Ok(mut connection) = bed.connect(master) else { return };
+        for batch in old.chunks(1000) {
+            let mut words = vec!["UNLINK"];
+            words.extend(batch.iter().map(String::as_str));
+            let _ = ask(&mut connection, &words);
+        }
+    }
+
     /// How many of the settled keys a pod lacks.
     ///
     /// # Errors
@@ -238,6 +254,9 @@ impl Drop for Ledger {
 fn key(number: u64) -> String {
     format!("key-{number}")
 }
+
+/// How many keys a settled group is held to.
+const MOST_SETTLED: usize = 40_000;
 
 /// How long a pod may take to tell all its keys.
 const ALL_KEYS: Duration = Duration::from_secs(30);
