@@ -3,8 +3,8 @@
 //!
 //! The house:
 //! - [`cli`]: the command line.
-//! - [`commands`]: one file for each subcommand, telling its story: observe, decide, render,
-//!   install, label.
+//! - [`commands`]: one file or folder for each subcommand, telling its story: observe, decide, render, install, label.
+//! - [`steps`]: what several of them do.
 //! - [`core`]: what is decided, as pure functions.
 //! - [`edge`]: what touches the world, one outside thing a file. Both are a library, so that the model and the
 //!   fuzzers can call them.
@@ -27,6 +27,7 @@ mod commands;
 mod exit;
 mod guard;
 mod signals;
+mod steps;
 
 use cli::Form;
 use cli::usage::Given;

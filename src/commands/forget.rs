@@ -11,11 +11,6 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::Then;
-use super::confirming::{can_ask, is_confirmed};
-use super::news::News;
-use super::observe::{Observer, from_api};
-use super::patience::{Backoff, blame, refused};
-use super::setting::{Council, Ground, Logins, Subject, World};
 use crate::cli::Forget;
 use crate::core::evidence::{Evidence, Failure, RecordSeen};
 use crate::core::identity::Endpoint;
@@ -24,6 +19,11 @@ use crate::edge::kubernetes::Refusal;
 use crate::edge::sentinel;
 use crate::edge::wire::Target;
 use crate::exit::Wrong;
+use crate::steps::confirm::{can_ask, is_confirmed};
+use crate::steps::context::{Council, Ground, Logins, Subject, World};
+use crate::steps::news::News;
+use crate::steps::observe::{Observer, from_api};
+use crate::steps::retry::{Backoff, blame, refused};
 
 pub async fn run(args: Forget, deadline: Instant) -> Result<Then> {
     let Forget { group, pod, members, sentinels, labels, secrets, run, yes, force, deadline: _ } = args;

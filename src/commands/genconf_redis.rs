@@ -10,16 +10,6 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
 use super::Then;
-use super::announcing::{announce_damage, announce_promotion};
-use super::begin::{Begun, OwnData, begin, own_run, publish};
-use super::labelling::{is_due, label};
-use super::observe::Observer;
-use super::off_thread::off_thread;
-use super::patience::Backoff;
-use super::report;
-use super::setting::{Council, Ground, Logins, Subject, World, own_group, own_pod, version_of};
-use super::settle::{Settled, settle};
-use super::source::Source;
 use crate::cli::usage::setting;
 use crate::cli::{Electable, Form, GenconfRedis};
 use crate::core::conf::ConfigFile;
@@ -31,6 +21,16 @@ use crate::core::server::ServerVersion;
 use crate::edge::data_directory::DataDirectory;
 use crate::edge::files::{self, Draft};
 use crate::exit::{OrWrong, Wrong};
+use crate::steps::announce::{announce_damage, announce_promotion};
+use crate::steps::context::{Council, Ground, Logins, Subject, World, own_group, own_pod, version_of};
+use crate::steps::decide::{Settled, settle};
+use crate::steps::label::{is_due, label};
+use crate::steps::observe::Observer;
+use crate::steps::off_thread::off_thread;
+use crate::steps::report;
+use crate::steps::retry::Backoff;
+use crate::steps::source::Source;
+use crate::steps::start::{Begun, OwnData, begin, own_run, publish};
 
 /// The pod must start also where the API server is away: a label can be set later.
 const LABELLING: Duration = Duration::from_secs(10);

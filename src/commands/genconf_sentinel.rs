@@ -12,12 +12,7 @@ use futures::future::{join_all, try_join_all};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::groups::groups_to_watch;
-use super::observe::Observer;
-use super::setting::{Council, Logins, Subject, World, in_time, own_pod, version_of};
-use super::settle::{Settled, Undecided, settle};
-use super::source::Source;
-use super::{HOOK, Then, report};
+use super::{HOOK, Then};
 use crate::cli::usage::setting;
 use crate::cli::{Form, GenconfSentinel};
 use crate::core::conf::{ConfigFile, TlsFiles};
@@ -28,6 +23,12 @@ use crate::core::identity::{Endpoint, Host, PodName, sentinel_id};
 use crate::core::sentinel_conf::{Earlier, EarlierGroup, SentinelConf, TEMPLATE, Values, Watched};
 use crate::edge::files::{self, Draft};
 use crate::exit::{OrWrong, Wrong};
+use crate::steps::context::{Council, Logins, Subject, World, in_time, own_pod, version_of};
+use crate::steps::decide::{Settled, Undecided, settle};
+use crate::steps::groups::groups_to_watch;
+use crate::steps::observe::Observer;
+use crate::steps::report;
+use crate::steps::source::Source;
 
 /// Sentinel before this refuses to start where a `known-replica` or `known-sentinel` is a name
 /// that does not resolve (redis/redis#10146).

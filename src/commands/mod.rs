@@ -1,5 +1,4 @@
-//! One file for each subcommand, telling its story in the order in which it happens; and the
-//! steps that several of them share.
+//! One file or folder for each subcommand, telling its story in the order in which it happens.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
@@ -12,30 +11,15 @@ use crate::cli::Command;
 use crate::exit::Wrong;
 use crate::signals::Signals;
 
-mod announcing;
-mod begin;
-mod books;
-mod confirming;
 mod forget;
 mod genconf_redis;
 mod genconf_sentinel;
-mod groups;
 mod handover;
 mod install;
-mod labelling;
-mod news;
-mod observe;
-mod off_thread;
 mod on_failover;
-mod patience;
 mod probe;
 mod reconcile;
-mod report;
-mod setting;
-mod settle;
-mod source;
 mod takeover;
-mod watching;
 
 /// The name under which Sentinel calls this program.
 pub const HOOK: &str = "on-failover";

@@ -11,13 +11,6 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::Then;
-use super::announcing::announce_promotion;
-use super::labelling::{Moved, label_listed};
-use super::observe::{Observer, from_api, record_seen};
-use super::patience::{blame, persist, refused};
-use super::report::millis;
-use super::setting::{ANSWER, Council, Ground, Logins, Subject, World, in_time, own_pod};
-use super::settle::random_id;
 use crate::cli::{OnFailover, PodArgs};
 use crate::core::decision;
 use crate::core::disk::published_group_id;
@@ -32,6 +25,13 @@ use crate::edge::kubernetes::{Cluster, Refusal};
 use crate::edge::wire::Target;
 use crate::edge::{redis, sentinel};
 use crate::exit::Wrong;
+use crate::steps::announce::announce_promotion;
+use crate::steps::context::{ANSWER, Council, Ground, Logins, Subject, World, in_time, own_pod};
+use crate::steps::decide::random_id;
+use crate::steps::label::{Moved, label_listed};
+use crate::steps::observe::{Observer, from_api, record_seen};
+use crate::steps::report::millis;
+use crate::steps::retry::{blame, persist, refused};
 
 /// Sentinel kills its script after 60 s; whatever did not work by then is better tried anew.
 pub const LIMIT: Duration = Duration::from_secs(45);

@@ -18,9 +18,6 @@ use anyhow::{Context, Result, anyhow};
 use tokio::time::{Instant, timeout_at};
 
 use super::Then;
-use super::off_thread::off_thread;
-use super::patience::blame;
-use super::setting::{Logins, read_pems};
 use crate::cli::{Probe, Question, Secrets, Server};
 use crate::core::evidence::Failure;
 use crate::core::identity::{Host, PodName};
@@ -30,6 +27,9 @@ use crate::edge::data_directory::is_being_copied;
 use crate::edge::wire::{self, Manner, Pems, Target, tls_to_anyone, tls_to_myself};
 use crate::edge::{redis, sentinel};
 use crate::exit::OrWrong;
+use crate::steps::context::{Logins, read_pems};
+use crate::steps::off_thread::off_thread;
+use crate::steps::retry::blame;
 
 pub async fn run(args: Probe, deadline: Instant) -> Result<Then> {
     let Probe { server, question, groups, pod_name, sets, pod_ip, port, sentinel_port, data_dir, secrets, deadline: _ } = args;

@@ -18,9 +18,6 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{info, warn};
 
 use super::Then;
-use super::books::Book;
-use super::patience::{Backoff, refused};
-use super::setting::reachable;
 use crate::cli::{self, Takeover};
 use crate::core::disk::Moment;
 use crate::core::selector::Selector;
@@ -34,6 +31,9 @@ use crate::edge::kubernetes::nodes::Nodes;
 use crate::edge::kubernetes::{Access, Cluster, Refusal};
 use crate::exit::{OrWrong, Wrong};
 use crate::signals::Signals;
+use crate::steps::books::Book;
+use crate::steps::context::reachable;
+use crate::steps::retry::{Backoff, refused};
 
 /// How many of the nodes that are Ready are knocked at beside one that is not.
 const WITNESSES: usize = 10;

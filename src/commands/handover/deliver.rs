@@ -8,11 +8,11 @@ use tracing::{info, warn};
 
 use super::{ENOUGH, Leaving, PACE, Pod};
 use crate::commands::Then;
-use crate::commands::setting::in_time;
 use crate::core::evidence::Evidence;
 use crate::core::handover::{silent, with_a_link};
 use crate::core::identity::PodName;
 use crate::edge::wire::Target;
+use crate::steps::context::in_time;
 
 /// For how long a replica that gives no answer may have a link all the same.
 const SILENT: Duration = Duration::from_secs(5);

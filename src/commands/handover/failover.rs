@@ -23,15 +23,15 @@ use tracing::{info, warn};
 
 use super::begun::Request;
 use super::{Leaving, PACE, PAUSE, Pod, soon};
-use crate::commands::observe::Observer;
-use crate::commands::patience::blame;
-use crate::commands::setting::in_time;
 use crate::core::evidence::{Evidence, Failure, Replica, Role, SentinelAnswer};
 use crate::core::handover::{Outcome, Stage, Standing, Verdict, judge, outcome};
 use crate::core::identity::{Endpoint, PodName};
 use crate::edge::sentinel::Asked;
 use crate::edge::wire::Target;
 use crate::edge::{redis, sentinel};
+use crate::steps::context::in_time;
+use crate::steps::observe::Observer;
+use crate::steps::retry::blame;
 
 /// How long before the pause the label is taken away, so that the second is over when the other is labelled.
 const AHEAD: Duration = Duration::from_millis(200);

@@ -7,18 +7,18 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{info, warn};
 
 use super::{ENOUGH, Leaving, PACE, PAUSE, Pod};
-use crate::commands::announcing::announce_promotion;
-use crate::commands::labelling::label;
-use crate::commands::observe::Observer;
-use crate::commands::patience::{persist, refused};
-use crate::commands::setting::{Subject, in_time};
-use crate::commands::settle::{Settled, act};
 use crate::core::decision;
 use crate::core::evidence::{Evidence, Failure, Role};
 use crate::core::identity::Endpoint;
 use crate::core::labels::Scheme;
 use crate::edge::kubernetes::within;
 use crate::edge::redis::{self, Master};
+use crate::steps::announce::announce_promotion;
+use crate::steps::context::{Subject, in_time};
+use crate::steps::decide::{Settled, act};
+use crate::steps::label::label;
+use crate::steps::observe::Observer;
+use crate::steps::retry::{persist, refused};
 
 /// How long taking the own label away may hold up what else is to be done.
 const UNLABELLED: Duration = Duration::from_millis(300);

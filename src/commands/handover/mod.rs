@@ -27,11 +27,6 @@ use tracing::{info, warn};
 
 use self::begun::Begun;
 use self::failover::{Attempt, Plan};
-use super::news::News;
-use super::observe::Observer;
-use super::patience::{Backoff, blame};
-use super::setting::{Council, Ground, Logins, Subject, World, in_time, own_group, own_pod};
-use super::settle::give_up_if_no_member;
 use super::{BACKSTOP, Then};
 use crate::cli::Handover;
 use crate::core::evidence::{Evidence, Failure, Heard, Link, Role};
@@ -41,6 +36,11 @@ use crate::edge::redis::Master;
 use crate::edge::wire::Target;
 use crate::edge::{redis, sentinel};
 use crate::signals::Signals;
+use crate::steps::context::{Council, Ground, Logins, Subject, World, in_time, own_group, own_pod};
+use crate::steps::decide::give_up_if_no_member;
+use crate::steps::news::News;
+use crate::steps::observe::Observer;
+use crate::steps::retry::{Backoff, blame};
 
 mod begun;
 mod deliver;

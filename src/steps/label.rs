@@ -9,9 +9,9 @@ use futures::future::join_all;
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
+use super::context::Subject;
 use super::observe::from_api;
-use super::patience::{ATTEMPT, persist, refused};
-use super::setting::Subject;
+use super::retry::{ATTEMPT, persist, refused};
 use crate::core::evidence::Failure;
 use crate::core::identity::PodName;
 use crate::core::labels::{Patch, Plan, Pod, STAMP, Scheme, Stamp, is_whole, plan};

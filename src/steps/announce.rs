@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 use futures::future::join_all;
 use tracing::warn;
 
-use super::labelling::Labelled;
+use super::context::Subject;
+use super::label::Labelled;
 use super::observe::{Observer, from_api};
-use super::setting::Subject;
 use crate::core::disk::{Instance, Moment};
 use crate::core::identity::{Group, PodName};
 use crate::core::labels::Patch;

@@ -4,9 +4,9 @@ use anyhow::{Result, anyhow};
 use tokio::time::Instant;
 use tracing::warn;
 
+use super::context::World;
 use super::observe::from_api;
-use super::patience::{persist, refused};
-use super::setting::World;
+use super::retry::{persist, refused};
 use crate::cli::{Labels, Members};
 use crate::core::identity::Group;
 use crate::edge::kubernetes::{Cluster, Refusal};

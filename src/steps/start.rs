@@ -9,11 +9,11 @@ use anyhow::{Result, bail};
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
+use super::context::World;
+use super::decide::{Settled, does_not_exist, random_id};
 use super::observe::{Observer, from_api};
 use super::off_thread::off_thread;
-use super::patience::{persist, refused};
-use super::setting::World;
-use super::settle::{Settled, does_not_exist, random_id};
+use super::retry::{persist, refused};
 use crate::core::decision;
 use crate::core::disk::{Instance, Word};
 use crate::core::evidence::{Failure, Own};

@@ -11,8 +11,8 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
-use super::patience::Trying;
-use super::setting::{ANSWER, Council, Ground, Logins, Subject, World, in_time};
+use super::context::{ANSWER, Council, Ground, Logins, Subject, World, in_time};
+use super::retry::Trying;
 use crate::core::decision::is_settled;
 use crate::core::disk::Moment;
 use crate::core::evidence::{Evidence, Failure, Heard, Object, Own, Peer, RecordSeen, Role, Sentinel, SentinelAnswer};

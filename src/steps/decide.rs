@@ -6,11 +6,11 @@ use anyhow::Result;
 use tokio::time::{Instant, timeout_at};
 use tracing::info;
 
-use super::begin::publish;
+use super::context::Subject;
 use super::news::Looks;
 use super::observe::{Observer, Outside, from_api};
-use super::patience::{Backoff, blame, refused};
-use super::setting::Subject;
+use super::retry::{Backoff, blame, refused};
+use super::start::publish;
 use crate::core::decision::{self, Decision, Part};
 use crate::core::disk::{LastHeard, Moment};
 use crate::core::evidence::{Evidence, Failure, RecordSeen};

@@ -16,13 +16,7 @@ use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
-use super::announcing::announce_non_members;
-use super::books::Books;
-use super::labelling::nobody;
-use super::observe::{Known, Observer};
-use super::patience::{Backoff, Outcome, Retries, jittered};
-use super::reconcile::{Memory, finds_nobody, is_amiss, may_be_allowed, put_right};
-use super::setting::{Council, Ground, Logins, Subject, World, in_time, own_pod};
+use super::pass::{Memory, finds_nobody, is_amiss, may_be_allowed, put_right};
 use crate::cli::{Labels, Members, PodArgs};
 use crate::core::epoch;
 use crate::core::evidence::{Evidence, Failure, RecordSeen, Sentinel, SentinelAnswer};
@@ -35,6 +29,12 @@ use crate::core::sentinels::{nobody_promotable, of_unknown_priority};
 use crate::edge::kubernetes::Cluster;
 use crate::edge::kubernetes::follow::Change;
 use crate::edge::sentinel::{self, Event};
+use crate::steps::announce::announce_non_members;
+use crate::steps::books::Books;
+use crate::steps::context::{Council, Ground, Logins, Subject, World, in_time, own_pod};
+use crate::steps::label::nobody;
+use crate::steps::observe::{Known, Observer};
+use crate::steps::retry::{Backoff, Outcome, Retries, jittered};
 
 /// How long a look may take, and how far apart two looks may be to count as one watch.
 const PASS: Duration = Duration::from_secs(20);

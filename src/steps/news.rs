@@ -8,9 +8,9 @@ use futures::StreamExt;
 use futures::stream::LocalBoxStream;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use super::context::Subject;
 use super::observe::{Known, Observer};
-use super::patience::Backoff;
-use super::setting::Subject;
+use super::retry::Backoff;
 use crate::core::evidence::{Evidence, RecordSeen};
 use crate::core::members::Found;
 use crate::edge::kubernetes::follow::{Kind, Told};

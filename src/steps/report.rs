@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::settle::{Settled, Undecided};
+use super::decide::{Settled, Undecided};
 use crate::cli::{Form, Report};
 use crate::core::evidence::Evidence;
 use crate::core::identity::{Group, PodName};

@@ -1,0 +1,65 @@
+//! `--assume-master`: a person's word, after what it costs was shown.
+
+use anyhow::{Result, anyhow, bail};
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::core::decision;
+use crate::core::decision::forced_claim::losses;
+use crate::core::evidence::RecordSeen;
+use crate::core::identity::PodName;
+use crate::exit::Wrong;
+use crate::steps::confirm::{can_ask, is_confirmed};
+use crate::steps::context::Subject;
+use crate::steps::decide::first_record;
+use crate::steps::observe::Observer;
+use crate::steps::retry::refused;
+
+/// A person's word moves the record, once, after that person was shown what it costs.
+pub async fn assume(observer: &Observer<'_>, pod: &PodName, yes: bool, dry_run: bool, deadline: Instant) -> Result<()> {
+    let Subject { group, .. } = observer.subject;
+    let Some(cluster) = observer.world.cluster() else {
+        return Err(Wrong("--assume-master moves the record, and without Kubernetes there is none".to_owned()).into());
+    };
+    let mut evidence = observer.observe_all(deadline).await;
+    let mut claim = decision::by_a_persons_word(&evidence, pod).map_err(Wrong)?;
+    let losses = losses(&evidence, pod);
+    for loss in &losses {
+        warn!("{loss}");
+    }
+    if !yes && !dry_run {
+        if !can_ask() {
+            return Err(
+                Wrong(format!("there is no terminal on which to ask whether {pod} shall be the master: say --yes")).into()
+            );
+        }
+        let question = format!("Type the pod's name to make it the master of {group}");
+        if !is_confirmed(question, pod.to_string()).await? {
+            bail!("{pod} is not made the master: nothing was changed");
+        }
+        // What was shown may not be so any more.
+        evidence = observer.observe_all(deadline).await;
+        claim = decision::by_a_persons_word(&evidence, pod).map_err(Wrong)?;
+        if self::losses(&evidence, pod) != losses {
+            bail!("what would be lost has changed since it was shown: nothing was changed, look again");
+        }
+    }
+    let address = observer.subject.announced(pod, evidence.ips_of(pod));
+    let address = address.ok_or_else(|| anyhow!("the address of {pod} is not known yet"))?;
+    println!("record {group}: {pod} at epoch {}, by a person's word", claim.epoch);
+    if dry_run {
+        return Ok(());
+    }
+    let written = match &evidence.record {
+        RecordSeen::Present(record) => cluster.update_record(group, &record.assumed_for(&claim, &address)).await,
+        RecordSeen::Absent => {
+            let first = first_record(observer.subject, &evidence, &claim, &address, false);
+            cluster.create_record(group, &first.assumed_for(&claim, &address)).await
+        }
+        RecordSeen::Unknown(failure) => return Err(anyhow!("the record of `{group}` cannot be read: {failure}")),
+        RecordSeen::Pending | RecordSeen::NotKept => bail!("the record of `{group}` was not heard in time"),
+    };
+    written.map_err(|refusal| refused("the record", refusal))?;
+    info!("{pod} leads when it starts or looks next, whatever the disks hold; the others follow it");
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! How each repair is done.
+
+use std::path::Path;
+
+use anyhow::{Result, anyhow};
+use tracing::info;
+
+use crate::commands::HOOK;
+use crate::core::disk::Word;
+use crate::core::evidence::{Evidence, Peer, Role};
+use crate::core::identity::{Endpoint, Host, PodName};
+use crate::core::record::{Claim, Record};
+use crate::core::repair::Repair;
+use crate::core::sentinel_conf::Watched;
+use crate::edge::wire::Target;
+use crate::edge::{files, redis, sentinel};
+use crate::exit::OrWrong;
+use crate::steps::context::in_time;
+use crate::steps::observe::{Observer, from_api};
+use crate::steps::retry::{blame, refused};
+
+/// Where the manifests have `ordain install` put the hook in the Sentinel's container.
+const INSTALLED: &str = "/opt/ordain";
+
+/// Does one repair. Returns whether what it is of was still as it was seen.
+pub async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Record>, repair: &Repair) -> Result<bool> {
+    let Observer { world, subject, logins, .. } = observer;
+    let target = |pod: &PodName| subject.target(pod, evidence.ips_of(pod).to_owned());
+    let done = match repair {
+        Repair::MakeElectable(pod) | Repair::ElectInstead(pod) | Repair::KeepUnpromotable(pod) => {
+            let own = evidence.peer(pod).and_then(|peer| evidence.own_priority(peer)).unwrap_or(0);
+            in_time(redis::set_priority(&target(pod), &logins.redis, own, is_as_seen(evidence, pod))).await
+        }
+        Repair::Follow(pod, master) => {
+            let at = subject.announced(master, evidence.ips_of(master));
+            let at = at.ok_or_else(|| anyhow!("the address of {master} is not known"))?;
+            in_time(redis::follow_instead(&target(pod), &logins.redis, &at, is_as_seen(evidence, pod))).await
+        }
+        Repair::Restart(pod) => in_time(redis::shut_down(&target(pod), &logins.redis, is_as_seen(evidence, pod))).await,
+        Repair::Tell(at, master) | Repair::TellRest(at, master) => {
+            return tell(observer, evidence, at, master).await.map(|()| true);
+        }
+        Repair::Unwatch(at) => {
+            world.ask(at, async |target| sentinel::forget_group(target, &logins.sentinel, &subject.group).await).await
+        }
+        Repair::Reset(at) => {
+            let forget = async |target: &Target| sentinel::forget_replicas(target, &logins.sentinel, &subject.group).await;
+            world.ask(at, forget).await.map(|()| true)
+        }
+        Repair::GiveUp(claim) => {
+            let told = || evidence.watches().find(|(_, watch)| evidence.member_at(&watch.master.host) == Some(&claim.master));
+            let announced = subject.announced(&claim.master, evidence.ips_of(&claim.master));
+            let address = announced.or_else(|| told().map(|(_, watch)| watch.master.clone()));
+            let named = match (record, address) {
+                (Some(record), _) if record.claim == *claim => Some(record.clone()),
+                (Some(record), Some(address)) => Some(record.moved_to(claim, &address)),
+                _ => None,
+            };
+            return update(observer, named.map(|record| record.with_holder_given_up(true))).await.map(|()| true);
+        }
+        Repair::NameInstead(claim) => return name_instead(observer, evidence, record, claim).await,
+        Repair::TakeHolderBack => {
+            return update(observer, record.map(|record| record.with_holder_given_up(false))).await.map(|()| true);
+        }
+        Repair::EndWord(pod) => {
+            let Some(cluster) = world.cluster() else { return Ok(false) };
+            let seen = observer.seen().into_iter().find(|seen| seen.name == *pod);
+            let Some((word, version)) = seen.and_then(|seen| Some((seen.word?, seen.version))) else { return Ok(false) };
+            let ended = Word { started: true, at: evidence.now, ..word };
+            let done = from_api(cluster.publish(pod, &ended, Some(&version))).await;
+            return done.map(|_| true).map_err(|refusal| refused(&format!("the word of {pod}"), refusal));
+        }
+    };
+    done.map_err(|failure| blame(&format!("{}: {repair}", subject.group), failure))
+}
+
+/// The same server, with the same link, as was seen.
+fn is_as_seen(evidence: &Evidence, pod: &PodName) -> impl Fn(&Role) -> bool + use<> {
+    let seen = evidence.peer(pod).and_then(Peer::replica).map(|replica| (replica.run.clone(), replica.link));
+    move |role| matches!(role, Role::Replica(now) if seen.as_ref().is_some_and(|seen| *seen == (now.run.clone(), now.link)))
+}
+
+/// Has the record name a replica that no Sentinel could promote, and its server start anew, to lead. Returns whether
+/// no Sentinel knows it: one that does promotes it.
+async fn name_instead(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Record>, claim: &Claim) -> Result<bool> {
+    let Observer { world, subject, logins, .. } = observer;
+    let ips = evidence.ips_of(&claim.master);
+    for (at, _) in evidence.watches() {
+        let ask = async |target: &Target| sentinel::replicas(target, &logins.sentinel, &subject.group).await;
+        let known =
+            world.ask(at, ask).await.map_err(|failure| blame(&format!("the replicas that Sentinel {at} knows"), failure))?;
+        if known
+            .iter()
+            .any(|replica| matches!(&replica.at.host, Host::Name(_)) || ips.iter().any(|ip| replica.at.host == Host::Ip(*ip)))
+        {
+            return Ok(false);
+        }
+    }
+    let address = subject.announced(&claim.master, ips).ok_or_else(|| anyhow!("the address of {} is not known", claim.master))?;
+    update(observer, record.map(|record| record.moved_to(claim, &address))).await?;
+    let target = subject.target(&claim.master, ips.to_owned());
+    let ended = in_time(redis::shut_down(&target, &logins.redis, is_as_seen(evidence, &claim.master))).await;
+    ended.map_err(|failure| blame(&format!("{}, which the record names now, was not started anew", claim.master), failure))
+}
+
+/// Has a Sentinel watch the group, as its file would say it.
+async fn tell(observer: &Observer<'_>, evidence: &Evidence, at: &Endpoint, master: &PodName) -> Result<()> {
+    let Observer { world, subject, council, logins, .. } = observer;
+    let address = subject.announced(master, evidence.ips_of(master));
+    let hook = Path::new(INSTALLED).join(HOOK);
+    let watched = Watched {
+        group: &subject.group,
+        master: address.ok_or_else(|| anyhow!("the address of {master} is not known"))?,
+        quorum: council.majority(),
+        down_after_ms: subject.down_after.as_millis(),
+        script: files::bytes(&hook),
+        user: logins.redis.user.as_deref(),
+        password: logins.redis.password.as_deref(),
+        config_epoch: 0,
+        leader_epoch: 0,
+        replicas: Vec::new(),
+        sentinels: Vec::new(),
+    };
+    watched.check().or_wrong()?;
+    let told = world.ask(at, async |target| sentinel::watch_group(target, &logins.sentinel, &watched).await);
+    let has_hook = told.await.map_err(|failure| blame(&format!("Sentinel {at} was not told to watch the group"), failure))?;
+    if !has_hook {
+        info!("{}: Sentinel {at} takes no hook at run time: its failovers are found out by reconcile", subject.group);
+    }
+    Ok(())
+}
+
+async fn update(observer: &Observer<'_>, record: Option<Record>) -> Result<()> {
+    let (Some(cluster), Some(record)) = (observer.world.cluster(), record) else { return Ok(()) };
+    let updated = from_api(cluster.update_record(&observer.subject.group, &record)).await;
+    updated.map(drop).map_err(|refusal| refused("the record", refusal))
+}

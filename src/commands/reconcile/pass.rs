@@ -1,0 +1,286 @@
+//! One pass over a group: the record, the labels, and each repair, whatever becomes of the others.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use tokio::time::Instant;
+use tracing::{debug, info};
+
+use super::mend::mend;
+use crate::core::decision;
+use crate::core::evidence::{Evidence, Failure, Peer, Role};
+use crate::core::identity::{Endpoint, PodName};
+use crate::core::labels::Pod;
+use crate::core::record::Record;
+use crate::core::repair::{Repair, is_kept_from_readers, repairs, stubborn};
+use crate::edge::kubernetes::{Cluster, Refusal};
+use crate::edge::redis;
+use crate::steps::announce::{announce_promotion, announce_repairs};
+use crate::steps::context::{Subject, in_time};
+use crate::steps::decide::{Settled, act, would_write};
+use crate::steps::label::{Moved, due, is_due, label_listed};
+use crate::steps::observe::{Observer, from_api};
+use crate::steps::report::millis;
+use crate::steps::retry::{Failures, Outcome, Retries, refused, share};
+
+/// What no single look can tell.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// Whom the record named in the last look.
+    pub holder: Option<PodName>,
+    /// For how long no master has been seen since it names that one.
+    pub masterless: Duration,
+    /// For how long the link of each replica has been seen down.
+    pub links_down: BTreeMap<PodName, Duration>,
+    /// The Sentinels that have gone on naming another master than all the others for too long.
+    pub stubborn: Vec<Endpoint>,
+    /// After how long of that its label is withheld.
+    pub stale_after: Option<Duration>,
+}
+
+impl Memory {
+    /// What is to be put right but for labels and the record: the grace is the holder's.
+    fn repairs(&self, evidence: &Evidence) -> Vec<Repair> {
+        let is_of_holder = evidence.recorded().map(|record| &record.claim.master) == self.holder.as_ref();
+        repairs(evidence, if is_of_holder { self.masterless } else { Duration::ZERO })
+    }
+
+    /// A pod with its label as it is to be: withheld, or not.
+    fn judge(&self, evidence: &Evidence, pod: Pod) -> Pod {
+        let is_withheld = is_kept_from_readers(evidence, &pod.name, pod.is_withheld, self.stale_after, &self.links_down);
+        Pod { is_withheld, ..pod }
+    }
+}
+
+/// The parts of a pass that are no repairs.
+const RECORD: &str = "record";
+const SETS: &str = "sets";
+const LABELS: &str = "labels of";
+
+/// The labels of a record: what was refused under an earlier one is no reason to wait under this.
+fn labels_of(record: &Record) -> String {
+    format!("{LABELS} {} at epoch {}, change {}", record.claim.master, record.claim.epoch, record.transitions)
+}
+
+/// Whether something is to be put right, as far as was seen, that may be tried now.
+pub fn is_amiss(observer: &Observer<'_>, evidence: &Evidence, memory: &Memory, retries: &Retries) -> bool {
+    let may = |part: &str| retries.allow(part, Instant::now());
+    let moves = || decision::for_sentinel(evidence).record.is_some();
+    (may(RECORD) && moves())
+        || (may(SETS) && observer.lacks_sets())
+        || evidence.recorded().is_some_and(|record| may(&labels_of(record)) && is_unlabelled(observer, evidence, record, memory))
+        || all_repairs(evidence, memory).iter().any(|repair| may(&repair.to_string()))
+}
+
+/// The master that the record names, where there is no member that could be labelled.
+pub fn finds_nobody<'a>(observer: &Observer<'_>, evidence: &'a Evidence) -> Option<&'a PodName> {
+    let record = evidence.recorded().filter(|_| evidence.listing.is_none() && observer.world.cluster().is_some())?;
+    observer.seen().is_empty().then_some(&record.claim.master)
+}
+
+/// What no label and no record puts right.
+fn all_repairs(evidence: &Evidence, memory: &Memory) -> Vec<Repair> {
+    let goes_on = |at: &&Endpoint| memory.stubborn.contains(at);
+    // One at a time: the others must be a majority without it.
+    let unwatch = stubborn(evidence).into_iter().find(goes_on).map(|at| Repair::Unwatch(at.clone()));
+    memory.repairs(evidence).into_iter().chain(unwatch).collect()
+}
+
+fn is_unlabelled(observer: &Observer<'_>, evidence: &Evidence, record: &Record, memory: &Memory) -> bool {
+    let pods: Vec<_> = observer.seen().into_iter().map(|pod| memory.judge(evidence, pod)).collect();
+    is_due(record, &pods, &observer.subject.scheme)
+}
+
+/// A whole look and an attempt are some seven requests: within so much more than a minute, two a minute.
+const DEAR: Duration = Duration::from_secs(180);
+
+/// What came of a pass over a group.
+#[derive(Default)]
+pub struct Pass {
+    /// What was put right, or would be.
+    pub changed: Vec<String>,
+    /// What could not be.
+    pub failures: Failures,
+}
+
+impl Pass {
+    fn tell(&mut self, line: String) {
+        println!("{line}");
+        self.changed.push(line);
+    }
+}
+
+/// Puts right what was seen to differ in a group: the record, the labels, and each repair, whatever becomes of the
+/// others. What has failed is left alone until it may be tried again.
+pub async fn put_right(
+    observer: &Observer<'_>,
+    evidence: &Evidence,
+    memory: &Memory,
+    retries: &mut Retries,
+    dry_run: bool,
+    deadline: Instant,
+) -> Pass {
+    let group = &observer.subject.group;
+    let started = Instant::now();
+    let mut pass = Pass::default();
+    let mut moved = Moving { record: evidence.recorded().cloned(), is_news: false };
+    let from = moved.record.as_ref().map(|record| record.claim.master.clone());
+    if retries.allow(RECORD, started) {
+        let done = move_record(observer, evidence, &mut moved, &mut pass, dry_run, share(deadline, 4)).await;
+        retries.note(RECORD, Outcome::from(&done), Instant::now());
+        pass.failures.note(done);
+    }
+    if observer.lacks_sets() && !moved.is_news && retries.allow(SETS, started) {
+        let done = name_sets(observer, &mut moved, &mut pass, dry_run).await;
+        retries.note(SETS, Outcome::from(&done), Instant::now());
+        pass.failures.note(done);
+    }
+    // What was refused for one pod does not keep a new master from its label.
+    if let (Some(cluster), Some(record), false) = (observer.world.cluster(), &moved.record, dry_run)
+        && (moved.is_news || retries.allow(&labels_of(record), started))
+        && is_unlabelled(observer, evidence, record, memory)
+    {
+        let part = labels_of(record);
+        let moved = Moved { record: record.clone(), is_news: moved.is_news, from: from.clone() };
+        let done = label_as(cluster, observer, evidence, memory, &moved, &mut pass, share(deadline, 3)).await;
+        retries.note(&part, Outcome::from(&done), Instant::now());
+        pass.failures.note(done);
+    }
+    let due = all_repairs(evidence, memory).into_iter().filter(|repair| retries.allow(&repair.to_string(), started));
+    for repair in due.collect::<Vec<_>>() {
+        if matches!(repair, Repair::Restart(_)) && !is_seen_again(observer, &repair, memory, deadline).await {
+            continue;
+        }
+        let done = if dry_run { Ok(true) } else { mend(observer, evidence, moved.record.as_ref(), &repair).await };
+        // What only another attempt can tell to be allowed is attempted so much later.
+        let dear = if matches!(repair, Repair::MakeElectable(_) | Repair::ElectInstead(_)) { Duration::ZERO } else { DEAR };
+        let from = if Outcome::from(&done) == Outcome::Refused { Instant::now() + dear } else { Instant::now() };
+        retries.note(&repair.to_string(), Outcome::from(&done), from);
+        match pass.failures.note(done) {
+            Some(true) => pass.tell(format!("{group}: {repair}")),
+            Some(false) if matches!(repair, Repair::NameInstead(_)) => debug!("{group}: a Sentinel may promote it: {repair}"),
+            Some(false) => info!("{group}: it has changed since, and is left alone: {repair}"),
+            None => {}
+        }
+    }
+    retries.forget_old(Instant::now());
+    if let (false, Some(Record { claim, .. })) = (pass.changed.is_empty(), &moved.record) {
+        info!(
+            group = %group,
+            epoch = claim.epoch,
+            from = %from.as_ref().unwrap_or(&claim.master),
+            to = %claim.master,
+            changed = pass.changed.join("; "),
+            done_ms = millis(started.elapsed()),
+            "reconciled"
+        );
+    }
+    pass
+}
+
+/// The record as it is now, and whether this pass has moved it.
+struct Moving {
+    record: Option<Record>,
+    is_news: bool,
+}
+
+/// Moves the record where it lags.
+async fn move_record(
+    observer: &Observer<'_>,
+    evidence: &Evidence,
+    moved: &mut Moving,
+    pass: &mut Pass,
+    dry_run: bool,
+    deadline: Instant,
+) -> Result<()> {
+    let Ok(mut settled) = Settled::from(decision::for_sentinel(evidence), evidence.clone()) else { return Ok(()) };
+    let Some(claim) = settled.recorded.clone() else { return Ok(()) };
+    let group = &observer.subject.group;
+    if let Some(obstacle) = act(observer, &mut settled, deadline, dry_run).await? {
+        bail!("record {group}: {obstacle}");
+    }
+    pass.tell(format!("record {group}: {} at epoch {}", claim.master, claim.epoch));
+    *moved = Moving { record: settled.record, is_news: true };
+    Ok(())
+}
+
+/// Has the record name the group's StatefulSets, where a pod of 0.1 has made it, or written it since.
+async fn name_sets(observer: &Observer<'_>, moved: &mut Moving, pass: &mut Pass, dry_run: bool) -> Result<()> {
+    let (Some(cluster), Some(record)) = (observer.world.cluster(), &moved.record) else { return Ok(()) };
+    let group = &observer.subject.group;
+    let named = record.with_sets(observer.subject.sure_sets());
+    let sets = named.sets.iter().cloned().collect::<Vec<_>>().join(", ");
+    if !dry_run {
+        let written = from_api(cluster.update_record(group, &named)).await;
+        moved.record = Some(written.map_err(|refusal| refused("the record", refusal))?);
+    }
+    pass.tell(format!("record {group}: its StatefulSets are {sets}"));
+    Ok(())
+}
+
+/// Labels the pods as the record says, and tells of it.
+async fn label_as(
+    cluster: &Cluster,
+    observer: &Observer<'_>,
+    evidence: &Evidence,
+    memory: &Memory,
+    moved: &Moved,
+    pass: &mut Pass,
+    deadline: Instant,
+) -> Result<()> {
+    let Subject { group, scheme, .. } = observer.subject;
+    let judge = |pod| memory.judge(evidence, pod);
+    let labelled = label_listed(cluster, observer.subject, moved, observer.seen(), judge, deadline).await;
+    for patch in &labelled.patches {
+        pass.tell(format!("label {}: {}={}", patch.pod, scheme.key, patch.label.as_deref().unwrap_or_default()));
+    }
+    announce_promotion(cluster, group, &labelled, None, "reconcile").await;
+    announce_repairs(cluster, &scheme.key, &labelled, "reconcile").await;
+    labelled.failure.map_or(Ok(()), Err)
+}
+
+/// Whether a part that was refused may be tried again, as far as can be found out without doing anything. `evidence`
+/// is a glance's: what is done afterwards rests on a whole look.
+pub async fn may_be_allowed(observer: &Observer<'_>, evidence: &Evidence, memory: &Memory, part: &str) -> bool {
+    let Observer { subject, logins, .. } = observer;
+    let is_refused = |refusal: &Refusal| matches!(refusal, Refusal::Failed(Failure::NotAllowed(_)));
+    match (observer.world.cluster(), part) {
+        (Some(cluster), RECORD) => {
+            let Ok(settled) = Settled::from(decision::for_sentinel(evidence), evidence.clone()) else { return true };
+            !from_api(would_write(cluster, observer, &settled)).await.is_err_and(|refusal| is_refused(&refusal))
+        }
+        (Some(cluster), SETS) => {
+            let Some(named) = evidence.recorded().map(|record| record.with_sets(subject.sure_sets())) else { return true };
+            !from_api(cluster.would_write_record(&subject.group, &named, false)).await.is_err_and(|refusal| is_refused(&refusal))
+        }
+        (Some(cluster), part) if part.starts_with(LABELS) => {
+            let Some(record) = evidence.recorded() else { return true };
+            let pods: Vec<_> = observer.seen().into_iter().map(|pod| memory.judge(evidence, pod)).collect();
+            let patches = due(record, &pods, &subject.scheme);
+            for patch in &patches {
+                if !from_api(cluster.would_patch(patch, &subject.scheme)).await.is_err_and(|refusal| is_refused(&refusal)) {
+                    return true;
+                }
+            }
+            patches.is_empty()
+        }
+        _ => {
+            let repair = all_repairs(evidence, memory).into_iter().find(|repair| repair.to_string() == part);
+            let Some(Repair::MakeElectable(pod) | Repair::ElectInstead(pod)) = repair else { return true };
+            let Some(replica) = evidence.peer(&pod).and_then(Peer::replica) else { return true };
+            // It is given the priority that it has.
+            let target = subject.target(&pod, evidence.ips_of(&pod).to_owned());
+            let is_as_now = |role: &Role| matches!(role, Role::Replica(now) if now.priority == replica.priority);
+            let set = in_time(redis::set_priority(&target, &logins.redis, replica.priority, is_as_now)).await;
+            !matches!(set, Err(Failure::NotAllowed(_)))
+        }
+    }
+}
+
+/// Nothing is ended for one look alone: between the question for its word and the one to its Redis a pod may
+/// have started anew.
+async fn is_seen_again(observer: &Observer<'_>, repair: &Repair, memory: &Memory, deadline: Instant) -> bool {
+    let again = observer.observe_all(deadline).await;
+    memory.repairs(&again).contains(repair)
+}

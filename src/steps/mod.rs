@@ -1,0 +1,21 @@
+//! What several subcommands do: each step joins what is decided ([`crate::core`]) with what is seen and done
+//! ([`crate::edge`]).
+//!
+//! A run begins with its `context`; it `observe`s (again, by what is told of meanwhile: `news`), comes to a `decide`d
+//! state, renders the `source` of its files, `start`s a server, `label`s the pods and `announce`s what it did. What
+//! fails is tried again by `retry`.
+
+pub mod announce;
+pub mod books;
+pub mod confirm;
+pub mod context;
+pub mod decide;
+pub mod groups;
+pub mod label;
+pub mod news;
+pub mod observe;
+pub mod off_thread;
+pub mod report;
+pub mod retry;
+pub mod source;
+pub mod start;
