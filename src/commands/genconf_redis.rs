@@ -24,13 +24,15 @@ use crate::exit::{OrWrong, Wrong};
 use crate::steps::announce::{announce_damage, announce_promotion};
 use crate::steps::context::{Council, Ground, Logins, Subject, World, own_group, own_pod, version_of};
 use crate::steps::decide::{Settled, settle};
+use crate::steps::disk_report::{own_run, publish};
 use crate::steps::label::{is_due, label};
 use crate::steps::observe::Observer;
 use crate::steps::off_thread::off_thread;
+use crate::steps::own_data::OwnData;
 use crate::steps::report;
 use crate::steps::retry::Backoff;
 use crate::steps::source::Source;
-use crate::steps::start::{Begun, OwnData, begin, own_run, publish};
+use crate::steps::start::{Begun, begin};
 
 /// The pod must start also where the API server is away: a label can be set later.
 const LABELLING: Duration = Duration::from_secs(10);

@@ -27,7 +27,7 @@ use crate::edge::{redis, sentinel};
 use crate::exit::Wrong;
 use crate::steps::announce::announce_promotion;
 use crate::steps::context::{ANSWER, Council, Ground, Logins, Subject, World, in_time, own_pod};
-use crate::steps::decide::random_id;
+use crate::steps::disk_report::random_id;
 use crate::steps::label::{Moved, label_listed};
 use crate::steps::observe::{Observer, from_api, record_seen};
 use crate::steps::report::millis;

@@ -7,10 +7,10 @@ use tokio::time::{Instant, timeout_at};
 use tracing::info;
 
 use super::context::Subject;
+use super::disk_report::{does_not_exist, publish, random_id};
 use super::news::Looks;
 use super::observe::{Observer, Outside, from_api};
 use super::retry::{Backoff, blame, refused};
-use super::start::publish;
 use crate::core::decision::{self, Decision, Part};
 use crate::core::disk::{LastHeard, Moment};
 use crate::core::evidence::{Evidence, Failure, RecordSeen};
@@ -246,11 +246,6 @@ fn give_up_if_not_allowed(observer: &Observer<'_>, evidence: &Evidence) -> Resul
     }
 }
 
-/// The pod that this run is in, by its name, is nowhere there.
-pub fn does_not_exist(me: &PodName, namespace: &str) -> Wrong {
-    Wrong(format!("{me} does not exist in namespace {namespace}: check POD_NAMESPACE and POD_NAME"))
-}
-
 /// A pod that is no member by its own labels, name or namespace is none later either. Before it exists a dry run
 /// tells what would be.
 ///
@@ -325,11 +320,6 @@ pub async fn would_write(cluster: &Cluster, observer: &Observer<'_>, settled: &S
     let is_new = settled.evidence.recorded().is_none();
     let record = next_record(observer.subject, settled, claim, &address);
     cluster.would_write_record(&observer.subject.group, &record, is_new).await
-}
-
-/// An id that nobody else has.
-pub fn random_id() -> String {
-    format!("{:016x}", fastrand::u64(..))
 }
 
 /// Notes since when this pod has been trying, once it has to wait, and of whom it has heard: over its
