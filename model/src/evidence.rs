@@ -11,8 +11,8 @@ use ordain::core::evidence::{
     SentinelAnswer, Watch,
 };
 use ordain::core::identity::{Endpoint, PodName};
-use ordain::core::labels;
-use ordain::core::members::{Controller, Membership, Named};
+use ordain::core::members::{Membership, Named};
+use ordain::core::pod::{self as real_pod, Controller};
 use ordain::core::record::{self, Record};
 use ordain::core::redis_conf::{USUAL_PRIORITY, run_of};
 use ordain::core::selector::Selector;
@@ -296,10 +296,10 @@ fn sentinel(at: &Endpoint, seen: SeenSentinel) -> Sentinel {
 /// Whether a pod that a ReplicaSet controls is a member, by the program's own rule.
 fn is_member(stranger: Pod, look: &Look, setting: &Setting) -> bool {
     static SELECTOR: LazyLock<Selector> = LazyLock::new(|| "app=redis".parse().expect("a selector"));
-    let pod = labels::Pod {
+    let pod = real_pod::Pod {
         labels: [("app".to_owned(), "redis".to_owned())].into(),
         controller: Controller::Other("ReplicaSet other".into()),
-        ..labels::Pod::named(name(stranger).clone())
+        ..real_pod::Pod::named(name(stranger).clone())
     };
     Membership::new(&SELECTOR, &NAMES.sets, Named::ByOwnName, &record(look, setting), &BTreeSet::new()).check(&pod).is_ok()
 }

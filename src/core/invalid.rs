@@ -4,7 +4,7 @@ use super::disk::{Disk, Moment};
 use super::epoch::{self, Shown};
 use super::evidence::{Evidence, RecordSeen};
 use super::identity::Endpoint;
-use super::labels::Pod;
+use super::pod::Pod;
 
 /// What comes of most of the times that cannot be.
 const NEVER: &str = "is not waited for";

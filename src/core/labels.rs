@@ -1,23 +1,12 @@
 //! The labels as a function of the record: which pods are patched, and in which order.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
-use std::time::Duration;
 
-use super::disk::{LastHeard, Moment, Word};
-use super::evidence::Container;
+use super::disk::Moment;
 use super::identity::PodName;
-use super::members::Controller;
+use super::pod::Pod;
 use super::record::Record;
-
-/// The annotation that fences the labels.
-pub const STAMP: &str = "ordain.dev/transition";
-
-/// The annotation of a master that hands over: since when it carries no label.
-pub const HANDS_OVER: &str = "ordain.dev/hands-over";
-/// After this a handover that has not taken that back has died.
-const HANDOVER: Duration = Duration::from_secs(5);
+use super::stamp::Stamp;
 
 /// The label's key and its two values.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,136 +17,6 @@ pub struct Scheme {
     pub master: String,
     /// What a replica carries.
     pub replica: String,
-}
-
-/// Which state of the record a pod was labelled by: the Lease's uid and its transitions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stamp {
-    uid: String,
-    /// None where the stamp cannot be read: then the uid is all of it.
-    transitions: Option<u64>,
-}
-
-impl Stamp {
-    /// The stamp of a record.
-    pub fn of(record: &Record) -> Self {
-        Self { uid: record.uid.clone(), transitions: Some(record.transitions) }
-    }
-
-    /// Whether no run has written this, as the record stood after the pods were listed: it cannot be read, or is of
-    /// a later state of the same record. Another Lease's stamp is never newer.
-    fn is_forged(&self, now: &Self) -> bool {
-        self.transitions.is_none() || self.uid == now.uid && self.transitions > now.transitions
-    }
-
-    /// Whether it is a stamp of the record that the Lease of this uid keeps.
-    pub fn is_of(&self, lease: &str) -> bool {
-        self.uid == lease
-    }
-}
-
-impl fmt::Display for Stamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.transitions {
-            Some(transitions) => write!(f, "{}/{transitions}", self.uid),
-            None => f.write_str(&self.uid),
-        }
-    }
-}
-
-impl From<&str> for Stamp {
-    fn from(text: &str) -> Self {
-        let is_number = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let read = |(uid, transitions): (&str, &str)| {
-            let transitions = Some(transitions).filter(is_number)?.parse().ok()?;
-            Some(Self { uid: uid.to_owned(), transitions: Some(transitions) })
-        };
-        text.rsplit_once('/').and_then(read).unwrap_or_else(|| Self { uid: text.to_owned(), transitions: None })
-    }
-}
-
-/// A pod of the group as it was listed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pod {
-    /// Its name.
-    pub name: PodName,
-    /// Its uid: a pod of the same name that was made again has another.
-    pub uid: String,
-    /// Its resourceVersion, opaque: a patch under it fails where the pod has changed since.
-    pub version: String,
-    /// Its addresses.
-    pub ips: Vec<IpAddr>,
-    /// What it carries under the label's key.
-    pub label: Option<String>,
-    /// What it carries as stamp, whatever that is; none where it has none.
-    pub stamp: Option<Stamp>,
-    /// What it has published of its disk; none where that is missing or nobody's.
-    pub word: Option<Word>,
-    /// Since when it has been trying to start.
-    pub trying_since: Option<Moment>,
-    /// When it has last heard of the others.
-    pub heard: LastHeard,
-    /// Its replica's label is withheld: it has lost its master, and readers shall not see it.
-    pub is_withheld: bool,
-    /// Since when it hands its part over, if it does.
-    pub hands_over_since: Option<Moment>,
-    /// Its containers.
-    pub containers: Vec<PodContainer>,
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
-    /// What made it.
-    pub controller: Controller,
-}
-
-/// One of a pod's containers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PodContainer {
-    /// The ports that it says it listens at.
-    pub ports: Vec<u16>,
-    /// Whether it runs.
-    pub state: Container,
-}
-
-impl Pod {
-    /// A pod of which no more is known than its name.
-    pub fn named(name: PodName) -> Self {
-        Self {
-            name,
-            uid: String::new(),
-            version: String::new(),
-            ips: Vec::new(),
-            label: None,
-            stamp: None,
-            word: None,
-            trying_since: None,
-            heard: LastHeard::default(),
-            is_withheld: false,
-            hands_over_since: None,
-            containers: Vec::new(),
-            labels: BTreeMap::new(),
-            controller: Controller::None,
-        }
-    }
-
-    /// The container that listens at `port`; where none says so, all of them together.
-    pub fn container(&self, port: u16) -> Container {
-        let is_it = |one: &&PodContainer| one.ports.contains(&port);
-        let says_so = self.containers.iter().any(|one| is_it(&one));
-        let mut states = self.containers.iter().filter(|one| !says_so || is_it(one)).map(|one| one.state);
-        let first = states.next().unwrap_or_default();
-        // Of several any may be the one.
-        states.fold(first, |seen, state| match (seen, state) {
-            (Container::Stopped, other) | (other, Container::Stopped) => other,
-            (Container::Running(one), Container::Running(other)) => Container::Running(one.max(other)),
-            (Container::Unknown, _) | (_, Container::Unknown) => Container::Unknown,
-        })
-    }
-
-    /// Whether it is handing over, and must not be labelled: who follows a Service hears of the new label at once
-    /// only where no label has changed right before it (kube-proxy follows at most once a second).
-    pub fn hands_over(&self, now: Moment) -> bool {
-        self.hands_over_since.is_some_and(|since| now.since(since).max(since.since(now)) < HANDOVER)
-    }
 }
 
 /// One write: this label and this stamp on this pod, if it is still as it was listed.
@@ -372,20 +231,6 @@ mod tests {
             assert_eq!(writes(&record("redis-0", 2), &[leaving(over, None, "lease/2")]), " | redis-0=master");
             assert_eq!(writes(&record("redis-1", 3), &[leaving(over, None, "lease/2")]), "redis-0=slave | ");
         }
-    }
-
-    #[test]
-    fn the_container_is_the_one_with_the_port_else_any() {
-        let one = |ports: &[u16], state| PodContainer { ports: ports.to_vec(), state };
-        let of =
-            |containers: &[PodContainer]| Pod { containers: containers.to_vec(), ..pod("redis-0", None, None) }.container(6379);
-        let runs = |since| Container::Running(Moment(since));
-        assert_eq!(of(&[]), Container::Unknown);
-        assert_eq!(of(&[one(&[9121], runs(1)), one(&[6379], Container::Stopped)]), Container::Stopped);
-        assert_eq!(of(&[one(&[9121], Container::Stopped), one(&[6379], runs(2))]), runs(2));
-        assert_eq!(of(&[one(&[], Container::Stopped), one(&[], Container::Stopped)]), Container::Stopped);
-        assert_eq!(of(&[one(&[], Container::Stopped), one(&[], runs(2)), one(&[], runs(1))]), runs(2), "either may be it");
-        assert_eq!(of(&[one(&[], Container::Unknown), one(&[], runs(2))]), Container::Unknown);
     }
 
     #[test]

@@ -5,21 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::evidence::RecordSeen;
-use super::labels::Pod;
+use super::pod::{Controller, Pod};
 use super::record::Record;
 use super::selector::Selector;
 use super::sets::Sets;
-
-/// What made a pod, and keeps it: its owner reference with `controller: true`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Controller {
-    /// Nothing: it was made by hand, or what made it was deleted, and left it there.
-    None,
-    /// A StatefulSet of this name, of any API group.
-    StatefulSet(String),
-    /// Another kind of thing, such as `ReplicaSet cache-5d8f`.
-    Other(String),
-}
 
 /// A pod that was asked for by a selector.
 #[derive(Debug, Clone, PartialEq, Eq)]

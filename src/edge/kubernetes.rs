@@ -30,11 +30,14 @@ use super::files::read_regular;
 use crate::core::disk::{HAS_RUN, HEARD, LastHeard, Moment, TRYING, WORD, Word};
 use crate::core::evidence::{Container, Failure};
 use crate::core::identity::{Group, Host, PodName};
-use crate::core::labels::{HANDS_OVER, Patch, Pod, PodContainer, STAMP, Scheme};
-use crate::core::members::{Controller, Found, NonMember, Why};
+use crate::core::labels::{Patch, Scheme};
+use crate::core::members::{Found, NonMember, Why};
 use crate::core::outside::shown;
+use crate::core::pod::Controller;
+use crate::core::pod::{HANDS_OVER, Pod, PodContainer};
 use crate::core::record::Record;
 use crate::core::selector::Selector;
+use crate::core::stamp::STAMP;
 
 mod budget;
 pub mod election;

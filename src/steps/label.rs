@@ -14,10 +14,12 @@ use super::observe::from_api;
 use super::retry::{ATTEMPT, persist, refused};
 use crate::core::evidence::Failure;
 use crate::core::identity::PodName;
-use crate::core::labels::{Patch, Plan, Pod, STAMP, Scheme, Stamp, is_whole, plan};
+use crate::core::labels::{Patch, Plan, Scheme, is_whole, plan};
 use crate::core::members::Why;
 use crate::core::outside::shown;
+use crate::core::pod::Pod;
 use crate::core::record::Record;
+use crate::core::stamp::{STAMP, Stamp};
 use crate::edge::kubernetes::{Cluster, Refusal};
 use crate::exit::Wrong;
 

@@ -3,8 +3,10 @@
 use std::sync::LazyLock;
 
 use ordain::core::disk::Moment;
-use ordain::core::labels::{Plan, Pod as RealPod, Scheme, Stamp as RealStamp, is_whole as real_is_whole, plan as real_plan};
+use ordain::core::labels::{Plan, Scheme, is_whole as real_is_whole, plan as real_plan};
+use ordain::core::pod::Pod as RealPod;
 use ordain::core::record::{Record, Step};
+use ordain::core::stamp::Stamp as RealStamp;
 
 use super::setting::Protocol;
 use super::state::{Due, Label, Lease, List, Listed, Patches, Stamp};

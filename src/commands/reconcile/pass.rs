@@ -11,7 +11,7 @@ use super::mend::mend;
 use crate::core::decision;
 use crate::core::evidence::{Evidence, Failure, Peer, Role};
 use crate::core::identity::{Endpoint, PodName};
-use crate::core::labels::Pod;
+use crate::core::pod::Pod;
 use crate::core::record::Record;
 use crate::core::repair::{Repair, is_kept_from_readers, repairs, stubborn};
 use crate::edge::kubernetes::{Cluster, Refusal};

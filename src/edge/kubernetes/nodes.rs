@@ -13,7 +13,7 @@ use super::follow::{Change, follow};
 use super::view::{NodeView, PodView, Taint};
 use super::{Refusal, has_ended, read_controller, refusal, within};
 use crate::core::disk::Moment;
-use crate::core::members::Controller;
+use crate::core::pod::Controller;
 use crate::core::takeover::{Guest, Node, Service, State};
 
 /// The taint by which Kubernetes takes a node for shut down (1.28 and later): its volumes are detached and
