@@ -1,10 +1,11 @@
 //! What may happen next.
 
 use crate::fault;
+use crate::faults::Faults;
 use crate::pod;
 use crate::reconcile;
 use crate::sentinel;
-use crate::setting::{Faults, Setting};
+use crate::setting::Setting;
 use crate::state::{Data, Link, Phase, Pod, Server, State, Volume, Watching, pods, sentinels};
 use crate::time;
 use crate::verdict;

@@ -53,6 +53,7 @@ pub mod action;
 pub mod evidence;
 pub mod explore;
 mod fault;
+pub mod faults;
 pub mod labels;
 pub mod look;
 mod pod;

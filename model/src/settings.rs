@@ -2,8 +2,9 @@
 
 use ordain::core::rules::Rules;
 
+use crate::faults::Faults;
 use crate::look::{Look, Order, Source};
-use crate::setting::{Faults, Protocol, Setting, Torn};
+use crate::setting::{Protocol, Setting, Torn};
 use crate::state::{
     Claim, Data, Lease, Link, Mark, Phase, Pod, PodState, Reconcile, SentinelState, Server, State, Told, Volume, Watching,
 };

@@ -1,7 +1,7 @@
 //! The state of the whole group, as small as it can be: numbers for pods, Sentinels, runs and times.
 
+use crate::faults::Faults;
 use crate::look::Look;
-use crate::setting::Faults;
 
 /// A pod, by its ordinal.
 pub type Pod = u8;

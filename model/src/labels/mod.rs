@@ -23,6 +23,7 @@
 
 pub mod action;
 pub mod explore;
+pub mod faults;
 pub mod plan;
 pub mod property;
 mod report;

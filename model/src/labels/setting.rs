@@ -1,18 +1,8 @@
 //! Which runs there are, what may go wrong, and which steps of the protocol are kept.
 
+use super::faults::Faults;
 use super::state::{Label, Labelled, Lease, Run, Stamp, State, Step};
 use crate::state::{Claim, PODS, Pod};
-
-/// How often each fault may happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Faults {
-    /// A pod is deleted, and may be made again.
-    pub deletions: u8,
-    /// The record is deleted.
-    pub record_deletions: u8,
-    /// A person sets or removes a pod's label.
-    pub edits: u8,
-}
 
 /// What a run does, each step a switch; switched off only to show what it is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,6 +1,6 @@
 //! The labels, the record, and the runs.
 
-use super::setting::Faults;
+use super::faults::Faults;
 use crate::state::{Claim, PODS, Pod};
 
 /// What a pod carries under the label's key.

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::take_over::ASIDE;
 use super::{Load, cannot_read, cannot_read_directory, holds_keys};
 use crate::core::conf::split;
 use crate::core::server::ServerVersion;
@@ -17,6 +16,8 @@ pub const APPENDED: &str = "appendonly.aof";
 /// Where servers from 7 on keep theirs, and which file lists them (`appenddirname`, `appendfilename`).
 pub const APPENDED_FOLDER: &str = "appendonlydir";
 pub const MANIFEST: &str = "appendonly.aof.manifest";
+/// What the name of every folder begins with in which files are kept aside.
+pub const ASIDE: &str = "set-aside-";
 /// A manifest lists a few files.
 const LONGEST_MANIFEST: u64 = 1024 * 1024;
 

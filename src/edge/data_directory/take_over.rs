@@ -7,13 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 
-use super::loaded::APPENDED;
+use super::loaded::{APPENDED, ASIDE};
 use crate::core::disk::Moment;
 use crate::core::server::ServerVersion;
 use crate::edge::files::{self, Draft};
-
-/// What the name of every folder begins with in which files are kept aside.
-pub const ASIDE: &str = "set-aside-";
 
 /// Gives a file the append-only file's name: with `appendonly yes` and none there a server starts empty beside a full
 /// `dump.rdb`. A server from 7.0 on moves the name away and leaves the file as it is, so that a link is enough; an
