@@ -27,8 +27,8 @@ pub const HOOK: &str = "on-failover";
 /// The steps of a run end themselves at the deadline, with what they know. This is for the one
 /// that does not.
 const BACKSTOP: Duration = Duration::from_secs(1);
-/// A year or so: longer than any pod lives.
-const FOR_EVER: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+/// How long a copy of this program may take.
+const INSTALLED_BY: Duration = Duration::from_secs(60);
 
 /// What is left to do when a subcommand has told its story.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ fn limit(command: &Command) -> Option<Duration> {
     match command {
         Command::GenconfRedis(args) => Some(args.deadline),
         Command::GenconfSentinel(args) => Some(args.deadline),
-        Command::OnFailover(args) => Some(args.deadline.min(on_failover::LIMIT)),
+        Command::OnFailover(args) => Some(on_failover::limit(args)),
         // Each pass has a deadline of its own.
         Command::Reconcile(args) if args.watch => None,
         Command::Reconcile(args) => Some(args.deadline),
@@ -73,7 +73,7 @@ fn limit(command: &Command) -> Option<Duration> {
         Command::Probe(args) => Some(args.deadline),
         Command::Forget(args) => Some(args.deadline),
         Command::Takeover(_) => None,
-        Command::Install(_) => Some(Duration::from_secs(60)),
+        Command::Install(_) => Some(INSTALLED_BY),
     }
 }
 
@@ -87,18 +87,24 @@ pub fn longest(command: &Command) -> Option<Duration> {
 /// # Errors
 /// What went wrong, and [`Wrong`] where trying again will not help.
 pub async fn within_deadline(command: Command, signals: &mut Signals) -> Result<Then> {
-    let limit = limit(&command).unwrap_or(FOR_EVER);
     match command {
         // These end by themselves at SIGTERM, once they have given back what they hold and undone what they have begun.
         Command::Takeover(args) => Box::pin(takeover::run(args, signals)).await,
         Command::Handover(args) => Box::pin(handover::run(args, signals)).await,
-        Command::GenconfRedis(args) => within(limit, signals, |deadline| genconf_redis::run(args, deadline)).await,
-        Command::GenconfSentinel(args) => within(limit, signals, |deadline| genconf_sentinel::run(args, deadline)).await,
-        Command::OnFailover(args) => within(limit, signals, |deadline| on_failover::run(args, deadline)).await,
-        Command::Reconcile(args) => within(limit, signals, |deadline| reconcile::run(args, deadline)).await,
-        Command::Probe(args) => within(limit, signals, |deadline| probe::run(args, deadline)).await,
-        Command::Forget(args) => within(limit, signals, |deadline| forget::run(args, deadline)).await,
-        Command::Install(args) => within(limit, signals, async |_| install::run(&args)).await,
+        // A signal is how it is done.
+        Command::Reconcile(args) if args.watch => tokio::select! {
+            ended = Box::pin(reconcile::watch(args)) => ended,
+            _ = signals.next() => Ok(Then::Exit),
+        },
+        Command::Reconcile(args) => within(args.deadline, signals, |deadline| reconcile::run(args, deadline)).await,
+        Command::GenconfRedis(args) => within(args.deadline, signals, |deadline| genconf_redis::run(args, deadline)).await,
+        Command::GenconfSentinel(args) => within(args.deadline, signals, |deadline| genconf_sentinel::run(args, deadline)).await,
+        Command::OnFailover(args) => {
+            within(on_failover::limit(&args), signals, |deadline| on_failover::run(args, deadline)).await
+        }
+        Command::Probe(args) => within(args.deadline, signals, |deadline| probe::run(args, deadline)).await,
+        Command::Forget(args) => within(args.deadline, signals, |deadline| forget::run(args, deadline)).await,
+        Command::Install(args) => within(INSTALLED_BY, signals, async |_| install::run(&args)).await,
     }
 }
 
@@ -114,13 +120,6 @@ async fn within<F: Future<Output = Result<Then>>>(
         // A step did not notice that its time was over.
         () = tokio::time::sleep_until(deadline + BACKSTOP) => bail!("not done within {limit:?}: something that was asked neither answered nor failed"),
         // The container is being stopped.
-        by = signals.next() => stopped(by, limit == FOR_EVER),
+        by = signals.next() => bail!("stopped by {by}: every file is whole, or as it was"),
     }
-}
-
-fn stopped(by: &str, is_its_end: bool) -> Result<Then> {
-    if is_its_end {
-        return Ok(Then::Exit);
-    }
-    bail!("stopped by {by}: every file is whole, or as it was")
 }

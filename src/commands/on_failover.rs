@@ -35,7 +35,12 @@ use crate::steps::report::millis;
 use crate::steps::retry::{blame, persist, refused};
 
 /// Sentinel kills its script after 60 s; whatever did not work by then is better tried anew.
-pub const LIMIT: Duration = Duration::from_secs(45);
+const LIMIT: Duration = Duration::from_secs(45);
+
+/// How long the hook may take.
+pub fn limit(args: &OnFailover) -> Duration {
+    args.deadline.min(LIMIT)
+}
 
 pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
     let OnFailover { pod, members, sentinels, labels, secrets, run, deadline: _, arguments } = args;

@@ -28,28 +28,35 @@ use assume::assume;
 use pass::{Memory, finds_nobody, put_right};
 use watch::Watch;
 
-pub async fn run(args: Reconcile, deadline: Instant) -> Result<Then> {
-    let Reconcile { groups, pod, members, sentinels, labels, secrets, run, watch, assume_master, yes, stale_after, deadline: _ } =
-        args;
+/// Goes on putting right what differs until it is dropped.
+pub async fn watch(args: Reconcile) -> Result<Then> {
+    let Reconcile { groups, pod, members, sentinels, labels, secrets, run, stale_after, .. } = args;
     let logins = Logins::read(&secrets).await?;
     let world = World::open(&run, &pod).await?;
     let council = Council::new(&world, &sentinels)?;
     council.tell_short_grace(&members);
-    if watch {
-        check_names_one(&groups, &members, &labels)?;
-        let watch = Watch {
-            world: &world,
-            council: &council,
-            logins: &logins,
-            pod: &pod,
-            members: &members,
-            labels: &labels,
-            named: &groups,
-            stale_after: stale_after.0,
-        };
-        Box::pin(watch.go_on()).await;
-        return Ok(Then::Exit);
-    }
+    check_names_one(&groups, &members, &labels)?;
+    let watch = Watch {
+        world: &world,
+        council: &council,
+        logins: &logins,
+        pod: &pod,
+        members: &members,
+        labels: &labels,
+        named: &groups,
+        stale_after: stale_after.0,
+    };
+    watch.go_on().await;
+    Ok(Then::Exit)
+}
+
+/// Puts right once what differs.
+pub async fn run(args: Reconcile, deadline: Instant) -> Result<Then> {
+    let Reconcile { groups, pod, members, sentinels, labels, secrets, run, assume_master, yes, stale_after, .. } = args;
+    let logins = Logins::read(&secrets).await?;
+    let world = World::open(&run, &pod).await?;
+    let council = Council::new(&world, &sentinels)?;
+    council.tell_short_grace(&members);
     // A person's choice tells of which group it is.
     let chosen = assume_master.as_ref().filter(|_| groups.is_empty());
     let groups = match chosen.map(|pod| own_group(None, &members, pod)).transpose()? {
