@@ -30,7 +30,20 @@ use watch::Watch;
 
 /// Goes on putting right what differs until it is dropped.
 pub async fn watch(args: Reconcile) -> Result<Then> {
-    let Reconcile { groups, pod, members, sentinels, labels, secrets, run, stale_after, .. } = args;
+    let Reconcile {
+        groups,
+        pod,
+        members,
+        sentinels,
+        labels,
+        secrets,
+        run,
+        stale_after,
+        watch: _,
+        assume_master: _,
+        yes: _,
+        deadline: _,
+    } = args;
     let logins = Logins::read(&secrets).await?;
     let world = World::open(&run, &pod).await?;
     let council = Council::new(&world, &sentinels)?;
@@ -52,7 +65,20 @@ pub async fn watch(args: Reconcile) -> Result<Then> {
 
 /// Puts right once what differs.
 pub async fn run(args: Reconcile, deadline: Instant) -> Result<Then> {
-    let Reconcile { groups, pod, members, sentinels, labels, secrets, run, assume_master, yes, stale_after, .. } = args;
+    let Reconcile {
+        groups,
+        pod,
+        members,
+        sentinels,
+        labels,
+        secrets,
+        run,
+        assume_master,
+        yes,
+        stale_after,
+        watch: _,
+        deadline: _,
+    } = args;
     let logins = Logins::read(&secrets).await?;
     let world = World::open(&run, &pod).await?;
     let council = Council::new(&world, &sentinels)?;
