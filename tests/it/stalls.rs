@@ -6,7 +6,7 @@ use std::time::Duration;
 use testbed::client::slowest_write;
 use testbed::group::Bed;
 use testbed::process::Process;
-use testbed::wait_for;
+use testbed::{server_binary, wait_for};
 
 use crate::{FAILED_OVER, UP, ordain, started};
 
@@ -77,6 +77,12 @@ fn assert_held_up_shortly(writes: JoinHandle<Duration>, at_least: Duration, hand
     assert!((at_least..=HELD_UP).contains(&held), "writes were held up for {held:?}: {}", handover.log());
 }
 
+/// Whether the servers pause the writes by themselves (`SENTINEL FAILOVER … COORDINATED`), for as long as they say: then
+/// ordain holds nothing up.
+fn is_coordinated() -> bool {
+    server_binary().to_string_lossy().contains("valkey")
+}
+
 fn is_failing_over(bed: &Bed) -> bool {
     bed.sentinel_field("sentinel-0", "flags").is_some_and(|flags| flags.contains("failover_in_progress"))
 }
@@ -109,8 +115,11 @@ fn a_failover_that_makes_no_progress_is_called_off_and_another_sentinel_is_asked
     wait_for_line(&handover, "makes no progress with the failover of redis-0: it is called off");
     let ended = wait_for_end(&mut handover);
     let log = handover.log();
-    assert!(ended == Some(0) && log.contains("the writes of redis-0 go on after"), "{log}");
-    assert_held_up_shortly(writes, AWAITED, &handover);
+    assert!(ended == Some(0), "{log}");
+    if !is_coordinated() {
+        assert!(log.contains("the writes of redis-0 go on after"), "{log}");
+        assert_held_up_shortly(writes, AWAITED, &handover);
+    }
     let [first, second] =
         ["sentinel-0", "sentinel-1"].map(|sentinel| log.find(&format!("the Sentinel {}", bed.host_name(sentinel))));
     assert!(first < second, "{log}");
@@ -149,6 +158,9 @@ fn a_redis_that_stands_still_for_a_moment_is_asked_again() {
 
 #[test]
 fn a_replica_that_does_not_take_over_holds_up_no_writes_and_is_tried_again() {
+    if is_coordinated() {
+        return eprintln!("the replica is not asked by Sentinel, but by its master");
+    }
     let bed = ready();
     for replica in ["redis-1", "redis-2"] {
         bed.ask(replica, &["ACL", "SETUSER", "default", "-replicaof", "-slaveof"]).unwrap();
