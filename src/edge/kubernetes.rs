@@ -279,9 +279,8 @@ impl Cluster {
     /// The API server's refusal.
     pub async fn groups(&self) -> Result<Vec<(Group, bool)>, Refusal> {
         let ours = ListParams::default().labels(&ours());
-        let leases = list(&self.leases, ours).await.map_err(|error| refusal(&error, "list leases"))?;
         let group = |lease: &LeaseView| Some((lease.metadata.name.as_ref()?.parse().ok()?, read_record(lease).is_ok()));
-        Ok(leases.iter().filter_map(group).collect())
+        list(&self.leases, ours, group).await.map_err(|error| refusal(&error, "list leases"))
     }
 
     /// Returns when a group has a record. Never returns where they cannot be watched.
@@ -336,9 +335,8 @@ impl Cluster {
     /// # Errors
     /// The API server's refusal.
     pub async fn pods(&self, selector: &Selector, scheme: &Scheme) -> Result<Vec<Found>, Refusal> {
-        let listed = list(&self.pods, ListParams::default().labels(selector.as_str())).await;
-        let listed = listed.map_err(|error| refusal(&error, "list pods"))?;
-        Ok(listed.iter().filter_map(|pod| read_found(pod, scheme)).collect())
+        let listed = list(&self.pods, ListParams::default().labels(selector.as_str()), |pod| read_found(pod, scheme)).await;
+        listed.map_err(|error| refusal(&error, "list pods"))
     }
 
     /// Lists the group's pods as the API server's cache has them, which may be a little old: good
@@ -522,8 +520,8 @@ fn label(patch: &Patch, scheme: &Scheme) -> serde_json::Value {
     })
 }
 
-/// Lists everything, a page at a time.
-async fn list<K>(api: &Api<K>, mut page: ListParams) -> Result<Vec<K>, Error>
+/// Lists everything, a page at a time, and keeps of each what is read of it.
+async fn list<K, T>(api: &Api<K>, mut page: ListParams, read: impl Fn(&K) -> Option<T>) -> Result<Vec<T>, Error>
 where
     K: Clone + DeserializeOwned + Debug,
 {
@@ -538,7 +536,7 @@ where
             }
             listed => listed?,
         };
-        all.extend(listed.items);
+        all.extend(listed.items.iter().filter_map(&read));
         page.continue_token = listed.metadata.continue_.filter(|token| !token.is_empty());
         if page.continue_token.is_none() {
             return Ok(all);

@@ -120,7 +120,7 @@ async fn begin(target: &Target, login: &Login) -> Result<(Conversation, Role), F
     if let Role::Replica(replica) = &mut role
         && replica.link == Link::Never
     {
-        replica.is_empty = is_empty(conversation.go_on(&command(&["INFO"])).await?);
+        replica.is_empty = conversation.go_on(&command(&["INFO"])).await.is_ok_and(is_empty);
     }
     Ok((conversation, role))
 }
@@ -132,10 +132,14 @@ fn is_empty(info: Value) -> bool {
     let is_key_count =
         |line: &str| line.strip_prefix("db").is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()));
     let has_libraries = |line: &str| line.strip_prefix("number_of_libraries:").is_some_and(|count| count.trim() != "0");
-    // While it loads, what it has read so far is not all.
-    let has_loaded = info.lines().any(|line| line.trim() == "loading:0");
-    let tells_of_keys = info.lines().any(|line| line.trim() == "# Keyspace");
-    has_loaded && tells_of_keys && !info.lines().any(|line| is_key_count(line) || has_libraries(line))
+    let says = |what: &str| info.lines().any(|line| line.trim() == what);
+    // While it loads, what it has read so far is not all. And a copy that it has begun may have emptied its memory, and
+    // not its disk: then it has ended its append-only file, and does not begin it again where the copy fails
+    // (`replicationAttachToNewMaster` and `readSyncBulkPayload` in `src/replication.c`).
+    says("loading:0")
+        && says("aof_enabled:1")
+        && says("# Keyspace")
+        && !info.lines().any(|line| is_key_count(line) || has_libraries(line))
 }
 
 /// Reads the answers to `ROLE` (`roleCommand` in Redis `src/replication.c`) and `INFO replication`
@@ -334,7 +338,7 @@ mod tests {
 
     #[test]
     fn a_redis_is_empty_only_where_it_says_so_of_all_that_it_has() {
-        let empty = "# Memory\r\nnumber_of_libraries:0\r\n# Persistence\r\nloading:0\r\nasync_loading:0\r\n# Keyspace\r\n";
+        let empty = "# Memory\r\nnumber_of_libraries:0\r\n# Persistence\r\nloading:0\r\nasync_loading:0\r\naof_enabled:1\r\n# Keyspace\r\n";
         assert!(is_empty(bulk(empty)));
         assert!(is_empty(bulk(&empty.replace("number_of_libraries:0\r\n", ""))), "before 7.0 there are none");
         for (what, with) in [
@@ -344,6 +348,8 @@ mod tests {
             ("libraries:0", "libraries:1"),
             ("\r\nloading:0", "\r\nloading:1"),
             ("\r\nloading:0", ""),
+            ("aof_enabled:1", "aof_enabled:0"),
+            ("aof_enabled:1\r\n", ""),
         ] {
             assert!(!is_empty(bulk(&empty.replace(what, with))), "{what} -> {with}");
         }

@@ -301,12 +301,6 @@ fn what_is_counted_is_what_the_server_then_serves_and_the_rest_is_refused_untouc
                 None,
                 Err("rename `"),
             ),
-            (
-                "a folder by another name",
-                Directory::of(&[aof]).moved("appendonlydir", "aof"),
-                None,
-                Err("aof` to `appendonlydir`"),
-            ),
             ("an empty manifest", Directory::of(&[aof]).with(manifest, b""), None, Err("is damaged")),
             ("a file that is missing", Directory::of(&[aof]).without(&base), None, Err("is missing")),
             ("a manifest that is missing", Directory::of(&[aof]).without(manifest), None, Err("start empty")),

@@ -214,32 +214,6 @@ pub fn refuse_beside_set_aside(folder: &Path, loaded: &Loaded) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a directory without data beside a folder of append-only files with their manifest, as a server has made it
-/// that was told another `appenddirname`. Beside data such a folder is somebody's copy.
-pub fn refuse_another_folder(folder: &Path, loaded: &Loaded) -> Result<()> {
-    if !with_keys(loaded.paths.clone())?.is_empty() {
-        return Ok(());
-    }
-    let is_manifest = |path: &Path| path.extension().is_some_and(|extension| extension == "manifest");
-    for name in names_in(folder).with_context(|| cannot_read_directory(folder))? {
-        let place = folder.join(&name);
-        if name == APPENDED_FOLDER || name.as_encoded_bytes().starts_with(ASIDE.as_bytes()) || !place.is_dir() {
-            continue;
-        }
-        // What may not be read (`lost+found`) is no server's.
-        let Ok(manifests) = files_in(&place, is_manifest) else { continue };
-        let left_out = if manifests.is_empty() { Vec::new() } else { with_keys(files_in(&place, is_data_file)?)? };
-        ensure!(
-            left_out.is_empty(),
-            "the server would start empty beside {}: rename the folder `{}` to `{APPENDED_FOLDER}`, or move it out of `{}`",
-            listed(&left_out),
-            place.display(),
-            folder.display()
-        );
-    }
-    Ok(())
-}
-
 /// Whether a manifest names a file, as history or otherwise.
 fn is_listed(manifest: &[u8], path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();

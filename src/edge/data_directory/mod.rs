@@ -135,10 +135,6 @@ impl DataDirectory {
         let group_id = self.group_id()?;
         let memory = Memory::read(&self.folder)?;
         let loaded = self.loaded(group_id.is_some() || memory.is_some())?;
-        // Servers that 0.1 has started may have been told another folder, and have left no memory.
-        if memory.is_none() {
-            loaded::refuse_another_folder(&self.folder, &loaded)?;
-        }
         let disk = match self.age(&loaded, memory.as_ref())? {
             Some(age) => Disk::Written(age.written),
             None => Disk::Empty,
@@ -718,27 +714,6 @@ mod tests {
         assert_eq!(disk_of(&[files[0], (LISTED, files[1].1, 5)]), at(5), "and that helps");
         let refusal = refusal_of(&files[..1], Some("7.0"));
         assert!(refusal.contains("put its manifest back"), "nothing to choose from: {refusal}");
-    }
-
-    #[test]
-    fn append_only_files_in_a_folder_of_another_name_are_not_nothing() {
-        let files = [
-            ("aof/appendonly.aof.1.incr.aof", &write(5)[..], 5),
-            ("aof/appendonly.aof.manifest", &b"file appendonly.aof.1.incr.aof seq 1 type i\n"[..], 5),
-        ];
-        let of_0_1 = [&files[..], &[(STAMP, b"g", 5)]].concat();
-        let empty = [&files[..], &[("appendonly.aof", b"", 6), (STAMP, b"g", 5)]].concat();
-        for files in [&files[..], &of_0_1, &empty] {
-            let refusal = refusal_of(files, Some("7.0"));
-            assert!(refusal.contains("start empty beside") && refusal.contains("aof` to `appendonlydir`"), "{refusal}");
-        }
-        let renamed = [(INCR, files[0].1, 5), (LISTED, files[1].1, 5)];
-        assert_eq!(disk_of(&renamed), at(5), "and that helps");
-        let beside = |more: &[(&str, &[u8], u64)]| disk_of(&[&files[..], more].concat());
-        assert_eq!(beside(&[(memory::NAME, b"{}", 1)]), Disk::Empty, "a server has run here with its own folder");
-        assert_eq!(beside(&[("dump.rdb", &snapshot(7), 7)]), at(7), "somebody's copy");
-        assert_eq!(disk_of(&[(files[0].0, b"", 5), files[1]]), Disk::Empty, "nothing was written there");
-        assert_eq!(disk_of(&files[..1]), Disk::Empty, "no server lists it");
     }
 
     #[test]

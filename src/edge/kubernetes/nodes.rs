@@ -154,6 +154,11 @@ fn whole_seconds(at: Moment) -> Moment {
     Moment(at.0 / 1000 * 1000)
 }
 
+/// What happened within a second, of which Kubernetes keeps the begin, has happened by then.
+fn end_of_second(at: Moment) -> Moment {
+    Moment(at.0 + 999)
+}
+
 /// A time of the API; none where it is not one.
 fn moment(text: &str) -> Option<Moment> {
     text.parse().ok()
@@ -164,7 +169,7 @@ fn read_node(node: &NodeView) -> Option<Node> {
     let ready = status.conditions.iter().find(|condition| condition.kind == "Ready");
     let state = match ready.map(|condition| (condition.status.as_str(), &condition.last_transition_time)) {
         Some(("True", _)) => State::Ready,
-        Some(("Unknown", since)) => State::Silent(since.as_deref().and_then(moment)),
+        Some(("Unknown", since)) => State::Silent(since.as_deref().and_then(moment).map(end_of_second)),
         _ => State::Unready,
     };
     let taint = spec.taints.iter().find(|taint| taint.key == OUT_OF_SERVICE);
