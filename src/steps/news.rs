@@ -19,6 +19,8 @@ use crate::edge::kubernetes::follow::{Kind, Told};
 /// for the record, one for the list, and one for each pod.
 const LOOKS: u32 = 60;
 const ONE_MORE: Duration = Duration::from_secs(10);
+/// How long an API server without an answer is asked as often as one that answers.
+const OUTAGE: Duration = Duration::from_secs(15);
 /// How old what is known may be: a watch that tells nothing may have lost its way.
 const OLDEST: Duration = Duration::from_secs(30);
 
@@ -160,7 +162,8 @@ impl<'a> Looks<'a> {
         self.is_due = false;
         self.whole = Some(Instant::now());
         let evidence = observer.observe(waited, deadline).await;
-        self.rest.note(matches!(evidence.record, RecordSeen::Unknown(_)) || evidence.listing.is_some());
+        let is_unanswered = matches!(evidence.record, RecordSeen::Unknown(_)) || evidence.listing.is_some();
+        self.rest.note(is_unanswered, Instant::now());
         self.news.take(observer, &evidence);
         evidence
     }
@@ -188,25 +191,26 @@ impl<'a> Looks<'a> {
     }
 }
 
-/// Pauses that grow while the API server has no answer: then no watch tells anything either, and a look is tried
-/// several times.
+/// Pauses that grow while the API server has no answer for longer than it takes to come back after a power cut: then no
+/// watch tells anything either, and a look is tried several times.
 struct Rest {
+    since: Option<Instant>,
     pauses: Backoff,
     pause: Duration,
 }
 
 impl Default for Rest {
     fn default() -> Self {
-        Self { pauses: Backoff::of_no_answers(), pause: Duration::ZERO }
+        Self { since: None, pauses: Backoff::of_no_answers(), pause: Duration::ZERO }
     }
 }
 
 impl Rest {
-    fn note(&mut self, is_unanswered: bool) {
-        if is_unanswered {
-            self.pause = self.pauses.next();
-        } else {
+    fn note(&mut self, is_unanswered: bool, now: Instant) {
+        if !is_unanswered {
             *self = Self::default();
+        } else if now - *self.since.get_or_insert(now) >= OUTAGE {
+            self.pause = self.pauses.next();
         }
     }
 }
@@ -252,16 +256,16 @@ mod tests {
 
     #[test]
     fn an_api_server_that_has_no_answer_is_asked_ever_less_often_and_one_that_has_at_once() {
-        let mut rest = Rest::default();
-        let pauses: Vec<_> = (0..6)
-            .map(|_| {
-                rest.note(true);
-                rest.pause.as_millis()
-            })
-            .collect();
-        let longest = [1_000, 2_000, 4_000, 8_000, 8_000, 8_000];
+        let (mut rest, start) = (Rest::default(), Instant::now());
+        let mut pause = |at: u64| {
+            rest.note(true, start + Duration::from_secs(at));
+            rest.pause.as_millis()
+        };
+        assert_eq!([0, 1, 2, 14].map(&mut pause), [0; 4], "it may be back at any moment");
+        let (pauses, longest) = ([15, 16, 18, 22, 30].map(&mut pause), [1_000, 2_000, 4_000, 8_000, 8_000]);
         assert!(pauses.iter().zip(longest).all(|(pause, most)| (most / 2..=most).contains(pause)), "{pauses:?}");
-        rest.note(false);
+        rest.note(false, start + Duration::from_secs(31));
+        rest.note(true, start + Duration::from_secs(32));
         assert_eq!(rest.pause, Duration::ZERO);
     }
 
