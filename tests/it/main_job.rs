@@ -7,6 +7,7 @@ use testbed::group::{Bed, REDIS, SENTINELS};
 use testbed::label_watch::LabelWatch;
 use testbed::wait_for;
 
+use crate::updated::wait_until_on_disk;
 use crate::{FAILED_OVER, UP, ordain, started};
 
 /// Kills the master, and returns who took over once record and labels say so.
@@ -129,6 +130,7 @@ fn without_kubernetes_a_first_pod_that_lost_its_disk_does_not_lead_those_that_ke
     let mut bed = started(Bed::without_kubernetes(ordain()).with_patient_sentinels());
     bed.put_keys("redis-0", "key", 10);
     bed.wait_for_keys_everywhere(10, UP);
+    wait_until_on_disk(&bed);
     bed.kill_at_once(&REDIS);
     bed.sandbox("redis-0").empty("data");
     for pod in ["redis-1", "redis-2"] {

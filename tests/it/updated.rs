@@ -17,7 +17,7 @@ fn write(bed: &Bed, name: &str) {
 }
 
 /// Waits until what each pod has is on its disk: a replica writes its files anew after it has copied all of a master.
-fn wait_until_on_disk(bed: &Bed) {
+pub fn wait_until_on_disk(bed: &Bed) {
     for pod in REDIS {
         wait_for(&format!("all of {pod} on its disk"), UP, || {
             let info = bed.text(pod, &["INFO", "persistence"]);
