@@ -7,6 +7,7 @@ use clap::Args;
 use super::shared::{Labels, Members, PodArgs, Run, Secrets, Sentinels};
 use super::values::duration;
 use crate::core::identity::Group;
+
 /// `forget`.
 #[derive(Debug, Args)]
 pub struct Forget {

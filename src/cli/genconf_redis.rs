@@ -12,6 +12,7 @@ use crate::core::identity::Group;
 use crate::core::redis_conf::{HIGHEST_PRIORITY, USUAL_PRIORITY};
 use crate::core::server::ServerVersion;
 use crate::edge::data_directory::Load;
+
 /// `genconf-redis`.
 #[derive(Debug, Args)]
 pub struct GenconfRedis {

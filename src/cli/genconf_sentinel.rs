@@ -9,6 +9,7 @@ use clap::Args;
 use super::shared::{Labels, Members, PodArgs, Report, Run, Secrets, Sentinels, Text};
 use super::values::duration;
 use crate::core::identity::Group;
+
 /// `genconf-sentinel`.
 #[derive(Debug, Args)]
 pub struct GenconfSentinel {

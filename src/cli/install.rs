@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+
 /// `install`.
 #[derive(Debug, Args)]
 pub struct Install {

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::shared::{Labels, Members, PodArgs, Run, Secrets, Sentinels};
 use super::values::duration;
+
 /// `on-failover`.
 #[derive(Debug, Args)]
 pub struct OnFailover {

@@ -10,6 +10,7 @@ use super::shared::Secrets;
 use super::values::duration;
 use crate::core::identity::{Group, PodName};
 use crate::core::sets::Set;
+
 /// `probe`.
 #[derive(Debug, Args)]
 pub struct Probe {

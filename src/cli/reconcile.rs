@@ -7,6 +7,7 @@ use clap::Args;
 use super::shared::{Labels, Members, PodArgs, Run, Secrets, Sentinels};
 use super::values::{Limit, duration, duration_or_off};
 use crate::core::identity::{Group, PodName};
+
 /// `reconcile`.
 #[derive(Debug, Args)]
 pub struct Reconcile {

@@ -13,6 +13,7 @@ use crate::core::conf::TlsFiles;
 use crate::core::identity::PodName;
 use crate::core::selector::Selector;
 use crate::core::sets::Set;
+
 /// Which pod this is.
 #[derive(Debug, Args)]
 pub struct PodArgs {

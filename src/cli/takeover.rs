@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use super::shared::Form;
 use super::values::{grace, selector};
 use crate::core::selector::Selector;
+
 /// `takeover`.
 #[derive(Debug, Args)]
 pub struct Takeover {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::core::identity::Group;
 use crate::core::selector::{Selector, is_value};
+
 /// A time, or none. (For clap an `Option` is a flag that may be missing.)
 #[derive(Debug, Clone, Copy)]
 pub struct Limit(pub Option<Duration>);

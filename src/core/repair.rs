@@ -103,13 +103,9 @@ pub fn repairs_by(rules: Rules, evidence: &Evidence, masterless: Duration) -> Ve
     match (&evidence.living_masters()[..], evidence.recorded()) {
         ([master], record) => {
             let is_in_sync = |peer: &&Peer| {
-                peer.replica().is_some_and(|replica| {
-                    let follows = evidence.member_at(&replica.of.host) == Some(master);
-                    // One whose own priority is not known may have 0.
-                    let may_be_promoted = evidence.own_priority(peer).is_some_and(|own| own > 0);
-                    let is_fit = replica.link == Link::Up && replica.priority == 0 && may_be_promoted;
-                    is_fit && follows && has_ended_its_word(evidence, peer)
-                })
+                // One whose own priority is not known may have 0.
+                let may_be_promoted = evidence.own_priority(peer).is_some_and(|own| own > 0);
+                may_be_promoted && evidence.is_in_sync_at_0(peer, master) && has_ended_its_word(evidence, peer)
             };
             if is_calm(evidence, master) {
                 let in_sync = evidence.peers.iter().filter(is_in_sync);

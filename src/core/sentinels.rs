@@ -1,6 +1,6 @@
 //! What keeps the Sentinels that were named from a failover, whatever the group's state is.
 
-use super::evidence::{Evidence, Failure, Heard, Link, Peer, RecordSeen, Sentinel};
+use super::evidence::{Evidence, Failure, Heard, Peer, RecordSeen, Sentinel};
 use super::identity::PodName;
 
 /// The servers among the named Sentinels that are none, for people. `setting` is how the user named them.
@@ -48,12 +48,7 @@ pub fn nobody_promotable(evidence: &Evidence) -> Option<String> {
 /// away).
 pub fn of_unknown_priority(evidence: &Evidence) -> Vec<&PodName> {
     let [master] = &evidence.living_masters()[..] else { return Vec::new() };
-    let is_left = |peer: &&Peer| {
-        let in_sync = peer.replica().is_some_and(|replica| {
-            replica.link == Link::Up && replica.priority == 0 && evidence.member_at(&replica.of.host) == Some(master)
-        });
-        in_sync && evidence.own_priority(peer).is_none()
-    };
+    let is_left = |peer: &&Peer| evidence.is_in_sync_at_0(peer, master) && evidence.own_priority(peer).is_none();
     let left = evidence.peers.iter().filter(|_| evidence.sentinel_count > 0).filter(is_left);
     left.map(|peer| &peer.pod).collect()
 }
@@ -90,7 +85,7 @@ mod tests {
     use super::*;
     use crate::core::decision::given::*;
     use crate::core::disk::Word;
-    use crate::core::evidence::{Replica, Role};
+    use crate::core::evidence::{Link, Replica, Role};
     use crate::core::record::{Mark, Record};
     use crate::core::redis_conf::run_of;
 

@@ -132,6 +132,13 @@ impl Evidence {
         }
     }
 
+    /// Whether a peer is a replica in sync with this master that Sentinel may not promote yet.
+    pub fn is_in_sync_at_0(&self, peer: &Peer, master: &PodName) -> bool {
+        peer.replica().is_some_and(|replica| {
+            replica.link == Link::Up && replica.priority == 0 && self.member_at(&replica.of.host) == Some(master)
+        })
+    }
+
     /// The id that a record which is made for `master` takes, where the disks have one.
     pub fn published_group_id(&self, master: &PodName) -> Option<String> {
         let words = self.peers.iter().filter_map(|peer| Some((&peer.pod, peer.word()?.1)));
