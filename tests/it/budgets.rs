@@ -123,6 +123,13 @@ fn a_server_that_answers_without_end_costs_little_memory_and_no_more_than_the_de
     }
 }
 
+/// A kubeconfig of one cluster and one user, each as YAML has it between braces.
+fn kubeconfig_of(cluster: &str, user: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{{name: c, context: {{cluster: c, user: u}}}}]\nclusters: [{{name: c, cluster: {{{cluster}}}}}]\nusers: [{{name: u, user: {{{user}}}}}]\n"
+    )
+}
+
 #[rstest]
 #[case("genconf-redis", 1)]
 #[case("genconf-sentinel --dry-run --group redis --pod-name sentinel-0", 1)]
@@ -140,9 +147,7 @@ fn an_api_server_that_answers_without_end_costs_little_memory_and_no_more_than_t
     let ip = strangers.subnet.host(20);
     let api = Hostile::at(ip.into(), 8080, shape);
     let kubeconfig = strangers.folder.path().join("kubeconfig");
-    let text = format!(
-        "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{{name: c, context: {{cluster: c, user: u}}}}]\nclusters: [{{name: c, cluster: {{server: 'http://{ip}:8080'}}}}]\nusers: [{{name: u, user: {{token: x}}}}]\n"
-    );
+    let text = kubeconfig_of(&format!("server: 'http://{ip}:8080'"), "token: x");
     std::fs::write(&kubeconfig, text).unwrap();
     let mut run = strangers.command(words);
     run.env_remove("ORDAIN_NO_KUBERNETES").env("KUBECONFIG", kubeconfig);
@@ -202,10 +207,7 @@ fn a_kubeconfig_and_what_it_names_are_regular_files_of_a_mebibyte_at_most() {
         ("token", cluster, "tokenFile: pipe"),
         ("certificate", cluster, "client-certificate: large"),
     ] {
-        let text = format!(
-            "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{{name: c, context: {{cluster: c, user: u}}}}]\nclusters: [{{name: c, cluster: {{{cluster}}}}}]\nusers: [{{name: u, user: {{{user}}}}}]\n"
-        );
-        std::fs::write(path(name), text).unwrap();
+        std::fs::write(path(name), kubeconfig_of(cluster, user)).unwrap();
     }
     for (name, blamed, why) in [
         ("pipe", "pipe", "no regular file"),
