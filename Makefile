@@ -24,7 +24,7 @@ STATIC := -C target-feature=+crt-static -C relocation-model=static
 # The tests run what is shipped, and write nothing into the source tree.
 TESTED := env ORDAIN=bin/ordain INSTA_UPDATE=no
 
-.PHONY: help build demo test test-full chaos lint model bench storm fuzz fuzz-targets control-plane cluster cluster-programs e2e e2e-full cluster-down servers image clean
+.PHONY: help build demo test test-full chaos docs lint model bench storm fuzz fuzz-targets control-plane cluster cluster-programs e2e e2e-full cluster-down servers image clean
 
 help: ## Show this help
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -78,6 +78,9 @@ bench: build servers control-plane ## Measure, and print a table
 storm: build servers control-plane ## Kill the masters of many groups at once, and print when the labels were right (STORM_GROUPS)
 	@cargo build --quiet --release --locked --package testbed --bin storm
 	@hack/isolated target/release/storm $(STORM_GROUPS)
+
+docs: ## Write the pages that are made from the code
+	@ORDAIN_DOCS=write cargo test --quiet --workspace --locked --lib --bins docs_are_current
 
 fuzz-targets:
 	@hack/fuzz.sh

@@ -14,6 +14,7 @@
 //! - [`black_hole`]: an address that neither answers nor refuses.
 //! - [`hostile`]: a server that answers without end.
 //! - [`client`]: a client that writes numbered keys and remembers what was acknowledged.
+//! - [`docs`]: the pages that are made from the code.
 //! - [`label_watch`]: every state of the labels in between.
 //! - [`storm`]: many groups under one set of Sentinels, whose masters all die at once.
 
@@ -23,6 +24,7 @@ pub mod chaos;
 pub mod client;
 pub mod control_plane;
 pub mod dns;
+pub mod docs;
 pub mod faults;
 pub mod gate;
 pub mod group;

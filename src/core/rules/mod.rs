@@ -3,6 +3,8 @@
 
 use std::ops::Deref;
 
+pub mod catalogue;
+
 use super::evidence::{Evidence, Known, Peer};
 
 /// A sentence of the protocol that could be left out.
