@@ -1,6 +1,6 @@
 //! `reconcile` and the hook: they move the record, and put right what Sentinel cannot.
 
-use ordain::core::repair::Repair;
+use ordain::core::rules::repair::Repair;
 
 use crate::evidence::{Asker, claim, pod as ordinal};
 use crate::look::Look;

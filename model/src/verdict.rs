@@ -5,11 +5,11 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use ordain::core::decision::{Decision, Part, a_failover_could_come, for_redis_by, for_sentinel_by, outvoted};
+use ordain::core::decision::{Decision, Part};
 use ordain::core::evidence::Known;
 use ordain::core::record::{Record, Step};
-use ordain::core::repair::{self, Repair, repairs_by};
-use ordain::core::rules::Rules;
+use ordain::core::rules::repair::{Repair, due_by};
+use ordain::core::rules::{self, Rules, a_failover_could_come, for_redis_by, for_sentinel_by, outvoted};
 
 use crate::evidence::{self, Asker, GRACE, address, claim, evidence, instance, lease, pod, real_claim, real_record, told_at};
 use crate::look::Look;
@@ -104,7 +104,7 @@ pub fn repair(setting: &Setting, look: &Look, by: Reconcile) -> Option<Repair> {
             let masterless = if by.is_masterless { GRACE } else { Duration::ZERO };
             // A probe has a step of its own, and the model's pods end their own words.
             let is_a_pods = |repair: &Repair| matches!(repair, Repair::MakeElectable(_) | Repair::EndWord(_));
-            repairs_by(setting.rules, &evidence, masterless).into_iter().find(|repair| !is_a_pods(repair))
+            due_by(setting.rules, &evidence, masterless).into_iter().map(|due| due.repair).find(|repair| !is_a_pods(repair))
         });
         repair.clone()
     })
@@ -113,21 +113,20 @@ pub fn repair(setting: &Setting, look: &Look, by: Reconcile) -> Option<Repair> {
 /// Whether what a pod has told of its disk holds no more.
 pub fn has_ended_its_word(setting: &Setting, look: &Look, of: Pod) -> bool {
     let evidence = evidence(&Asker::Reconcile, look, setting);
-    repair::has_ended_its_word(&evidence, evidence.peer(evidence::name(of)).expect("a pod of the group"))
+    rules::has_ended_its_word(&evidence, evidence.peer(evidence::name(of)).expect("a pod of the group"))
 }
 
 /// What a majority says against the record.
 pub fn outvoting(setting: &Setting, look: &Look) -> Option<Claim> {
     let evidence = evidence(&Asker::Reconcile, look, setting);
-    let is_obeyed = setting.rules.has(ordain::core::rules::Rule::MajorityOutvotesTheRecord);
-    outvoted(&evidence).filter(|_| is_obeyed).as_ref().map(claim)
+    outvoted(setting.rules, &evidence).as_ref().map(claim)
 }
 
 /// Whether anybody can know what a pod's disk holds.
 pub fn is_known(setting: &Setting, look: &Look, of: Pod) -> bool {
     let evidence = evidence(&Asker::Reconcile, look, setting);
     let peer = evidence.peer(evidence::name(of)).expect("a pod of the group");
-    evidence.disk_of(peer, Rules::ALL) != Known::Nothing
+    evidence.disk_of(peer) != Known::Nothing
 }
 
 /// Whether a claim is newer than the record's.

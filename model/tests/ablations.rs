@@ -3,7 +3,8 @@
 use model::explore::{Found, GETS_WELL, NOTHING_LOST, ONE_MASTER, UNIQUE_EPOCHS, check_recovery, check_safety};
 use model::setting::{Protocol, Setting};
 use model::settings::{holder_lost_without_sentinels, named};
-use ordain::core::rules::{Rule, Rules};
+use ordain::core::rules::Rules;
+use ordain::core::rules::catalogue::*;
 
 const LIMIT: usize = 3_000_000;
 
@@ -17,11 +18,11 @@ fn shows(setting: &str, property: &str, ablated: impl FnOnce(&mut Setting)) {
 }
 
 /// The same where another rule would be enough: with that one left out it takes this one.
-fn shows_beside(enough: Rule, setting: &str, property: &str, rule: Rule) {
+fn shows_beside(enough: &Rule, setting: &str, property: &str, rule: &'static Rule) {
     shows_of(named_without(enough, setting), property, without(rule));
 }
 
-fn named_without(enough: Rule, setting: &str) -> Setting {
+fn named_without(enough: &Rule, setting: &str) -> Setting {
     Setting { rules: Rules::ALL.without(enough), ..named(setting) }
 }
 
@@ -40,7 +41,7 @@ fn shows_of(whole: Setting, property: &str, ablated: impl FnOnce(&mut Setting)) 
     println!("`{setting}` without: not `{property}` after {steps} steps, {} states", found.states);
 }
 
-fn without(rule: Rule) -> impl FnOnce(&mut Setting) {
+fn without(rule: &'static Rule) -> impl FnOnce(&mut Setting) {
     move |setting| setting.rules = setting.rules.without(rule)
 }
 
@@ -50,44 +51,44 @@ fn protocol(change: impl FnOnce(&mut Protocol)) -> impl FnOnce(&mut Setting) {
 
 #[test]
 fn a_replica_that_starts_electable_is_promoted_over_the_newest_disk() {
-    shows("after a power cut, files lost", NOTHING_LOST, without(Rule::StartsUnelectable));
+    shows("after a power cut, files lost", NOTHING_LOST, without(&START_UNPROMOTABLE));
 }
 
 #[test]
 fn a_stale_record_makes_an_old_disk_the_master() {
-    shows("a stale record, files lost", NOTHING_LOST, without(Rule::NoNewerDisk));
+    shows("a stale record, files lost", NOTHING_LOST, without(&NEWER_DATA));
 }
 
 #[test]
 fn a_holder_whose_volume_was_lost_wipes_all_others() {
-    shows("pods remade in order, the holder is empty", NOTHING_LOST, without(Rule::HoldsData));
+    shows("pods remade in order, the holder is empty", NOTHING_LOST, without(&NO_DATA));
 }
 
 #[test]
 fn a_deleted_record_and_an_empty_first_pod_look_like_a_first_boot() {
     // Each of the three is enough.
-    let none = Rules::ALL.without(Rule::FirstBootIsEmpty).without(Rule::HoldsData).without(Rule::NoNewerDisk);
+    let none = Rules::ALL.without(&FIRST_BOOT_IS_EMPTY).without(&NO_DATA).without(&NEWER_DATA);
     shows("no record, files lost, redis-0 is empty", NOTHING_LOST, |setting| setting.rules = none);
 }
 
 #[test]
 fn a_majority_on_old_files_makes_an_old_disk_the_master() {
-    shows("a stale record, an old majority", NOTHING_LOST, without(Rule::NoNewerDisk));
+    shows("a stale record, an old majority", NOTHING_LOST, without(&NEWER_DATA));
 }
 
 #[test]
 fn a_stale_holder_that_waits_for_nobody_leads_before_the_newest_disk_is_told() {
-    shows("a stale record, an old majority", NOTHING_LOST, without(Rule::EveryoneHasTold));
+    shows("a stale record, an old majority", NOTHING_LOST, without(&ALL_REPORTED));
 }
 
 #[test]
 fn a_stale_holder_that_has_waited_leads_while_the_newest_disk_is_silent_for_a_moment() {
-    shows("the newest disk follows an older one, a crash", NOTHING_LOST, without(Rule::HeardLatelyIsAwaited));
+    shows("the newest disk follows an older one, a crash", NOTHING_LOST, without(&HEARD_LATELY));
 }
 
 #[test]
 fn a_word_that_outlives_the_start_of_its_redis_tells_of_an_older_disk() {
-    shows("a stale record, files lost", NOTHING_LOST, without(Rule::WordEndsWithLink));
+    shows("a stale record, files lost", NOTHING_LOST, without(&REPORT_EXPIRES));
 }
 
 #[test]
@@ -97,7 +98,7 @@ fn a_pod_that_does_not_look_again_starts_beside_whom_sentinel_promoted() {
 
 #[test]
 fn a_pod_that_does_not_mind_a_failover_starts_in_the_middle_of_it() {
-    shows("a crash, and a Sentinel's", ONE_MASTER, without(Rule::NoFailover));
+    shows("a crash, and a Sentinel's", ONE_MASTER, without(&FAILOVER_POSSIBLE));
 }
 
 #[test]
@@ -113,7 +114,7 @@ fn without_reconcile_a_promotion_that_nobody_announced_leaves_the_record_behind(
 #[test]
 fn a_holder_that_was_just_restarted_is_given_up() {
     // Nobody is elected either while it has only just been heard of.
-    let whole = named_without(Rule::HeardLatelyIsAwaited, "the newest disk runs as a replica");
+    let whole = named_without(&HEARD_LATELY, "the newest disk runs as a replica");
     shows_of(whole, NOTHING_LOST, protocol(|protocol| protocol.counts_from_last_sight = false));
 }
 
@@ -130,51 +131,51 @@ fn a_holder_that_runs_as_a_replica_stays_one_for_ever() {
 #[test]
 fn a_named_pod_leads_beside_the_master_that_was_promoted_and_not_announced() {
     // A master tells nothing of its disk, so that nobody leads before it has told.
-    shows_beside(Rule::EveryoneHasTold, "promoted and not announced", ONE_MASTER, Rule::NoOtherMaster);
+    shows_beside(&ALL_REPORTED, "promoted and not announced", ONE_MASTER, &LIVING_MASTER);
 }
 
 #[test]
 fn a_stale_holder_leads_before_a_pod_of_a_lower_ordinal_is_made_again() {
-    shows("a stale record, all pods deleted", NOTHING_LOST, without(Rule::LowerOrdinalsHaveTold));
+    shows("a stale record, all pods deleted", NOTHING_LOST, without(&LOWER_ORDINALS));
 }
 
 #[test]
 fn a_holder_that_was_given_up_leads_while_another_is_elected() {
     // Who waits anew for whom reconcile has just made electable does not lead either, and nobody is made
     // electable while the holder has only just been heard of.
-    let mut whole = named_without(Rule::HeardLatelyIsAwaited, "given up and back, torn looks");
+    let mut whole = named_without(&HEARD_LATELY, "given up and back, torn looks");
     whole.protocol.waits_anew = false;
-    shows_of(whole, ONE_MASTER, without(Rule::NotGivenUp));
+    shows_of(whole, ONE_MASTER, without(&ABANDONED));
 }
 
 #[test]
 fn the_first_disk_that_is_told_is_adopted_though_another_is_newer() {
     // Whoever is adopted wrongly does not lead beside a newer disk.
-    shows_beside(Rule::NoNewerDisk, "no record, files lost", NOTHING_LOST, Rule::AllToldBeforeAdoption);
+    shows_beside(&NEWER_DATA, "no record, files lost", NOTHING_LOST, &ADOPT_AFTER_ALL);
 }
 
 #[test]
 fn sentinels_without_memory_watch_a_stale_holder_and_promote_a_third() {
-    shows("files lost while a master lives", ONE_MASTER, without(Rule::SentinelWatchesTheLiving));
+    shows("files lost while a master lives", ONE_MASTER, without(&SENTINEL_WATCHES_THE_LIVING));
 }
 
 #[test]
 fn a_record_refuses_for_ever_the_failovers_of_sentinels_that_lost_their_count() {
     // Reconcile watches the living master by the same rule as a Sentinel.
     let setting = "Sentinels that lost their count";
-    shows_beside(Rule::SentinelWatchesTheLiving, setting, GETS_WELL, Rule::MajorityOutvotesTheRecord);
+    shows_beside(&SENTINEL_WATCHES_THE_LIVING, setting, GETS_WELL, &MAJORITY_OUTVOTES);
 }
 
 #[test]
 fn a_holder_with_the_newest_disk_is_given_up_and_an_older_one_elected() {
     // Nobody is elected either while it has only just been heard of.
-    let enough = Rule::HeardLatelyIsAwaited;
-    shows_beside(enough, "a stale record, files lost", NOTHING_LOST, Rule::NewestIsNotGivenUp);
+    let enough = &HEARD_LATELY;
+    shows_beside(enough, "a stale record, files lost", NOTHING_LOST, &NEWEST_NOT_ABANDONED);
 }
 
 #[test]
 fn a_replica_is_elected_though_one_that_is_starting_holds_more() {
-    shows("a stale record, files lost", NOTHING_LOST, without(Rule::NewestIsElected));
+    shows("a stale record, files lost", NOTHING_LOST, without(&NEWEST_PROMOTED));
 }
 
 // That a check needs the mark before it is not shown: it sees whatever the mark would fence off, for it
@@ -213,15 +214,15 @@ fn without_reconcile_nobody_makes_a_missing_record_where_all_pods_run() {
 
 #[test]
 fn a_master_that_was_copied_later_waits_for_ever_where_nobody_elects() {
-    shows("copied later, without Sentinels", GETS_WELL, without(Rule::OnlyTheHolderWrites));
+    shows("copied later, without Sentinels", GETS_WELL, without(&ONLY_HOLDER_WRITES));
 }
 
 #[test]
 fn a_holder_whose_volume_was_lost_wipes_all_copies_where_nobody_elects() {
     // Their disks are newer than an empty one, too.
-    let enough = Rules::ALL.without(Rule::NoNewerDisk);
+    let enough = Rules::ALL.without(&NEWER_DATA);
     let setting = Setting { rules: enough, ..holder_lost_without_sentinels() };
-    shows_of(setting, NOTHING_LOST, without(Rule::HoldsData));
+    shows_of(setting, NOTHING_LOST, without(&NO_DATA));
 }
 
 #[test]
@@ -272,44 +273,49 @@ enum Shown {
     Not(&'static str),
 }
 
-fn shown(rule: Rule) -> Shown {
+/// Each rule without which a pod, a Sentinel or reconcile decides something else.
+fn shown() -> [(&'static Rule, Shown); 20] {
     use Shown::{By, Not};
-    match rule {
-        Rule::NoOtherMaster => By(a_named_pod_leads_beside_the_master_that_was_promoted_and_not_announced),
-        Rule::HoldsData => By(a_holder_whose_volume_was_lost_wipes_all_others),
-        Rule::NoNewerDisk => By(a_stale_record_makes_an_old_disk_the_master),
-        Rule::EveryoneHasTold => By(a_stale_holder_that_waits_for_nobody_leads_before_the_newest_disk_is_told),
-        Rule::HeardLatelyIsAwaited => By(a_stale_holder_that_has_waited_leads_while_the_newest_disk_is_silent_for_a_moment),
-        Rule::LowerOrdinalsHaveTold => By(a_stale_holder_leads_before_a_pod_of_a_lower_ordinal_is_made_again),
-        Rule::NoFailover => By(a_pod_that_does_not_mind_a_failover_starts_in_the_middle_of_it),
-        Rule::NotGivenUp => By(a_holder_that_was_given_up_leads_while_another_is_elected),
-        Rule::OwnGroup => Not("the model has one group"),
-        Rule::FirstBootIsEmpty => By(a_deleted_record_and_an_empty_first_pod_look_like_a_first_boot),
-        Rule::AllToldBeforeAdoption => By(the_first_disk_that_is_told_is_adopted_though_another_is_newer),
-        Rule::WordEndsWithMark => Not("whoever starts says so in its word in the same step, which ends it as well"),
-        Rule::WordEndsWithLink => By(a_word_that_outlives_the_start_of_its_redis_tells_of_an_older_disk),
-        Rule::StartsUnelectable => By(a_replica_that_starts_electable_is_promoted_over_the_newest_disk),
-        Rule::SentinelWatchesTheLiving => By(sentinels_without_memory_watch_a_stale_holder_and_promote_a_third),
-        Rule::SentinelWaitsForTheMarked => Not(
-            "a check that takes as long as a Sentinel needs to find the pod down is made anew, and the start follows it at once",
+    [
+        (&LIVING_MASTER, By(a_named_pod_leads_beside_the_master_that_was_promoted_and_not_announced)),
+        (&NO_DATA, By(a_holder_whose_volume_was_lost_wipes_all_others)),
+        (&NEWER_DATA, By(a_stale_record_makes_an_old_disk_the_master)),
+        (&ALL_REPORTED, By(a_stale_holder_that_waits_for_nobody_leads_before_the_newest_disk_is_told)),
+        (&HEARD_LATELY, By(a_stale_holder_that_has_waited_leads_while_the_newest_disk_is_silent_for_a_moment)),
+        (&LOWER_ORDINALS, By(a_stale_holder_leads_before_a_pod_of_a_lower_ordinal_is_made_again)),
+        (&FAILOVER_POSSIBLE, By(a_pod_that_does_not_mind_a_failover_starts_in_the_middle_of_it)),
+        (&ABANDONED, By(a_holder_that_was_given_up_leads_while_another_is_elected)),
+        (&OWN_GROUP, Not("the model has one group")),
+        (&FIRST_BOOT_IS_EMPTY, By(a_deleted_record_and_an_empty_first_pod_look_like_a_first_boot)),
+        (&ADOPT_AFTER_ALL, By(the_first_disk_that_is_told_is_adopted_though_another_is_newer)),
+        (&START_MARKER_ENDS_REPORT, Not("whoever starts says so in its word in the same step, which ends it as well")),
+        (&REPORT_EXPIRES, By(a_word_that_outlives_the_start_of_its_redis_tells_of_an_older_disk)),
+        (&START_UNPROMOTABLE, By(a_replica_that_starts_electable_is_promoted_over_the_newest_disk)),
+        (&SENTINEL_WATCHES_THE_LIVING, By(sentinels_without_memory_watch_a_stale_holder_and_promote_a_third)),
+        (
+            &SENTINEL_WAITS,
+            Not(
+                "a check that takes as long as a Sentinel needs to find the pod down is made anew, and the start follows it at once",
+            ),
         ),
-        Rule::MajorityOutvotesTheRecord => By(a_record_refuses_for_ever_the_failovers_of_sentinels_that_lost_their_count),
-        Rule::NewestIsNotGivenUp => By(a_holder_with_the_newest_disk_is_given_up_and_an_older_one_elected),
-        Rule::OnlyTheHolderWrites => By(a_master_that_was_copied_later_waits_for_ever_where_nobody_elects),
-        Rule::NewestIsElected => By(a_replica_is_elected_though_one_that_is_starting_holds_more),
-    }
+        (&MAJORITY_OUTVOTES, By(a_record_refuses_for_ever_the_failovers_of_sentinels_that_lost_their_count)),
+        (&NEWEST_NOT_ABANDONED, By(a_holder_with_the_newest_disk_is_given_up_and_an_older_one_elected)),
+        (&ONLY_HOLDER_WRITES, By(a_master_that_was_copied_later_waits_for_ever_where_nobody_elects)),
+        (&NEWEST_PROMOTED, By(a_replica_is_elected_though_one_that_is_starting_holds_more)),
+    ]
 }
 
 #[test]
 fn each_rule_is_shown_to_be_needed_or_it_is_said_why_not() {
+    let shown = shown();
     let tests: Vec<fn()> =
-        Rule::EACH.into_iter().filter_map(|rule| if let Shown::By(test) = shown(rule) { Some(test) } else { None }).collect();
+        shown.iter().filter_map(|(_, shown)| if let Shown::By(test) = shown { Some(*test) } else { None }).collect();
     for (index, test) in tests.iter().enumerate() {
         assert!(tests[..index].iter().all(|earlier| !std::ptr::fn_addr_eq(*earlier, *test)), "one test for two rules");
     }
-    for rule in Rule::EACH {
-        if let Shown::Not(why) = shown(rule) {
-            println!("{rule:?} is not shown: {why}");
+    for (rule, shown) in &shown {
+        if let Shown::Not(why) = shown {
+            println!("{} is not shown: {why}", rule.id);
         }
     }
 }

@@ -13,10 +13,10 @@ use super::Then;
 use crate::cli::usage::setting;
 use crate::cli::{Electable, Form, GenconfRedis};
 use crate::core::conf::ConfigFile;
-use crate::core::decision;
 use crate::core::evidence::Own;
 use crate::core::identity::Endpoint;
 use crate::core::redis_conf::{self, RedisConf, TEMPLATE, USUAL_PRIORITY, Values};
+use crate::core::rules;
 use crate::core::server::ServerVersion;
 use crate::edge::data_directory::DataDirectory;
 use crate::edge::files::{self, Draft};
@@ -131,7 +131,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
         if let (Some(cluster), Some(instance), Some(damage)) = (world.cluster(), &observer.own.instance, &own_data.damage) {
             announce_damage(cluster, instance, damage).await;
         }
-        let settled = match settle(&mut observer, decision::for_redis, deadline, run.dry_run).await {
+        let settled = match settle(&mut observer, rules::for_redis, deadline, run.dry_run).await {
             Ok(settled) => settled,
             Err(error) => return Err(report::tell_undecided(&report, &subject.group, error)),
         };

@@ -16,10 +16,10 @@ use super::{HOOK, Then};
 use crate::cli::usage::setting;
 use crate::cli::{Form, GenconfSentinel};
 use crate::core::conf::{ConfigFile, TlsFiles};
-use crate::core::decision;
 use crate::core::epoch::{self, Shown};
 use crate::core::evidence::Kept;
 use crate::core::identity::{Endpoint, Host, PodName, sentinel_id};
+use crate::core::rules;
 use crate::core::sentinel_conf::{Earlier, EarlierGroup, SentinelConf, TEMPLATE, Values, Watched};
 use crate::edge::files::{self, Draft};
 use crate::exit::{OrWrong, Wrong};
@@ -106,7 +106,7 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
 
     let decide = async |subject: &Subject, until| {
         let mut observer = Observer::new(&world, subject, &council, &logins);
-        let settled = settle(&mut observer, decision::for_sentinel, until, run.dry_run).await;
+        let settled = settle(&mut observer, rules::for_sentinel, until, run.dry_run).await;
         settled.map_err(|error| report::tell_undecided(&report, &subject.group, error))
     };
     let decided = decide_all(&subjects, decide, deadline).await?;

@@ -12,7 +12,6 @@ use tracing::info;
 
 use super::Then;
 use crate::cli::{OnFailover, PodArgs};
-use crate::core::decision;
 use crate::core::disk::published_group_id;
 use crate::core::epoch::{self, Shown};
 use crate::core::evidence::{RecordSeen, Role, SentinelAnswer, Watch};
@@ -22,6 +21,7 @@ use crate::core::labels::Scheme;
 use crate::core::members::Found;
 use crate::core::pod::Pod;
 use crate::core::record::{Claim, Record, Step};
+use crate::core::rules;
 use crate::edge::kubernetes::{Cluster, Refusal};
 use crate::edge::wire::Target;
 use crate::edge::{redis, sentinel};
@@ -225,7 +225,7 @@ impl Hook {
         let Self { world, subject, council, logins, .. } = self;
         let observer = Observer::new(world, subject, council, logins);
         let evidence = observer.observe(Duration::ZERO, Instant::now() + 2 * ANSWER).await;
-        decision::failed_over(&evidence).filter(|settled| settled.master == claim.master)
+        rules::failed_over(&evidence).filter(|settled| settled.master == claim.master)
     }
 
     /// The record is not older than what the local Sentinel says: one of the two is late, unless a majority of all

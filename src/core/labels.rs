@@ -6,6 +6,8 @@ use super::disk::Moment;
 use super::identity::PodName;
 use super::pod::Pod;
 use super::record::Record;
+use super::rules::catalogue::{HANDING_OVER_UNLABELLED, RECORD_NAMES_MASTER, WITHHOLD_STALE};
+use super::rules::{Row, Rules, Table};
 use super::stamp::Stamp;
 
 /// The label's key and its two values.
@@ -66,6 +68,50 @@ impl Plan {
     }
 }
 
+/// A member, as a run of labelling finds it.
+struct Labelled<'a> {
+    record: &'a Record,
+    pod: &'a Pod,
+    now: Moment,
+}
+
+impl Labelled<'_> {
+    fn is_master(&self) -> bool {
+        self.pod.name == self.record.claim.master
+    }
+}
+
+/// What a pod is labelled as.
+#[derive(Clone, Copy, PartialEq)]
+enum Label {
+    Master,
+    Replica,
+    None,
+}
+
+impl Table for Label {
+    type Facts<'a> = Labelled<'a>;
+    type Outcome = Self;
+    const QUESTION: &'static str = "Which label does a member carry?";
+    const ROWS: &'static [Row<Self>] = &[
+        Row { rule: &HANDING_OVER_UNLABELLED, check: hands_over },
+        Row { rule: &WITHHOLD_STALE, check: is_withheld },
+        Row { rule: &RECORD_NAMES_MASTER, check: by_the_record },
+    ];
+}
+
+fn hands_over(member: &Labelled<'_>) -> Option<Label> {
+    member.pod.hands_over(member.now).then_some(Label::None)
+}
+
+fn is_withheld(member: &Labelled<'_>) -> Option<Label> {
+    (member.pod.is_withheld && !member.is_master()).then_some(Label::None)
+}
+
+fn by_the_record(member: &Labelled<'_>) -> Option<Label> {
+    Some(if member.is_master() { Label::Master } else { Label::Replica })
+}
+
 /// Plans the labels of `pods`, listed before `record` was read from the API server itself: what they are patched by
 /// is no older than they are, and a stamp that is newer than it is a forgery. `now` is by the clock of who asks.
 pub fn plan(record: &Record, pods: &[Pod], scheme: &Scheme, now: Moment) -> Plan {
@@ -73,9 +119,13 @@ pub fn plan(record: &Record, pods: &[Pod], scheme: &Scheme, now: Moment) -> Plan
     let is_forged = |pod: &&Pod| pod.stamp.as_ref().is_some_and(|seen| seen.is_forged(&stamp));
     let is_master = |pod: &Pod| pod.name == record.claim.master;
     let patch = |pod: &Pod| {
-        let is_withheld = pod.is_withheld && !is_master(pod);
-        let role = if is_master(pod) { &scheme.master } else { &scheme.replica };
-        let label = (!is_withheld && !pod.hands_over(now)).then_some(role);
+        let member = Labelled { record, pod, now };
+        let label = match Rules::ALL.first::<Label>(&member) {
+            Some((_, Label::Master)) => Some(&scheme.master),
+            Some((_, Label::Replica)) => Some(&scheme.replica),
+            Some((_, Label::None)) | None => None,
+        };
+        let is_withheld = is_withheld(&member).is_some();
         let is_stamped = pod.stamp.as_ref() == Some(&stamp);
         let is_right = is_stamped && pod.label.as_ref() == label && pod.is_withheld == is_withheld;
         (!is_right).then(|| Patch {

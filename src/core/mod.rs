@@ -22,7 +22,6 @@ pub mod probe;
 pub mod record;
 pub mod redis_conf;
 pub mod registry;
-pub mod repair;
 pub mod replies;
 pub mod rules;
 pub mod selector;

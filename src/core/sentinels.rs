@@ -83,11 +83,11 @@ fn is_a_redis(sentinel: &Sentinel) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::decision::given::*;
     use crate::core::disk::Word;
     use crate::core::evidence::{Link, Replica, Role};
     use crate::core::record::{Mark, Record};
     use crate::core::redis_conf::run_of;
+    use crate::core::rules::given::*;
 
     const SERVICE: Option<&str> = Some("sentinel.prod.svc");
 

@@ -11,12 +11,13 @@ use super::disk_report::{does_not_exist, publish, random_id};
 use super::news::Looks;
 use super::observe::{Observer, Outside, from_api};
 use super::retry::{Backoff, blame, refused};
-use crate::core::decision::{self, Decision, Part};
+use crate::core::decision::{Decision, Part};
 use crate::core::disk::{LastHeard, Moment};
 use crate::core::evidence::{Evidence, Failure, RecordSeen};
 use crate::core::identity::{Endpoint, PodName};
 use crate::core::members::Why;
 use crate::core::record::{Claim, Record};
+use crate::core::rules;
 use crate::edge::kubernetes::{Cluster, Refusal};
 use crate::exit::Wrong;
 
@@ -170,7 +171,7 @@ struct Patience {
 
 impl Patience {
     fn note(&mut self, evidence: &mut Evidence) {
-        let could_come = decision::a_failover_could_come(evidence);
+        let could_come = rules::a_failover_could_come(evidence);
         if could_come && !self.could_come {
             self.since = Instant::now();
             evidence.waited = Duration::ZERO;

@@ -11,9 +11,9 @@ use tracing::warn;
 use super::decide::Settled;
 use super::observe::{Observer, from_api};
 use super::retry::{persist, refused};
-use crate::core::decision;
 use crate::core::disk::Word;
 use crate::core::evidence::Failure;
+use crate::core::rules;
 use crate::edge::kubernetes::{Cluster, Refusal};
 use crate::exit::Wrong;
 
@@ -118,7 +118,7 @@ async fn check(observer: &Observer<'_>, settled: &Settled, deadline: Instant) ->
         return Ok(Begun::Go);
     }
     let mut evidence = observer.observe(settled.evidence.waited, deadline).await;
-    if decision::a_failover_could_come(&evidence) && !decision::a_failover_could_come(&settled.evidence) {
+    if rules::a_failover_could_come(&evidence) && !rules::a_failover_could_come(&settled.evidence) {
         evidence.waited = Duration::ZERO;
     }
     let is_marked = match (&observer.own.instance, evidence.recorded()) {
@@ -127,7 +127,7 @@ async fn check(observer: &Observer<'_>, settled: &Settled, deadline: Instant) ->
         (None, None) => true,
         _ => false,
     };
-    Ok(match Settled::from(decision::for_redis(&evidence), evidence) {
+    Ok(match Settled::from(rules::for_redis(&evidence), evidence) {
         _ if !is_marked => Begun::LookAgain("another has marked the record since".to_owned()),
         Ok(now) if now.is_same_as(settled) => Begun::Go,
         Ok(now) => Begun::LookAgain(now.why),

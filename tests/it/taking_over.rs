@@ -72,8 +72,8 @@ fn another_tools_group_is_not_led_by_anyone_before_all_its_pods_have_told_what_t
     bed.put_snapshot("redis-0", 10, 60 * MINUTE);
     bed.put_snapshot("redis-2", 30, MINUTE);
     bed.start_each(&["redis-0", "redis-1"]);
-    bed.wait_for_log("redis-0", "redis-2 has not told what its disk holds", "", UP);
-    bed.wait_for_log("redis-1", "redis-2 has not told what its disk holds", "", UP);
+    bed.wait_for_log("redis-0", "redis-2 has not reported its disk", "", UP);
+    bed.wait_for_log("redis-1", "redis-2 has not reported its disk", "", UP);
     bed.start("redis-2");
     bed.wait_for_master("redis-2", UP);
     bed.wait_for_keys_everywhere(30, UP);

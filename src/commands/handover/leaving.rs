@@ -7,10 +7,10 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{info, warn};
 
 use super::{ENOUGH, Leaving, PACE, PAUSE, Pod};
-use crate::core::decision;
 use crate::core::evidence::{Evidence, Failure, Role};
 use crate::core::identity::Endpoint;
 use crate::core::labels::Scheme;
+use crate::core::rules;
 use crate::edge::kubernetes::within;
 use crate::edge::redis::{self, Master};
 use crate::steps::announce::announce_promotion;
@@ -123,7 +123,7 @@ impl Pod<'_> {
             || format!("the record of `{group}` and the labels have not moved"),
             async || {
                 let evidence = self.observer.observe(Duration::ZERO, deadline).await;
-                if let Ok(mut settled) = Settled::from(decision::for_sentinel(&evidence), evidence)
+                if let Ok(mut settled) = Settled::from(rules::for_sentinel(&evidence), evidence)
                     && let Some(obstacle) = act(self.observer, &mut settled, deadline, false).await?
                 {
                     bail!("{obstacle}");

@@ -4,10 +4,10 @@ use anyhow::{Result, anyhow, bail};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::core::decision;
-use crate::core::decision::forced_claim::losses;
 use crate::core::evidence::RecordSeen;
 use crate::core::identity::PodName;
+use crate::core::rules;
+use crate::core::rules::forced_claim::losses;
 use crate::exit::Wrong;
 use crate::steps::confirm::{can_ask, is_confirmed};
 use crate::steps::context::Subject;
@@ -22,7 +22,7 @@ pub async fn assume(observer: &Observer<'_>, pod: &PodName, yes: bool, dry_run: 
         return Err(Wrong("--assume-master moves the record, and without Kubernetes there is none".to_owned()).into());
     };
     let mut evidence = observer.observe_all(deadline).await;
-    let mut claim = decision::by_a_persons_word(&evidence, pod).map_err(Wrong)?;
+    let mut claim = rules::forced_claim::forced_claim(&evidence, pod).map_err(Wrong)?;
     let losses = losses(&evidence, pod);
     for loss in &losses {
         warn!("{loss}");
@@ -39,7 +39,7 @@ pub async fn assume(observer: &Observer<'_>, pod: &PodName, yes: bool, dry_run: 
         }
         // What was shown may not be so any more.
         evidence = observer.observe_all(deadline).await;
-        claim = decision::by_a_persons_word(&evidence, pod).map_err(Wrong)?;
+        claim = rules::forced_claim::forced_claim(&evidence, pod).map_err(Wrong)?;
         if self::losses(&evidence, pod) != losses {
             bail!("what would be lost has changed since it was shown: nothing was changed, look again");
         }

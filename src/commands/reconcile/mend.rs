@@ -10,7 +10,7 @@ use crate::core::disk::Word;
 use crate::core::evidence::{Evidence, Peer, Role};
 use crate::core::identity::{Endpoint, Host, PodName};
 use crate::core::record::{Claim, Record};
-use crate::core::repair::Repair;
+use crate::core::rules::repair::Repair;
 use crate::core::sentinel_conf::Watched;
 use crate::edge::wire::Target;
 use crate::edge::{files, redis, sentinel};

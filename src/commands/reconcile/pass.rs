@@ -8,12 +8,12 @@ use tokio::time::Instant;
 use tracing::{debug, info};
 
 use super::mend::mend;
-use crate::core::decision;
 use crate::core::evidence::{Evidence, Failure, Peer, Role};
 use crate::core::identity::{Endpoint, PodName};
 use crate::core::pod::Pod;
 use crate::core::record::Record;
-use crate::core::repair::{Repair, is_kept_from_readers, repairs, stubborn};
+use crate::core::rules;
+use crate::core::rules::repair::{self, Due, Repair, is_kept_from_readers, stubborn};
 use crate::edge::kubernetes::{Cluster, Refusal};
 use crate::edge::redis;
 use crate::steps::announce::{announce_promotion, announce_repairs};
@@ -41,9 +41,9 @@ pub struct Memory {
 
 impl Memory {
     /// What is to be put right but for labels and the record: the grace is the holder's.
-    fn repairs(&self, evidence: &Evidence) -> Vec<Repair> {
+    fn repairs(&self, evidence: &Evidence) -> Vec<Due> {
         let is_of_holder = evidence.recorded().map(|record| &record.claim.master) == self.holder.as_ref();
-        repairs(evidence, if is_of_holder { self.masterless } else { Duration::ZERO })
+        repair::due(evidence, if is_of_holder { self.masterless } else { Duration::ZERO })
     }
 
     /// A pod with its label as it is to be: withheld, or not.
@@ -66,11 +66,11 @@ fn labels_of(record: &Record) -> String {
 /// Whether something is to be put right, as far as was seen, that may be tried now.
 pub fn is_amiss(observer: &Observer<'_>, evidence: &Evidence, memory: &Memory, retries: &Retries) -> bool {
     let may = |part: &str| retries.allow(part, Instant::now());
-    let moves = || decision::for_sentinel(evidence).record.is_some();
+    let moves = || rules::for_sentinel(evidence).record.is_some();
     (may(RECORD) && moves())
         || (may(SETS) && observer.lacks_sets())
         || evidence.recorded().is_some_and(|record| may(&labels_of(record)) && is_unlabelled(observer, evidence, record, memory))
-        || all_repairs(evidence, memory).iter().any(|repair| may(&repair.to_string()))
+        || all_repairs(evidence, memory).iter().any(|due| may(&due.to_string()))
 }
 
 /// The master that the record names, where there is no member that could be labelled.
@@ -80,10 +80,10 @@ pub fn finds_nobody<'a>(observer: &Observer<'_>, evidence: &'a Evidence) -> Opti
 }
 
 /// What no label and no record puts right.
-fn all_repairs(evidence: &Evidence, memory: &Memory) -> Vec<Repair> {
+fn all_repairs(evidence: &Evidence, memory: &Memory) -> Vec<Due> {
     let goes_on = |at: &&Endpoint| memory.stubborn.contains(at);
     // One at a time: the others must be a majority without it.
-    let unwatch = stubborn(evidence).into_iter().find(goes_on).map(|at| Repair::Unwatch(at.clone()));
+    let unwatch = stubborn(evidence).into_iter().find(goes_on).map(Due::unwatch);
     memory.repairs(evidence).into_iter().chain(unwatch).collect()
 }
 
@@ -147,20 +147,21 @@ pub async fn put_right(
         retries.note(&part, Outcome::from(&done), Instant::now());
         pass.failures.note(done);
     }
-    let due = all_repairs(evidence, memory).into_iter().filter(|repair| retries.allow(&repair.to_string(), started));
-    for repair in due.collect::<Vec<_>>() {
-        if matches!(repair, Repair::Restart(_)) && !is_seen_again(observer, &repair, memory, deadline).await {
+    let repairs = all_repairs(evidence, memory).into_iter().filter(|due| retries.allow(&due.to_string(), started));
+    for due in repairs.collect::<Vec<_>>() {
+        let repair = &due.repair;
+        if matches!(repair, Repair::Restart(_)) && !is_seen_again(observer, &due, memory, deadline).await {
             continue;
         }
-        let done = if dry_run { Ok(true) } else { mend(observer, evidence, moved.record.as_ref(), &repair).await };
+        let done = if dry_run { Ok(true) } else { mend(observer, evidence, moved.record.as_ref(), repair).await };
         // What only another attempt can tell to be allowed is attempted so much later.
         let dear = if matches!(repair, Repair::MakeElectable(_) | Repair::ElectInstead(_)) { Duration::ZERO } else { DEAR };
         let from = if Outcome::from(&done) == Outcome::Refused { Instant::now() + dear } else { Instant::now() };
-        retries.note(&repair.to_string(), Outcome::from(&done), from);
+        retries.note(&due.to_string(), Outcome::from(&done), from);
         match pass.failures.note(done) {
-            Some(true) => pass.tell(format!("{group}: {repair}")),
-            Some(false) if matches!(repair, Repair::NameInstead(_)) => debug!("{group}: a Sentinel may promote it: {repair}"),
-            Some(false) => info!("{group}: it has changed since, and is left alone: {repair}"),
+            Some(true) => pass.tell(format!("{group}: {due}")),
+            Some(false) if matches!(repair, Repair::NameInstead(_)) => debug!("{group}: a Sentinel may promote it: {due}"),
+            Some(false) => info!("{group}: it has changed since, and is left alone: {due}"),
             None => {}
         }
     }
@@ -194,7 +195,7 @@ async fn move_record(
     dry_run: bool,
     deadline: Instant,
 ) -> Result<()> {
-    let Ok(mut settled) = Settled::from(decision::for_sentinel(evidence), evidence.clone()) else { return Ok(()) };
+    let Ok(mut settled) = Settled::from(rules::for_sentinel(evidence), evidence.clone()) else { return Ok(()) };
     let Some(claim) = settled.recorded.clone() else { return Ok(()) };
     let group = &observer.subject.group;
     if let Some(obstacle) = act(observer, &mut settled, deadline, dry_run).await? {
@@ -247,7 +248,7 @@ pub async fn may_be_allowed(observer: &Observer<'_>, evidence: &Evidence, memory
     let is_refused = |refusal: &Refusal| matches!(refusal, Refusal::Failed(Failure::NotAllowed(_)));
     match (observer.world.cluster(), part) {
         (Some(cluster), RECORD) => {
-            let Ok(settled) = Settled::from(decision::for_sentinel(evidence), evidence.clone()) else { return true };
+            let Ok(settled) = Settled::from(rules::for_sentinel(evidence), evidence.clone()) else { return true };
             !from_api(would_write(cluster, observer, &settled)).await.is_err_and(|refusal| is_refused(&refusal))
         }
         (Some(cluster), SETS) => {
@@ -266,7 +267,7 @@ pub async fn may_be_allowed(observer: &Observer<'_>, evidence: &Evidence, memory
             patches.is_empty()
         }
         _ => {
-            let repair = all_repairs(evidence, memory).into_iter().find(|repair| repair.to_string() == part);
+            let repair = all_repairs(evidence, memory).into_iter().find(|due| due.to_string() == part).map(|due| due.repair);
             let Some(Repair::MakeElectable(pod) | Repair::ElectInstead(pod)) = repair else { return true };
             let Some(replica) = evidence.peer(&pod).and_then(Peer::replica) else { return true };
             // It is given the priority that it has.
@@ -280,7 +281,7 @@ pub async fn may_be_allowed(observer: &Observer<'_>, evidence: &Evidence, memory
 
 /// Nothing is ended for one look alone: between the question for its word and the one to its Redis a pod may
 /// have started anew.
-async fn is_seen_again(observer: &Observer<'_>, repair: &Repair, memory: &Memory, deadline: Instant) -> bool {
+async fn is_seen_again(observer: &Observer<'_>, due: &Due, memory: &Memory, deadline: Instant) -> bool {
     let again = observer.observe_all(deadline).await;
-    memory.repairs(&again).contains(repair)
+    memory.repairs(&again).contains(due)
 }

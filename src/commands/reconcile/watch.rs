@@ -23,7 +23,7 @@ use crate::core::evidence::{Evidence, Failure, RecordSeen, Sentinel, SentinelAns
 use crate::core::identity::{Endpoint, Group, PodName};
 use crate::core::invalid;
 use crate::core::labels::Scheme;
-use crate::core::repair::{self, is_quiet, may_yet_lead};
+use crate::core::rules::repair::{self, is_quiet, may_yet_lead};
 use crate::core::selector::Selector;
 use crate::core::sentinels::{nobody_promotable, of_unknown_priority};
 use crate::edge::kubernetes::Cluster;

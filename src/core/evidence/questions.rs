@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 
 use super::{Container, Evidence, Heard, Kept, Known, Link, Object, Peer, RecordSeen, Role, SentinelAnswer, Watch, is_name_of};
-use crate::core::disk::{Disk, Moment, published_group_id};
+use crate::core::disk::{Moment, published_group_id};
 use crate::core::epoch;
 use crate::core::identity::{Endpoint, Host, PodName};
 use crate::core::record::{Claim, Mark, Record, Step};
 use crate::core::redis_conf::{USUAL_PRIORITY, priority_of};
-use crate::core::rules::{Rule, Rules};
+use crate::core::rules::{self, Rules};
 
 impl Evidence {
     /// The views of the Sentinels that watch the group.
@@ -91,28 +91,9 @@ impl Evidence {
         }
     }
 
-    /// What is known of a peer's disk. Its word holds until that instance has marked the record, or
-    /// its Redis has had a link to a master.
-    pub fn disk_of(&self, peer: &Peer, rules: Rules) -> Known {
-        let copies = peer.replica().is_some_and(|replica| replica.link != Link::Never);
-        if copies && rules.has(Rule::WordEndsWithLink) {
-            return Known::Copied;
-        }
-        let Some((instance, word)) = peer.word() else { return Known::Nothing };
-        let has_marked = self.recorded().is_some_and(|record| record.is_marked_by(&instance));
-        // Before its server starts the pod itself answers for its disk, afterwards only that server does,
-        // and not another that was started since.
-        let is_over = match peer.heard.answer() {
-            Some(Role::Master) => true,
-            Some(Role::Replica(replica)) => replica.run.as_ref() != Some(&word.run),
-            None => word.started,
-        };
-        if has_marked && rules.has(Rule::WordEndsWithMark) || is_over && rules.has(Rule::WordEndsWithLink) {
-            return Known::Nothing;
-        }
-        // What another group left there is none of this group's data.
-        let is_foreign = self.recorded().is_some_and(|record| word.group.as_ref().is_some_and(|id| *id != record.group_id));
-        Known::Told(if is_foreign && rules.has(Rule::OwnGroup) { Disk::Empty } else { word.disk.as_of(self.now) })
+    /// What is known of a peer's disk.
+    pub fn disk_of(&self, peer: &Peer) -> Known {
+        rules::disk_of(Rules::ALL, self, peer)
     }
 
     /// A peer's own `replica-priority`: with 0 it is never promoted. Its server tells of it, else what was published by
@@ -157,7 +138,7 @@ impl Evidence {
 
     /// The peers that are heard of now: they answer, or what they have told of their disks holds.
     pub fn heard_of(&self) -> impl Iterator<Item = &PodName> {
-        let is_heard = |peer: &&Peer| peer.heard.answer().is_some() || self.disk_of(peer, Rules::ALL) != Known::Nothing;
+        let is_heard = |peer: &&Peer| peer.heard.answer().is_some() || self.disk_of(peer) != Known::Nothing;
         self.peers.iter().filter(is_heard).map(|peer| &peer.pod)
     }
 

@@ -4,7 +4,6 @@ use std::fmt;
 
 use super::{Evidence, Heard, Known, Link, Object, Peer, RecordSeen, Replica, Role, Sentinel, SentinelAnswer};
 use crate::core::epoch::Shown;
-use crate::core::rules::Rules;
 
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -64,11 +63,8 @@ impl fmt::Display for Evidence {
             line(f, pod, heard, ToString::to_string)?;
             match &peer.object {
                 Object::Present { word: Some(word), .. } => {
-                    let holds = if self.disk_of(peer, Rules::ALL) == Known::Told(word.disk.as_of(self.now)) {
-                        ""
-                    } else {
-                        ", which holds no more"
-                    };
+                    let holds =
+                        if self.disk_of(peer) == Known::Told(word.disk.as_of(self.now)) { "" } else { ", which holds no more" };
                     let state = if word.started { "started" } else { "starting" };
                     let damage = word.damage.as_ref().map(|damage| format!(" (damaged: {damage})")).unwrap_or_default();
                     writeln!(f, "disk of {pod}: {}{damage}, told by run {} ({state}){holds}", word.disk, word.run)?;

@@ -10,12 +10,12 @@ use tracing::warn;
 
 use super::context::{ANSWER, Council, Ground, Logins, Subject, World, in_time};
 use super::retry::Trying;
-use crate::core::decision::is_settled;
 use crate::core::evidence::{Evidence, Failure, Heard, Own, Peer, RecordSeen};
 use crate::core::identity::{Endpoint, PodName};
 use crate::core::members::{Found, NonMember, Why};
 use crate::core::pod::Pod;
 use crate::core::record::Record;
+use crate::core::rules::is_settled;
 use crate::edge::kubernetes::{Cluster, Refusal, within};
 use crate::edge::wire::Target;
 

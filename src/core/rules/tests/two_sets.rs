@@ -1,8 +1,8 @@
 //! A group in two StatefulSets, the second of which has a name that sorts before the first's.
 
 use super::given::*;
+use super::*;
 use crate::core::decision::Part::{Follow, Lead, Undecided};
-use crate::core::decision::*;
 use crate::core::disk::{Disk, Instance};
 use crate::core::evidence::{Container, Object, Own};
 use crate::core::record::Record;
@@ -57,7 +57,7 @@ fn of_pods_that_do_not_exist_those_of_an_earlier_set_are_waited_for_whatever_the
             _ => Some(evidence.decision().why.rsplit(": ").next().unwrap().to_owned()),
         }
     };
-    let untold = |pod: &str| Some(format!("{pod} has not told what its disk holds"));
+    let untold = |pod: &str| Some(format!("{pod} has not reported its disk"));
     assert_eq!(waits_for(&pod(0), &[]), None);
     assert_eq!(waits_for(&cache(0), &[]), untold("redis-0"));
     assert_eq!(waits_for(&cache(0), &[pod(0)]), None, "and for nobody after it");

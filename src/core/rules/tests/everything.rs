@@ -5,8 +5,8 @@ use rstest::rstest;
 
 use super::given::*;
 use super::invariants::{OF_REDIS, OF_SENTINEL, all_hold, told};
+use super::*;
 use crate::core::decision::Part::{Follow, Lead, Undecided};
-use crate::core::decision::*;
 use crate::core::disk::{Disk, Word};
 use crate::core::evidence::{Link, Object, Sentinel, SentinelAnswer};
 use crate::core::record::{Assumed, Record};

@@ -2,8 +2,8 @@
 
 use std::cmp::Reverse;
 
+use super::*;
 use crate::core::decision::Part::{Follow, Lead, Undecided};
-use crate::core::decision::*;
 use crate::core::disk::{Disk, Word};
 use crate::core::evidence::{Container, Link, Object};
 use crate::core::record::Record;

@@ -8,16 +8,23 @@ mod forced;
 pub mod given;
 mod invariants;
 mod refusals;
+mod repair;
 mod two_sets;
 mod without;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use rstest::rstest;
 
-use super::Part::{Follow, Lead, Undecided};
+use super::catalogue::{self, Rule};
 use super::*;
+use crate::core::decision::Part::{Follow, Lead, Undecided};
+use crate::core::decision::{Decision, FAILOVER, Part};
+use crate::core::evidence::{Evidence, Heard, Peer, RecordSeen, Role};
 use crate::core::evidence::{Failure, Link};
+use crate::core::identity::{Endpoint, PodName};
+use crate::core::record::Claim;
 use given::*;
 
 // The newest claim.

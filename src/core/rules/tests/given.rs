@@ -1,6 +1,6 @@
 //! Evidence, put together in the words of a story.
 
-use crate::core::decision::*;
+use super::*;
 use crate::core::disk::{Disk, Instance, Moment, Word};
 use crate::core::evidence::{Container, Failure, Kept, Link, Object, Own, Replica, Sentinel, SentinelAnswer, Watch};
 use crate::core::record::{Mark, Record};

@@ -3,8 +3,8 @@
 use rstest::rstest;
 
 use super::given::*;
+use super::*;
 use crate::core::decision::Part::{Follow, Lead, Undecided};
-use crate::core::decision::*;
 use crate::core::disk::{Moment, Word};
 use crate::core::evidence::{Container, Failure, Object};
 

@@ -3,8 +3,8 @@
 use rstest::rstest;
 
 use super::given::*;
+use super::*;
 use crate::core::decision::Part::{Follow, Lead, Undecided};
-use crate::core::decision::*;
 use crate::core::disk::{Moment, Word};
 use crate::core::evidence::{Container, Failure, Link, Object};
 use crate::core::record::{Assumed, Mark};
@@ -418,7 +418,7 @@ fn at_a_first_boot_another_pod_has_told(#[case] evidence: Evidence, #[case] part
 #[test]
 fn only_the_first_pod_waits_at_a_first_boot_for_what_others_have_to_tell() {
     let first = redis(0).tells(1, EMPTY).untold(2, refused());
-    assert_eq!(first.decision().why, "is undecided: redis-2 has not told what its disk holds");
+    assert_eq!(first.decision().why, "is undecided: redis-2 has not reported its disk");
     for evidence in [redis(1), redis(1).tells(0, EMPTY).tells(2, EMPTY), redis(1).untold(0, refused()).untold(2, silent())] {
         assert_eq!(evidence.decision().why, "waits for redis-0, the first pod, to create the record");
     }
@@ -593,7 +593,7 @@ fn who_does_not_lead_says_what_keeps_it() {
             "its disk is older (last written 1970-01-01T00:16:40.000Z) than that of redis-2 (last written 1970-01-01T00:16:45.001Z)",
         ),
         (power_cut().holding(EMPTY), "its disk is empty, and the group has had a master: its volume was lost"),
-        (power_cut().untold(2, refused()), "redis-2 has not told what its disk holds"),
+        (power_cut().untold(2, refused()), "redis-2 has not reported its disk"),
     ];
     for (evidence, what) in cases {
         assert_eq!(evidence.decision().why, format!("does not lead, though the record and 3 of 3 Sentinels names it: {what}"));

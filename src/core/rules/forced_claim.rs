@@ -2,11 +2,29 @@
 
 use std::time::Duration;
 
+use super::record::claim_above_all;
 use crate::core::disk::Disk;
-use crate::core::evidence::{Evidence, Heard, Known, Object, Peer, Role};
+use crate::core::evidence::{Evidence, Heard, Known, Object, Peer, RecordSeen, Role};
 use crate::core::identity::PodName;
 use crate::core::outside::shown;
-use crate::core::rules::Rules;
+use crate::core::record::Claim;
+
+/// The claim by which a person makes a pod the master: newer than all that were heard of.
+///
+/// # Errors
+/// Why the record cannot say so.
+pub fn forced_claim(evidence: &Evidence, pod: &PodName) -> Result<Claim, String> {
+    let Some(peer) = evidence.peer(pod) else {
+        return Err(format!("`{pod}` is no pod of this group: name one of its pods"));
+    };
+    if peer.object == Object::Absent && evidence.record == RecordSeen::Absent {
+        return Err(format!("neither a pod `{pod}` nor a record of its group exists: check the name and the namespace"));
+    }
+    if let Some(alive) = evidence.living_masters().into_iter().find(|alive| *alive != pod) {
+        return Err(format!("{alive} lives as master: have Sentinel fail over, or stop it first"));
+    }
+    Ok(claim_above_all(evidence, pod))
+}
 
 /// What the others can know of what a member holds.
 enum Holds<'a> {
@@ -37,7 +55,7 @@ fn held<'a>(evidence: &Evidence, peer: &'a Peer) -> Holds<'a> {
     if peer.heard.answer() == Some(&Role::Master) {
         return Holds::AllWrites;
     }
-    match (evidence.disk_of(peer, Rules::ALL), peer.word(), peer.replica()) {
+    match (evidence.disk_of(peer), peer.word(), peer.replica()) {
         (Known::Copied, _, Some(replica)) => Holds::Copied { of: replica.of.to_string(), offset: replica.offset },
         (Known::Told(disk), Some((_, word)), _) if !disk.holds_data() => {
             word.damage.as_deref().map_or(Holds::Reported(disk), Holds::Damaged)

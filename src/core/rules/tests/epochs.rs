@@ -1,8 +1,8 @@
 //! Epochs that cannot be: no claims, and no obstacles.
 
 use super::given::*;
+use super::*;
 use crate::core::decision::Part::{Follow, Lead, Undecided};
-use crate::core::decision::*;
 use crate::core::epoch::{LARGEST, LEAP};
 use crate::core::evidence::SentinelAnswer;
 use crate::core::invalid::findings;
@@ -34,10 +34,10 @@ fn a_majority_with_epochs_that_cannot_be_outvotes_the_record_where_it_names_the_
         let council = [calm(1, *forged), calm(1, *forged), calm(0, 5)];
         let evidence = redis(2).record(present(0, 5)).sentinels(council).beside(1, MASTER).beside(0, refused());
         assert_eq!(evidence.decide(), (Follow(claim(1, 6)), Some(claim(1, 6))), "{forged}");
-        assert_eq!(outvoted(&evidence), Some(claim(1, 6)));
+        assert_eq!(outvoted(Rules::ALL, &evidence), Some(claim(1, 6)));
         assert_eq!(failed_over(&evidence), Some(claim(1, 6)));
         let silent_holder = evidence.but(|evidence| evidence.peer_mut(0).heard = silent());
-        assert_eq!(outvoted(&silent_holder), None, "who is only silent may live");
+        assert_eq!(outvoted(Rules::ALL, &silent_holder), None, "who is only silent may live");
     }
 }
 

@@ -1,10 +1,10 @@
 //! What is told to a person who forces a pod to be the master, before it is done.
 
 use super::given::*;
-use crate::core::decision::by_a_persons_word;
-use crate::core::decision::forced_claim::losses;
 use crate::core::disk::{Disk, Moment, Word};
 use crate::core::evidence::{Evidence, Heard, Link, Replica, Role};
+use crate::core::rules::forced_claim::forced_claim;
+use crate::core::rules::forced_claim::losses;
 
 fn shown(evidence: &Evidence, chosen: u32) -> Vec<String> {
     losses(evidence, &pod(chosen))
@@ -66,16 +66,16 @@ fn data_that_cannot_be_loaded_and_words_of_strangers_are_told_as_such() {
 
 #[test]
 fn a_pod_that_does_not_exist_is_forced_only_in_a_group_that_has_a_record() {
-    assert!(by_a_persons_word(&sentinel().absent(0).tells(1, OLD), &pod(0)).unwrap_err().contains("neither a pod `redis-0`"));
-    assert!(by_a_persons_word(&sentinel().record(present(0, 5)).absent(0), &pod(0)).is_ok());
-    assert!(by_a_persons_word(&sentinel().tells(0, OLD), &pod(0)).is_ok());
+    assert!(forced_claim(&sentinel().absent(0).tells(1, OLD), &pod(0)).unwrap_err().contains("neither a pod `redis-0`"));
+    assert!(forced_claim(&sentinel().record(present(0, 5)).absent(0), &pod(0)).is_ok());
+    assert!(forced_claim(&sentinel().tells(0, OLD), &pod(0)).is_ok());
 }
 
 #[test]
 fn nobody_is_forced_while_any_other_lives_as_a_master() {
     let group = sentinel().record(present(0, 5)).started(0, OLD, MASTER).started(1, OLD, MASTER);
-    assert!([0, 1, 2].iter().all(|chosen| by_a_persons_word(&group, &pod(*chosen)).is_err()));
+    assert!([0, 1, 2].iter().all(|chosen| forced_claim(&group, &pod(*chosen)).is_err()));
     let alone = sentinel().record(present(0, 5)).started(0, OLD, MASTER);
-    assert!(by_a_persons_word(&alone, &pod(0)).is_ok() && by_a_persons_word(&alone, &pod(1)).is_err());
+    assert!(forced_claim(&alone, &pod(0)).is_ok() && forced_claim(&alone, &pod(1)).is_err());
     assert_eq!(shown(&alone.started(1, OLD, replica_of(0)), 0)[1], "redis-1: holds nothing that redis-0 does not hold");
 }

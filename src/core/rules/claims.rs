@@ -1,0 +1,145 @@
+//! Which claim is the newest, and who makes it.
+
+use super::catalogue::{EQUAL_EPOCHS, FOREIGN_CLAIM, NEWEST_CLAIM, Rule};
+use super::facts::Facts;
+use super::table::{Row, Table};
+use crate::core::evidence::Evidence;
+use crate::core::identity::{Endpoint, PodName};
+use crate::core::record::Claim;
+
+/// The newest claim, if there is one that can be acted upon.
+pub(super) enum Newest {
+    /// Nobody claims anything.
+    None,
+    /// The claim, and who makes it.
+    Claim(Claim, String),
+    /// There are claims, and none that can be acted upon: why, and by which rule.
+    Undecided(&'static Rule, String),
+}
+
+/// The claim with the highest epoch: no majority is needed to follow it.
+pub(super) fn newest(facts: &Facts<'_>) -> Newest {
+    let evidence = facts.evidence;
+    let recorded = evidence.recorded_claim();
+    let told = evidence.claims().map(|(at, watch)| (format!("Sentinel {at}"), &watch.master, watch.config_epoch));
+    let kept = evidence.kept_claim().into_iter().map(|kept| ("the own earlier file".to_owned(), &kept.master, kept.config_epoch));
+    let told: Vec<_> = told.chain(kept).collect();
+    let Some(epoch) = told.iter().map(|(_, _, epoch)| *epoch).chain(recorded.iter().map(|claim| claim.epoch)).max() else {
+        return Newest::None;
+    };
+    let mut claims = Claims { evidence, epoch, masters: Vec::new(), foreign: None };
+    claims.masters.extend(recorded.into_iter().filter(|claim| claim.epoch == epoch).map(|claim| claim.master));
+    for (who, at, _) in told.into_iter().filter(|(_, _, said)| *said == epoch) {
+        match evidence.claimed(at, epoch) {
+            Some(pod) => claims.masters.push(pod.clone()),
+            None => claims.foreign = claims.foreign.or(Some((who, at))),
+        }
+    }
+    claims.masters.sort();
+    claims.masters.dedup();
+    match facts.rules.first::<NewestClaim>(&claims) {
+        Some((_, Ok((claim, by)))) => Newest::Claim(claim, by),
+        Some((rule, Err(why))) => Newest::Undecided(rule, why),
+        None => Newest::None,
+    }
+}
+
+/// The claims with the highest epoch.
+struct Claims<'a> {
+    evidence: &'a Evidence,
+    epoch: u64,
+    /// The members that they name.
+    masters: Vec<PodName>,
+    /// Who names an address of no member: one that outlived its pod, or a foreign master's at one that was used again.
+    foreign: Option<(String, &'a Endpoint)>,
+}
+
+struct NewestClaim;
+
+impl Table for NewestClaim {
+    type Facts<'a> = Claims<'a>;
+    /// The claim and who makes it, else why none can be acted upon.
+    type Outcome = Result<(Claim, String), String>;
+    const QUESTION: &'static str = "Of the claims with the highest epoch: which one counts?";
+    const ROWS: &'static [Row<Self>] = &[
+        Row { rule: &FOREIGN_CLAIM, check: names_no_member },
+        Row { rule: &NEWEST_CLAIM, check: names_one_member },
+        Row { rule: &EQUAL_EPOCHS, check: names_several_members },
+    ];
+}
+
+fn names_no_member(claims: &Claims<'_>) -> Option<Result<(Claim, String), String>> {
+    let (who, at) = claims.foreign.as_ref()?;
+    Some(Err(format!(
+        "is undecided: {who} names {at} at epoch {}, which is no pod of this group: if it never will be again, `SENTINEL REMOVE` the group there",
+        claims.epoch
+    )))
+}
+
+fn names_one_member(claims: &Claims<'_>) -> Option<Result<(Claim, String), String>> {
+    let [master] = &claims.masters[..] else { return None };
+    let claim = Claim { master: master.clone(), epoch: claims.epoch };
+    Some(Ok((claim, sayers(claims.evidence, master, claims.epoch))))
+}
+
+/// The one that a majority of Sentinels names and that lives, else the only one that lives.
+fn names_several_members(claims: &Claims<'_>) -> Option<Result<(Claim, String), String>> {
+    let Claims { evidence, epoch, ref masters, .. } = *claims;
+    let living = evidence.living_masters();
+    let names = |at: &Endpoint, master: &PodName| evidence.claimed(at, epoch) == Some(master);
+    let has_majority = |master: &&&PodName| {
+        let agreeing = evidence.claims().filter(|(_, w)| w.config_epoch == epoch && names(&w.master, master)).count();
+        agreeing >= evidence.majority()
+    };
+    let counts = |master: &PodName, why: &str| Ok((Claim { master: master.clone(), epoch }, why.to_owned()));
+    let verified = living.iter().find(has_majority);
+    Some(match (verified, &living[..]) {
+        (Some(master), _) => {
+            counts(master, "of several masters that are claimed a majority of the Sentinels names it and it lives")
+        }
+        (None, [master]) => counts(master, "of several masters that are claimed it alone lives"),
+        (None, _) => {
+            let names: Vec<_> = masters.iter().map(ToString::to_string).collect();
+            Err(format!(
+                "is undecided: {} are claimed as master at the same epoch {epoch} and {} of them live: stop the wrong one",
+                names.join(" and "),
+                living.len(),
+            ))
+        }
+    })
+}
+
+/// Who claims `master` at `epoch`, in words.
+fn sayers(evidence: &Evidence, master: &PodName, epoch: u64) -> String {
+    let recorded = evidence.recorded_claim().is_some_and(|claim| claim.master == *master && claim.epoch == epoch);
+    let sentinels = evidence
+        .claims()
+        .filter(|(_, watch)| watch.config_epoch == epoch && evidence.claimed(&watch.master, epoch) == Some(master))
+        .count();
+    let mut sayers = Vec::new();
+    if recorded {
+        sayers.push("the record".to_owned());
+    }
+    if sentinels > 0 {
+        sayers.push(format!("{sentinels} of {} Sentinels", evidence.sentinels.len()));
+    }
+    if sayers.is_empty() {
+        sayers.push("the own earlier file".to_owned());
+    }
+    sayers.join(" and ")
+}
+
+/// The claim that is followed, where there is one.
+pub fn newest_claim(evidence: &Evidence) -> Option<Claim> {
+    match newest(&Facts::of(evidence)) {
+        Newest::Claim(claim, _) => Some(claim),
+        Newest::None | Newest::Undecided(..) => None,
+    }
+}
+
+/// The highest epoch that was heard of, of those that can be.
+pub(super) fn highest_epoch(evidence: &Evidence) -> u64 {
+    let told = evidence.claims().map(|(_, watch)| watch.config_epoch);
+    let kept = evidence.kept_claim().map(|kept| kept.config_epoch);
+    told.chain(kept).chain(evidence.recorded_epoch()).max().unwrap_or(0)
+}

@@ -1,0 +1,143 @@
+//! What is known of a member's disk, and for whose report one waits.
+
+use super::catalogue::{ALL_REPORTED, HEARD_LATELY, LOWER_ORDINALS, OWN_GROUP, REPORT_EXPIRES, START_MARKER_ENDS_REPORT};
+use super::facts::Facts;
+use super::table::{Row, Rules, Table};
+use crate::core::disk::{Disk, Instance, Word};
+use crate::core::evidence::{Evidence, Known, Link, Object, Peer, RecordSeen, Role};
+use crate::core::outside::shown;
+
+/// What is known of a peer's disk.
+pub fn disk_of(rules: Rules, evidence: &Evidence, peer: &Peer) -> Known {
+    let report = peer.word();
+    let known = rules.first::<Report>(&Reported { evidence, peer, report: report.as_ref().map(|(run, report)| (run, *report)) });
+    known.map(|(_, known)| known).unwrap_or_else(|| match report {
+        Some((_, report)) => Known::Told(report.disk.as_of(evidence.now)),
+        None => Known::Nothing,
+    })
+}
+
+/// A peer and its disk report.
+struct Reported<'a> {
+    evidence: &'a Evidence,
+    peer: &'a Peer,
+    /// The run that has published it, and what it says.
+    report: Option<(&'a Instance, &'a Word)>,
+}
+
+struct Report;
+
+impl Table for Report {
+    type Facts<'a> = Reported<'a>;
+    type Outcome = Known;
+    const QUESTION: &'static str = "What is known of a member's disk? Where no row applies: what its report says.";
+    const ROWS: &'static [Row<Self>] = &[
+        Row { rule: &REPORT_EXPIRES, check: has_run_since },
+        Row { rule: &START_MARKER_ENDS_REPORT, check: has_written_a_start_marker },
+        Row { rule: &OWN_GROUP, check: is_of_another_group },
+    ];
+}
+
+/// Its server has had a link to a master, answers as one, or was started and is gone. Before its server starts the pod
+/// itself answers for its disk, afterwards only that server does, and not another that was started since.
+fn has_run_since(facts: &Reported<'_>) -> Option<Known> {
+    if facts.peer.replica().is_some_and(|replica| replica.link != Link::Never) {
+        return Some(Known::Copied);
+    }
+    let (_, report) = facts.report?;
+    let has_run = match facts.peer.heard.answer() {
+        Some(Role::Master) => true,
+        Some(Role::Replica(replica)) => replica.run.as_ref() != Some(&report.run),
+        None => report.started,
+    };
+    has_run.then_some(Known::Nothing)
+}
+
+fn has_written_a_start_marker(facts: &Reported<'_>) -> Option<Known> {
+    let (run, _) = facts.report?;
+    facts.evidence.recorded()?.is_marked_by(run).then_some(Known::Nothing)
+}
+
+/// What another group left there is none of this group's data.
+fn is_of_another_group(facts: &Reported<'_>) -> Option<Known> {
+    let (_, report) = facts.report?;
+    let record = facts.evidence.recorded()?;
+    report.group.as_ref().filter(|id| **id != record.group_id).map(|_| Known::Told(Disk::Empty))
+}
+
+/// A peer, and the facts.
+struct OfPeer<'a> {
+    facts: Facts<'a>,
+    peer: &'a Peer,
+}
+
+/// Why one waits for a peer's report, where its disk is not known.
+pub(super) fn missing_report(facts: &Facts<'_>, peer: &Peer) -> Option<String> {
+    if facts.disk_of(peer) != Known::Nothing {
+        return None;
+    }
+    let (_, ()) = facts.rules.first::<Awaited>(&OfPeer { facts: *facts, peer })?;
+    Some(format!("{} has not reported its disk", peer.pod))
+}
+
+struct Awaited;
+
+impl Table for Awaited {
+    type Facts<'a> = OfPeer<'a>;
+    type Outcome = ();
+    const QUESTION: &'static str = "Is a member waited for whose disk is not known? Where no row applies: no.";
+    const ROWS: &'static [Row<Self>] = &[
+        Row { rule: &ALL_REPORTED, check: exists_and_may_report },
+        Row { rule: &LOWER_ORDINALS, check: comes_before_this_pod },
+        Row { rule: &HEARD_LATELY, check: was_heard_lately },
+    ];
+}
+
+fn exists_and_may_report(of: &OfPeer<'_>) -> Option<()> {
+    (of.peer.object != Object::Absent && may_report(of)).then_some(())
+}
+
+/// A StatefulSet makes its pods in order, or all at once: one of a lower ordinal is coming. So are those of the sets
+/// before, which wait for nobody of this one.
+fn comes_before_this_pod(of: &OfPeer<'_>) -> Option<()> {
+    (is_coming(of) && may_report(of)).then_some(())
+}
+
+fn was_heard_lately(of: &OfPeer<'_>) -> Option<()> {
+    let is_needed = of.peer.object != Object::Absent || is_coming(of);
+    (is_needed && of.facts.was_heard_lately(of.peer)).then_some(())
+}
+
+fn is_coming(of: &OfPeer<'_>) -> bool {
+    let OfPeer { facts, peer } = of;
+    let is_before = |me| facts.sets.place(&peer.pod) < facts.sets.place(me);
+    peer.object == Object::Absent && facts.me.as_ref().is_some_and(is_before)
+}
+
+/// Whether it answers, has just written a start marker, so that its report has ended and it is about to answer, or this
+/// pod has not been trying for the grace yet.
+fn may_report(of: &OfPeer<'_>) -> bool {
+    let OfPeer { facts, peer } = of;
+    let has_just_marked = facts.young_mark().is_some_and(|mark| peer.is(&mark.by));
+    peer.heard.answer().is_some() || has_just_marked || facts.own.trying < facts.grace
+}
+
+/// That a peer's data cannot be loaded: its disk is reported as an empty one, and is none.
+pub(super) fn damaged(peer: &Peer) -> Option<String> {
+    peer.damage().map(|damage| format!("the data of {} cannot be loaded ({})", peer.pod, shown(damage)))
+}
+
+/// Whether the disk of every member that exists is known.
+pub(super) fn have_all_reported(facts: &Facts<'_>) -> bool {
+    facts.peers().iter().all(|peer| peer.object == Object::Absent || matches!(facts.disk_of(peer), Known::Told(_)))
+}
+
+/// Whether what a replica has reported of its disk holds no more for anybody. Else it counts again once this server is gone,
+/// though what that was promoted for, and took since, is newer: it may have started while the API server was away, and
+/// while that is so nobody knows.
+pub fn has_ended_its_word(evidence: &Evidence, peer: &Peer) -> bool {
+    match &peer.object {
+        Object::Present { word, .. } => word.as_ref().is_none_or(|word| word.started),
+        Object::Absent | Object::Unknown => evidence.record == RecordSeen::NotKept,
+    }
+}
