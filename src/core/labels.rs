@@ -69,7 +69,7 @@ impl Plan {
 }
 
 /// A member, as a run of labelling finds it.
-struct Labelled<'a> {
+pub(in crate::core) struct Labelled<'a> {
     record: &'a Record,
     pod: &'a Pod,
     now: Moment,
@@ -83,7 +83,7 @@ impl Labelled<'_> {
 
 /// What a pod is labelled as.
 #[derive(Clone, Copy, PartialEq)]
-enum Label {
+pub(in crate::core) enum Label {
     Master,
     Replica,
     None,

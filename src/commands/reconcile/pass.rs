@@ -81,7 +81,7 @@ pub fn finds_nobody<'a>(observer: &Observer<'_>, evidence: &'a Evidence) -> Opti
 
 /// What no label and no record puts right.
 fn all_repairs(evidence: &Evidence, memory: &Memory) -> Vec<Due> {
-    let goes_on = |at: &&Endpoint| memory.stubborn.contains(at);
+    let goes_on = |at: &Endpoint| memory.stubborn.contains(at);
     // One at a time: the others must be a majority without it.
     let unwatch = stubborn(evidence).into_iter().find(goes_on).map(Due::unwatch);
     memory.repairs(evidence).into_iter().chain(unwatch).collect()

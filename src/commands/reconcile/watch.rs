@@ -332,7 +332,7 @@ impl Care {
         }
         self.masterless.note(look, evidence.living_masters().is_empty() && !may_yet_lead(evidence));
         note_all(&mut self.links_down, look, repair::links_down(evidence).cloned().collect());
-        note_all(&mut self.stubborn, look, repair::stubborn(evidence).into_iter().cloned().collect());
+        note_all(&mut self.stubborn, look, repair::stubborn(evidence));
         note_all(&mut self.unknown, look, of_unknown_priority(evidence).into_iter().cloned().collect());
     }
 

@@ -302,6 +302,16 @@ pub const FIRST_BOOT: Rule = Rule {
     why: "The Lease was deleted, the Sentinels have lost their files, and the first pod its volume. It takes that for a first boot and leads empty; the pods that still have the data copy it and erase theirs.",
     seen: "`redis-1 waits: redis-0, the first pod, has not created the record`; annotation `ordain.dev/new` of the Lease until a master has started.",
     remedy: "Nothing, while redis-0 starts. Else look at redis-0: its log says for what it waits.",
+    test: "only_a_first_boot_makes_a_new_record_and_neither_adoption_nor_a_claim_does",
+};
+
+/// Data anywhere is no first boot.
+pub const FIRST_BOOT_IS_EMPTY: Rule = Rule {
+    id: "first-boot-is-empty",
+    sentence: "It is no first boot while a member holds data, runs as a replica, or has not reported an empty data directory.",
+    why: "A deleted Lease and one emptied volume look like a new group: the empty pod leads, and every replica erases its data to copy nothing.",
+    seen: "`redis-0 is undecided: redis-1 has not reported its disk`; where there is data the group is adopted (`adopt`).",
+    remedy: "Start the pod that the line names. Where it never comes back: `ordain reconcile --assume-master POD`.",
     test: "only_the_first_pod_waits_at_a_first_boot_for_what_others_have_to_tell",
 };
 
@@ -312,6 +322,16 @@ pub const ADOPT: Rule = Rule {
     why: "A group is taken over from another tool, or the Lease and the Sentinels' files are lost. The first pod that reports leads with old data, and the newest is erased when its pod follows.",
     seen: "`redis-1 waits: redis-2 has not reported its disk, there is data, and nobody knows who was the master`, and after `--deadline` exit code 1. Here nobody is left out after `--holder-grace`.",
     remedy: "Have every pod start once. Where one never will, `ordain reconcile --assume-master POD` decides; it shows what would be lost.",
+    test: "without_any_claim_the_most_advanced_disk_is_adopted_by_whoever_sees_them_all",
+};
+
+/// Only all disks together tell which one is the newest.
+pub const ADOPT_AFTER_ALL: Rule = Rule {
+    id: "adopt-after-all",
+    sentence: "A group without claim and record is adopted only once every member has reported its disk, and each pod with its labels is known to be a member or none.",
+    why: "The pod that has not reported may hold the newest data. It would copy an older master, and what was written since is lost.",
+    seen: "`redis-1 is undecided: there is data, and nobody knows who was the master; redis-0 has not reported its disk`, then exit code 1 after `--deadline`.",
+    remedy: "Start the pod that the line names. Where it never comes back: `ordain reconcile --assume-master POD`.",
     test: "nothing_is_adopted_while",
 };
 
@@ -462,14 +482,34 @@ pub const FORGET_REPLICAS: Rule = Rule {
 /// A Sentinel that names another master.
 pub const DIVERGED_SENTINEL: Rule = Rule {
     id: "diverged-sentinel",
-    sentence: "A Sentinel that names another master than all others for half a minute, by no newer epoch, forgets the group and is given it again; so do those that look for the master at an address that it does not have, once one of them finds it down. Not while the master hands over.",
+    sentence: "A Sentinel that names another master than all others for half a minute, by no newer epoch, forgets the group and is given it again, but not while the master hands over.",
     why: "A Sentinel that lost its own failover names the wrong master for ever. Clients that ask it write to a replica, and it may promote a third pod later.",
     seen: "`Sentinel 10.0.0.9:26379 names redis-2, and all others redis-1: it forgets the group redis, to be given it again`.",
     remedy: "Nothing.",
     test: "a_sentinel_that_names_another_by_no_newer_epoch_is_stubborn",
 };
 
+/// Where the master was before nobody is.
+pub const SENTINEL_LOOKS_ELSEWHERE: Rule = Rule {
+    id: "sentinel-looks-elsewhere",
+    sentence: "Sentinels that look for the master at an address where it is not any more forget the group, once one of them finds it down, and are told where it is.",
+    why: "No Sentinel finds a master that was made anew at another address: soon they elect another in the place of one that lives.",
+    seen: "`Sentinel redis-0:26379 goes on naming where no master is: it forgets the group, to be told again`.",
+    remedy: "Nothing: `reconcile` does it. With `--announce hostname` it does not happen.",
+    test: "a_sentinel_that_looks_for_the_master_where_it_was_forgets_the_group_and_is_told_where_it_is",
+};
+
 // Labels, and the rest.
+
+/// The record says who carries which label.
+pub const RECORD_NAMES_MASTER: Rule = Rule {
+    id: "record-names-master",
+    sentence: "The pod that the record names carries the master label, and every other member the replica's.",
+    why: "Two runs that label by what each has heard give two pods the master label, and clients write into both.",
+    seen: "`kubectl get pods -L role` agrees with the holder of the Lease.",
+    remedy: "Nothing: a label that differs is put right by the hook and by `reconcile`.",
+    test: "the_old_masters_label_goes_before_the_new_one_comes",
+};
 
 /// A replica with old data has no label.
 pub const WITHHOLD_STALE: Rule = Rule {
@@ -501,42 +541,6 @@ pub const UNDECIDED: Rule = Rule {
     test: "a_group_of_which_nothing_is_heard_is_undecided_with_all_the_evidence",
 };
 
-/// Data anywhere is no first boot.
-pub const FIRST_BOOT_IS_EMPTY: Rule = Rule {
-    id: "first-boot-is-empty",
-    sentence: "It is no first boot while a member holds data, runs as a replica, or has not reported that its data directory is empty.",
-    why: "A deleted Lease and one emptied volume look like a new group: the empty pod leads, and every replica copies nothing over its data.",
-    seen: "`redis-0 is undecided: redis-1 has not reported its disk`, or the group is adopted (rule `adopt`).",
-    remedy: "Nothing, where the pods are about to start. Else start the pod that the line names; where it never comes back, `ordain reconcile --assume-master POD`.",
-    test: "a_deleted_record_and_an_empty_first_pod_look_like_a_first_boot",
-};
-
-/// Only all disks together tell which one is the newest.
-pub const ADOPT_AFTER_ALL: Rule = Rule {
-    id: "adopt-after-all",
-    sentence: "A group without claim and record is adopted only once the data of every member is known, and every pod with its labels is known to be a member or none.",
-    why: "The pod that has not reported yet may hold the newest data: it would copy an older master, and lose what was written since.",
-    seen: "`redis-1 is undecided: there is data, and nobody knows who was the master; redis-0 has not reported its disk`, and exit code 1 after `--deadline`.",
-    remedy: "Start the pod that the line names. Where it never comes back: `ordain reconcile --assume-master POD`.",
-    test: "a_redis_needs",
-};
-
-/// The record says who carries which label.
-pub const RECORD_NAMES_MASTER: Rule = Rule {
-    id: "record-names-master",
-    sentence: "The pod that the record names carries the master label, and every other member the replica's.",
-    why: "Two runs that label by what each has heard give two pods the master label, and clients write into both.",
-    seen: "`kubectl get pods -L role` agrees with the holder of the Lease.",
-    remedy: "Nothing: a label that differs is put right by the hook and by `reconcile`.",
-    test: "the_old_masters_label_goes_before_the_new_one_comes",
-};
-
-/// Where the master was before nobody is.
-pub const SENTINEL_LOOKS_ELSEWHERE: Rule = Rule {
-    id: "sentinel-looks-elsewhere",
-    sentence: "Once one of the Sentinels that look for the master at an address where it is not any more finds it down, all of those forget the group, and are told where it is.",
-    why: "A master that was made anew at another address is found by no Sentinel: soon they elect another in the place of one that lives.",
-    seen: "`Sentinel redis-0:26379 goes on naming where no master is: it forgets the group, to be told again`.",
-    remedy: "Nothing. With `--announce hostname` it does not happen.",
-    test: "each_that_looks_elsewhere_forgets_the_group_once_one_has_found_out",
-};
+#[cfg(test)]
+#[path = "catalogue_tests.rs"]
+mod tests;

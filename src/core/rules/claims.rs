@@ -45,7 +45,7 @@ pub(super) fn newest(facts: &Facts<'_>) -> Newest {
 }
 
 /// The claims with the highest epoch.
-struct Claims<'a> {
+pub(in crate::core) struct Claims<'a> {
     evidence: &'a Evidence,
     epoch: u64,
     /// The members that they name.
@@ -54,7 +54,7 @@ struct Claims<'a> {
     foreign: Option<(String, &'a Endpoint)>,
 }
 
-struct NewestClaim;
+pub(in crate::core) struct NewestClaim;
 
 impl Table for NewestClaim {
     type Facts<'a> = Claims<'a>;

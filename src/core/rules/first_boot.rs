@@ -21,7 +21,7 @@ pub(super) fn without_claim(facts: &Facts<'_>) -> Decision {
     }
 }
 
-struct WithoutClaim;
+pub(in crate::core) struct WithoutClaim;
 
 impl Table for WithoutClaim {
     type Facts<'a> = Facts<'a>;
@@ -174,7 +174,7 @@ fn adopt(facts: &Facts<'_>) -> Decision {
     }
 }
 
-struct Adopts;
+pub(in crate::core) struct Adopts;
 
 impl Table for Adopts {
     type Facts<'a> = Facts<'a>;

@@ -22,7 +22,7 @@ const BY_A_PERSON: &str = "; without Sentinel a person says who shall lead, by `
 
 /// The facts about a pod that is claimed as master.
 #[derive(Clone, Copy)]
-pub(super) struct Claimed<'a> {
+pub(in crate::core) struct Claimed<'a> {
     pub facts: Facts<'a>,
     pub claim: &'a Claim,
     /// Who claims so, in words.
@@ -53,7 +53,7 @@ pub(super) fn lead_or_yield(claimed: &Claimed<'_>) -> Decision {
     }
 }
 
-struct OtherMaster;
+pub(in crate::core) struct OtherMaster;
 
 impl Table for OtherMaster {
     type Facts<'a> = Claimed<'a>;
@@ -96,14 +96,14 @@ fn record_may_name_another(claimed: &Claimed<'_>) -> Option<Decision> {
 }
 
 /// What the disks say of a pod that is claimed as master.
-enum Data {
+pub(in crate::core) enum Data {
     /// It may lead with what it holds.
     Leads,
     /// It may not, and why.
     Waits(String),
 }
 
-struct OwnData;
+pub(in crate::core) struct OwnData;
 
 impl Table for OwnData {
     type Facts<'a> = Facts<'a>;
@@ -194,7 +194,7 @@ fn does_not_lead(claimed: &Claimed<'_>, why: &str) -> Decision {
     Decision { at_last: claimed.facts.first::<LastResort>(), ..undecided }
 }
 
-struct LastResort;
+pub(in crate::core) struct LastResort;
 
 impl Table for LastResort {
     type Facts<'a> = Facts<'a>;
@@ -216,7 +216,7 @@ fn others_are_made_after_it(facts: &Facts<'_>) -> Option<PodName> {
     absent.min_by_key(|pod| facts.sets.place(pod)).cloned()
 }
 
-struct MayLead;
+pub(in crate::core) struct MayLead;
 
 impl Table for MayLead {
     type Facts<'a> = Claimed<'a>;

@@ -23,7 +23,7 @@ pub fn outvoted(rules: Rules, evidence: &Evidence) -> Option<Claim> {
     Facts { evidence, rules }.first::<Outvoted>()
 }
 
-struct Outvoted;
+pub(in crate::core) struct Outvoted;
 
 impl Table for Outvoted {
     type Facts<'a> = Facts<'a>;

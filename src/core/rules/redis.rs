@@ -34,7 +34,7 @@ pub fn for_redis_by(rules: Rules, evidence: &Evidence) -> Decision {
     }
 }
 
-struct BeforeAnyClaim;
+pub(in crate::core) struct BeforeAnyClaim;
 
 impl Table for BeforeAnyClaim {
     type Facts<'a> = Facts<'a>;
@@ -61,7 +61,7 @@ fn follow(claimed: &Claimed<'_>) -> Decision {
     }
 }
 
-struct Follow;
+pub(in crate::core) struct Follow;
 
 impl Table for Follow {
     type Facts<'a> = Claimed<'a>;
@@ -92,7 +92,7 @@ fn follows(claimed: &Claimed<'_>) -> Option<Decision> {
     Some(Decision { electable, ..Decision::follow((*claim).clone(), forward(claimed, claim), why) })
 }
 
-struct StartsPromotable;
+pub(in crate::core) struct StartsPromotable;
 
 impl Table for StartsPromotable {
     type Facts<'a> = Claimed<'a>;

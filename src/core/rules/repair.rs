@@ -105,8 +105,8 @@ pub struct Due {
 
 impl Due {
     /// That a Sentinel which has diverged for too long forgets the group.
-    pub fn unwatch(at: &Endpoint) -> Self {
-        Self { rule: &DIVERGED_SENTINEL, repair: Repair::Unwatch(at.clone()) }
+    pub fn unwatch(at: Endpoint) -> Self {
+        Self { rule: &DIVERGED_SENTINEL, repair: Repair::Unwatch(at) }
     }
 }
 
@@ -136,7 +136,7 @@ pub fn due_by(rules: Rules, evidence: &Evidence, masterless: Duration) -> Vec<Du
     due.into_iter().flat_map(|(rule, repairs)| repairs.into_iter().map(|repair| Due { rule, repair })).collect()
 }
 
-struct Members;
+pub(in crate::core) struct Members;
 
 impl Table for Members {
     type Facts<'a> = Facts<'a>;
@@ -161,13 +161,13 @@ fn each_of(evidence: &Evidence, is_due: impl Fn(&&Peer) -> bool, repair: fn(PodN
 }
 
 /// A group with one living master.
-struct Led<'a> {
+pub(in crate::core) struct Led<'a> {
     evidence: &'a Evidence,
     record: Option<&'a Record>,
     master: &'a PodName,
 }
 
-struct BesideMaster;
+pub(in crate::core) struct BesideMaster;
 
 impl Table for BesideMaster {
     type Facts<'a> = Led<'a>;
@@ -294,19 +294,34 @@ fn who_follow_elsewhere(led: &Led<'_>) -> Option<Vec<Repair>> {
 /// that, and not by a newer epoch. One that has not heard of a failover yet does so for a moment; one that
 /// lost its own failover to another at the same epoch, for ever, or that was told to forget all in its midst.
 /// Sentinels that are gone keep the others from nothing here: to forget them takes that all agree.
-pub fn stubborn(evidence: &Evidence) -> Vec<&Endpoint> {
-    let ([master], Some(record)) = (&evidence.living_masters()[..], evidence.recorded()) else { return Vec::new() };
-    let agreed = who_find_nothing_wrong(evidence, master) >= evidence.majority_without_the_gone();
-    if record.claim.master != **master || !agreed || evidence.handing_over.as_ref() == Some(*master) {
-        return Vec::new();
+pub fn stubborn(evidence: &Evidence) -> Vec<Endpoint> {
+    let ([master], record) = (&evidence.living_masters()[..], evidence.recorded()) else { return Vec::new() };
+    let found = Rules::ALL.first::<Diverged>(&Led { evidence, record, master });
+    found.map(|(_, diverged)| diverged).unwrap_or_default()
+}
+
+pub(in crate::core) struct Diverged;
+
+impl Table for Diverged {
+    type Facts<'a> = Led<'a>;
+    type Outcome = Vec<Endpoint>;
+    const QUESTION: &'static str = "One master lives: which Sentinels, if they go on so for half a minute, forget the group?";
+    const ROWS: &'static [Row<Self>] = &[Row { rule: &DIVERGED_SENTINEL, check: who_name_another }];
+}
+
+fn who_name_another(led: &Led<'_>) -> Option<Vec<Endpoint>> {
+    let Led { evidence, record, master } = *led;
+    let is_agreed = who_find_nothing_wrong(evidence, master) >= evidence.majority_without_the_gone();
+    if record?.claim.master != *master || !is_agreed || evidence.handing_over.as_ref() == Some(master) {
+        return None;
     }
-    let names_it = |watch: &Watch| evidence.member_at(&watch.master.host) == Some(*master);
+    let names_it = |watch: &Watch| evidence.member_at(&watch.master.host) == Some(master);
     let newest = evidence.claims().filter(|(_, watch)| names_it(watch)).map(|(_, watch)| watch.config_epoch).max();
     // An epoch that cannot be is no newer one.
     let newest = newest.or(evidence.recorded_epoch());
     let is_newer = |at: &Endpoint| evidence.claims().any(|(one, watch)| one == at && Some(watch.config_epoch) > newest);
-    let is_stubborn = |at: &Endpoint, watch: &Watch| !names_it(watch) && !watch.failover_in_progress && !is_newer(at);
-    evidence.watches().filter(|(at, watch)| is_stubborn(at, watch)).map(|(at, _)| at).collect()
+    let has_diverged = |at: &Endpoint, watch: &Watch| !names_it(watch) && !watch.failover_in_progress && !is_newer(at);
+    Some(evidence.watches().filter(|(at, watch)| has_diverged(at, watch)).map(|(at, _)| at.clone()).collect())
 }
 
 /// A Sentinel that knows more replicas than can be, one at a time: until it has found everyone again it can
@@ -366,7 +381,7 @@ pub fn is_kept_from_readers(
 }
 
 /// A pod that answers, as its readers find it.
-struct Read<'a> {
+pub(in crate::core) struct Read<'a> {
     role: &'a Role,
     is_withheld: bool,
     stale_after: Duration,
@@ -374,7 +389,7 @@ struct Read<'a> {
     seen_down: Option<Duration>,
 }
 
-struct Withheld;
+pub(in crate::core) struct Withheld;
 
 impl Table for Withheld {
     type Facts<'a> = Read<'a>;
@@ -397,7 +412,7 @@ pub fn links_down(evidence: &Evidence) -> impl Iterator<Item = &PodName> {
 }
 
 /// A group with a record in which no master lives.
-struct Masterless<'a> {
+pub(in crate::core) struct Masterless<'a> {
     facts: Facts<'a>,
     record: &'a Record,
     /// For how long this reconcile itself has seen no master.
@@ -422,7 +437,7 @@ impl<'a> Masterless<'a> {
     }
 }
 
-struct WithoutMaster;
+pub(in crate::core) struct WithoutMaster;
 
 impl Table for WithoutMaster {
     type Facts<'a> = Masterless<'a>;
@@ -481,7 +496,7 @@ fn holder_stays_away(of: &Masterless<'_>) -> Option<Option<Repair>> {
 }
 
 /// The replica that holds the most of what is left, once its holder was abandoned.
-struct Best<'a> {
+pub(in crate::core) struct Best<'a> {
     facts: Facts<'a>,
     holder: &'a PodName,
     peer: &'a Peer,
@@ -512,7 +527,7 @@ fn elect_instead(facts: &Facts<'_>, holder: &PodName) -> Option<Repair> {
     facts.rules.first::<Instead>(&best)?.1
 }
 
-struct Instead;
+pub(in crate::core) struct Instead;
 
 impl Table for Instead {
     type Facts<'a> = Best<'a>;

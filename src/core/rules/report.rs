@@ -18,14 +18,14 @@ pub fn disk_of(rules: Rules, evidence: &Evidence, peer: &Peer) -> Known {
 }
 
 /// A peer and its disk report.
-struct Reported<'a> {
+pub(in crate::core) struct Reported<'a> {
     evidence: &'a Evidence,
     peer: &'a Peer,
     /// The run that has published it, and what it says.
     report: Option<(&'a Instance, &'a Word)>,
 }
 
-struct Report;
+pub(in crate::core) struct Report;
 
 impl Table for Report {
     type Facts<'a> = Reported<'a>;
@@ -66,7 +66,7 @@ fn is_of_another_group(facts: &Reported<'_>) -> Option<Known> {
 }
 
 /// A peer, and the facts.
-struct OfPeer<'a> {
+pub(in crate::core) struct OfPeer<'a> {
     facts: Facts<'a>,
     peer: &'a Peer,
 }
@@ -80,7 +80,7 @@ pub(super) fn missing_report(facts: &Facts<'_>, peer: &Peer) -> Option<String> {
     Some(format!("{} has not reported its disk", peer.pod))
 }
 
-struct Awaited;
+pub(in crate::core) struct Awaited;
 
 impl Table for Awaited {
     type Facts<'a> = OfPeer<'a>;

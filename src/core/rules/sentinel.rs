@@ -31,7 +31,7 @@ pub fn for_sentinel_by(rules: Rules, evidence: &Evidence) -> Decision {
     }
 }
 
-struct BeforeAnyClaim;
+pub(in crate::core) struct BeforeAnyClaim;
 
 impl Table for BeforeAnyClaim {
     type Facts<'a> = Facts<'a>;
@@ -53,7 +53,7 @@ fn waits_for_who_starts(facts: &Facts<'_>) -> Option<Decision> {
     is_starting.then(|| Decision::undecided(why()))
 }
 
-struct Watches;
+pub(in crate::core) struct Watches;
 
 impl Table for Watches {
     type Facts<'a> = Claimed<'a>;

@@ -289,7 +289,7 @@ fn one_sentinel_at_a_time_forgets_the_replicas_of_which_there_are_too_many() {
 #[test]
 fn a_sentinel_that_names_another_by_no_newer_epoch_is_stubborn() {
     let names_another = |epoch: u64| says(1, |watch| (watch.master, watch.config_epoch) = (address(1), epoch));
-    let found = |sentinels: [Sentinel; 3]| stubborn(&well(sentinels)).into_iter().cloned().collect::<Vec<_>>();
+    let found = |sentinels: [Sentinel; 3]| stubborn(&well(sentinels));
     let [one, another] = [|| says(0, |_| {}), || says(2, |_| {})];
     assert_eq!(found([one(), names_another(5), another()]), [sentinel(1)]);
     assert_eq!(found([one(), names_another(4), another()]), [sentinel(1)]);
@@ -298,11 +298,11 @@ fn a_sentinel_that_names_another_by_no_newer_epoch_is_stubborn() {
     let knows_the_gone = |number| says(number, |watch| watch.other_sentinels = 4);
     assert_eq!(found([knows_the_gone(0), names_another(5), knows_the_gone(2)]), [sentinel(1)]);
     let leaving = Evidence { handing_over: Some(pod(0)), ..well([one(), names_another(5), another()]) };
-    assert_eq!(stubborn(&leaving), Vec::<&Endpoint>::new());
+    assert_eq!(stubborn(&leaving), Vec::<Endpoint>::new());
     let promotes = says(1, |watch| (watch.master, watch.failover_in_progress) = (address(1), true));
     assert_eq!(found([one(), promotes, another()]), [], "it is failing over");
     let two = group(record(), [master(), master(), runs(OLD, Link::Up, 100)]).peers;
-    assert_eq!(stubborn(&Evidence { peers: two, ..well([one(), names_another(5), another()]) }), Vec::<&Endpoint>::new());
+    assert_eq!(stubborn(&Evidence { peers: two, ..well([one(), names_another(5), another()]) }), Vec::<Endpoint>::new());
 }
 
 #[test]
