@@ -91,7 +91,7 @@ pub fn decide(setting: &Setting, asker: Asker, look: &Look) -> Verdict {
 pub fn why(setting: &Setting, asker: Asker, look: &Look) -> String {
     let evidence = evidence(&asker, look, setting);
     let decide = if evidence.me.is_some() { for_redis_by } else { for_sentinel_by };
-    decide(setting.rules, &evidence).why
+    decide(setting.rules, &evidence).reason.to_string()
 }
 
 /// What reconcile puts right first, beyond what the pods' own probes do.

@@ -135,7 +135,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
             Ok(settled) => settled,
             Err(error) => return Err(report::tell_undecided(&report, &subject.group, error)),
         };
-        info!("{me} {}", settled.why);
+        info!("{me} {}", settled.reason);
         council.tell_what_keeps_from_failover(&settled.evidence);
         let published = observer.own.instance.as_ref().map(|instance| instance.run.clone());
         // Where it could not be published, the server itself tells the pod's own priority.

@@ -118,7 +118,7 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Then> {
         version_of(command.first()).await.is_none_or(|server| server.is_valkey || server.number >= KEEPS_UNRESOLVED_NAMES);
     let mut groups = Vec::new();
     for (subject, settled) in &decided {
-        info!("{}: {}", subject.group, settled.why);
+        info!("{}: {}", subject.group, settled.reason);
         if let (true, Some(claim)) = (run.dry_run, &settled.recorded) {
             info!("would record in the Lease `{}`: {} at epoch {}", subject.group, claim.master, claim.epoch);
         }
@@ -186,7 +186,7 @@ async fn decide_all(
         if decided.is_empty() {
             return Err(error);
         }
-        let why = error.downcast_ref::<Undecided>().map(|undecided| &*undecided.why).unwrap_or_default();
+        let why = error.downcast_ref().map(|undecided: &Undecided| undecided.reason.to_string()).unwrap_or_default();
         warn!("{}: undecided, and left to reconcile: {why}", subject.group);
     }
     decided.into_iter().map(|(subject, outcome)| Ok((subject, outcome?))).collect()

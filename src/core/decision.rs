@@ -3,6 +3,7 @@
 //!
 //! To lead takes proof; to follow takes the newest claim. Silence is never proof.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::identity::PodName;
@@ -28,10 +29,60 @@ pub struct Decision {
     /// Undecided, with an empty disk, and other pods are created only once this one runs: when the
     /// deadline comes it runs as a replica of that pod, which does not exist yet.
     pub at_last: Option<PodName>,
-    /// The reason, in one line.
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why something was decided, or is waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// In one line.
     pub why: String,
-    /// The rule that made it; none where no table was asked.
+    /// The rule that decided; none where no table was asked.
     pub rule: Option<&'static Rule>,
+    /// For how much longer that rule lets it wait; none where it does until something changes.
+    pub wait: Option<Wait>,
+}
+
+/// What is waited for ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wait {
+    /// Within this time.
+    pub up_to: Duration,
+    /// The flag that says so.
+    pub flag: &'static str,
+}
+
+impl Reason {
+    /// The same, by this rule, where no other has decided.
+    pub(super) fn by(self, rule: &'static Rule) -> Self {
+        Self { rule: self.rule.or(Some(rule)), ..self }
+    }
+
+    /// The same, which ends by itself within that time.
+    pub(super) fn up_to(self, up_to: Duration, flag: &'static str) -> Self {
+        Self { wait: Some(Wait { up_to, flag }), ..self }
+    }
+}
+
+impl From<String> for Reason {
+    fn from(why: String) -> Self {
+        Self { why, rule: None, wait: None }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)?;
+        let Some(rule) = self.rule else { return Ok(()) };
+        let seconds = |wait: &Wait| Duration::from_secs(wait.up_to.as_secs_f64().ceil() as u64);
+        match &self.wait {
+            Some(wait) => {
+                write!(f, " (rule {}, up to {} more by {})", rule.id, humantime::format_duration(seconds(wait)), wait.flag)
+            }
+            None => write!(f, " (rule {})", rule.id),
+        }
+    }
 }
 
 /// What a pod shall be.
@@ -46,25 +97,29 @@ pub enum Part {
 }
 
 impl Decision {
-    fn new(part: Part, record: Option<Claim>, why: String) -> Self {
+    fn new(part: Part, record: Option<Claim>, reason: Reason) -> Self {
         let electable = matches!(part, Part::Lead(_));
-        Self { part, record, is_first_boot: false, electable, at_last: None, why, rule: None }
+        Self { part, record, is_first_boot: false, electable, at_last: None, reason }
     }
 
     pub(super) fn lead(claim: Claim, record: Option<Claim>, why: impl Into<String>) -> Self {
-        Self::new(Part::Lead(claim), record, why.into())
+        Self::new(Part::Lead(claim), record, why.into().into())
     }
 
     pub(super) fn follow(claim: Claim, record: Option<Claim>, why: impl Into<String>) -> Self {
-        Self::new(Part::Follow(claim), record, why.into())
+        Self::new(Part::Follow(claim), record, why.into().into())
     }
 
     pub(super) fn undecided(why: impl Into<String>) -> Self {
-        Self::new(Part::Undecided, None, why.into())
+        Self::waits(why.into().into())
+    }
+
+    pub(super) fn waits(reason: Reason) -> Self {
+        Self::new(Part::Undecided, None, reason)
     }
 
     /// The same, by this rule, where no other has made it.
     pub(super) fn by(self, rule: &'static Rule) -> Self {
-        Self { rule: self.rule.or(Some(rule)), ..self }
+        Self { reason: self.reason.by(rule), ..self }
     }
 }

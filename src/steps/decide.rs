@@ -11,13 +11,14 @@ use super::disk_report::{does_not_exist, publish, random_id};
 use super::news::Looks;
 use super::observe::{Observer, Outside, from_api};
 use super::retry::{Backoff, blame, refused};
-use crate::core::decision::{Decision, Part};
+use crate::core::decision::{Decision, Part, Reason};
 use crate::core::disk::{LastHeard, Moment};
 use crate::core::evidence::{Evidence, Failure, RecordSeen};
 use crate::core::identity::{Endpoint, PodName};
 use crate::core::members::Why;
 use crate::core::record::{Claim, Record};
 use crate::core::rules;
+use crate::core::rules::catalogue::LAST_RESORT;
 use crate::edge::kubernetes::{Cluster, Refusal};
 use crate::exit::Wrong;
 
@@ -34,7 +35,7 @@ pub struct Settled {
     pub is_first_boot: bool,
     /// This pod itself is claimed and may not lead: it follows a pod that does not exist yet.
     pub is_last_resort: bool,
-    pub why: String,
+    pub reason: Reason,
     pub evidence: Evidence,
     /// What was written to the record, or would be in a dry run.
     pub recorded: Option<Claim>,
@@ -45,15 +46,15 @@ pub struct Settled {
 impl Settled {
     /// A decision that can be acted upon; none where there is none.
     #[allow(clippy::result_large_err, reason = "it is made once for each look")]
-    pub fn from(decision: Decision, evidence: Evidence) -> Result<Self, (String, Evidence)> {
-        let Decision { part, record: recorded, is_first_boot, electable, why, .. } = decision;
+    pub fn from(decision: Decision, evidence: Evidence) -> Result<Self, (Reason, Evidence)> {
+        let Decision { part, record: recorded, is_first_boot, electable, reason, .. } = decision;
         let (claim, leads) = match part {
             Part::Lead(claim) => (claim, true),
             Part::Follow(claim) => (claim, false),
-            Part::Undecided => return Err((why, evidence)),
+            Part::Undecided => return Err((reason, evidence)),
         };
         let record = evidence.recorded().cloned();
-        Ok(Self { claim, leads, electable, is_first_boot, is_last_resort: false, why, evidence, recorded, record })
+        Ok(Self { claim, leads, electable, is_first_boot, is_last_resort: false, reason, evidence, recorded, record })
     }
 
     /// The same part, of the same claim, as before?
@@ -93,7 +94,7 @@ pub async fn settle(
     let at_last = deadline - (deadline - started) / 10;
     let mut backoff = Backoff::new();
     let mut looks = Looks::new();
-    let mut last: Option<(String, Evidence)> = None;
+    let mut last: Option<(Reason, Evidence)> = None;
     let mut patience = Patience { since: started, could_come: false };
     let mut noted: Option<Instant> = None;
     loop {
@@ -122,7 +123,7 @@ pub async fn settle(
             }
         }
         if let (Some(master), true, true) = (&decision.at_last, is_last_resort, looks.is_whole) {
-            return Ok(behind_nobody(master.clone(), &decision.why, evidence));
+            return Ok(behind_nobody(master.clone(), &decision.reason, evidence));
         }
         let has_last_resort = decision.at_last.is_some();
         let (obstacle, evidence) = match Settled::from(decision, evidence) {
@@ -130,18 +131,19 @@ pub async fn settle(
                 None => return Ok(settled),
                 Some(obstacle) => {
                     looks.demand();
-                    (obstacle, settled.evidence)
+                    (obstacle.into(), settled.evidence)
                 }
             },
-            Ok(settled) => (settled.why, settled.evidence),
+            Ok(settled) => (settled.reason, settled.evidence),
             Err(undecided) => undecided,
         };
         if is_over || dry_run {
             // The last look that was not cut short tells more.
             let (obstacle, evidence) = last.unwrap_or((obstacle, evidence));
-            return Err(Undecided { waited: started.elapsed(), why: format!("{}{obstacle}", name(observer)), evidence }.into());
+            let who = name(observer);
+            return Err(Undecided { waited: started.elapsed(), who, reason: obstacle, evidence }.into());
         }
-        if last.as_ref().is_none_or(|(told, _)| *told != obstacle) {
+        if last.as_ref().is_none_or(|(told, _)| told.why != obstacle.why) {
             info!("{}{obstacle}", name(observer));
         }
         if noted.is_none_or(|when| when.elapsed() >= evidence.grace / NOTES) {
@@ -184,22 +186,25 @@ impl Patience {
 #[derive(Debug)]
 pub struct Undecided {
     pub waited: Duration,
-    pub why: String,
+    /// Who has not decided: a pod, or a group of Sentinels.
+    pub who: String,
+    pub reason: Reason,
     pub evidence: Evidence,
 }
 
 impl std::fmt::Display for Undecided {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "undecided after {:.1?}: {}\n{}", self.waited, self.why, self.evidence)
+        write!(f, "undecided after {:.1?}: {}{}\n{}", self.waited, self.who, self.reason, self.evidence)
     }
 }
 
 impl std::error::Error for Undecided {}
 
 /// A named pod with an empty disk, before which no other pod is created: it runs, so that they are.
-fn behind_nobody(master: PodName, why: &str, evidence: Evidence) -> Settled {
+fn behind_nobody(master: PodName, reason: &Reason, evidence: Evidence) -> Settled {
     let epoch = evidence.recorded_epoch().unwrap_or(0);
-    let why = format!("{why}; runs as a replica of {master}, which does not exist yet, so that it can be created");
+    let why = format!("runs as a replica of {master}, which does not exist yet, so that it can be created: {}", reason.why);
+    let reason = Reason { why, rule: Some(&LAST_RESORT), wait: None };
     let record = evidence.recorded().cloned();
     let claim = Claim { master, epoch };
     Settled {
@@ -208,7 +213,7 @@ fn behind_nobody(master: PodName, why: &str, evidence: Evidence) -> Settled {
         electable: false,
         is_first_boot: false,
         is_last_resort: true,
-        why,
+        reason,
         evidence,
         recorded: None,
         record,

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::decide::{Settled, Undecided};
 use crate::cli::{Form, Report};
+use crate::core::decision::Reason;
 use crate::core::evidence::Evidence;
 use crate::core::identity::{Group, PodName};
 use crate::core::record::Claim;
@@ -24,7 +25,9 @@ struct Told<'a> {
     /// What the record was or would be made to say.
     #[serde(skip_serializing_if = "Option::is_none")]
     recorded: Option<&'a Claim>,
-    why: &'a str,
+    why: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'static str>,
     evidence: &'a Evidence,
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
@@ -32,7 +35,7 @@ struct Told<'a> {
 
 /// Tells what was decided, if it was asked for. `file` is what a dry run would write.
 pub fn tell(report: &Report, group: &Group, settled: &Settled, file: Option<&Vec<u8>>) -> Result<()> {
-    let Settled { claim, leads, electable, why, evidence, recorded, .. } = settled;
+    let Settled { claim, leads, electable, reason, evidence, recorded, .. } = settled;
     let told = Told {
         group,
         decision: if *leads { "lead" } else { "follow" },
@@ -40,7 +43,8 @@ pub fn tell(report: &Report, group: &Group, settled: &Settled, file: Option<&Vec
         epoch: Some(claim.epoch),
         electable: *electable,
         recorded: recorded.as_ref(),
-        why,
+        why: reason.why.clone(),
+        rule: id(reason),
         evidence,
         file: file.map(|bytes| String::from_utf8_lossy(bytes).into_owned()),
     };
@@ -49,16 +53,22 @@ pub fn tell(report: &Report, group: &Group, settled: &Settled, file: Option<&Vec
 
 /// Tells why nothing was decided, if it was asked for, and gives the error back.
 pub fn tell_undecided(report: &Report, group: &Group, error: anyhow::Error) -> anyhow::Error {
-    let Some(Undecided { why, evidence, .. }) = error.downcast_ref() else { return error };
+    let Some(Undecided { reason, evidence, who, .. }) = error.downcast_ref() else { return error };
     // As text the error itself tells it all.
     if report.form == Form::Json {
         let (decision, electable) = ("undecided", false);
-        let told = Told { group, decision, master: None, epoch: None, electable, recorded: None, why, evidence, file: None };
+        let (why, rule) = (format!("{who}{}", reason.why), id(reason));
+        let told =
+            Told { group, decision, master: None, epoch: None, electable, recorded: None, why, rule, evidence, file: None };
         if let Err(unprinted) = print(report, &told) {
             return error.context(unprinted);
         }
     }
     error
+}
+
+fn id(reason: &Reason) -> Option<&'static str> {
+    reason.rule.map(|rule| rule.id)
 }
 
 fn print(report: &Report, told: &Told<'_>) -> Result<()> {

@@ -11,9 +11,11 @@ use tracing::warn;
 use super::decide::Settled;
 use super::observe::{Observer, from_api};
 use super::retry::{persist, refused};
+use crate::core::decision::Reason;
 use crate::core::disk::Word;
 use crate::core::evidence::Failure;
 use crate::core::rules;
+use crate::core::rules::catalogue::START_MARKER;
 use crate::edge::kubernetes::{Cluster, Refusal};
 use crate::exit::Wrong;
 
@@ -27,7 +29,11 @@ pub enum Begun {
     /// The server may start.
     Go,
     /// Something has changed: decide anew.
-    LookAgain(String),
+    LookAgain(Reason),
+}
+
+fn look_again(why: String) -> Begun {
+    Begun::LookAgain(Reason { why, rule: Some(&START_MARKER), wait: None })
 }
 
 /// Takes the last steps for what was decided.
@@ -57,20 +63,20 @@ pub async fn begin(observer: &Observer<'_>, settled: &Settled, deadline: Instant
         return Ok(Begun::Go);
     }
     let Some(record) = &settled.record else {
-        return Ok(Begun::LookAgain("the record cannot be marked, for it is not known".to_owned()));
+        return Ok(look_again("the record is not known, and takes no start marker".to_owned()));
     };
     let marked = record.marked(instance, SystemTime::now().into()).with_sets(observer.subject.sure_sets());
     let marked = match from_api(cluster.update_record(&observer.subject.group, &marked)).await {
         Ok(marked) => marked,
         Err(refusal @ Refusal::Failed(Failure::NotAllowed(_))) => return Err(refused("the record", refusal)),
-        Err(refusal) => return Ok(Begun::LookAgain(format!("the record was not marked, {refusal}"))),
+        Err(refusal) => return Ok(look_again(format!("the start marker was not written: {refusal}"))),
     };
     // Side by side: if the check fails, the pod has not started, and publishes a new word.
     let say = from_api(cluster.publish(&instance.pod, &has_started, None));
     let (checked, said) = tokio::join!(check(observer, settled, deadline), say);
     let begun = match said {
         Ok(_) => checked?,
-        Err(refusal) => Begun::LookAgain(format!("it was not published that this pod starts, {refusal}")),
+        Err(refusal) => look_again(format!("the disk report was not published: {refusal}")),
     };
     // It holds for one start, and this was none.
     if let (Begun::LookAgain(_), Some(open)) = (&begun, marked.not_started_by(instance))
@@ -128,9 +134,9 @@ async fn check(observer: &Observer<'_>, settled: &Settled, deadline: Instant) ->
         _ => false,
     };
     Ok(match Settled::from(rules::for_redis(&evidence), evidence) {
-        _ if !is_marked => Begun::LookAgain("another has marked the record since".to_owned()),
+        _ if !is_marked => look_again("another pod has written a start marker since".to_owned()),
         Ok(now) if now.is_same_as(settled) => Begun::Go,
-        Ok(now) => Begun::LookAgain(now.why),
-        Err((why, _)) => Begun::LookAgain(why),
+        Ok(now) => Begun::LookAgain(now.reason),
+        Err((reason, _)) => Begun::LookAgain(reason),
     })
 }

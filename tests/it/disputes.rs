@@ -36,9 +36,10 @@ fn a_data_directory_of_another_group_has_no_part_in_this_one() {
     let id = bed.namespace.as_ref().unwrap().noted("redis", "group-id").unwrap();
     let (log, told) = explained(&bed, "redis-2", 1);
     let why = format!(
-        "redis-2 is undecided: its data directory is of the group f00d, and the record of the group {id}: give this pod its own volume back, or empty this one"
+        "redis-2 waits: its data directory is of the group f00d, and the record of the group {id}: give this pod its own volume back, or empty this one"
     );
     assert_eq!((told["decision"].as_str(), told["why"].as_str()), (Some("undecided"), Some(&*why)));
+    assert!(told["rule"] == "own-group" && log.contains(&format!("{why} (rule own-group)")), "{told} {log}");
     assert_eq!(told["evidence"]["own"]["group_id"], "f00d");
     let record = format!("record: redis-0 at {}", bed.announced_endpoint("redis-0"));
     for line in [&*record, "own disk: last written ", ", of group f00d", "redis-0: master"] {
@@ -68,9 +69,10 @@ fn a_foreign_master_at_an_address_that_the_sentinels_still_name_is_not_followed(
     let why = told["why"].as_str().unwrap();
     let there = SocketAddr::new(bed.strange_ip(), 6379);
     let names = format!(
-        "names {there} at epoch 0, which is no pod of this group: if it never will be again, `SENTINEL REMOVE` the group there"
+        "names {there} at epoch 0, which is no member's address: if it never will be again, `SENTINEL REMOVE` the group there"
     );
-    assert!(why.starts_with("redis-2 is undecided: Sentinel ") && why.ends_with(&names), "{why}");
+    assert!(why.starts_with("redis-2 waits: Sentinel ") && why.ends_with(&names), "{why}");
+    assert_eq!(told["rule"], "foreign-claim");
     assert_eq!(log.matches(&format!(":26379: {there} at epoch 0, ")).count(), 3, "{log}");
     assert_eq!(told["evidence"]["sentinels"].as_array().unwrap().len(), 3);
     let mut stranger = testbed::client::connect(bed.strange_ip(), 6379, None).unwrap();
@@ -92,8 +94,9 @@ fn two_living_masters_with_equal_claims_are_refused_by_name() {
     let (log, told) = explained(&bed, "redis-2", 1);
     assert_eq!(
         told["why"],
-        "redis-2 is undecided: redis-0 and redis-1 are claimed as master at the same epoch 0 and 2 of them live: stop the wrong one"
+        "redis-2 waits: redis-0 and redis-1 are all claimed as master at epoch 0, and 2 of them live: stop the wrong one, what only that pod holds is lost"
     );
+    assert_eq!(told["rule"], "equal-epochs");
     let record = format!("record: redis-0 at {}", bed.announced_endpoint("redis-0"));
     for line in ["redis-0: master", "redis-1: master", &record, "does not know the group"] {
         assert!(log.contains(line), "{line} in {log}");

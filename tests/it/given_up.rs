@@ -85,8 +85,8 @@ fn a_holder_that_was_given_up_and_is_back_with_the_newest_disk_leads_again() {
     bed.wait_for_keys_everywhere(50, UP);
     bed.wait_for_labels("redis-0", UP);
     let log = &bed.log("redis-0")[before.len()..];
-    assert!(log.contains("it was given up while it was away"), "{log}");
-    let is_taken_back = |sentinel: &&str| bed.log_of(sentinel, "reconcile").contains("the master that was given up is back");
+    assert!(log.contains("it was abandoned while it was away"), "{log}");
+    let is_taken_back = |sentinel: &&str| bed.log_of(sentinel, "reconcile").contains("the abandoned master is back");
     assert!(SENTINELS.iter().any(is_taken_back), "no reconcile has taken it back");
 }
 

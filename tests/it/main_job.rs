@@ -139,7 +139,7 @@ fn without_kubernetes_a_first_pod_that_lost_its_disk_does_not_lead_those_that_ke
     }
     let before = bed.log("redis-0");
     bed.start("redis-0");
-    bed.wait_for_log("redis-0", "its disk is empty, and redis-1 may hold the data", &before, UP);
+    bed.wait_for_log("redis-0", "its data directory is empty, and redis-1 may hold the data", &before, UP);
     assert_eq!(bed.text("redis-1", &["DBSIZE"]), "10");
 }
 
@@ -334,9 +334,11 @@ fn a_group_of_which_nothing_is_heard_is_undecided_with_all_the_evidence() {
     bed.make("redis-1");
     let run = bed.ordain("redis-1", &["genconf-redis", "--deadline", "5s"]);
     assert_eq!(run.code, Some(1), "{run:?}");
-    for line in
-        ["redis-1 waits for redis-0, the first pod, to create the record", "record: does not exist", "redis-0: no such host"]
-    {
+    for line in [
+        "redis-1 waits: redis-0, the first pod, has not created the record (rule first-boot)",
+        "record: does not exist",
+        "redis-0: no such host",
+    ] {
         assert!(run.stderr.contains(line), "{line} in {}", run.stderr);
     }
     assert!(!bed.sandbox("redis-1").path("etc/redis/redis.conf").exists());
@@ -347,7 +349,7 @@ fn a_pod_that_is_stopped_while_it_waits_leaves_nothing_half_done() {
     let mut bed = Bed::on_kubernetes(ordain());
     bed.make("redis-1");
     bed.start("redis-1");
-    wait_for("the pod to wait", UP, || bed.server("redis-1").log().contains("waits for redis-0").then_some(()));
+    wait_for("the pod to wait", UP, || bed.server("redis-1").log().contains("waits: redis-0").then_some(()));
     bed.server("redis-1").signal("TERM");
     let status = wait_for("the end", UP, || bed.server("redis-1").ended());
     assert_eq!(status.code(), Some(1));

@@ -27,8 +27,8 @@ fn what_a_pass_may_not_do_keeps_nothing_else_from_being_done() {
     assert_eq!(pass.code, Some(2), "what is not allowed weighs most: {pass:?}");
     assert!(pass.stderr.contains("the Lease `a-junk` has no readable"), "{pass:?}");
     assert!(pass.stderr.contains("redis-1 has no role"), "in the policy's words: {pass:?}");
-    assert!(pass.stderr.contains("redis-1 is in sync: Sentinel may promote it: "), "{pass:?}");
-    assert_eq!(pass.stdout, "redis: redis-2 is in sync: Sentinel may promote it\n", "{pass:?}");
+    assert!(pass.stderr.contains("redis-1 is in sync: Sentinel may promote redis-1: "), "{pass:?}");
+    assert_eq!(pass.stdout, "redis: redis-2 is in sync: Sentinel may promote redis-2 (rule make-promotable)\n", "{pass:?}");
     let replication = bed.text("redis-2", &["INFO", "replication"]);
     assert!(replication.contains("slave_priority:100"), "{replication}");
 
@@ -94,7 +94,7 @@ fn a_pod_that_waits_hears_at_once_of_what_it_waits_for() {
     bed.make("redis-1");
     bed.make("redis-2");
     bed.start("redis-1");
-    bed.wait_for_log("redis-1", "redis-1 waits for redis-0", "", UP);
+    bed.wait_for_log("redis-1", "redis-1 waits: redis-0", "", UP);
     bed.start("redis-0");
     bed.start("redis-2");
     bed.wait_for_master("redis-0", UP);

@@ -34,7 +34,7 @@ fn assume(bed: &Bed, pod: &str) -> testbed::group::Run {
 fn a_persons_choice_leads_though_another_disk_is_newer_and_the_others_copy_it() {
     let mut bed = in_conflict();
     bed.start_each(&REDIS);
-    bed.wait_for_log("redis-0", "does not lead, though the record names it: its disk is older", "", UP);
+    bed.wait_for_log("redis-0", "redis-0 waits: its data (last written ", "", UP);
     let chosen = assume(&bed, "redis-0");
     assert_eq!((chosen.code, chosen.stdout.as_str()), (Some(0), "record redis: redis-0 at epoch 1, by a person's word\n"));
     bed.wait_for_master("redis-0", UP);
@@ -46,13 +46,13 @@ fn a_persons_choice_leads_though_another_disk_is_newer_and_the_others_copy_it() 
 fn the_word_holds_for_one_start_only() {
     let mut bed = in_conflict();
     bed.start_each(&["redis-0", "redis-2"]);
-    bed.wait_for_log("redis-0", "redis-1 has not told", "", UP);
+    bed.wait_for_log("redis-0", "redis-1 has not reported", "", UP);
     assert_eq!(assume(&bed, "redis-0").code, Some(0));
     wait_for("redis-0 leading", UP, || (bed.role("redis-0") == "master").then_some(()));
     bed.cut_power(&["redis-0", "redis-2"]);
     let before = bed.log("redis-0");
     bed.start_each(&REDIS);
-    bed.wait_for_log("redis-0", "does not lead, though the record names it: its disk is older", &before, UP);
+    bed.wait_for_log("redis-0", "redis-0 waits: its data (last written ", &before, UP);
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_person_is_refused_while_another_lives_as_the_only_master() {
 fn what_would_be_lost_is_shown_and_asked_about_and_nothing_but_the_pods_name_is_a_yes() {
     let mut bed = in_conflict();
     bed.start_each(&["redis-0", "redis-1"]);
-    bed.wait_for_log("redis-0", "does not lead, though the record names it: its disk is older", "", UP);
+    bed.wait_for_log("redis-0", "redis-0 waits: its data (last written ", "", UP);
     // Until it answers, nobody knows whether its report still holds.
     wait_for("redis-1 behind redis-0", UP, || bed.role("redis-1").starts_with("replica of ").then_some(()));
     let is_shown = |text: &str| {

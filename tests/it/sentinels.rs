@@ -75,7 +75,7 @@ fn a_stopped_sentinel_and_one_whose_name_is_gone_are_told_apart() {
     for (pod, answer) in [("sentinel-0", "timed out"), ("sentinel-1", "no such host"), ("sentinel-2", "connection refused")] {
         assert!(run.stderr.contains(&format!("Sentinel {}:26379: {answer}", bed.host_name(pod))), "{pod}: {}", run.stderr);
     }
-    assert!(run.stderr.contains("redis-2 follows redis-0: the record at epoch 0"), "{}", run.stderr);
+    assert!(run.stderr.contains("redis-2 follows redis-0: the record names redis-0 at epoch 0"), "{}", run.stderr);
 }
 
 #[test]

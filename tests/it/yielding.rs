@@ -14,7 +14,7 @@ fn lose_the_masters_volume(bed: Bed) {
     bed.kill("redis-0");
     bed.lose_volume("redis-0");
     bed.start("redis-0");
-    bed.wait_for_log("redis-0", "does not lead", &before, UP);
+    bed.wait_for_log("redis-0", "redis-0 waits: ", &before, UP);
     let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
     bed.wait_for_master(promoted, UP);
     let written = writer.acknowledged();
@@ -23,7 +23,7 @@ fn lose_the_masters_volume(bed: Bed) {
     assert_nothing_is_lost(&bed, &report);
     bed.wait_for_labels(promoted, UP);
     let log = &bed.log("redis-0")[before.len()..];
-    assert!(log.contains("its disk is empty, and the group has had a master: its volume was lost"), "{log}");
+    assert!(log.contains("its data directory is empty, and the group has had a master: its volume was lost"), "{log}");
 }
 
 #[test]

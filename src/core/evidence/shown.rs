@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Evidence, Heard, Known, Link, Object, Peer, RecordSeen, Replica, Role, Sentinel, SentinelAnswer};
+use super::{Evidence, Heard, Known, Link, Object, Own, Peer, RecordSeen, Replica, Role, Sentinel, SentinelAnswer, Watch};
 use crate::core::epoch::Shown;
 
 impl fmt::Display for Role {
@@ -18,27 +18,45 @@ impl fmt::Display for Role {
     }
 }
 
+impl fmt::Display for SentinelAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Watching(watch) = self else { return f.write_str("does not know the group") };
+        let Watch { master, config_epoch, finds_master_down, failover_in_progress, last_ok_ping, other_sentinels, .. } = watch;
+        let down = if *finds_master_down { "down, " } else { "" };
+        let failover = if *failover_in_progress { "failover under way, " } else { "" };
+        let epoch = Shown(*config_epoch);
+        write!(f, "{master} at epoch {epoch}, {down}{failover}last ping {last_ok_ping:?} ago, {other_sentinels} other Sentinels")
+    }
+}
+
+impl fmt::Display for RecordSeen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Present(record) => write!(f, "{record}"),
+            Self::Absent => f.write_str("does not exist"),
+            Self::Unknown(failure) => write!(f, "{failure}"),
+            Self::Pending => f.write_str("not waited for"),
+            Self::NotKept => f.write_str("none is kept"),
+        }
+    }
+}
+
+/// What has come back from a source.
+struct Line<'a, T>(&'a Heard<T>);
+
+impl<T: fmt::Display> fmt::Display for Line<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Heard::Pending => f.write_str("not waited for"),
+            Heard::Failed(failure) => write!(f, "{failure}"),
+            Heard::Answer(answer) => write!(f, "{answer}"),
+        }
+    }
+}
+
 impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fn line<T>(
-            f: &mut fmt::Formatter<'_>,
-            what: impl fmt::Display,
-            heard: &Heard<T>,
-            say: impl Fn(&T) -> String,
-        ) -> fmt::Result {
-            match heard {
-                Heard::Pending => writeln!(f, "{what}: not waited for"),
-                Heard::Failed(failure) => writeln!(f, "{what}: {failure}"),
-                Heard::Answer(answer) => writeln!(f, "{what}: {}", say(answer)),
-            }
-        }
-        match &self.record {
-            RecordSeen::Present(record) => writeln!(f, "record: {record}")?,
-            RecordSeen::Absent => writeln!(f, "record: does not exist")?,
-            RecordSeen::Unknown(failure) => writeln!(f, "record: {failure}")?,
-            RecordSeen::Pending => writeln!(f, "record: not waited for")?,
-            RecordSeen::NotKept => writeln!(f, "record: none is kept")?,
-        }
+        writeln!(f, "record: {}", self.record)?;
         if let Some(failure) = &self.listing {
             writeln!(f, "list of pods: {failure}")?;
         }
@@ -46,45 +64,17 @@ impl fmt::Display for Evidence {
             writeln!(f, "Sentinels: {failure}")?;
         }
         for Sentinel { at, heard } in &self.sentinels {
-            line(f, format_args!("Sentinel {at}"), heard, |answer| match answer {
-                SentinelAnswer::Unaware => "does not know the group".to_owned(),
-                SentinelAnswer::Watching(watch) => format!(
-                    "{} at epoch {}, {}{}last ping {:?} ago, {} other Sentinels",
-                    watch.master,
-                    Shown(watch.config_epoch),
-                    if watch.finds_master_down { "down, " } else { "" },
-                    if watch.failover_in_progress { "failover under way, " } else { "" },
-                    watch.last_ok_ping,
-                    watch.other_sentinels,
-                ),
-            })?;
+            writeln!(f, "Sentinel {at}: {}", Line(heard))?;
         }
-        for peer @ Peer { pod, heard, .. } in &self.peers {
-            line(f, pod, heard, ToString::to_string)?;
-            match &peer.object {
-                Object::Present { word: Some(word), .. } => {
-                    let holds =
-                        if self.disk_of(peer) == Known::Told(word.disk.as_of(self.now)) { "" } else { ", which holds no more" };
-                    let state = if word.started { "started" } else { "starting" };
-                    let damage = word.damage.as_ref().map(|damage| format!(" (damaged: {damage})")).unwrap_or_default();
-                    writeln!(f, "disk of {pod}: {}{damage}, told by run {} ({state}){holds}", word.disk, word.run)?;
-                }
-                Object::Present { word: None, .. } => writeln!(f, "disk of {pod}: not told")?,
-                Object::Absent | Object::Unknown => {}
-            }
+        for peer in &self.peers {
+            writeln!(f, "{}: {}", peer.pod, Line(&peer.heard))?;
+            self.show_report(f, peer)?;
         }
         if self.me.is_some() {
-            write!(f, "own disk: {}", self.own.disk)?;
-            if let Some(damage) = &self.own.damage {
-                write!(f, " (damaged: {damage})")?;
-            }
-            match &self.own.group_id {
-                Some(id) => writeln!(f, ", of group {id}")?,
-                None => writeln!(f, ", of no group yet")?,
-            }
+            self.own.show(f)?;
         }
         if let Some(kept) = &self.kept {
-            writeln!(f, "own earlier file: {} at epoch {}", kept.master, Shown(kept.config_epoch))?;
+            writeln!(f, "earlier sentinel.conf: {} at epoch {}", kept.master, Shown(kept.config_epoch))?;
         }
         for pod in &self.unproven {
             writeln!(f, "{pod}: nothing says whether it is a member")?;
@@ -94,4 +84,37 @@ impl fmt::Display for Evidence {
         }
         Ok(())
     }
+}
+
+impl Evidence {
+    fn show_report(&self, f: &mut fmt::Formatter<'_>, peer: &Peer) -> fmt::Result {
+        let Peer { pod, object, .. } = peer;
+        match object {
+            Object::Present { word: Some(word), .. } => {
+                let is_current = self.disk_of(peer) == Known::Told(word.disk.as_of(self.now));
+                let expired = if is_current { "" } else { ", expired" };
+                let state = if word.started { "started" } else { "starting" };
+                write!(f, "disk of {pod}: {}", word.disk)?;
+                show_damage(f, word.damage.as_ref())?;
+                writeln!(f, ", reported by run {} ({state}){expired}", word.run)
+            }
+            Object::Present { word: None, .. } => writeln!(f, "disk of {pod}: not reported"),
+            Object::Absent | Object::Unknown => Ok(()),
+        }
+    }
+}
+
+impl Own {
+    fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "own disk: {}", self.disk)?;
+        show_damage(f, self.damage.as_ref())?;
+        match &self.group_id {
+            Some(id) => writeln!(f, ", of group {id}"),
+            None => writeln!(f, ", of no group yet"),
+        }
+    }
+}
+
+fn show_damage(f: &mut fmt::Formatter<'_>, damage: Option<&String>) -> fmt::Result {
+    damage.map_or(Ok(()), |damage| write!(f, " (damaged: {damage})"))
 }

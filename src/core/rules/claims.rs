@@ -7,6 +7,9 @@ use crate::core::evidence::Evidence;
 use crate::core::identity::{Endpoint, PodName};
 use crate::core::record::Claim;
 
+/// How a Sentinel's own earlier file is called.
+pub(super) const OWN_FILE: &str = "the earlier sentinel.conf";
+
 /// The newest claim, if there is one that can be acted upon.
 pub(super) enum Newest {
     /// Nobody claims anything.
@@ -22,7 +25,7 @@ pub(super) fn newest(facts: &Facts<'_>) -> Newest {
     let evidence = facts.evidence;
     let recorded = evidence.recorded_claim();
     let told = evidence.claims().map(|(at, watch)| (format!("Sentinel {at}"), &watch.master, watch.config_epoch));
-    let kept = evidence.kept_claim().into_iter().map(|kept| ("the own earlier file".to_owned(), &kept.master, kept.config_epoch));
+    let kept = evidence.kept_claim().into_iter().map(|kept| (OWN_FILE.to_owned(), &kept.master, kept.config_epoch));
     let told: Vec<_> = told.chain(kept).collect();
     let Some(epoch) = told.iter().map(|(_, _, epoch)| *epoch).chain(recorded.iter().map(|claim| claim.epoch)).max() else {
         return Newest::None;
@@ -71,7 +74,7 @@ impl Table for NewestClaim {
 fn names_no_member(claims: &Claims<'_>) -> Option<Result<(Claim, String), String>> {
     let (who, at) = claims.foreign.as_ref()?;
     Some(Err(format!(
-        "is undecided: {who} names {at} at epoch {}, which is no pod of this group: if it never will be again, `SENTINEL REMOVE` the group there",
+        "waits: {who} names {at} at epoch {}, which is no member's address: if it never will be again, `SENTINEL REMOVE` the group there",
         claims.epoch
     )))
 }
@@ -91,42 +94,38 @@ fn names_several_members(claims: &Claims<'_>) -> Option<Result<(Claim, String), 
         let agreeing = evidence.claims().filter(|(_, w)| w.config_epoch == epoch && names(&w.master, master)).count();
         agreeing >= evidence.majority()
     };
-    let counts = |master: &PodName, why: &str| Ok((Claim { master: master.clone(), epoch }, why.to_owned()));
+    let names_of: Vec<_> = masters.iter().map(ToString::to_string).collect();
+    let several = names_of.join(" and ");
+    let counts = |master: &PodName, why: &str| {
+        Ok((Claim { master: master.clone(), epoch }, format!("{several} are all claimed as master at epoch {epoch}, and {why}")))
+    };
     let verified = living.iter().find(has_majority);
     Some(match (verified, &living[..]) {
-        (Some(master), _) => {
-            counts(master, "of several masters that are claimed a majority of the Sentinels names it and it lives")
-        }
-        (None, [master]) => counts(master, "of several masters that are claimed it alone lives"),
-        (None, _) => {
-            let names: Vec<_> = masters.iter().map(ToString::to_string).collect();
-            Err(format!(
-                "is undecided: {} are claimed as master at the same epoch {epoch} and {} of them live: stop the wrong one",
-                names.join(" and "),
-                living.len(),
-            ))
-        }
+        (Some(master), _) => counts(master, &format!("a majority of the Sentinels names {master}, which lives")),
+        (None, [master]) => counts(master, &format!("{master} alone lives")),
+        (None, _) => Err(format!(
+            "waits: {several} are all claimed as master at epoch {epoch}, and {} of them live: stop the wrong one, what only that pod holds is lost",
+            living.len(),
+        )),
     })
 }
 
-/// Who claims `master` at `epoch`, in words.
+/// That somebody claims `master` at `epoch`, in words.
 fn sayers(evidence: &Evidence, master: &PodName, epoch: u64) -> String {
     let recorded = evidence.recorded_claim().is_some_and(|claim| claim.master == *master && claim.epoch == epoch);
     let sentinels = evidence
         .claims()
         .filter(|(_, watch)| watch.config_epoch == epoch && evidence.claimed(&watch.master, epoch) == Some(master))
         .count();
-    let mut sayers = Vec::new();
-    if recorded {
-        sayers.push("the record".to_owned());
-    }
-    if sentinels > 0 {
-        sayers.push(format!("{sentinels} of {} Sentinels", evidence.sentinels.len()));
-    }
-    if sayers.is_empty() {
-        sayers.push("the own earlier file".to_owned());
-    }
-    sayers.join(" and ")
+    let told = format!("{sentinels} of {} Sentinels", evidence.sentinels.len());
+    let (who, verb) = match (recorded, sentinels) {
+        (true, 0) => ("the record".to_owned(), "names"),
+        (true, _) => (format!("the record and {told}"), "name"),
+        (false, 0) => (OWN_FILE.to_owned(), "names"),
+        (false, 1) => (told, "names"),
+        (false, _) => (told, "name"),
+    };
+    format!("{who} {verb} {master} at epoch {epoch}")
 }
 
 /// The claim that is followed, where there is one.

@@ -3,11 +3,12 @@
 use std::cmp::Reverse;
 
 use super::catalogue::{ADOPT, ADOPT_AFTER_ALL, FIRST_BOOT, FIRST_BOOT_IS_EMPTY, LIVING_MASTER, NO_DATA, RECORD_UNREADABLE};
+use super::claims::OWN_FILE;
 use super::facts::Facts;
-use super::lead::{Claimed, lead_or_yield, several_masters};
+use super::lead::{Claimed, RECORD_NOT_READ_YET, lead_or_yield, several_masters};
 use super::report::{damaged, missing_report};
 use super::table::{Row, Table};
-use crate::core::decision::Decision;
+use crate::core::decision::{Decision, Reason};
 use crate::core::epoch::Shown;
 use crate::core::evidence::{Heard, Known, Link, Peer, RecordSeen};
 use crate::core::record::Claim;
@@ -17,7 +18,7 @@ use crate::core::record::Claim;
 pub(super) fn without_claim(facts: &Facts<'_>) -> Decision {
     match facts.rules.first::<WithoutClaim>(facts) {
         Some((rule, decision)) => decision.by(rule),
-        None => Decision::undecided("is undecided: nobody claims a master"),
+        None => Decision::undecided("waits: nobody claims a master"),
     }
 }
 
@@ -39,10 +40,10 @@ impl Table for WithoutClaim {
 
 fn record_was_not_read(facts: &Facts<'_>) -> Option<Decision> {
     match &facts.record {
-        RecordSeen::Unknown(failure) => Some(Decision::undecided(format!(
-            "is undecided: no Sentinel knows a master and the record cannot be read ({failure})"
-        ))),
-        RecordSeen::Present(_) | RecordSeen::Pending => Some(Decision::undecided("is undecided: the record has not been heard")),
+        RecordSeen::Unknown(failure) => {
+            Some(Decision::undecided(format!("waits: no Sentinel knows a master, and the record cannot be read ({failure})")))
+        }
+        RecordSeen::Present(_) | RecordSeen::Pending => Some(Decision::undecided(RECORD_NOT_READ_YET)),
         RecordSeen::Absent | RecordSeen::NotKept => None,
     }
 }
@@ -51,7 +52,7 @@ fn one_master_lives(facts: &Facts<'_>) -> Option<Decision> {
     let living = facts.evidence.living_masters();
     let [master] = living[..] else { return None };
     let claim = Claim { master: master.clone(), epoch: 0 };
-    let why = format!("{} {master}: nobody claims a master, and it alone lives as one", facts.verb());
+    let why = format!("{} {master}: nobody claims a master, and {master} alone lives as one", facts.verb());
     Some(Decision::follow(claim.clone(), is_kept(facts).then_some(claim), why))
 }
 
@@ -62,7 +63,7 @@ fn several_live(facts: &Facts<'_>) -> Option<Decision> {
 
 fn own_data_is_damaged(facts: &Facts<'_>) -> Option<Decision> {
     let damage = facts.own.damage.as_ref()?;
-    let why = format!("is undecided: nobody claims a master, and its data cannot be loaded ({damage})");
+    let why = format!("waits: nobody claims a master, and its data cannot be loaded ({damage})");
     Some(Decision::undecided(why))
 }
 
@@ -70,16 +71,17 @@ fn own_data_is_damaged(facts: &Facts<'_>) -> Option<Decision> {
 fn is_no_first_boot(facts: &Facts<'_>) -> Option<Decision> {
     if !is_kept(facts) {
         let obstacle = unfounded_claim(facts).or_else(|| obstacle_without_record(facts))?;
-        return Some(Decision::undecided(format!("is undecided: {obstacle}")));
+        return Some(Decision::undecided(format!("waits: {obstacle}")));
     }
     if holds_data_anywhere(facts) {
         return Some(adopt(facts));
     }
-    let obstacle = running_replica(facts).or_else(|| damage_elsewhere(facts)).or_else(|| {
+    let obstacle = running_replica(facts).or_else(|| damage_elsewhere(facts)).map(Reason::from).or_else(|| {
         let is_first = facts.me.as_ref() == Some(&facts.first);
-        facts.peers().iter().filter(|_| is_first).find_map(|peer| missing_report(facts, peer))
+        let missing = facts.peers().iter().filter(|_| is_first).find_map(|peer| missing_report(facts, peer));
+        missing.map(|missing| Reason { rule: None, ..missing })
     })?;
-    Some(Decision::undecided(format!("is undecided: {obstacle}")))
+    Some(Decision::waits(Reason { why: format!("waits: {}", obstacle.why), ..obstacle }))
 }
 
 fn is_a_first_boot(facts: &Facts<'_>) -> Option<Decision> {
@@ -94,7 +96,7 @@ fn is_a_first_boot(facts: &Facts<'_>) -> Option<Decision> {
         return Some(Decision { is_first_boot: is_kept, ..Decision::lead(claim.clone(), is_kept.then_some(claim), why) });
     }
     if is_kept {
-        return Some(Decision::undecided(format!("waits for {}, the first pod, to create the record", facts.first)));
+        return Some(Decision::undecided(format!("waits: {}, the first pod, has not created the record", facts.first)));
     }
     let why = format!("{} {}: a first boot, and that is the first pod", facts.verb(), facts.first);
     Some(Decision::follow(claim, None, why))
@@ -109,7 +111,7 @@ fn is_kept(facts: &Facts<'_>) -> bool {
 /// was the master: that is no first boot.
 fn unfounded_claim(facts: &Facts<'_>) -> Option<String> {
     let told = facts.watches().map(|(at, watch)| (format!("Sentinel {at}"), &watch.master, watch.config_epoch));
-    let kept = facts.kept.iter().map(|kept| ("the own earlier file".to_owned(), &kept.master, kept.config_epoch));
+    let kept = facts.kept.iter().map(|kept| (OWN_FILE.to_owned(), &kept.master, kept.config_epoch));
     let (who, master, epoch) = told.chain(kept).next()?;
     let epoch = Shown(epoch);
     Some(format!("{who} names {master} at epoch {epoch}, which cannot be, and without a record nobody else says who leads"))
@@ -170,7 +172,7 @@ fn silence<T>(heard: &Heard<T>) -> Option<String> {
 fn adopt(facts: &Facts<'_>) -> Decision {
     match facts.rules.first::<Adopts>(facts) {
         Some((rule, decision)) => decision.by(rule),
-        None => Decision::undecided("is undecided: nobody has told what its disk holds"),
+        None => Decision::undecided("waits: nobody has reported a disk"),
     }
 }
 
@@ -188,13 +190,13 @@ fn some_disk_is_not_known(facts: &Facts<'_>) -> Option<Decision> {
     let is_unknown = |peer: &&Peer| !matches!(facts.disk_of(peer), Known::Told(_));
     if let Some(peer) = facts.peers().iter().find(is_unknown) {
         return Some(Decision::undecided(format!(
-            "is undecided: there is data, and nobody knows who was the master; {} has not reported its disk. If it never will, `ordain reconcile --assume-master POD` decides",
+            "waits: {} has not reported its disk, there is data, and nobody knows who was the master. If that pod never comes back, a person decides: `ordain reconcile --assume-master POD`",
             peer.pod
         )));
     }
     facts.unproven.first().map(|pod| {
         Decision::undecided(format!(
-            "is undecided: there is data, nobody knows who was the master, and nothing says whether {pod}, which carries the labels, is a member. A pod of the group that starts decides, or `ordain reconcile --assume-master POD`"
+            "waits: nothing says whether {pod}, which carries the labels, is a member, there is data, and nobody knows who was the master. A pod of the group that starts decides, or a person: `ordain reconcile --assume-master POD`"
         ))
     })
 }
@@ -209,9 +211,9 @@ fn the_newest_data_leads(facts: &Facts<'_>) -> Option<Decision> {
     let (_, best) = own.chain(others).max_by_key(|(disk, pod)| (*disk, Reverse(facts.sets.place(pod))))?;
     let claim = Claim { master: best.clone(), epoch: 0 };
     if facts.me.as_ref() == Some(best) {
-        let by = "of all disks its own is the most advanced, which";
-        return Some(lead_or_yield(&Claimed { facts: *facts, claim: &claim, by }));
+        let by = format!("nobody claims a master, and the data of {best} is the newest");
+        return Some(lead_or_yield(&Claimed { facts: *facts, claim: &claim, by: &by }));
     }
-    let why = format!("{} {best}: nobody claims a master, and of all disks its is the most advanced", facts.verb());
+    let why = format!("{} {best}: nobody claims a master, and the data of {best} is the newest", facts.verb());
     Some(Decision::follow(claim.clone(), Some(claim), why))
 }

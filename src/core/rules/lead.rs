@@ -11,14 +11,17 @@ use super::facts::Facts;
 use super::record::yield_to;
 use super::report::{damaged, missing_report};
 use super::table::{Row, Table};
-use crate::core::decision::{Decision, FAILOVER};
+use crate::core::decision::{Decision, FAILOVER, Reason};
 use crate::core::disk::Disk;
 use crate::core::evidence::{Evidence, Heard, Known, Link, Object, Peer, RecordSeen, Role, Watch};
 use crate::core::identity::{Endpoint, PodName};
 use crate::core::record::{Assumed, Claim, Record};
 
 /// How another comes to lead where no Sentinel elects one.
-const BY_A_PERSON: &str = "; without Sentinel a person says who shall lead, by `ordain reconcile --assume-master POD`";
+const BY_A_PERSON: &str = "; without Sentinel a person decides: `ordain reconcile --assume-master POD`";
+
+/// While one has to be asked for.
+pub(super) const RECORD_NOT_READ_YET: &str = "waits: the record has not been read yet";
 
 /// The facts about a pod that is claimed as master.
 #[derive(Clone, Copy)]
@@ -44,12 +47,12 @@ pub(super) fn lead_or_yield(claimed: &Claimed<'_>) -> Decision {
     if let Some((rule, decision)) = rules.first::<OtherMaster>(claimed) {
         return decision.by(rule);
     }
-    if let Some((rule, Data::Waits(why))) = rules.first::<OwnData>(&claimed.facts) {
-        return does_not_lead(claimed, &why).by(rule);
+    if let Some((rule, Data::Waits(reason))) = rules.first::<OwnData>(&claimed.facts) {
+        return does_not_lead(claimed, reason.by(rule));
     }
     match rules.first::<MayLead>(claimed) {
         Some((rule, decision)) => decision.by(rule),
-        None => Decision::undecided("is undecided: no rule lets it lead"),
+        None => Decision::undecided("waits: no rule lets it lead"),
     }
 }
 
@@ -68,7 +71,7 @@ fn another_lives(claimed: &Claimed<'_>) -> Option<Decision> {
     match &living[..] {
         [] => None,
         [other] => {
-            let why = format!("follows {other}, which lives as master, though {} names {}", claimed.by, claimed.claim.master);
+            let why = format!("follows {other}, which lives as master, though {}", claimed.by);
             Some(yield_to(claimed, other, why))
         }
         several => Some(several_masters(several)),
@@ -79,17 +82,17 @@ fn another_lives(claimed: &Claimed<'_>) -> Option<Decision> {
 pub(super) fn several_masters(masters: &[&PodName]) -> Decision {
     let names: Vec<_> = masters.iter().map(ToString::to_string).collect();
     Decision::undecided(format!(
-        "is undecided: {} live as masters: stop the wrong one, its data is lost to whoever follows the other",
+        "waits: {} live as masters: stop the wrong one, what only that pod holds is lost",
         names.join(" and ")
     ))
 }
 
 fn record_may_name_another(claimed: &Claimed<'_>) -> Option<Decision> {
     match &claimed.record {
-        RecordSeen::Pending => Some(Decision::undecided("is undecided: the record has not been heard")),
+        RecordSeen::Pending => Some(Decision::undecided(RECORD_NOT_READ_YET)),
         RecordSeen::Unknown(failure) => Some(Decision::undecided(format!(
-            "is undecided: {} names it, and the record, which may name another, cannot be read ({failure})",
-            claimed.by
+            "waits: the record cannot be read ({failure}), and may name another than {}",
+            claimed.claim.master
         ))),
         RecordSeen::Absent | RecordSeen::Present(_) | RecordSeen::NotKept => None,
     }
@@ -100,7 +103,7 @@ pub(in crate::core) enum Data {
     /// It may lead with what it holds.
     Leads,
     /// It may not, and why.
-    Waits(String),
+    Waits(Reason),
 }
 
 pub(in crate::core) struct OwnData;
@@ -136,13 +139,13 @@ fn holds_no_data(facts: &Facts<'_>) -> Option<Data> {
         // boot the others and the Sentinels may be up before the first pod, and name it.
         let is_seen_empty = |peer: &Peer| peer.replica().is_some_and(|replica| replica.link == Link::Never && replica.is_empty);
         let other = facts.peers().iter().find(|peer| !facts.is_known_not_to_run(peer) && !is_seen_empty(peer))?;
-        return Some(Data::Waits(format!("its disk is empty, and {} may hold the data", other.pod)));
+        return Some(waits(format!("its data directory is empty, and {} may hold the data", other.pod)));
     }
     if let (Some(damage), true) = (&facts.own.damage, is_forced(facts)) {
-        return Some(Data::Waits(format!("its data cannot be loaded ({damage})")));
+        return Some(waits(format!("its data cannot be loaded ({damage})")));
     }
     if !is_no_loss(facts) {
-        return Some(Data::Waits("its disk is empty, and the group has had a master: its volume was lost".to_owned()));
+        return Some(waits("its data directory is empty, and the group has had a master: its volume was lost".to_owned()));
     }
     let held_by = |peer: &Peer| match facts.disk_of(peer) {
         Known::Told(Disk::Empty) => damaged(peer),
@@ -150,17 +153,21 @@ fn holds_no_data(facts: &Facts<'_>) -> Option<Data> {
         Known::Copied => Some(format!("{} has copied a master", peer.pod)),
         Known::Nothing => None,
     };
-    facts.peers().iter().find_map(held_by).map(|held| Data::Waits(format!("its disk is empty, and {held}")))
+    facts.peers().iter().find_map(held_by).map(|held| waits(format!("its data directory is empty, and {held}")))
 }
 
 fn another_holds_newer_data(facts: &Facts<'_>) -> Option<Data> {
     let own = facts.own.disk;
     facts.peers().iter().find_map(|peer| match facts.disk_of(peer) {
         Known::Told(disk) if disk.is_newer_than(own, facts.down_after) => {
-            Some(Data::Waits(format!("its disk is older ({own}) than that of {} ({disk})", peer.pod)))
+            Some(waits(format!("its data ({own}) is older than that of {} ({disk})", peer.pod)))
         }
         Known::Told(_) | Known::Copied | Known::Nothing => None,
     })
+}
+
+fn waits(why: String) -> Data {
+    Data::Waits(why.into())
 }
 
 /// Where no record is kept nobody publishes anything.
@@ -188,10 +195,10 @@ fn is_forced(facts: &Facts<'_>) -> bool {
 }
 
 /// A pod that is claimed and may not lead.
-fn does_not_lead(claimed: &Claimed<'_>, why: &str) -> Decision {
+fn does_not_lead(claimed: &Claimed<'_>, reason: Reason) -> Decision {
     let how = if claimed.has_no_sentinels() { BY_A_PERSON } else { "" };
-    let undecided = Decision::undecided(format!("does not lead, though {} names it: {why}{how}", claimed.by));
-    Decision { at_last: claimed.facts.first::<LastResort>(), ..undecided }
+    let reason = Reason { why: format!("waits: {}{how}", reason.why), ..reason };
+    Decision { at_last: claimed.facts.first::<LastResort>(), ..Decision::waits(reason) }
 }
 
 pub(in crate::core) struct LastResort;
@@ -232,24 +239,25 @@ impl Table for MayLead {
 
 fn was_abandoned(claimed: &Claimed<'_>) -> Option<Decision> {
     let record = claimed.record().filter(|record| record.is_given_up && record.claim.master == claimed.claim.master);
-    let why = "it was given up while it was away, and waits until Sentinel elects, or until its disk is seen to be the newest";
-    record.map(|_| does_not_lead(claimed, why))
+    let why =
+        "it was abandoned while it was away, and leads only if its data is seen to be the newest; else Sentinel promotes another";
+    record.map(|_| does_not_lead(claimed, why.to_owned().into()))
 }
 
 fn failover_may_be_under_way(claimed: &Claimed<'_>) -> Option<Decision> {
     // A replica that it has chosen may be down for a moment, and is promoted when it is back.
     if let Some((at, _)) = claimed.watches().find(|(_, watch)| watch.failover_in_progress) {
-        return Some(waits_for_sentinel(claimed, &format!("Sentinel {at} is failing over")));
+        return Some(Decision::undecided(format!("waits: Sentinel {at} is failing over")));
     }
     let risk = possible_failover(claimed)?;
-    (!has_waited(claimed)).then(|| waits_for_sentinel(claimed, &risk))
+    (!has_waited(claimed)).then(|| waits_for_sentinel(claimed, &format!("a failover may be under way, for {risk}")))
 }
 
 /// A pod that was made anew has another address, and Sentinel looks a name up only when it connects anew: it may find the
 /// pod down though it lives.
 fn may_not_be_found_in_time(claimed: &Claimed<'_>) -> Option<Decision> {
     (is_in_danger_as_a_new_pod(claimed) && !has_waited(claimed))
-        .then(|| waits_for_sentinel(claimed, "this pod was made anew, and Sentinel may not find it in time"))
+        .then(|| waits_for_sentinel(claimed, "the pod was made anew, and Sentinel may not find it in time"))
 }
 
 fn is_in_danger_as_a_new_pod(facts: &Facts<'_>) -> bool {
@@ -267,11 +275,12 @@ fn leads(claimed: &Claimed<'_>) -> Option<Decision> {
     } else {
         "no failover can be under way".to_owned()
     };
-    Some(Decision::lead((*claim).clone(), record, format!("leads: {by} at epoch {}, and {failover}", claim.epoch)))
+    Some(Decision::lead((*claim).clone(), record, format!("leads: {by}, and {failover}")))
 }
 
 fn waits_for_sentinel(claimed: &Claimed<'_>, why: &str) -> Decision {
-    Decision::undecided(format!("waits for Sentinel: {} names it, but {why}", claimed.by))
+    let rest = (claimed.down_after + FAILOVER).saturating_sub(claimed.waited);
+    Decision::waits(Reason::from(format!("waits: {why}")).up_to(rest, "--down-after"))
 }
 
 /// Whether a failover that could come has had its time.
@@ -307,8 +316,12 @@ fn possible_failover(facts: &Facts<'_>) -> Option<String> {
         return Some(risk);
     }
     let (calm, majority) = (facts.watches().count(), facts.majority());
-    (calm < majority)
-        .then(|| format!("only {calm} Sentinels of the majority of {majority} say so, and {} could be elected", candidate.pod))
+    (calm < majority).then(|| {
+        format!(
+            "only {calm} Sentinels of a majority of {majority} find nothing wrong with this pod, and {} may be promoted",
+            candidate.pod
+        )
+    })
 }
 
 /// What a Sentinel finds wrong with this pod, or is about to.
@@ -321,7 +334,7 @@ fn doubt(facts: &Facts<'_>, at: &Endpoint, watch: &Watch) -> Option<String> {
         return Some(format!("Sentinel {at} names {}, where this pod is not any more", watch.master));
     }
     if watch.finds_master_down {
-        return Some(format!("Sentinel {at} finds it down"));
+        return Some(format!("Sentinel {at} finds this pod down"));
     }
-    (watch.last_ok_ping + room > facts.down_after).then(|| format!("Sentinel {at} is about to find it down"))
+    (watch.last_ok_ping + room > facts.down_after).then(|| format!("Sentinel {at} is about to find this pod down"))
 }

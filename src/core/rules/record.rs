@@ -4,6 +4,7 @@ use super::catalogue::MAJORITY_OUTVOTES;
 use super::claims::{Newest, highest_epoch, newest};
 use super::facts::Facts;
 use super::first_boot;
+use super::lead::RECORD_NOT_READ_YET;
 use super::table::{Row, Rules, Table};
 use crate::core::decision::Decision;
 use crate::core::epoch;
@@ -80,9 +81,9 @@ pub(super) fn yield_to(facts: &Facts<'_>, master: &PodName, why: String) -> Deci
         RecordSeen::NotKept => Decision::follow(claim, None, why),
         RecordSeen::Present(_) | RecordSeen::Absent => Decision::follow(claim.clone(), Some(claim), why),
         RecordSeen::Unknown(failure) => Decision::undecided(format!(
-            "is undecided: {master} lives as master, and the record, which must say so, cannot be read ({failure})"
+            "waits: {master} lives as master, and the record, which must say so, cannot be read ({failure})"
         )),
-        RecordSeen::Pending => Decision::undecided("is undecided: the record has not been heard"),
+        RecordSeen::Pending => Decision::undecided(RECORD_NOT_READ_YET),
     }
 }
 

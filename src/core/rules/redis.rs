@@ -49,7 +49,7 @@ fn is_of_another_group(facts: &Facts<'_>) -> Option<Decision> {
     let stamped = facts.own.group_id.as_ref().filter(|_| facts.own.disk.holds_data())?;
     let record = facts.record().filter(|record| record.group_id != *stamped)?;
     Some(Decision::undecided(format!(
-        "is undecided: its data directory is of the group {stamped}, and the record of the group {}: give this pod its own volume back, or empty this one",
+        "waits: its data directory is of the group {stamped}, and the record of the group {}: give this pod its own volume back, or empty this one",
         record.group_id
     )))
 }
@@ -57,7 +57,7 @@ fn is_of_another_group(facts: &Facts<'_>) -> Option<Decision> {
 fn follow(claimed: &Claimed<'_>) -> Decision {
     match claimed.rules.first::<Follow>(claimed) {
         Some((rule, decision)) => decision.by(rule),
-        None => Decision::undecided("is undecided: no rule lets it follow"),
+        None => Decision::undecided("waits: no rule lets it follow"),
     }
 }
 
@@ -76,19 +76,14 @@ impl Table for Follow {
 fn asks_for_the_record_again(claimed: &Claimed<'_>) -> Option<Decision> {
     let is_unread = matches!(claimed.record, RecordSeen::Unknown(_));
     let asks = is_unread && claimed.own.disk.holds_data() && claimed.waited < FAILOVER;
-    asks.then(|| {
-        Decision::undecided(format!(
-            "asks for the record again: {} names {}, and the record, which may name another, could not be read",
-            claimed.by, claimed.claim.master
-        ))
-    })
+    asks.then(|| Decision::undecided(format!("waits: {}, and the record, which may name another, could not be read", claimed.by)))
 }
 
 fn follows(claimed: &Claimed<'_>) -> Option<Decision> {
     let Claimed { claim, by, .. } = claimed;
     let electable = claimed.rules.first::<StartsPromotable>(claimed).is_none();
-    let fit = if electable { ", whose disk is older than this pod's" } else { "" };
-    let why = format!("follows {}{fit}: {by} at epoch {}", claim.master, claim.epoch);
+    let fit = if electable { ", whose data is older, and may be promoted at once" } else { "" };
+    let why = format!("follows {}{fit}: {by}", claim.master);
     Some(Decision { electable, ..Decision::follow((*claim).clone(), forward(claimed, claim), why) })
 }
 

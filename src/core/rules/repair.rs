@@ -63,33 +63,30 @@ pub enum Repair {
 impl fmt::Display for Repair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::MakeElectable(pod) => write!(f, "{pod} is in sync: Sentinel may promote it"),
-            Self::KeepUnpromotable(pod) => write!(f, "{pod} has the priority 0: Sentinel may not promote it"),
-            Self::GiveUp(claim) => write!(f, "{} has been away for too long: it is given up as master", claim.master),
-            Self::TakeHolderBack => f.write_str("the master that was given up is back: it may lead again"),
-            Self::ElectInstead(pod) => write!(f, "{pod} holds the most of what is left: Sentinel may promote it"),
-            Self::NameInstead(claim) => {
-                write!(
-                    f,
-                    "{} holds the most of what is left, at an address that no Sentinel knows: the record names it",
-                    claim.master
-                )
+            Self::MakeElectable(pod) => write!(f, "{pod} is in sync: Sentinel may promote {pod}"),
+            Self::KeepUnpromotable(pod) => write!(f, "{pod} has the priority 0: Sentinel may not promote {pod}"),
+            Self::GiveUp(Claim { master, .. }) => {
+                write!(f, "{master} stayed away, or its data is surpassed: abandoned as master")
             }
-            Self::Follow(pod, master) => {
-                write!(f, "{pod} follows an address where {master} is not: it is told to follow {master}")
-            }
-            Self::Restart(pod) => {
-                write!(f, "{pod} runs as a replica of none that lives: it starts anew, to tell what it holds and to decide")
-            }
-            Self::EndWord(pod) => write!(f, "{pod} runs: what it told of its disk before holds no more"),
-            Self::Tell(at, master) => write!(f, "Sentinel {at} does not know the group: it is told that {master} leads"),
+            Self::TakeHolderBack => f.write_str("the abandoned master is back: it may lead again"),
+            Self::ElectInstead(pod) => write!(f, "{pod} holds the newest data that is left: Sentinel may promote {pod}"),
+            Self::NameInstead(Claim { master, .. }) => write!(
+                f,
+                "{master} holds the newest data that is left, at an address that no Sentinel knows: the record names {master}"
+            ),
+            Self::Follow(pod, master) => write!(f, "{pod} follows an address where {master} is not: {pod} follows {master} now"),
+            Self::Restart(pod) => write!(f, "restarting {pod}: no master lives, and {pod} runs as a replica"),
+            Self::EndWord(pod) => write!(f, "{pod} runs: its disk report has expired"),
+            Self::Tell(at, master) => write!(f, "Sentinel {at} does not know the group: it is added with the master {master}"),
             Self::TellRest(at, _) => {
-                write!(f, "Sentinel {at} watches the group with its own default times and without a hook: it is told the rest")
+                write!(f, "Sentinel {at} watches the group with its own default times and without a hook: both are set")
             }
             Self::Unwatch(at) => {
-                write!(f, "Sentinel {at} goes on naming where no master is: it forgets the group, to be told again")
+                write!(f, "Sentinel {at} goes on naming where no master is: it forgets the group, to be given it again")
             }
-            Self::Reset(at) => write!(f, "Sentinel {at} knows replicas that are gone: it forgets all, and finds those that live"),
+            Self::Reset(at) => {
+                write!(f, "Sentinel {at} knows replicas that are gone: it forgets all replicas, and finds those that live")
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::catalogue::{ALL_REPORTED, HEARD_LATELY, LOWER_ORDINALS, OWN_GROUP, REPORT_EXPIRES, START_MARKER_ENDS_REPORT};
 use super::facts::Facts;
 use super::table::{Row, Rules, Table};
+use crate::core::decision::Reason;
 use crate::core::disk::{Disk, Instance, Word};
 use crate::core::evidence::{Evidence, Known, Link, Object, Peer, RecordSeen, Role};
 use crate::core::outside::shown;
@@ -72,19 +73,19 @@ pub(in crate::core) struct OfPeer<'a> {
 }
 
 /// Why one waits for a peer's report, where its disk is not known.
-pub(super) fn missing_report(facts: &Facts<'_>, peer: &Peer) -> Option<String> {
+pub(super) fn missing_report(facts: &Facts<'_>, peer: &Peer) -> Option<Reason> {
     if facts.disk_of(peer) != Known::Nothing {
         return None;
     }
-    let (_, ()) = facts.rules.first::<Awaited>(&OfPeer { facts: *facts, peer })?;
-    Some(format!("{} has not reported its disk", peer.pod))
+    let (rule, reason) = facts.rules.first::<Awaited>(&OfPeer { facts: *facts, peer })?;
+    Some(reason.by(rule))
 }
 
 pub(in crate::core) struct Awaited;
 
 impl Table for Awaited {
     type Facts<'a> = OfPeer<'a>;
-    type Outcome = ();
+    type Outcome = Reason;
     const QUESTION: &'static str = "Is a member waited for whose disk is not known? Where no row applies: no.";
     const ROWS: &'static [Row<Self>] = &[
         Row { rule: &ALL_REPORTED, check: exists_and_may_report },
@@ -93,19 +94,33 @@ impl Table for Awaited {
     ];
 }
 
-fn exists_and_may_report(of: &OfPeer<'_>) -> Option<()> {
-    (of.peer.object != Object::Absent && may_report(of)).then_some(())
+fn exists_and_may_report(of: &OfPeer<'_>) -> Option<Reason> {
+    let exists = of.peer.object != Object::Absent;
+    if exists && has_just_marked(of) && of.peer.heard.answer().is_none() {
+        return Some(format!("{} has written a start marker and does not answer yet", of.peer.pod).into());
+    }
+    (exists && may_report(of)).then(|| awaits(of, format!("{} has not reported its disk", of.peer.pod)))
 }
 
 /// A StatefulSet makes its pods in order, or all at once: one of a lower ordinal is coming. So are those of the sets
 /// before, which wait for nobody of this one.
-fn comes_before_this_pod(of: &OfPeer<'_>) -> Option<()> {
-    (is_coming(of) && may_report(of)).then_some(())
+fn comes_before_this_pod(of: &OfPeer<'_>) -> Option<Reason> {
+    let why = || format!("{} does not exist, and has not reported its disk", of.peer.pod);
+    (is_coming(of) && may_report(of)).then(|| awaits(of, why()))
 }
 
-fn was_heard_lately(of: &OfPeer<'_>) -> Option<()> {
+fn was_heard_lately(of: &OfPeer<'_>) -> Option<Reason> {
     let is_needed = of.peer.object != Object::Absent || is_coming(of);
-    (is_needed && of.facts.was_heard_lately(of.peer)).then_some(())
+    let why = || format!("{} was heard of lately, and has not reported its disk", of.peer.pod);
+    (is_needed && of.facts.was_heard_lately(of.peer)).then(|| why().into())
+}
+
+/// Until this pod has been trying for the grace, where nothing else has it wait for longer.
+fn awaits(of: &OfPeer<'_>, why: String) -> Reason {
+    let OfPeer { facts, peer } = of;
+    let is_by_time_alone = peer.heard.answer().is_none() && !facts.was_heard_lately(peer);
+    let reason = Reason::from(why);
+    if is_by_time_alone { reason.up_to(facts.grace.saturating_sub(facts.own.trying), "--holder-grace") } else { reason }
 }
 
 fn is_coming(of: &OfPeer<'_>) -> bool {
@@ -118,8 +133,11 @@ fn is_coming(of: &OfPeer<'_>) -> bool {
 /// pod has not been trying for the grace yet.
 fn may_report(of: &OfPeer<'_>) -> bool {
     let OfPeer { facts, peer } = of;
-    let has_just_marked = facts.young_mark().is_some_and(|mark| peer.is(&mark.by));
-    peer.heard.answer().is_some() || has_just_marked || facts.own.trying < facts.grace
+    peer.heard.answer().is_some() || has_just_marked(of) || facts.own.trying < facts.grace
+}
+
+fn has_just_marked(of: &OfPeer<'_>) -> bool {
+    of.facts.young_mark().is_some_and(|mark| of.peer.is(&mark.by))
 }
 
 /// That a peer's data cannot be loaded: its disk is reported as an empty one, and is none.

@@ -26,7 +26,7 @@ pub fn for_sentinel_by(rules: Rules, evidence: &Evidence) -> Decision {
         Newest::Undecided(rule, why) => Decision::undecided(why).by(rule),
         Newest::Claim(claim, by) => match rules.first::<Watches>(&Claimed { facts, claim: &claim, by: &by }) {
             Some((rule, decision)) => decision.by(rule),
-            None => Decision::undecided("is undecided: no rule lets a Sentinel watch it"),
+            None => Decision::undecided("waits: no rule lets a Sentinel watch it"),
         },
     }
 }
@@ -49,7 +49,7 @@ fn waits_for_who_starts(facts: &Facts<'_>) -> Option<Decision> {
     let mark = facts.young_mark()?;
     let peer = facts.peer(&mark.by.pod)?;
     let is_starting = peer.is(&mark.by) && peer.heard.answer().is_none() && facts.living_masters().is_empty();
-    let why = || format!("waits for {}, which has marked the record and is starting", peer.pod);
+    let why = || format!("waits for {}, which has written a start marker and is starting", peer.pod);
     is_starting.then(|| Decision::undecided(why()))
 }
 
@@ -71,13 +71,13 @@ fn watches_the_only_living(claimed: &Claimed<'_>) -> Option<Decision> {
     let named = &claimed.claim.master;
     let living = claimed.evidence.living_masters();
     let [alive] = living[..] else { return None };
-    let why = || format!("watches {alive}, the only living master, though {} says {named}", claimed.by);
+    let why = || format!("watches {alive}, the only living master, though {}", claimed.by);
     (named != alive && claimed.is_no_master(named)).then(|| yield_to(claimed, alive, why()))
 }
 
 fn watches_the_claimed(claimed: &Claimed<'_>) -> Option<Decision> {
     let Claimed { claim, by, .. } = claimed;
-    let why = format!("watches {}: {by} at epoch {}", claim.master, claim.epoch);
+    let why = format!("watches {}: {by}", claim.master);
     let record = forward(claimed, claim).or_else(|| from_own_file(claimed, claim));
     Some(Decision::follow((*claim).clone(), record, why))
 }

@@ -301,7 +301,7 @@ fn an_empty_pod_founds_no_group_while_the_data_of_another_is_damaged_and_not_abs
     for damaged in [1, 2] {
         let decision = tells_of_damage(empty(), damaged).decision();
         let why = format!("the data of redis-{damaged} cannot be loaded (the check fails): repair it");
-        assert!(decision.part == Undecided && decision.why.contains(&why) && decision.at_last.is_none(), "{decision:?}");
+        assert!(decision.part == Undecided && decision.reason.why.contains(&why) && decision.at_last.is_none(), "{decision:?}");
         assert_eq!(tells_of_damage(empty(), damaged).past_the_grace().part(), Undecided, "no time makes it empty");
     }
     assert_eq!(tells_of_damage(sentinel().tells(0, EMPTY).tells(2, EMPTY), 1).part(), Undecided);
@@ -310,7 +310,10 @@ fn an_empty_pod_founds_no_group_while_the_data_of_another_is_damaged_and_not_abs
         let own = |evidence: Evidence| evidence.record(record.clone()).stamped(Some("g"));
         assert_eq!(own(empty()).past_any_failover().part(), Lead(claim(0, recorded_epoch(&record))));
         let decision = tells_of_damage(own(empty()), 2).past_any_failover().decision();
-        assert!(decision.why.contains("its disk is empty, and the data of redis-2 cannot be loaded"), "{decision:?}");
+        assert!(
+            decision.reason.why.contains("its data directory is empty, and the data of redis-2 cannot be loaded"),
+            "{decision:?}"
+        );
         assert_eq!(decision.part, Undecided);
     }
     // Where there is other data, that leads.
@@ -418,9 +421,9 @@ fn at_a_first_boot_another_pod_has_told(#[case] evidence: Evidence, #[case] part
 #[test]
 fn only_the_first_pod_waits_at_a_first_boot_for_what_others_have_to_tell() {
     let first = redis(0).tells(1, EMPTY).untold(2, refused());
-    assert_eq!(first.decision().why, "is undecided: redis-2 has not reported its disk");
+    assert_eq!(first.decision().reason.why, "waits: redis-2 has not reported its disk");
     for evidence in [redis(1), redis(1).tells(0, EMPTY).tells(2, EMPTY), redis(1).untold(0, refused()).untold(2, silent())] {
-        assert_eq!(evidence.decision().why, "waits for redis-0, the first pod, to create the record");
+        assert_eq!(evidence.decision().reason.why, "waits: redis-0, the first pod, has not created the record");
     }
 }
 
@@ -481,7 +484,7 @@ fn nothing_is_adopted_while_a_pod_may_be_a_member_of_whose_disk_nobody_knows() {
     let told = sentinel().tells(0, OLD).tells(1, NEW).tells(2, EMPTY);
     let open = Evidence { unproven: vec!["redis-replicas-0".parse().unwrap()], ..told };
     assert_eq!(open.decide(), (Undecided, None));
-    assert!(open.decision().why.contains("redis-replicas-0"), "{}", open.decision().why);
+    assert!(open.decision().reason.why.contains("redis-replicas-0"), "{}", open.decision().reason.why);
 }
 
 #[test]
@@ -590,12 +593,12 @@ fn who_does_not_lead_says_what_keeps_it() {
     let cases = [
         (
             power_cut().tells(2, NEW),
-            "its disk is older (last written 1970-01-01T00:16:40.000Z) than that of redis-2 (last written 1970-01-01T00:16:45.001Z)",
+            "its data (last written 1970-01-01T00:16:40.000Z) is older than that of redis-2 (last written 1970-01-01T00:16:45.001Z)",
         ),
-        (power_cut().holding(EMPTY), "its disk is empty, and the group has had a master: its volume was lost"),
+        (power_cut().holding(EMPTY), "its data directory is empty, and the group has had a master: its volume was lost"),
         (power_cut().untold(2, refused()), "redis-2 has not reported its disk"),
     ];
     for (evidence, what) in cases {
-        assert_eq!(evidence.decision().why, format!("does not lead, though the record and 3 of 3 Sentinels names it: {what}"));
+        assert_eq!(evidence.decision().reason.why, format!("waits: {what}"));
     }
 }

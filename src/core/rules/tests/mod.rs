@@ -89,10 +89,13 @@ fn a_missing_record_is_created_from_the_newest_claim() {
 #[test]
 fn a_decision_says_who_made_the_claim() {
     let evidence = redis(0).record(present(1, 5)).sentinels([calm(1, 5), calm(1, 4), calm(1, 5)]);
-    assert_eq!(for_redis(&evidence).why, "follows redis-1: the record and 2 of 3 Sentinels at epoch 5");
-    assert_eq!(for_sentinel(&sentinel().kept("redis-2", 6)).why, "watches redis-2: the own earlier file at epoch 6");
-    let adopted = for_sentinel(&sentinel().beside(1, MASTER)).why;
-    assert_eq!(adopted, "watches redis-1: nobody claims a master, and it alone lives as one");
+    assert_eq!(for_redis(&evidence).reason.why, "follows redis-1: the record and 2 of 3 Sentinels name redis-1 at epoch 5");
+    assert_eq!(
+        for_sentinel(&sentinel().kept("redis-2", 6)).reason.why,
+        "watches redis-2: the earlier sentinel.conf names redis-2 at epoch 6"
+    );
+    let adopted = for_sentinel(&sentinel().beside(1, MASTER)).reason.why;
+    assert_eq!(adopted, "watches redis-1: nobody claims a master, and redis-1 alone lives as one");
 }
 
 #[test]

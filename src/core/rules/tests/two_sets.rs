@@ -44,7 +44,10 @@ fn in_two_sets_the_first_pod_of_the_first_set_leads_a_first_boot() {
     let first = claim(0, 0);
     assert_eq!(split(&pod(0)).decide(), (Lead(first.clone()), Some(first)), "nobody of a later set is waited for");
     for me in [cache(0), cache(1)] {
-        assert_eq!(split(&me).past_any_failover().decision().why, "waits for redis-0, the first pod, to create the record");
+        assert_eq!(
+            split(&me).past_any_failover().decision().reason.why,
+            "waits: redis-0, the first pod, has not created the record"
+        );
     }
 }
 
@@ -54,7 +57,7 @@ fn of_pods_that_do_not_exist_those_of_an_earlier_set_are_waited_for_whatever_the
         let evidence = told.iter().fold(split_and_recorded(me, me), |evidence, pod| told_by(evidence, pod, OLD));
         match evidence.part() {
             Lead(_) => None,
-            _ => Some(evidence.decision().why.rsplit(": ").next().unwrap().to_owned()),
+            _ => Some(evidence.decision().reason.why.rsplit(": ").next().unwrap().to_owned()),
         }
     };
     let untold = |pod: &str| Some(format!("{pod} has not reported its disk"));
