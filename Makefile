@@ -23,26 +23,73 @@ STATIC := -C target-feature=+crt-static -C relocation-model=static
 
 # The tests run what is shipped, and write nothing into the source tree.
 TESTED := env ORDAIN=bin/ordain INSTA_UPDATE=no
+# What writes and reads in the cluster, in the end-to-end tests.
+CLIENT := RUSTFLAGS='$(STATIC)' cargo build --release --locked --package e2e --bin client --target $(HOST)
 
-.PHONY: help build demo test test-full chaos docs lint model bench storm fuzz fuzz-targets control-plane cluster cluster-programs e2e e2e-full cluster-down servers image clean
+.PHONY: help demo build image clean test test-full lint model fuzz chaos docs test-programs decisions stories \
+  bench storm control-plane servers cluster cluster-programs e2e e2e-full cluster-down
 
 help: ## Show this help
-	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n -e 's/^##@ //p' -e 's/^\([a-z0-9-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 17
+
+##@ Start
+# The tests' profile and choice of packages: another would build each crate once more.
+demo: servers ## Kill a master, and watch writes, masters and labels
+	cargo build --locked --workspace --bin ordain --bin demo
+	@hack/isolated target/debug/demo
 
 build: ## Build the static release binary at bin/ordain
 	@# The target is named so that proc-macros are not linked statically, too.
 	RUSTFLAGS='$(STATIC)' cargo build --release --locked --package ordain --target $(HOST)
 	@install -D target/$(HOST)/release/ordain bin/ordain
 
-demo: build servers ## Kill a master before your eyes: mastership and labels move, nothing is lost
-	@cargo build --quiet --locked --workspace --bin demo
-	@hack/isolated target/debug/demo
+image: build ## Build the image into .cache/ordain.tar
+	@hack/image.sh bin/ordain .cache/ordain.tar
+
+clean: ## Remove what was built; .cache, which is slow to fill, stays
+	cargo clean
+	rm -rf bin fuzz/target
+
+##@ Test
+test: decisions stories ## Get all that is needed, and run every test
+
+test-full: ELSEWHERE = --skip chaos:: --skip storm:: $(NOT_HERE)
+test-full: BY_ADDRESS = $(ELSEWHERE)
+test-full: BY_IPV6 = $(ELSEWHERE)
+# Those builds have no TLS, and what a node or the API server does is the same with each.
+test-full: NOT_HERE := --skip tls:: --skip takeover:: --skip manifests:: --skip image:: --skip by_tls
+test-full: test ## The same, and every story on every server (two hours)
+
+lint: ## Check format, clippy, and the crates' licences (deny.toml)
+	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
+	cargo clippy --workspace --all-targets --locked -- --deny warnings
+	@hack/deny.sh
+
+model: ## Explore the protocol with large bounds
+	cargo run --locked --package model
+
+fuzz: ## Feed what reads input with made-up input (FUZZ_SECONDS)
+	@hack/fuzz.sh $(FUZZ_SECONDS)
+
+chaos: build servers control-plane ## Faults that a seed draws (CHAOS_ROUNDS, CHAOS_SEED)
+	cargo build --locked --workspace --bin chaos
+	@hack/isolated target/debug/chaos
+
+docs: ## Write the pages that are made from the code
+	@ORDAIN_DOCS=write cargo test --quiet --workspace --locked --lib --bins docs_are_current
 
 # The whole workspace each time: another choice of packages has other features, and all is built once more.
-test: build servers control-plane image ## Get all that is needed, and run every test
+test-programs:
 	cargo test --workspace --locked --no-run
-	hack/stage "tests of what is decided" $(TESTED) cargo test --workspace --offline --lib --bins
+
+# Nothing here has a clock.
+decisions: test-programs
+	hack/stage "tests of what is decided" $(TESTED) cargo test --workspace --offline --lib --bins -- core::
 	hack/stage "the model" cargo test --workspace --offline --test ablations --test holds --test labels
+
+stories: build servers control-plane image test-programs
+	hack/stage "tests of all else alone" $(TESTED) cargo test --workspace --offline --lib --bins -- --skip core::
 	hack/stage "tests on $$(redis-server --version | cut -d' ' -f1-3)" $(TESTED) hack/isolated cargo test --workspace --offline --test it -- --test-threads $(THREADS) --skip chaos:: --skip storm::
 	hack/stage "chaos" $(TESTED) hack/isolated cargo test --workspace --offline --test it -- --test-threads 1 chaos::
 	hack/stage "storm" $(TESTED) hack/isolated cargo test --workspace --offline --test it -- --test-threads 1 --nocapture storm::
@@ -52,57 +99,34 @@ test: build servers control-plane image ## Get all that is needed, and run every
 	hack/stage "tests by address" $(TESTED) ORDAIN_TEST_ANNOUNCE=ip hack/isolated cargo test --workspace --offline --test it -- --test-threads $(THREADS) $(BY_ADDRESS)
 	hack/stage "tests by IPv6" $(TESTED) ORDAIN_TEST_ANNOUNCE=ip6 hack/isolated cargo test --workspace --offline --test it -- --test-threads $(THREADS) $(BY_IPV6)
 
-test-full: ELSEWHERE = --skip chaos:: --skip storm:: $(NOT_HERE)
-test-full: BY_ADDRESS = $(ELSEWHERE)
-test-full: BY_IPV6 = $(ELSEWHERE)
-# Those builds have no TLS, and what a node or the API server does is the same with each.
-test-full: NOT_HERE := --skip tls:: --skip takeover:: --skip manifests:: --skip image:: --skip by_tls
-test-full: test ## The same, and every story on every server (about two hours)
-
-chaos: build servers control-plane ## Many seeded rounds of kill -9, SIGSTOP, lost disks and power cuts (CHAOS_ROUNDS, CHAOS_SEED)
-	@cargo build --quiet --locked --workspace --bin chaos
-	@hack/isolated target/debug/chaos
-
-lint: ## Check the format and what clippy has to say
-	cargo fmt --all --check
-	cargo fmt --manifest-path fuzz/Cargo.toml --check
-	cargo clippy --workspace --all-targets --locked -- --deny warnings
-
-model: ## Explore the protocol with large bounds, and print how many states
-	@cargo run --quiet --locked --package model
-
-bench: build servers control-plane ## Measure, and print a table
-	@cargo build --quiet --release --locked --package testbed
+##@ Measure
+bench: build servers control-plane ## Measure times, CPU and memory
+	cargo build --release --locked --package testbed
 	@hack/isolated target/release/bench
 
-storm: build servers control-plane ## Kill the masters of many groups at once, and print when the labels were right (STORM_GROUPS)
-	@cargo build --quiet --release --locked --package testbed --bin storm
+storm: build servers control-plane ## Kill the masters of many groups at once (STORM_GROUPS)
+	cargo build --release --locked --package testbed --bin storm
 	@hack/isolated target/release/storm $(STORM_GROUPS)
 
-docs: ## Write the pages that are made from the code
-	@ORDAIN_DOCS=write cargo test --quiet --workspace --locked --lib --bins docs_are_current
-
-fuzz-targets:
-	@hack/fuzz.sh
-
-fuzz: ## Feed the hook's arguments and the servers' replies with made-up input (FUZZ_SECONDS for each)
-	@hack/fuzz.sh $(FUZZ_SECONDS)
-
-control-plane: ## Build kube-apiserver, etcd and kubectl into .cache, once (about 5 minutes)
+##@ Cluster
+control-plane: ## Build kube-apiserver, etcd, kubectl into .cache (5 min, once)
 	@test -n "$${KUBEBUILDER_ASSETS:-}" || hack/control-plane/build.sh $(ASSETS)
 
-cluster-programs:
+# All that the cluster and its tests need beyond what the stories need.
+cluster-programs: servers
 	@hack/cluster/able.sh
 	@hack/cluster/build.sh .cache/cluster/bin
-
-cluster: servers control-plane image cluster-programs ## Bring up a Kubernetes with three nodes on this machine, as root and without Docker (NODES)
 	@hack/cluster/packages.sh
 	@hack/cluster/images.sh .cache/cluster/images $(SERVERS)
+	$(CLIENT)
+
+cluster: servers control-plane image cluster-programs ## Start a Kubernetes of three nodes here, as root (NODES)
 	@hack/cluster/up
 
-e2e: ## Let everything go wrong on it, and print how long writes waited and what was lost (SCENARIOS, E2E_TOPOLOGY, E2E_ROUNDS, E2E_TIMES; E2E_CLUSTER=existing: on KUBECONFIG's)
-	@RUSTFLAGS='$(STATIC)' cargo build --quiet --release --locked --package e2e --bin client --target $(HOST)
-	@cargo build --quiet --locked --workspace --bin e2e
+# Also E2E_TOPOLOGY, E2E_ROUNDS, E2E_TIMES; E2E_CLUSTER=existing is the cluster of KUBECONFIG.
+e2e: ## What goes wrong on it, and what that costs (SCENARIOS)
+	$(CLIENT)
+	cargo build --locked --workspace --bin e2e
 ifeq ($(E2E_CLUSTER),existing)
 	@PATH="$(CURDIR)/$(ASSETS):$$PATH" target/debug/e2e $(SCENARIOS)
 else
@@ -114,19 +138,12 @@ else
 endif
 
 # Each overlay of e2e/overlays with all that may go wrong there.
-e2e-full: ## Every scenario on every topology, one after the other (some hours)
+e2e-full: ## Every scenario on every topology (some hours)
 	@for overlay in $(filter-out another-group network-storage,$(notdir $(wildcard e2e/overlays/*))); do \
 	  hack/stage "end to end: $$overlay" $(MAKE) e2e E2E_TOPOLOGY=$$overlay; done
 
-cluster-down: ## End it, and remove every trace
+cluster-down: ## End the cluster, and remove every trace
 	@hack/cluster/down
 
-servers: ## Get Redis 7.0, 6.2 and 8.2, and Valkey 9
+servers:
 	@hack/servers.sh $(SERVERS)
-
-image: build ## Build the image into .cache/ordain.tar
-	@hack/image.sh bin/ordain .cache/ordain.tar
-
-clean: ## Remove what was built; .cache, which is slow to fill, stays
-	cargo clean
-	rm -rf bin fuzz/target

@@ -1,95 +1,202 @@
-//! The main job before one's eyes: a group comes up, a client writes, the master is killed, and
-//! mastership, record and labels move.
+//! A failover on a terminal: a group comes up, a client writes, the master is killed, a replica is promoted, and record
+//! and labels follow. Each line is a quarter of a second.
 
+use std::io::{IsTerminal, stdout};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use testbed::client::missing;
+use testbed::client::{Writer, missing};
 use testbed::control_plane::assets;
-use testbed::group::{Bed, REDIS};
-use testbed::{repository, server_binary, wait_for};
+use testbed::group::{Bed, REDIS, SENTINELS};
+use testbed::server_binary;
 
-const UP: Duration = Duration::from_secs(60);
+/// How long each step may take.
+const STEP: Duration = Duration::from_secs(60);
+/// How much of the time a line shows.
+const LINE: Duration = Duration::from_millis(250);
+/// So many lines show how it is before the kill, and after the failover.
+const CALM: usize = 6;
+/// So many writes a second are one `#` of the bar.
+const PER_MARK: f64 = 8.0;
+const WIDTH: usize = 24;
 
 fn main() -> ExitCode {
-    let ordain = repository().join("bin/ordain");
+    let Some(ordain) = program() else {
+        eprintln!("error: no program ordain beside the demo: run `make demo`, or set ORDAIN");
+        return ExitCode::FAILURE;
+    };
     let on_kubernetes = assets().is_some();
-    println!("server    {}", server_binary().display());
-    if on_kubernetes {
-        println!("labels    in a real kube-apiserver, started for this demo");
-    } else {
-        println!(
-            "labels    would be set as printed below; for a real kube-apiserver run `make control-plane` (about 5 minutes) and this again"
-        );
-    }
+    println!("server   {}", server_binary().display());
+    println!("ordain   {}", ordain.display());
+    println!(
+        "labels   {}",
+        if on_kubernetes { "in a real kube-apiserver, started for this demo" } else { "not set: no kube-apiserver here" }
+    );
+    println!();
 
-    let started = Instant::now();
+    let mut screen = Screen::new();
     let bed = if on_kubernetes { Bed::on_kubernetes(&ordain) } else { Bed::without_kubernetes(&ordain) };
     let mut bed = bed.with_quick_failover();
-    println!("{}  three Redis and three Sentinels start, each from a file that ordain wrote", since(started));
+    screen.say("three Redis pods and three Sentinels start, each with a file that ordain wrote");
     bed.start_all();
-    bed.wait_for_master("redis-0", UP);
-    println!("{}  redis-0 is the master, redis-1 and redis-2 follow it", since(started));
-    bed.wait_for_sentinels(UP);
-    bed.wait_for_electable(UP);
-    println!("{}  every Sentinel knows both replicas and both other Sentinels", since(started));
+    bed.wait_for_master("redis-0", STEP);
+    bed.wait_for_sentinels(STEP);
+    bed.wait_for_electable(STEP);
+    screen.say("redis-0 is the master; every Sentinel knows both replicas, and may promote them");
     if on_kubernetes {
-        bed.wait_for_labels("redis-0", UP);
-        show_labels(&bed, started);
+        bed.wait_for_labels("redis-0", STEP);
+        screen.show_labels(&bed);
     }
 
+    screen.say("a client writes to the master that the Sentinels name");
+    screen.header();
     let writer = bed.writer();
+    let mut lines = 0;
     // Something to lose.
-    wait_for("the first writes", UP, || (writer.acknowledged() > 100).then_some(()));
-    println!("{}  a client has written {} keys", since(started), writer.acknowledged());
+    screen.until("the first writes", &bed, &writer, || {
+        lines += 1;
+        lines > CALM && writer.acknowledged() > 100
+    });
 
     let killed = Instant::now();
     bed.kill("redis-0");
-    println!("{}  redis-0 is killed (kill -9); down-after is 2 s", since(started));
-    let promoted = bed.wait_for_failover("redis-0", UP);
-    println!("{}  {promoted} is the master, and every Sentinel says so: {} after the kill", since(started), ms(killed.elapsed()));
+    screen.say("redis-0 is killed (kill -9). The Sentinels wait for down-after, 2 s here, and elect a replica");
+    screen.until("a failover", &bed, &writer, || promoted(&bed).is_some());
+    let master = bed.wait_for_failover("redis-0", STEP);
+    screen.say(&format!(
+        "{master} is the master, and every Sentinel names {master}: {} ms after the kill",
+        killed.elapsed().as_millis()
+    ));
     if on_kubernetes {
-        bed.wait_for_labels(promoted, UP);
-        println!("{}  record and labels have followed: {} after the kill", since(started), ms(killed.elapsed()));
-        show_labels(&bed, started);
-    } else {
-        for pod in REDIS {
-            println!("{}    would be labelled: {pod} role={}", since(started), if pod == promoted { "master" } else { "slave" });
-        }
+        bed.wait_for_labels(master, STEP);
+        screen.show_labels(&bed);
     }
-    let before = writer.acknowledged();
-    wait_for("writes to the new master", UP, || (writer.acknowledged() > before + 100).then_some(()));
+    let (before, mut lines) = (writer.acknowledged(), 0);
+    screen.until("writes to the new master", &bed, &writer, || {
+        lines += 1;
+        lines > CALM && writer.acknowledged() > before + 100
+    });
 
     bed.start("redis-0");
-    bed.wait_for_master(promoted, UP);
-    println!("{}  redis-0 is back, and follows {promoted}", since(started));
+    screen.say(&format!("redis-0 starts again: ordain finds that {master} is the master"));
+    screen.until("redis-0 as a replica", &bed, &writer, || bed.role("redis-0").starts_with("replica"));
+    bed.wait_for_master(master, STEP);
+    screen.say(&format!("redis-0 is a replica of {master}, and in sync"));
     let report = writer.stop();
-    let lost = bed.connect(promoted).and_then(|mut connection| missing(&mut connection, &report));
+    let lost = bed.connect(master).and_then(|mut connection| missing(&mut connection, &report));
     let Ok(lost) = lost else {
-        eprintln!("error: {promoted} does not answer at the end");
+        eprintln!("error: {master} does not answer at the end");
         return ExitCode::FAILURE;
     };
     println!();
     println!("writes acknowledged          {}", report.acknowledged.len());
     println!("of these lost                {}", lost.len());
-    println!("longest gap between writes   {}", ms(report.longest_gap));
+    println!("longest gap between writes   {} ms", report.longest_gap.as_millis());
     println!(
-        "A write counts as acknowledged here when a replica has it, too (WAIT 1): what only a dead master had, no failover can save."
+        "A write counts as acknowledged when a replica has the write, too (WAIT 1). No failover can save what only a dead master had."
     );
-    if lost.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if !lost.is_empty() {
+        return ExitCode::FAILURE;
+    }
+    what_next(on_kubernetes);
+    ExitCode::SUCCESS
 }
 
-fn since(start: Instant) -> String {
-    format!("{:6.2} s", start.elapsed().as_secs_f64())
+/// What `ORDAIN` names, else what was built beside this program.
+fn program() -> Option<PathBuf> {
+    let named = std::env::var_os("ORDAIN").map(PathBuf::from);
+    let program = named.or_else(|| Some(std::env::current_exe().ok()?.with_file_name("ordain")))?;
+    std::path::absolute(program).ok().filter(|program| program.is_file())
 }
 
-fn ms(duration: Duration) -> String {
-    format!("{} ms", duration.as_millis())
+/// The pod other than redis-0 that is the master and that every Sentinel names.
+fn promoted(bed: &Bed) -> Option<&'static str> {
+    let master = REDIS[1..].iter().copied().find(|pod| bed.role(pod) == "master")?;
+    SENTINELS.iter().all(|sentinel| bed.named_by(sentinel) == Some(master)).then_some(master)
 }
 
-fn show_labels(bed: &Bed, started: Instant) {
-    let labels = bed.labels();
-    let shown: Vec<_> =
-        REDIS.iter().zip(&labels).map(|(pod, label)| format!("{pod} role={}", label.as_deref().unwrap_or("-"))).collect();
-    println!("{}    {}", since(started), shown.join("   "));
+fn what_next(on_kubernetes: bool) {
+    println!();
+    println!("What to try next:");
+    if !on_kubernetes {
+        next("make control-plane demo", "the same, with record and labels in a real kube-apiserver (5 minutes to build, once)");
+    }
+    next("REDIS_SERVER=.cache/servers/valkey-9 make demo", "the same on Valkey 9");
+    next("target/debug/ordain genconf-redis --dry-run --pod-name redis-1", "the redis.conf that ordain writes, and why");
+    next("make e2e SCENARIOS=lost-node", "a Kubernetes of three nodes on this machine loses a node");
+    next("kubectl apply -k manifests/shared-sentinel", "this group on your cluster: README.md, Quick start");
+}
+
+fn next(command: &str, shows: &str) {
+    println!("  {command:<64}{shows}");
+}
+
+/// Lines with the time since the start. Colours are for a terminal only.
+struct Screen {
+    started: Instant,
+    has_colours: bool,
+    /// When the last line of the picture was shown, and how many writes there were.
+    last: (Instant, usize),
+}
+
+impl Screen {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self { started: now, has_colours: stdout().is_terminal(), last: (now, 0) }
+    }
+
+    fn say(&self, what: &str) {
+        println!("{:6.2} s  {}", self.started.elapsed().as_secs_f64(), self.painted("1", what));
+    }
+
+    fn show_labels(&self, bed: &Bed) {
+        let labels = bed.labels();
+        let shown: Vec<_> =
+            REDIS.iter().zip(&labels).map(|(pod, label)| format!("{pod} role={}", label.as_deref().unwrap_or("-"))).collect();
+        let holder = bed.namespace.as_ref().and_then(|namespace| namespace.record("redis")?.spec?.holder_identity);
+        self.say(&format!("the labels: {}. The record names {}", shown.join(", "), holder.as_deref().unwrap_or("nobody")));
+    }
+
+    fn header(&mut self) {
+        println!("    time  writes/s {:WIDTH$}  {}   (M master, R replica, x no answer)", "", REDIS.join(" "));
+        self.last = (Instant::now(), 0);
+    }
+
+    /// Shows the group, a line each [`LINE`], until `condition` holds after one.
+    fn until(&mut self, what: &str, bed: &Bed, writer: &Writer, mut condition: impl FnMut() -> bool) {
+        let deadline = Instant::now() + STEP;
+        loop {
+            std::thread::sleep((self.last.0 + LINE).saturating_duration_since(Instant::now()));
+            self.show(bed, writer);
+            if condition() {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{what} did not come within {STEP:?}");
+        }
+    }
+
+    fn show(&mut self, bed: &Bed, writer: &Writer) {
+        let (now, count) = (Instant::now(), writer.acknowledged());
+        let rate = (count - self.last.1) as f64 / (now - self.last.0).as_secs_f64();
+        self.last = (now, count);
+        let bar = "#".repeat(((rate / PER_MARK).round() as usize).min(WIDTH));
+        let pods: Vec<_> = REDIS.iter().map(|pod| self.mark(&bed.role(pod))).collect();
+        let time = (now - self.started).as_secs_f64();
+        println!("{time:6.2} s  {rate:8.0} {bar:WIDTH$}  {}", pods.join(" ").trim_end());
+    }
+
+    /// One letter under a pod's name.
+    fn mark(&self, role: &str) -> String {
+        let (colour, letter) = match role {
+            "master" => ("1;32", "M"),
+            "" => ("1;31", "x"),
+            _ => ("0", "R"),
+        };
+        format!("   {}   ", self.painted(colour, letter))
+    }
+
+    fn painted(&self, colour: &str, text: &str) -> String {
+        if self.has_colours { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
+    }
 }
