@@ -26,7 +26,7 @@ TESTED := env ORDAIN=bin/ordain INSTA_UPDATE=no
 # What writes and reads in the cluster, in the end-to-end tests.
 CLIENT := RUSTFLAGS='$(STATIC)' cargo build --release --locked --package e2e --bin client --target $(HOST)
 
-.PHONY: help demo build image clean test test-full lint model fuzz chaos docs test-programs decisions stories \
+.PHONY: help demo build image clean test test-full lint model fuzz fuzz-targets chaos docs test-programs decisions stories \
   bench storm control-plane servers cluster cluster-programs e2e e2e-full cluster-down
 
 help: ## Show this help
@@ -71,6 +71,10 @@ model: ## Explore the protocol with large bounds
 
 fuzz: ## Feed what reads input with made-up input (FUZZ_SECONDS)
 	@hack/fuzz.sh $(FUZZ_SECONDS)
+
+# Whether they build, for a change of what they call.
+fuzz-targets:
+	@hack/fuzz.sh
 
 chaos: build servers control-plane ## Faults that a seed draws (CHAOS_ROUNDS, CHAOS_SEED)
 	cargo build --locked --workspace --bin chaos
