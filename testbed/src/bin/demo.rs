@@ -17,8 +17,8 @@ const STEP: Duration = Duration::from_secs(60);
 const LINE: Duration = Duration::from_millis(250);
 /// So many lines show how it is before the kill, and after the failover.
 const CALM: usize = 6;
-/// So many writes a second are one `#` of the bar.
-const PER_MARK: f64 = 8.0;
+/// So many writes within a line are one `#` of its bar.
+const PER_MARK: usize = 2;
 const WIDTH: usize = 24;
 
 fn main() -> ExitCode {
@@ -97,6 +97,7 @@ fn main() -> ExitCode {
         "A write counts as acknowledged when a replica has the write, too (WAIT 1). No failover can save what only a dead master had."
     );
     if !lost.is_empty() {
+        eprintln!("error: {master} lacks {} acknowledged writes", lost.len());
         return ExitCode::FAILURE;
     }
     what_next(on_kubernetes);
@@ -178,9 +179,10 @@ impl Screen {
 
     fn show(&mut self, bed: &Bed, writer: &Writer) {
         let (now, count) = (Instant::now(), writer.acknowledged());
-        let rate = (count - self.last.1) as f64 / (now - self.last.0).as_secs_f64();
+        let written = count - self.last.1;
+        let rate = written as f64 / (now - self.last.0).as_secs_f64();
         self.last = (now, count);
-        let bar = "#".repeat(((rate / PER_MARK).round() as usize).min(WIDTH));
+        let bar = "#".repeat((written / PER_MARK).min(WIDTH));
         let pods: Vec<_> = REDIS.iter().map(|pod| self.mark(&bed.role(pod))).collect();
         let time = (now - self.started).as_secs_f64();
         println!("{time:6.2} s  {rate:8.0} {bar:WIDTH$}  {}", pods.join(" ").trim_end());
