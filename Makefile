@@ -93,7 +93,7 @@ decisions: test-programs
 	hack/stage "the model" cargo test --workspace --offline --test ablations --test holds --test labels
 
 stories: build servers control-plane image test-programs
-	hack/stage "tests of all else alone" $(TESTED) cargo test --workspace --offline --lib --bins -- --skip core::
+	hack/stage "unit tests of the rest" $(TESTED) cargo test --workspace --offline --lib --bins -- --skip core::
 	hack/stage "tests on $$(redis-server --version | cut -d' ' -f1-3)" $(TESTED) hack/isolated cargo test --workspace --offline --test it -- --test-threads $(THREADS) --skip chaos:: --skip storm::
 	hack/stage "chaos" $(TESTED) hack/isolated cargo test --workspace --offline --test it -- --test-threads 1 chaos::
 	hack/stage "storm" $(TESTED) hack/isolated cargo test --workspace --offline --test it -- --test-threads 1 --nocapture storm::
