@@ -147,6 +147,7 @@ mod tests {
             (Failure::Refused, false),
             (Failure::TimedOut, false),
             (Failure::Nonsense(why()), false),
+            (Failure::NotASentinel, false),
             (Failure::Unreachable(why()), false),
         ] {
             assert_eq!(kept_by_a_secret(&failure).is_some(), is_excused, "{failure}");

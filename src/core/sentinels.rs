@@ -1,11 +1,11 @@
 //! What keeps the Sentinels that were named from a failover, whatever the group's state is.
 
-use super::evidence::{Evidence, Failure, Heard, Peer, RecordSeen, Sentinel};
+use super::evidence::{Evidence, Failure, Heard, Peer, RecordSeen};
 use super::identity::PodName;
 
 /// The servers among the named Sentinels that are none, for people. `setting` is how the user named them.
 pub fn no_sentinels<'a>(evidence: &'a Evidence, setting: &'a str) -> impl Iterator<Item = String> {
-    let not_one = evidence.sentinels.iter().filter(|sentinel| is_a_redis(sentinel));
+    let not_one = evidence.sentinels.iter().filter(|sentinel| sentinel.heard == Heard::Failed(Failure::NotASentinel));
     not_one.map(move |sentinel| format!("{} is a Redis, not a Sentinel: check the port in {setting}", sentinel.at))
 }
 
@@ -73,13 +73,6 @@ pub fn is_first_boot(evidence: &Evidence) -> bool {
     is_young && is_empty && evidence.watches().next().is_none()
 }
 
-/// It does not know the command that every Sentinel knows.
-fn is_a_redis(sentinel: &Sentinel) -> bool {
-    let Heard::Failed(Failure::Nonsense(text)) = &sentinel.heard else { return false };
-    let text = text.to_lowercase();
-    text.contains("unknown command") && text.contains("sentinel")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,11 +106,10 @@ mod tests {
 
     #[test]
     fn a_redis_is_no_sentinel() {
-        for text in ["ERR unknown command 'SENTINEL', with args beginning with", "ERR unknown command `sentinel`"] {
-            let redis = redis(0).sentinels([Heard::Failed(Failure::Nonsense(text.into())), silent()]);
-            let told: Vec<_> = no_sentinels(&redis, "--sentinel-service").collect();
-            assert_eq!(told, ["sentinel-0:26379 is a Redis, not a Sentinel: check the port in --sentinel-service"]);
-        }
+        let nonsense = Heard::Failed(Failure::Nonsense("ERR unknown command 'SENTINEL'".into()));
+        let redis = redis(0).sentinels([Heard::Failed(Failure::NotASentinel), silent(), nonsense]);
+        let told: Vec<_> = no_sentinels(&redis, "--sentinel-service").collect();
+        assert_eq!(told, ["sentinel-0:26379 is a Redis, not a Sentinel: check the port in --sentinel-service"]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::{Cmd, Value, from_redis_value};
 
-use super::wire::{Conversation, Login, Target, answered, ask};
+use super::wire::{Code, Conversation, Login, Target, answered, ask};
 use crate::core::evidence::{Failure, Link, Replica, Role};
 use crate::core::identity::Endpoint;
 use crate::core::outside::shown;
@@ -201,10 +201,11 @@ pub async fn serving(target: &Target, login: &Login) -> Result<Serving, Failure>
 }
 
 fn read_serving(ping: Value, role: Value, info: Value, wanted: Value) -> Result<Serving, Failure> {
+    let code = Code::of(&ping);
     match answered(ping) {
         // It answers all that follows, and nobody's reads, where `replica-serve-stale-data` is no: whether its master
         // waits for it is told by that.
-        Err(Failure::Nonsense(error)) if error.starts_with("MASTERDOWN") => {}
+        Err(_) if code == Some(Code::MasterDown) => {}
         Err(Failure::Nonsense(error)) => return Ok(Serving::Not(error)),
         // Who may not say `PING` may ask for the rest all the same.
         Ok(_) | Err(Failure::NotAllowed(_)) => {}

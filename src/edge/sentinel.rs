@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use redis::{Cmd, ServerError, Value, from_redis_value};
+use redis::{Cmd, Value, from_redis_value};
 
-use super::wire::{self, Conversation, Login, Target, answered, ask};
+use super::wire::{self, Code, Conversation, Login, Target, answered};
 use crate::core::epoch;
 use crate::core::evidence::{Failure, SentinelAnswer, Watch};
 use crate::core::handover::KnownReplica;
@@ -18,12 +18,65 @@ use crate::core::sentinel_conf::Watched;
 /// # Errors
 /// Why it gave none.
 pub async fn view(target: &Target, login: &Login, group: &Group) -> Result<SentinelAnswer, Failure> {
-    let name = group.to_string();
     // While a failover is announced, the leader's MASTER still shows the old address beside the
     // new epoch; GET-MASTER-ADDR-BY-NAME shows the new one (`sentinelGetCurrentMasterAddress`).
-    let mut replies = ask(target, login, &[command(&["GET-MASTER-ADDR-BY-NAME", &name]), command(&["MASTER", &name])]).await?;
-    let (master, address) = (replies.pop().unwrap_or(Value::Nil), replies.pop().unwrap_or(Value::Nil));
+    let [address, master] = ask(target, login, [address_of(group), command(&["MASTER", &group.to_string()])]).await?;
     read(address, master)
+}
+
+/// Asks a Sentinel, in one round trip.
+///
+/// # Errors
+/// Why there are no answers: [`Failure::NotASentinel`] where the first is that of a Redis.
+async fn ask<const N: usize>(target: &Target, login: &Login, commands: [Cmd; N]) -> Result<[Value; N], Failure> {
+    Ok(begin(target, login, commands).await?.1)
+}
+
+/// The same, for who goes on to ask.
+async fn begin<const N: usize>(
+    target: &Target,
+    login: &Login,
+    commands: [Cmd; N],
+) -> Result<(Conversation, [Value; N]), Failure> {
+    let (mut conversation, replies) = Conversation::begin(target, login, &commands).await?;
+    if replies.first().and_then(Code::of) == Some(Code::Plain) && is_a_redis(&mut conversation).await {
+        return Err(Failure::NotASentinel);
+    }
+    // There are as many as were asked for.
+    let replies = <[Value; N]>::try_from(replies).map_err(|_| nonsense("command"))?;
+    Ok((conversation, replies))
+}
+
+/// Whether a server which refuses a command of Sentinel's says that it is none: `HELLO` tells a server's mode, and no ACL
+/// rule forbids that (`helloCommand` in Redis `src/networking.c`, which is `CMD_NO_AUTH`).
+async fn is_a_redis(conversation: &mut Conversation) -> bool {
+    let mut hello = Cmd::new();
+    hello.arg("HELLO");
+    matches!(conversation.go_on(&hello).await.ok().as_ref().and_then(mode), Some(b"standalone" | b"cluster"))
+}
+
+/// The mode in an answer to `HELLO`, a list of names and values.
+fn mode(hello: &Value) -> Option<&[u8]> {
+    let Value::Array(fields) = hello else { return None };
+    fields.chunks_exact(2).find_map(|pair| match pair {
+        [Value::BulkString(name), Value::BulkString(mode)] if name == b"mode" => Some(mode.as_slice()),
+        _ => None,
+    })
+}
+
+/// Asks for the address of a group's master.
+fn address_of(group: &Group) -> Cmd {
+    command(&["GET-MASTER-ADDR-BY-NAME", &group.to_string()])
+}
+
+/// Whether a Sentinel knows a group: else it has no address of its master (`sentinelCommand` in Redis `src/sentinel.c`).
+fn is_known(address: &Value) -> bool {
+    matches!(address, Value::Array(_))
+}
+
+/// Whether a Sentinel has refused something because it does not know the group: an error without a code of its own.
+fn is_unaware(address: &Value, reply: &Value) -> bool {
+    *address == Value::Nil && Code::of(reply) == Some(Code::Plain)
 }
 
 /// Reads the answers to `SENTINEL GET-MASTER-ADDR-BY-NAME` and `SENTINEL MASTER`, whatever they are.
@@ -31,9 +84,7 @@ pub async fn view(target: &Target, login: &Login, group: &Group) -> Result<Senti
 /// # Errors
 /// They are not what a Sentinel says, or it does not let us in.
 pub fn read(address: Value, master: Value) -> Result<SentinelAnswer, Failure> {
-    if let Value::ServerError(error) = &master
-        && is_no_such_master(error)
-    {
+    if is_unaware(&address, &master) {
         return Ok(SentinelAnswer::Unaware);
     }
     let nonsense = |what: &str| Failure::Nonsense(format!("SENTINEL MASTER was answered without a readable `{what}`"));
@@ -68,36 +119,38 @@ pub fn read(address: Value, master: Value) -> Result<SentinelAnswer, Failure> {
 /// # Errors
 /// Why it gave no answer.
 pub async fn quorums(target: &Target, login: &Login, groups: &[Group]) -> Result<Vec<(Group, Watching)>, Failure> {
-    let (mut conversation, mut replies) = Conversation::begin(target, login, &[command(&["MASTERS"])]).await?;
-    let watched = masters(answered(replies.pop().unwrap_or(Value::Nil))?)?;
+    let (mut conversation, [watched]) = begin(target, login, [command(&["MASTERS"])]).await?;
+    let watched = masters(answered(watched)?)?;
     let mut told = Vec::new();
     for group in if groups.is_empty() { &watched } else { groups } {
-        let reply = conversation.go_on(&command(&["CKQUORUM", &group.to_string()])).await?;
-        told.push((group.clone(), read_quorum(reply)?));
+        let watching = if watched.contains(group) {
+            read_quorum(conversation.go_on(&command(&["CKQUORUM", &group.to_string()])).await?)?
+        } else {
+            Watching::Unaware
+        };
+        told.push((group.clone(), watching));
     }
     Ok(told)
 }
 
 /// The names of the groups; what is no group's name is none of ours.
 fn masters(reply: Value) -> Result<Vec<Group>, Failure> {
-    let nonsense = || Failure::Nonsense("SENTINEL MASTERS was not answered as a Sentinel answers it".to_owned());
-    let masters: Vec<HashMap<String, String>> = from_redis_value(reply).map_err(|_| nonsense())?;
+    let masters: Vec<HashMap<String, String>> = from_redis_value(reply).map_err(|_| nonsense("MASTERS"))?;
     Ok(masters.iter().filter_map(|master| master.get("name")?.parse().ok()).collect())
 }
 
 /// `OK 3 usable Sentinels. …`, or the error `NOQUORUM 1 usable Sentinels. …`.
 fn read_quorum(reply: Value) -> Result<Watching, Failure> {
+    let code = Code::of(&reply);
     let (text, is_enough) = match reply {
-        Value::ServerError(error) if is_no_such_master(&error) => return Ok(Watching::Unaware),
-        Value::ServerError(error) if error.code() == "NOQUORUM" => (error.details().unwrap_or_default().to_owned(), false),
+        Value::ServerError(error) if code == Some(Code::NoQuorum) => (error.details().unwrap_or_default().to_owned(), false),
         reply => {
             let text: String = from_redis_value(answered(reply)?).unwrap_or_default();
             (text.strip_prefix("OK ").unwrap_or_default().to_owned(), true)
         }
     };
     let usable = text.split(' ').next().and_then(|number| number.parse().ok());
-    let nonsense = || Failure::Nonsense("SENTINEL CKQUORUM was not answered as a Sentinel answers it".to_owned());
-    Ok(Watching::Counts { usable: usable.ok_or_else(nonsense)?, is_enough })
+    Ok(Watching::Counts { usable: usable.ok_or_else(|| nonsense("CKQUORUM"))?, is_enough })
 }
 
 /// Asks a Sentinel for the replicas that it knows.
@@ -105,13 +158,12 @@ fn read_quorum(reply: Value) -> Result<Watching, Failure> {
 /// # Errors
 /// Why it gave no answer.
 pub async fn replicas(target: &Target, login: &Login, group: &Group) -> Result<Vec<KnownReplica>, Failure> {
-    let mut replies = ask(target, login, &[command(&["REPLICAS", &group.to_string()])]).await?;
-    read_replicas(answered(replies.pop().unwrap_or(Value::Nil))?)
+    let [replicas] = ask(target, login, [command(&["REPLICAS", &group.to_string()])]).await?;
+    read_replicas(answered(replicas)?)
 }
 
 fn read_replicas(reply: Value) -> Result<Vec<KnownReplica>, Failure> {
-    let nonsense = || Failure::Nonsense("SENTINEL REPLICAS was not answered as a Sentinel answers it".to_owned());
-    let replicas: Vec<HashMap<String, String>> = from_redis_value(reply).map_err(|_| nonsense())?;
+    let replicas: Vec<HashMap<String, String>> = from_redis_value(reply).map_err(|_| nonsense("REPLICAS"))?;
     let read = |fields: &HashMap<String, String>| {
         let is_away = |flag: &str| ["s_down", "o_down", "disconnected"].contains(&flag);
         Some(KnownReplica {
@@ -122,7 +174,7 @@ fn read_replicas(reply: Value) -> Result<Vec<KnownReplica>, Failure> {
             heard_ago: Duration::from_millis(fields.get("last-ok-ping-reply")?.parse().ok()?),
         })
     };
-    replicas.iter().map(|fields| read(fields).ok_or_else(nonsense)).collect()
+    replicas.iter().map(|fields| read(fields).ok_or_else(|| nonsense("REPLICAS"))).collect()
 }
 
 /// Whether a Sentinel is in TILT: for thirty seconds after its clock has jumped or it stood still, it answers, and acts
@@ -133,8 +185,8 @@ fn read_replicas(reply: Value) -> Result<Vec<KnownReplica>, Failure> {
 pub async fn is_in_tilt(target: &Target, login: &Login) -> Result<bool, Failure> {
     let mut info = Cmd::new();
     info.arg("INFO").arg("sentinel");
-    let mut replies = ask(target, login, &[info]).await?;
-    let info: String = from_redis_value(answered(replies.pop().unwrap_or(Value::Nil))?).unwrap_or_default();
+    let [info] = ask(target, login, [info]).await?;
+    let info: String = from_redis_value(answered(info)?).unwrap_or_default();
     Ok(info.lines().any(|line| line.trim() == "sentinel_tilt:1"))
 }
 
@@ -158,12 +210,13 @@ pub async fn fail_over(target: &Target, login: &Login, group: &Group, is_coordin
     let name = group.to_string();
     let mut words = vec!["FAILOVER", name.as_str()];
     words.extend(is_coordinated.then_some("COORDINATED"));
-    let mut replies = ask(target, login, &[command(&words)]).await?;
-    match answered(replies.pop().unwrap_or(Value::Nil)) {
+    let [address, reply] = ask(target, login, [address_of(group), command(&words)]).await?;
+    // Of a group that it knows, every reason has a code (`INPROG`, `NOGOODSLAVE`, Valkey's `NOGOODPRIMARY`:
+    // `sentinelCommand` in `src/sentinel.c`), except that the command takes no such word.
+    let is_word_unknown = is_coordinated && is_known(&address) && Code::of(&reply) == Some(Code::Plain);
+    match answered(reply) {
         Ok(_) => Ok(Asked::Begun),
-        Err(Failure::Nonsense(text)) if is_coordinated && text.to_lowercase().contains("number of arguments") => {
-            Ok(Asked::NotKnown)
-        }
+        Err(_) if is_word_unknown => Ok(Asked::NotKnown),
         Err(Failure::Nonsense(text)) => Ok(Asked::Refused(text)),
         Err(failure) => Err(failure),
     }
@@ -191,11 +244,11 @@ pub async fn watch_group(target: &Target, login: &Login, watched: &Watched<'_>) 
     hook.arg(*script);
     // All at once: a Sentinel that is slow does the rest also when nobody waits for it any more. With its own defaults it
     // would find a dead master after half a minute, and without the password any.
-    let (mut conversation, replies) =
-        Conversation::begin(target, login, &[monitor, set, hook, command(&["FLUSHCONFIG"])]).await?;
-    let [monitored, set, hook, flushed] = <[Value; 4]>::try_from(replies).map_err(|_| nonsense("MONITOR"))?;
+    let commands = [address_of(watched.group), monitor, set, hook, command(&["FLUSHCONFIG"])];
+    let (mut conversation, [before, monitored, set, hook, flushed]) = begin(target, login, commands).await?;
     match answered(monitored) {
-        Err(Failure::Nonsense(text)) if text.contains("Duplicate") => drop(answered(set)?),
+        // It has watched the group before.
+        Err(Failure::Nonsense(_)) if is_known(&before) => drop(answered(set)?),
         Err(failure) => return Err(failure),
         Ok(_) => {
             if let Err(failure) = answered(set) {
@@ -204,10 +257,8 @@ pub async fn watch_group(target: &Target, login: &Login, watched: &Watched<'_>) 
             }
         }
     }
-    let has_hook = match answered(hook) {
-        Err(Failure::Nonsense(text)) if text.contains("denied") || text.contains("non existing") => false,
-        reply => reply.map(|_| true)?,
-    };
+    // It has just taken the rest: what it does not take is the script (`sentinelSetCommand` in Redis `src/sentinel.c`).
+    let has_hook = Code::of(&hook) != Some(Code::Plain) && answered(hook).map(|_| true)?;
     answered(flushed)?;
     Ok(has_hook)
 }
@@ -224,8 +275,8 @@ const FAILOVER_TIMEOUT: &str = "10000";
 /// # Errors
 /// It did not answer, or did not do so.
 pub async fn forget_replicas(target: &Target, login: &Login, group: &Group) -> Result<(), Failure> {
-    let mut replies = ask(target, login, &[command(&["RESET", &group.to_string()])]).await?;
-    answered(replies.pop().unwrap_or(Value::Nil)).map(drop)
+    let [reply] = ask(target, login, [command(&["RESET", &group.to_string()])]).await?;
+    answered(reply).map(drop)
 }
 
 /// What a Sentinel tells of.
@@ -274,19 +325,15 @@ fn group_of(event: &str) -> Option<Group> {
 /// # Errors
 /// It did not answer, or did not do so.
 pub async fn forget_group(target: &Target, login: &Login, group: &Group) -> Result<bool, Failure> {
-    let mut replies = ask(target, login, &[command(&["REMOVE", &group.to_string()])]).await?;
-    match replies.pop().unwrap_or(Value::Nil) {
-        Value::ServerError(error) if is_no_such_master(&error) => Ok(false),
-        reply => answered(reply).map(|_| true),
+    let [address, reply] = ask(target, login, [address_of(group), command(&["REMOVE", &group.to_string()])]).await?;
+    if is_unaware(&address, &reply) {
+        return Ok(false);
     }
+    answered(reply).map(|_| true)
 }
 
-fn is_no_such_master(error: &ServerError) -> bool {
-    error.details().is_some_and(|details| details.contains("No such master"))
-}
-
-fn nonsense(what: &str) -> Failure {
-    Failure::Nonsense(format!("SENTINEL {what} was not answered as a Sentinel answers it"))
+fn nonsense(command: &str) -> Failure {
+    Failure::Nonsense(format!("SENTINEL {command} was not answered as a Sentinel answers it"))
 }
 
 fn command(words: &[&str]) -> Cmd {
@@ -453,7 +500,6 @@ mod tests {
         assert_eq!(read_quorum(Value::SimpleString(reached.into())), counts(3, true));
         let missed = "NOQUORUM 1 usable Sentinels. Not enough available Sentinels to reach the majority";
         assert_eq!(read_quorum(error(missed)), counts(1, false));
-        assert_eq!(read_quorum(error("ERR No such master with that name")), Ok(Watching::Unaware));
         for reply in [Value::Nil, Value::Okay, error("ERR unknown command"), Value::SimpleString("OK x".into())] {
             assert!(matches!(read_quorum(reply), Err(Failure::Nonsense(_))));
         }

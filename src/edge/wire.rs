@@ -384,10 +384,8 @@ impl Conversation {
         let answers = replies.split_off(greetings);
         // A server without a password refuses the login and answers all the same. One that refuses
         // both is better explained by the first refusal.
-        match (replies.pop(), &answers[..]) {
-            (Some(Value::ServerError(refusal)), [Value::ServerError(first), ..]) if first.code() == "NOAUTH" => {
-                Err(Failure::NotAllowed(describe(&refusal)))
-            }
+        match (replies.pop(), answers.first().and_then(Code::of)) {
+            (Some(Value::ServerError(refusal)), Some(Code::NoLogin)) => Err(Failure::NotAllowed(describe(&refusal))),
             _ => Ok(answers),
         }
     }
@@ -457,12 +455,46 @@ fn read_replies(bytes: &[u8], count: usize) -> Result<Vec<Value>, Failure> {
 /// # Errors
 /// [`Failure::NotAllowed`] for a login or an ACL rule, else [`Failure::Nonsense`].
 pub fn answered(reply: Value) -> Result<Value, Failure> {
+    let code = Code::of(&reply);
     match reply {
-        Value::ServerError(error) if ["NOAUTH", "WRONGPASS", "NOPERM"].contains(&error.code()) => {
-            Err(Failure::NotAllowed(describe(&error)))
-        }
-        Value::ServerError(error) => Err(Failure::Nonsense(describe(&error))),
+        Value::ServerError(error) => Err(match code {
+            Some(Code::NoLogin | Code::NotAllowed) => Failure::NotAllowed(describe(&error)),
+            _ => Failure::Nonsense(describe(&error)),
+        }),
         reply => Ok(reply),
+    }
+}
+
+/// Why a server has not done what it was told: the word by which its error begins. What stands behind that is for
+/// people, and another in each version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// `NOAUTH`: it wants a login first.
+    NoLogin,
+    /// `WRONGPASS`, `NOPERM`: the login is wrong, or an ACL rule forbids the command.
+    NotAllowed,
+    /// `MASTERDOWN`: a replica without a link, which serves nobody.
+    MasterDown,
+    /// `NOQUORUM`: a Sentinel that reaches too few others.
+    NoQuorum,
+    /// `ERR`: it has no word for this, such as that it does not know the command.
+    Plain,
+    /// Any other, such as `LOADING`, `MISCONF`, `INPROG` or `NOGOODSLAVE`: all that callers want of it is its text.
+    Other,
+}
+
+impl Code {
+    /// The code of an error; none where the reply is no error.
+    pub fn of(reply: &Value) -> Option<Self> {
+        let Value::ServerError(error) = reply else { return None };
+        Some(match error.code() {
+            "NOAUTH" => Self::NoLogin,
+            "WRONGPASS" | "NOPERM" => Self::NotAllowed,
+            "MASTERDOWN" => Self::MasterDown,
+            "NOQUORUM" => Self::NoQuorum,
+            "ERR" => Self::Plain,
+            _ => Self::Other,
+        })
     }
 }
 

@@ -336,7 +336,9 @@ impl Pod<'_> {
 /// What was not answered may have begun, unless nothing listens there.
 fn may_have_begun(failure: &Failure) -> Asked {
     match failure {
-        Failure::Refused | Failure::NoSuchHost | Failure::NotAllowed(_) => Asked::Refused(failure.to_string()),
+        Failure::Refused | Failure::NoSuchHost | Failure::NotAllowed(_) | Failure::NotASentinel => {
+            Asked::Refused(failure.to_string())
+        }
         _ => Asked::Begun,
     }
 }

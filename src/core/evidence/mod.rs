@@ -28,6 +28,8 @@ pub enum Failure {
     NotAllowed(String),
     /// It answered, and not what such a server answers.
     Nonsense(String),
+    /// It was asked as a Sentinel, and says that it is a Redis.
+    NotASentinel,
     /// Its certificate, or ours, is not trusted by the other.
     Untrusted(String),
     /// Any other fault between us and it.
@@ -50,6 +52,7 @@ impl fmt::Display for Failure {
             Self::TimedOut => f.write_str("timed out"),
             Self::NotAllowed(reason) => write!(f, "not allowed: {reason}"),
             Self::Nonsense(reason) => write!(f, "nonsense: {reason}"),
+            Self::NotASentinel => f.write_str("a Redis, not a Sentinel"),
             Self::Untrusted(reason) => write!(f, "unreachable: TLS: {reason}"),
             Self::Unreachable(reason) => write!(f, "unreachable: {reason}"),
         }
