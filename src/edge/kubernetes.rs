@@ -9,21 +9,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use futures::StreamExt;
-use hyper_rustls::{FixedServerNameResolver, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use kube::api::{
     DeleteParams, ListParams, ObjectMeta, Patch as Body, PatchParams, PostParams, Preconditions, WatchEvent, WatchParams,
 };
-use kube::client::ConfigExt;
-use kube::client::retry::RetryPolicy;
 use kube::config::Kubeconfig;
 use kube::core::Request;
 use kube::{Api, Client, Config, Error, Resource};
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use tower::ServiceBuilder;
-use tower::retry::RetryLayer;
 use tracing::warn;
 
 use super::files::read_regular;
@@ -43,11 +36,12 @@ pub mod election;
 pub mod ends;
 pub mod events;
 pub mod follow;
+mod http;
 mod lease;
 pub mod nodes;
 mod view;
 
-use budget::{TooLarge, within_budget};
+use budget::TooLarge;
 use election::Election;
 use lease::{ours, read_record, write_record};
 use nodes::Nodes;
@@ -56,18 +50,8 @@ use view::{ContainerSpec, LeaseView, PodView, Status};
 /// The reason why the label of a pod is withheld.
 const WITHHELD: &str = "ordain.dev/withheld";
 
-/// Between two attempts of a request that the API server had no time for, where it does not say itself how
-/// long to wait (`Retry-After`).
-const BUSY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
-/// How many attempts: whoever asks gives up earlier.
-const ATTEMPTS: u32 = 30;
 /// How many objects are listed at once; fewer where so many are too large.
 const PAGES: [u32; 3] = [500, 10, 1];
-/// How long a connection to the API server may take.
-const CONNECT: Duration = Duration::from_secs(2);
-/// After how long of silence a connection is asked whether it lives, and how long it may take to say so.
-const KEEP_ALIVE: Duration = Duration::from_secs(4);
-
 /// Why the API server did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
@@ -163,10 +147,10 @@ impl Access {
     pub async fn connect(self, namespace: &str) -> Result<Cluster> {
         let Self { config, is_in_cluster } = self;
         let made = if is_in_cluster {
-            client(&config, is_in_cluster)
+            http::client(&config)
         } else {
             // A program may have to say who we are, and takes its time.
-            tokio::task::spawn_blocking(move || client(&config, is_in_cluster)).await?
+            tokio::task::spawn_blocking(move || http::client(&config)).await?
         };
         let client = made.context("cannot use the Kubernetes credentials")?;
         Ok(Cluster {
@@ -202,40 +186,6 @@ fn kubeconfig() -> Result<Kubeconfig> {
         }
     }
     Ok(config)
-}
-
-/// Requests side by side on one connection where the server speaks HTTP/2, and no waiting for
-/// delayed ACKs.
-fn client(config: &Config, is_in_cluster: bool) -> Result<Client> {
-    anyhow::ensure!(config.proxy_url.is_none(), "a proxy to the API server is not supported: unset proxy-url and HTTPS_PROXY");
-    let mut tcp = HttpConnector::new();
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(CONNECT));
-    let tls = HttpsConnectorBuilder::new().with_tls_config(config.rustls_client_config()?).https_or_http();
-    let tls = match &config.tls_server_name {
-        Some(name) => tls.with_server_name_resolver(FixedServerNameResolver::new(name.clone().try_into()?)),
-        None => tls,
-    };
-    // From a pod it is the API server itself, and the first requests share one connection at once. From
-    // elsewhere there may be a proxy in front that does not speak HTTP/2.
-    let connector = if is_in_cluster {
-        tls.enable_http2().wrap_connector(tcp)
-    } else {
-        tls.enable_http1().enable_http2().wrap_connector(tcp)
-    };
-    let http = hyper_util::client::legacy::Builder::new(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .http2_only(is_in_cluster)
-        .http2_keep_alive_interval(KEEP_ALIVE)
-        .http2_keep_alive_timeout(KEEP_ALIVE)
-        .build(connector);
-    let service = ServiceBuilder::new()
-        .layer(config.base_uri_layer())
-        .option_layer(config.auth_layer()?)
-        .layer(RetryLayer::new(RetryPolicy::new(BUSY.0, BUSY.1, ATTEMPTS, true)?))
-        .service_fn(move |request| within_budget(http.clone(), request));
-    Ok(Client::new(service, config.default_namespace.clone()))
 }
 
 /// The API server, as seen from one namespace.

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::authority::Authority;
+use crate::http1::Http1;
 use crate::layout::{Layout, SHARED_SENTINEL};
 use crate::process::Process;
 use crate::subnet::Subnet;
@@ -149,6 +150,11 @@ impl ControlPlane {
         let mut kubectl = Command::new(self.assets.join("kubectl"));
         kubectl.arg("--kubeconfig").arg(self.files.path().join("admin.kubeconfig"));
         kubectl
+    }
+
+    /// A proxy before the API server that speaks HTTP/1.1 alone.
+    pub fn behind_http1(&self) -> Http1 {
+        Http1::before(self.address, self.files.path())
     }
 
     /// Makes a namespace with the service accounts, Role and RoleBinding that the manifests ship.

@@ -15,6 +15,7 @@ use crate::client::{Master, Writer, ask, connect, connect_by_tls, master_by_sent
 use crate::control_plane::{ControlPlane, Namespace, PORT};
 use crate::dns::{Answer, NameServer};
 use crate::gate::Gate;
+use crate::http1::Http1;
 use crate::layout::{Layout, SHARED_SENTINEL};
 use crate::process::Process;
 use crate::sandbox::{Container, EXTRA_CONFIG, Sandbox, list};
@@ -40,6 +41,8 @@ pub struct Bed {
     pub(crate) has_quick_failover: bool,
     /// Between each pod and the API server.
     pub(crate) gates: BTreeMap<String, Gate>,
+    /// Between all pods and the API server.
+    proxy: Option<Http1>,
     sandboxes: BTreeMap<String, Sandbox>,
     subnet: Subnet,
     family: Family,
@@ -105,6 +108,7 @@ impl Bed {
             has_gates: false,
             has_quick_failover: false,
             gates: BTreeMap::new(),
+            proxy: None,
             sandboxes: BTreeMap::new(),
             servers: BTreeMap::new(),
             subnet,
@@ -167,6 +171,18 @@ impl Bed {
     pub fn with_gates(mut self) -> Self {
         self.has_gates = true;
         self
+    }
+
+    /// Puts a proxy between all pods and the API server that speaks no HTTP/2.
+    pub fn behind_http1(mut self) -> Self {
+        let plane = self.namespace.as_ref().expect("an API server").plane;
+        self.proxy = Some(plane.behind_http1());
+        self
+    }
+
+    /// How many connections that proxy has had.
+    pub fn proxied(&self) -> usize {
+        self.proxy.as_ref().map_or(0, Http1::connections)
     }
 
     /// Gives Redis and Sentinel a password, in a file as a Secret's volume has it.
@@ -345,7 +361,8 @@ impl Bed {
             let (host, port) = if self.has_gates {
                 self.gates.entry(pod.to_owned()).or_insert_with(|| Gate::before(server)).told()
             } else {
-                (server.ip(), server.port())
+                let near = self.proxy.as_ref().map_or(server, |proxy| proxy.address);
+                (near.ip(), near.port())
             };
             given.insert("KUBERNETES_SERVICE_HOST".into(), host.to_string());
             given.insert("KUBERNETES_SERVICE_PORT".into(), port.to_string());

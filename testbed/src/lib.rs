@@ -13,6 +13,7 @@
 //! - [`authority`]: whoever issues the certificates of a test.
 //! - [`black_hole`]: an address that neither answers nor refuses.
 //! - [`hostile`]: a server that answers without end.
+//! - [`http1`]: a proxy before the API server that speaks HTTP/1.1 alone.
 //! - [`client`]: a client that writes numbered keys and remembers what was acknowledged.
 //! - [`docs`]: the pages that are made from the code.
 //! - [`label_watch`]: every state of the labels in between.
@@ -29,6 +30,7 @@ pub mod faults;
 pub mod gate;
 pub mod group;
 pub mod hostile;
+pub mod http1;
 pub mod label_watch;
 pub mod layout;
 pub mod process;

@@ -115,6 +115,16 @@ fn a_failover_while_the_api_server_is_away_reaches_record_and_labels_when_it_is_
 }
 
 #[test]
+fn behind_a_proxy_that_speaks_no_http2_a_failover_reaches_record_and_labels() {
+    let mut bed = started(Bed::on_kubernetes(ordain()).behind_http1().with_quick_failover());
+    bed.kill("redis-0");
+    let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
+    bed.wait_for_labels(promoted, UP);
+    assert_eq!(bed.namespace.as_ref().unwrap().holder("redis").as_deref(), Some(promoted));
+    assert!(bed.proxied() > 0);
+}
+
+#[test]
 fn a_pod_that_was_stopped_before_it_marked_the_record_does_not_mark_it_across_a_failover() {
     let mut bed = started(Bed::on_kubernetes(ordain()).with_gates());
     bed.put_keys("redis-0", "key", 10);

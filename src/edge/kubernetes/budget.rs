@@ -25,8 +25,13 @@ pub struct TooLarge;
 impl TooLarge {
     /// Whether this is why a request failed.
     pub fn is_in(error: &(dyn StdError + 'static)) -> bool {
-        std::iter::successors(Some(error), |&error| error.source()).any(<dyn StdError>::is::<Self>)
+        is_caused_by::<Self>(error)
     }
+}
+
+/// Whether an error, or what caused it, is of this kind.
+pub fn is_caused_by<E: StdError + 'static>(error: &(dyn StdError + 'static)) -> bool {
+    std::iter::successors(Some(error), |&error| error.source()).any(<dyn StdError>::is::<E>)
 }
 
 impl fmt::Display for TooLarge {
