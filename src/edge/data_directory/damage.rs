@@ -15,6 +15,12 @@ use super::head_of;
 /// The names under which a server's program checks append-only files and snapshots.
 const CHECK: &str = "redis-check-aof";
 const CHECK_SNAPSHOT: &str = "redis-check-rdb";
+/// What the checks say, for they have no codes: that a file cannot be loaded, and from where on (`src/redis-check-aof.c`
+/// and `rdbCheckError` in `src/redis-check-rdb.c`, alike in Redis 6.2 to 8.2 and in Valkey 9).
+const FILE_IS_DAMAGED: &str = "is not valid";
+const SNAPSHOT_IS_DAMAGED: &str = "RDB ERROR DETECTED";
+const FILE_FROM: &str = "AOF analyzed:";
+const SNAPSHOT_FROM: &str = "[offset";
 /// A check says little.
 const LONGEST: u64 = 64 * 1024;
 /// A line of an append-only file that is no value: a sign, a number, and its end.
@@ -56,15 +62,15 @@ async fn check_by(check: &str, program: &OsStr, file: &Path) -> Result<Option<St
     }
     let is_well = child.wait().await.with_context(describe)?.success();
     let said = String::from_utf8_lossy(&said);
-    let found = said.lines().find(|line| line.contains("is not valid") || line.contains("RDB ERROR DETECTED"));
+    let found = said.lines().find(|line| line.contains(FILE_IS_DAMAGED) || line.contains(SNAPSHOT_IS_DAMAGED));
     let Some(found) = found.filter(|_| !is_well) else { return Ok(None) };
-    let analyzed = said.lines().rev().find(|line| line.starts_with("AOF analyzed:"));
+    let analyzed = said.lines().rev().find(|line| line.starts_with(FILE_FROM));
     let ok_up_to = analyzed.and_then(|line| field(line, "ok_up_to")?.parse().ok());
     if ok_up_to.is_some_and(|place| is_torn(file, place).unwrap_or_default()) {
         return Ok(None);
     }
-    let at = said.lines().skip_while(|line| *line != found).find(|line| line.starts_with("[offset"));
-    let more = if found.contains("RDB") { at } else { analyzed };
+    let at = said.lines().skip_while(|line| *line != found).find(|line| line.starts_with(SNAPSHOT_FROM));
+    let more = if found.contains(SNAPSHOT_IS_DAMAGED) { at } else { analyzed };
     let words: Vec<_> = [Some(found), more].into_iter().flatten().collect();
     Ok(Some(words.join("; ")))
 }
