@@ -113,6 +113,28 @@ impl Action {
                 | Self::Force(..)
         )
     }
+
+    /// How often it may still happen, where that is counted.
+    fn budget(self, left: &mut Faults) -> Option<&mut u8> {
+        match self {
+            Self::Force(..) => Some(&mut left.forced_failovers),
+            Self::Write(_) => Some(&mut left.writes),
+            Self::Crash(_) => Some(&mut left.crashes),
+            Self::Delete(_) => Some(&mut left.deletions),
+            Self::Wipe(_) => Some(&mut left.wipes),
+            Self::Lose(_) => Some(&mut left.losses),
+            Self::CrashSentinel(_, true) => Some(&mut left.sentinel_crashes),
+            Self::CrashSentinel(_, false) => Some(&mut left.sentinel_wipes),
+            Self::PowerCut(true) => Some(&mut left.power_cuts),
+            Self::PowerCut(false) => Some(&mut left.blackouts),
+            Self::DeleteRecord => Some(&mut left.record_deletions),
+            Self::CutTail(_) => Some(&mut left.torn_tails),
+            Self::Damage(_) => Some(&mut left.damages),
+            Self::Step(_) | Self::StepReconcile => Some(&mut left.clock_steps),
+            Self::ApiGoes => Some(&mut left.api_outages),
+            _ => None,
+        }
+    }
 }
 
 /// All that may happen next.
@@ -302,6 +324,9 @@ fn copied(state: &State, pod: Pod, server: Server) -> Option<Volume> {
 
 /// Does it.
 pub fn perform(setting: &Setting, state: &mut State, action: Action) {
+    if let Some(left) = action.budget(&mut state.faults) {
+        *left -= 1;
+    }
     match action {
         Action::Publish(pod) => pod::publish(setting, state, pod),
         Action::Look(pod) => setting.order.iter().for_each(|_| pod::read(setting, state, pod)),
@@ -320,10 +345,7 @@ pub fn perform(setting: &Setting, state: &mut State, action: Action) {
         Action::SentinelLooks(one) => setting.others.iter().for_each(|_| sentinel::read(setting, state, one)),
         Action::SentinelReads(one) => sentinel::read(setting, state, one),
         Action::Elect(one, pod) => sentinel::elect(state, one, pod),
-        Action::Force(one, pod) => {
-            state.faults.forced_failovers -= 1;
-            sentinel::force(state, one, pod);
-        }
+        Action::Force(one, pod) => sentinel::force(state, one, pod),
         Action::Promote(one) => sentinel::promote(state, one),
         Action::Hello(from, to) => sentinel::hello(state, from, to),
         Action::PutRight(one, pod) => sentinel::put_right(state, one, pod),
@@ -347,64 +369,28 @@ pub fn perform(setting: &Setting, state: &mut State, action: Action) {
         Action::Ask(pod) => time::ask(setting, state, pod),
         Action::Grace => time::pass_grace(setting, state),
         Action::Write(pod) => write(state, pod),
-        Action::Crash(pod) => {
-            state.faults.crashes -= 1;
-            fault::crash(state, pod);
-        }
-        Action::Delete(pod) => {
-            state.faults.deletions -= 1;
-            fault::delete(state, pod);
-        }
-        Action::Wipe(pod) => {
-            state.faults.wipes -= 1;
-            fault::wipe(state, pod);
-        }
-        Action::Lose(pod) => {
-            state.faults.losses -= 1;
-            fault::lose(state, pod);
-        }
-        Action::CrashSentinel(one, keeps_file) => {
-            let left = if keeps_file { &mut state.faults.sentinel_crashes } else { &mut state.faults.sentinel_wipes };
-            *left -= 1;
-            fault::crash_sentinel(state, one, keeps_file);
-        }
-        Action::PowerCut(keeps_files) => {
-            let left = if keeps_files { &mut state.faults.power_cuts } else { &mut state.faults.blackouts };
-            *left -= 1;
-            fault::cut_power(state, keeps_files);
-        }
-        Action::DeleteRecord => {
-            state.faults.record_deletions -= 1;
-            state.write_record(None);
-        }
+        Action::Crash(pod) => fault::crash(state, pod),
+        Action::Delete(pod) => fault::delete(state, pod),
+        Action::Wipe(pod) => fault::wipe(state, pod),
+        Action::Lose(pod) => fault::lose(state, pod),
+        Action::CrashSentinel(one, keeps_file) => fault::crash_sentinel(state, one, keeps_file),
+        Action::PowerCut(keeps_files) => fault::cut_power(state, keeps_files),
+        Action::DeleteRecord => state.write_record(None),
         Action::EndWord(pod) => {
             if let Some(word) = &mut state.pod_mut(pod).word {
                 word.has_started = true;
             }
         }
         Action::ApiGoes => {
-            state.faults.api_outages -= 1;
             state.is_api_away = true;
             // What is written now is refused, as after a change.
             state.write_record(state.record);
         }
         Action::ApiReturns => state.is_api_away = false,
-        Action::Damage(pod) => {
-            state.faults.damages -= 1;
-            fault::damage(state, pod);
-        }
-        Action::Step(pod) => {
-            state.faults.clock_steps -= 1;
-            fault::step_clock(setting, state, pod);
-        }
-        Action::StepReconcile => {
-            state.faults.clock_steps -= 1;
-            state.reconcile.is_ahead = !state.reconcile.is_ahead;
-        }
-        Action::CutTail(pod) => {
-            state.faults.torn_tails -= 1;
-            state.pod_mut(pod).volume.cut_at = 2 * state.clock + 1;
-        }
+        Action::Damage(pod) => fault::damage(state, pod),
+        Action::Step(pod) => fault::step_clock(setting, state, pod),
+        Action::StepReconcile => state.reconcile.is_ahead = !state.reconcile.is_ahead,
+        Action::CutTail(pod) => state.pod_mut(pod).volume.cut_at = 2 * state.clock + 1,
     }
 }
 
@@ -418,7 +404,6 @@ fn sync(state: &mut State, pod: Pod) {
 }
 
 fn write(state: &mut State, pod: Pod) {
-    state.faults.writes -= 1;
     let bit = 1 << state.clock;
     state.clock += 1;
     state.protected |= bit;

@@ -4,8 +4,9 @@
 //! functions that the program calls (`ordain::core`), from evidence that is built of what the process
 //! has read in the model; everything around them is modelled here.
 //!
-//! - [`state`]: all that there is. [`setting`] and [`settings`]: where a group begins, what may go wrong.
-//! - [`look`], [`evidence`], [`verdict`]: what a process reads, and what the program makes of it.
+//! - [`state`]: all that there is, made of the parts in `group`. [`setting`] and [`settings`]: where a
+//!   group begins, what may go wrong.
+//! - [`look`], `reading`, [`evidence`], [`verdict`]: what a process reads, and what the program makes of it.
 //! - [`action`]: what may happen next, and what it does: `pod` publishes, looks, marks, checks and
 //!   starts; `sentinel` fails over; `reconcile` and the hook move the record; `time` and `fault`.
 //! - [`property`]: what must hold. [`explore`] looks at every state; `report` prints the way to one.
@@ -54,10 +55,12 @@ pub mod evidence;
 pub mod explore;
 mod fault;
 pub mod faults;
+mod group;
 pub mod labels;
 pub mod look;
 mod pod;
 pub mod property;
+mod reading;
 mod reconcile;
 mod report;
 mod sentinel;

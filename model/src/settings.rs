@@ -381,6 +381,21 @@ fn backward(setting: Setting) -> Setting {
 
 /// Those that are small enough for every test run.
 pub fn small() -> Vec<Setting> {
+    [
+        first_boots(),
+        without_sentinels(),
+        faults_of_a_healthy_group(),
+        after_power_cuts(),
+        without_a_record(),
+        misinformed(),
+        while_the_api_server_is_away(),
+        others(),
+    ]
+    .concat()
+}
+
+/// A group that has never run.
+fn first_boots() -> Vec<Setting> {
     vec![
         setting("a first boot", nothing(), NONE),
         with_grace(setting("a first boot, and the grace", nothing(), NONE)),
@@ -388,11 +403,23 @@ pub fn small() -> Vec<Setting> {
         in_order(setting("a first boot in order, a crash", nothing(), CRASH)),
         in_order(setting("a first boot in order, a lost volume", nothing(), WIPE)),
         torn(Torn::ANY, in_order(setting("a first boot in order, torn looks", nothing(), NONE))),
+    ]
+}
+
+/// A group that nobody fails over.
+fn without_sentinels() -> Vec<Setting> {
+    vec![
         with_grace(alone(setting("a first boot without Sentinels", nothing(), NONE))),
         with_grace(alone(setting("copied later, without Sentinels", copied_later(), NONE))),
         with_grace(alone(setting("copied later, without Sentinels, a crash", copied_later(), CRASH))),
         alone(torn(Torn::PODS, setting("copied later, without Sentinels, torn looks", copied_later(), NONE))),
         with_grace(alone(in_order(setting("copied later, without Sentinels, in order", copied_later(), NONE)))),
+    ]
+}
+
+/// A healthy group, in which something goes wrong.
+fn faults_of_a_healthy_group() -> Vec<Setting> {
+    vec![
         setting("two crashes and a write", healthy(0), Faults { writes: 1, ..TWO_CRASHES }),
         torn(Torn::PODS, setting("two crashes, torn looks", healthy(0), TWO_CRASHES)),
         backward(torn(Torn::PODS, setting("two crashes, torn looks backward", healthy(2), TWO_CRASHES))),
@@ -404,6 +431,12 @@ pub fn small() -> Vec<Setting> {
         with_grace(setting("a node lost for good", healthy(2), Faults { losses: 1, writes: 1, ..NONE })),
         setting("a power cut", healthy(2), Faults { power_cuts: 1, ..NONE }),
         setting("a power cut, files lost", healthy(2), Faults { blackouts: 1, ..NONE }),
+    ]
+}
+
+/// All pods and Sentinels start again, with the record.
+fn after_power_cuts() -> Vec<Setting> {
+    vec![
         setting("after a power cut, files lost", cut(LOST), NONE),
         setting("after a power cut, files kept", cut(KEPT), NONE),
         Setting { write_step: WITHIN, ..setting("after a power cut, close writes", cut(LOST), NONE) },
@@ -421,10 +454,22 @@ pub fn small() -> Vec<Setting> {
             with_volume_lost(outage([2, 1, 1], claim(0, 1), LOST), 0),
             NONE,
         )),
+    ]
+}
+
+/// The record is missing, or goes missing.
+fn without_a_record() -> Vec<Setting> {
+    vec![
         setting("no record, files lost", without_record(cut(LOST)), NONE),
         setting("no record, files kept", without_record(cut(KEPT)), NONE),
         setting("no record, files lost, redis-0 is empty", without_record(with_volume_lost(cut(LOST), 0)), NONE),
         setting("the record deleted, and a crash", healthy(2), Faults { record_deletions: 1, ..CRASH }),
+    ]
+}
+
+/// The record, the Sentinels or a disk say what is not so.
+fn misinformed() -> Vec<Setting> {
+    vec![
         setting("promoted and not announced", unannounced(), NONE),
         with_grace(setting("the master's node lost, files lost", lost_node(), NONE)),
         with_grace(setting("files lost while a master lives", forgotten(), NONE)),
@@ -435,6 +480,12 @@ pub fn small() -> Vec<Setting> {
         setting("after a power cut, a torn tail and a crash", cut(KEPT), Faults { torn_tails: 1, ..CRASH }),
         with_grace(setting("the holder cannot load its data", damaged(), NONE)),
         with_grace(setting("a stranger with the group's labels", beside_a_stranger(outage([2, 1, 1], claim(0, 1), LOST)), NONE)),
+    ]
+}
+
+/// The API server does not answer for a while.
+fn while_the_api_server_is_away() -> Vec<Setting> {
+    vec![
         away(setting("after a power cut, the API server is away", cut(KEPT), NONE)),
         away(setting("the record is newer than the Sentinels, the API server is away", old_memories(), NONE)),
         setting("a crash, the API server goes away", healthy(2), Faults { api_outages: 1, writes: 1, ..CRASH }),
@@ -443,6 +494,12 @@ pub fn small() -> Vec<Setting> {
             started_unsaid(),
             Faults { crashes: 1, writes: 1, blackouts: 1, ..NONE },
         )),
+    ]
+}
+
+/// Damage, clocks, torn looks of Sentinels, and handovers.
+fn others() -> Vec<Setting> {
+    vec![
         setting("a crash, a write and damaged data", healthy(2), Faults { damages: 1, writes: 1, ..CRASH }),
         setting("a stale record, files lost, a clock that steps", stale(LOST), STEP),
         with_grace(setting("a holder that marked ahead of time is lost", marked_ahead(), STEP)),
