@@ -241,14 +241,12 @@ impl Run {
                 self.later(time, Act::Begin(Fault::PowerCut(pods)));
             }
             Fault::LoseDisk(whom) => {
-                let pod = self.slot(whom).pod;
-                self.kubelet.kill(&[pod], &mut self.happened);
+                let pod = self.kill(whom);
                 self.happened.lost_disk(pod);
                 self.kubelet.bed.lose_volume(pod);
             }
             Fault::Damage(whom) => {
-                let pod = self.slot(whom).pod;
-                self.kubelet.kill(&[pod], &mut self.happened);
+                let pod = self.kill(whom);
                 if self.kubelet.bed.damage_data(pod) {
                     self.happened.lost_disk(pod);
                 } else {
@@ -256,13 +254,11 @@ impl Run {
                 }
             }
             Fault::TearTail(whom) => {
-                let pod = self.slot(whom).pod;
-                self.kubelet.kill(&[pod], &mut self.happened);
+                let pod = self.kill(whom);
                 self.kubelet.bed.tear_tail(pod);
             }
             Fault::StepClock(whom, seconds) => {
-                let pod = self.slot(whom).pod;
-                self.kubelet.kill(&[pod], &mut self.happened);
+                let pod = self.kill(whom);
                 self.kubelet.bed.date_volume(pod, seconds);
             }
             Fault::LoseMemory(sentinels) => {
@@ -272,18 +268,8 @@ impl Run {
                 }
             }
             Fault::Delete(whom, time) => {
-                let pod = self.slot(whom).pod;
-                self.kubelet.kill(&[pod], &mut self.happened);
-                self.kubelet.hold(pod);
-                // Twice in a round it may be away already.
-                self.acts.retain(|(_, act)| !matches!(act, Act::MakeAgain(again) if *again == pod));
-                if exists(&self.kubelet.bed, pod) {
-                    self.kubelet.bed.delete(pod);
-                }
-                if pod.starts_with("sentinel") {
-                    self.kubelet.bed.lose_memory(pod);
-                }
-                self.later(time, Act::MakeAgain(pod));
+                let pod = self.kill(whom);
+                self.delete(pod, time);
             }
             Fault::Interrupt(struck) => {
                 let struck: Vec<_> = struck.into_iter().map(|(whom, strikes)| (self.slot(whom).pod, strikes)).collect();
@@ -294,6 +280,27 @@ impl Run {
                 }
             }
         }
+    }
+
+    /// Kills a pod, and returns which one it was.
+    fn kill(&mut self, whom: Whom) -> &'static str {
+        let pod = self.slot(whom).pod;
+        self.kubelet.kill(&[pod], &mut self.happened);
+        pod
+    }
+
+    /// Deletes a pod that has been killed, and has it made again after a time.
+    fn delete(&mut self, pod: &'static str, time: Duration) {
+        self.kubelet.hold(pod);
+        // Twice in a round it may be away already.
+        self.acts.retain(|(_, act)| !matches!(act, Act::MakeAgain(again) if *again == pod));
+        if exists(&self.kubelet.bed, pod) {
+            self.kubelet.bed.delete(pod);
+        }
+        if pod.starts_with("sentinel") {
+            self.kubelet.bed.lose_memory(pod);
+        }
+        self.later(time, Act::MakeAgain(pod));
     }
 
     fn slot(&self, whom: Whom) -> Slot {

@@ -25,16 +25,7 @@ use crate::http1::Http1;
 use crate::layout::{Layout, SHARED_SENTINEL};
 use crate::process::Process;
 use crate::subnet::Subnet;
-use crate::{repository, runtime, wait_for};
-
-/// The folder with kube-apiserver, etcd and kubectl, where there is one.
-pub fn assets() -> Option<PathBuf> {
-    let folder = match std::env::var_os("KUBEBUILDER_ASSETS") {
-        Some(folder) => folder.into(),
-        None => repository().join(".cache/control-plane"),
-    };
-    folder.join("kube-apiserver").is_file().then_some(folder)
-}
+use crate::{NO_ASSETS, assets, runtime, wait_for};
 
 /// A running control plane.
 pub struct ControlPlane {
@@ -56,7 +47,7 @@ impl ControlPlane {
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<ControlPlane> = OnceLock::new();
         SHARED.get_or_init(|| {
-            let assets = assets().expect("no control plane: run `make control-plane`, or set KUBEBUILDER_ASSETS to a folder with kube-apiserver, etcd and kubectl");
+            let assets = assets().expect(NO_ASSETS);
             Self::start(assets).expect("the control plane starts")
         })
     }
@@ -174,18 +165,6 @@ impl ControlPlane {
         namespace.allow(&SHARED_SENTINEL);
         namespace
     }
-}
-
-/// The objects of `manifests/shared-sentinel`, as kustomize builds them.
-pub fn manifests() -> &'static [Value] {
-    static BUILT: OnceLock<Vec<Value>> = OnceLock::new();
-    BUILT.get_or_init(|| kustomize(&repository().join("manifests/shared-sentinel")))
-}
-
-/// What kustomize builds of a folder.
-pub fn kustomize(folder: &Path) -> Vec<Value> {
-    let built = ControlPlane::shared().kubectl(&["kustomize", &folder.to_string_lossy()], "").expect("kustomize");
-    serde_saphyr::from_multiple(&built).expect("YAML")
 }
 
 /// Takes one right from a Role. Whether it has any for the resource.

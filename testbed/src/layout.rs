@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value as Json;
 
-use crate::control_plane::{kustomize, manifests};
+use crate::manifests::{kustomize, shared_sentinel};
 use crate::repository;
 use crate::sandbox::list;
 
@@ -80,7 +80,7 @@ impl Layout {
 
     /// The service accounts, and what they may do.
     pub fn access(&self) -> Vec<Json> {
-        let objects = if self.built.is_some() { self.objects() } else { manifests() };
+        let objects = if self.built.is_some() { self.objects() } else { shared_sentinel() };
         let is_access = |object: &&Json| ["ServiceAccount", "Role", "RoleBinding"].iter().any(|kind| object["kind"] == *kind);
         objects.iter().filter(is_access).cloned().collect()
     }

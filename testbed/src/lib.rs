@@ -7,6 +7,7 @@
 //! - [`sandbox`]: a pod without a node: its own root, name and address.
 //! - [`control_plane`]: etcd and kube-apiserver, one for all tests of a run.
 //! - [`gate`]: a gate before the API server, a pod's own, that can be shut.
+//! - [`manifests`]: the manifests as kustomize builds them. [`layout`]: which pods they have.
 //! - [`group`]: three Redis pods and three Sentinels, as the manifests say.
 //! - [`faults`]: what goes wrong in a group.
 //! - [`chaos`]: rounds of it, drawn by a seed.
@@ -33,6 +34,7 @@ pub mod hostile;
 pub mod http1;
 pub mod label_watch;
 pub mod layout;
+pub mod manifests;
 pub mod process;
 pub mod requests;
 pub mod sandbox;
@@ -64,6 +66,19 @@ pub fn server_binary() -> PathBuf {
     let found = std::env::split_paths(&path).map(|folder| folder.join(&named)).find(|file| file.is_file());
     found.unwrap_or_else(|| panic!("{} is not on the path: run `make servers`, or set REDIS_SERVER", named.display()))
 }
+
+/// The folder with kube-apiserver, etcd and kubectl, where there is one.
+pub fn assets() -> Option<PathBuf> {
+    let folder = match std::env::var_os("KUBEBUILDER_ASSETS") {
+        Some(folder) => folder.into(),
+        None => repository().join(".cache/control-plane"),
+    };
+    folder.join("kube-apiserver").is_file().then_some(folder)
+}
+
+/// What to do where there is none.
+const NO_ASSETS: &str =
+    "no control plane: run `make control-plane`, or set KUBEBUILDER_ASSETS to a folder with kube-apiserver, etcd and kubectl";
 
 /// Copies a program, by a process of its own: were the copy written by this one, a child that another
 /// thread forks meanwhile would hold it open for writing, and it could not be run (`ETXTBSY`).

@@ -17,7 +17,7 @@ use kube::api::{ListParams, PostParams};
 use serde_json::{Value as Json, json};
 
 use crate::client::{ask, connect, text};
-use crate::control_plane::{ControlPlane, Namespace, PORT, assets};
+use crate::control_plane::{ControlPlane, Namespace, PORT};
 use crate::dns::{Answer, NameServer};
 use crate::group::{ACCOUNT, SENTINELS, words};
 use crate::label_watch::LabelWatch;
@@ -25,7 +25,7 @@ use crate::layout::SHARED_SENTINEL;
 use crate::process::{Process, Usage};
 use crate::sandbox::{Container, EXTRA_CONFIG, Sandbox, list};
 use crate::subnet::Subnet;
-use crate::{runtime, wait_for};
+use crate::{assets, runtime, wait_for};
 
 /// How many groups' addresses a subnet has: two from 54 on for each, above the name server's.
 const PER_SUBNET: usize = 100;

@@ -7,8 +7,9 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
-use testbed::control_plane::{ControlPlane, kustomize};
+use testbed::control_plane::ControlPlane;
 use testbed::group::Bed;
+use testbed::manifests::kustomize;
 use testbed::repository;
 
 use crate::ordain;

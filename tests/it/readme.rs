@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use testbed::control_plane::kustomize;
+use testbed::manifests::kustomize;
 use testbed::repository;
 
 use crate::ordain;

@@ -18,28 +18,54 @@ const PATIENCE: &str = "60s";
 
 fn main() {
     let ordain = repository().join("bin/ordain");
+    print_head(&ordain);
+    measure_dry_run(&ordain);
+
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut bed = healthy_group(&ordain);
+    let decisions = measure_decisions(&mut bed, folder.path());
+    measure_restarts(&mut bed, folder.path());
+    let promoted = fail_over(&mut bed);
+    let hooks = measure_hooks(&bed, folder.path(), promoted);
+    drop(bed);
+    whole_groups(&ordain);
+
+    println!();
+    println!("{:<58} {:>5.2}", "decision: one black-holed / all up", decisions.one_gone.wall / decisions.all_up.wall);
+    println!("{:<58} {:>5.2}", "on-failover / bare client, wall", hooks.ordain.wall / hooks.bare.wall);
+    println!("{:<58} {:>5.2}", "kubectl for each request / on-failover, wall", hooks.steps.wall / hooks.ordain.wall);
+    println!("{:<58} {:>5.2}", "two kubectl label / on-failover, wall", hooks.kubectl.wall / hooks.ordain.wall);
+    println!("{:<58} {:>5.2}", "two kubectl label / on-failover, cpu", hooks.kubectl.cpu / hooks.ordain.cpu);
+}
+
+/// What is measured, and on what.
+fn print_head(ordain: &Path) {
     println!("machine    {} cores, {}", std::thread::available_parallelism().map_or(0, usize::from), cpu());
     println!("server     {}", server_binary().display());
-    println!("ordain     {:.1} MB", std::fs::metadata(&ordain).expect("bin/ordain: run `make build`").len() as f64 / 1e6);
+    println!("ordain     {:.1} MB", std::fs::metadata(ordain).expect("bin/ordain: run `make build`").len() as f64 / 1e6);
     println!();
     println!(
         "{:<58} {:>5} {:>9} {:>9} {:>9} {:>9}",
         "medians of whole processes", "runs", "wall ms", "max ms", "cpu ms", "peak MiB"
     );
+}
 
+fn measure_dry_run(ordain: &Path) {
     let dry = measure(
         200,
         || (),
         || {
-            let mut command = Command::new(&ordain);
+            let mut command = Command::new(ordain);
             command.env_clear().args(["genconf-redis", "--dry-run", "--pod-name", "redis-1"]);
             vec![command]
         },
     );
     dry.print("genconf-redis --dry-run, no network");
+}
 
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut bed = Bed::on_kubernetes(&ordain).with_env("ORDAIN_DOWN_AFTER", PATIENCE);
+/// A group that is up, labelled and in sync, with redis-0 as its master.
+fn healthy_group(ordain: &Path) -> Bed {
+    let mut bed = Bed::on_kubernetes(ordain).with_env("ORDAIN_DOWN_AFTER", PATIENCE);
     bed.start_all();
     bed.wait_for_master("redis-0", UP);
     bed.wait_for_sentinels(UP);
@@ -47,85 +73,95 @@ fn main() {
     bed.wait_for_labels("redis-0", UP);
     bed.ask("redis-0", &["SET", "key", "value"]).expect("a write");
     bed.put_account_here("redis");
+    bed
+}
 
-    let decide =
-        |bed: &Bed| vec![bed.bare("redis-2", folder.path(), &["genconf-redis", "--dry-run", "--sentinel-service", "sentinel"])];
-    let all_up = measure(40, || (), || decide(&bed));
+/// A replica's decision.
+struct Decisions {
+    all_up: Figures,
+    one_gone: Figures,
+}
+
+fn measure_decisions(bed: &mut Bed, folder: &Path) -> Decisions {
+    let decide = |bed: &Bed| vec![bed.bare("redis-2", folder, &["genconf-redis", "--dry-run", "--sentinel-service", "sentinel"])];
+    let all_up = measure(40, || (), || decide(bed));
     all_up.print("a replica's decision, three Sentinels up");
-    let probe = measure(100, || (), || vec![bed.bare("redis-1", folder.path(), &["probe", "redis", "--readiness"])]);
+    let probe = measure(100, || (), || vec![bed.bare("redis-1", folder, &["probe", "redis", "--readiness"])]);
     probe.print("probe redis --readiness");
     bed.kill("sentinel-2");
     let hole = BlackHole::at(bed.ip("sentinel-2"), 26379);
-    let one_gone = measure(40, || (), || decide(&bed));
+    let one_gone = measure(40, || (), || decide(bed));
     one_gone.print("a replica's decision, one Sentinel black-holed");
     drop(hole);
-
     bed.start("sentinel-2");
     bed.wait_for_sentinels(UP);
-    let scratch = |name: &str| folder.path().join(name).display().to_string();
+    Decisions { all_up, one_gone }
+}
+
+fn measure_restarts(bed: &mut Bed, folder: &Path) {
+    let scratch = |name: &str| folder.join(name).display().to_string();
     let start = |bed: &Bed, pod: &str, data: &str| {
         let (output, data) = (scratch("redis.conf"), scratch(data));
         std::fs::create_dir_all(&data).expect("a data directory");
-        let mut command = bed.bare(
-            pod,
-            folder.path(),
-            &["genconf-redis", "--sentinel-service", "sentinel", "--data-dir", &data, "--output", &output],
-        );
+        let mut command =
+            bed.bare(pod, folder, &["genconf-redis", "--sentinel-service", "sentinel", "--data-dir", &data, "--output", &output]);
         command.env("ORDAIN_DOWN_AFTER", PATIENCE);
         vec![command]
     };
-    let replica = measure(40, || (), || start(&bed, "redis-2", "replica"));
+    let replica = measure(40, || (), || start(bed, "redis-2", "replica"));
     replica.print("a replica's restart: told, looked, decided, written");
     bed.kill("redis-0");
     std::fs::create_dir_all(scratch("master")).expect("a data directory");
-    std::fs::write(folder.path().join("master/appendonly.aof"), "*1").expect("some data");
-    let master = measure(40, || (), || start(&bed, "redis-0", "master"));
+    std::fs::write(folder.join("master/appendonly.aof"), "*1").expect("some data");
+    let master = measure(40, || (), || start(bed, "redis-0", "master"));
     master.print("a master's restart: the same, marked, looked again");
     bed.start("redis-0");
     bed.wait_for_master("redis-0", UP);
     bed.wait_for_electable(UP);
+}
+
+/// Has another be promoted; returns which one.
+fn fail_over(bed: &mut Bed) -> &'static str {
     bed.fail_over("sentinel-0", UP);
     bed.kill("sentinel-1");
     let promoted = bed.wait_for_failover("redis-0", UP);
     bed.wait_for_labels(promoted, UP);
     // What is set back between the runs is nobody's to put right but the hook's.
     bed.stop_reconciling();
+    promoted
+}
+
+/// What follows a failover: ordain's hook, and what others do in its place.
+struct Hooks {
+    ordain: Figures,
+    kubectl: Figures,
+    bare: Figures,
+    steps: Figures,
+}
+
+fn measure_hooks(bed: &Bed, folder: &Path, promoted: &str) -> Hooks {
     let on_failover = || {
         let arguments = ["on-failover", "redis", "leader", "start", "redis-0", "6379", promoted, "6379"];
-        bed.bare("sentinel-0", folder.path(), &arguments)
+        bed.bare("sentinel-0", folder, &arguments)
     };
-    let hook = measure(40, || set_back(&bed, promoted), || vec![on_failover()]);
+    let ordain = measure(40, || set_back(bed, promoted), || vec![on_failover()]);
     bed.wait_for_labels(promoted, UP);
-    hook.print("on-failover: record moved, three pods labelled");
-    until_labelled(&bed, promoted, on_failover);
-    let kubectl = measure(
-        20,
-        || set_back(&bed, promoted),
-        || {
-            let label = |words: &[&str]| {
-                let mut command = bed.namespace.as_ref().expect("a cluster").plane.kubectl_command();
-                command.args(["label", "--overwrite", "-n", bed.namespace_name(), "pod"]).args(words);
-                command
-            };
-            vec![label(&["--all", "role=slave"]), label(&[promoted, "role=master"])]
-        },
-    );
+    ordain.print("on-failover: record moved, three pods labelled");
+    until_labelled(bed, promoted, on_failover);
+    let label = |words: &[&str]| {
+        let mut command = bed.namespace.as_ref().expect("a cluster").plane.kubectl_command();
+        command.args(["label", "--overwrite", "-n", bed.namespace_name(), "pod"]).args(words);
+        command
+    };
+    let kubectl =
+        measure(20, || set_back(bed, promoted), || vec![label(&["--all", "role=slave"]), label(&[promoted, "role=master"])]);
     kubectl.print("the two `kubectl label` calls of a hook in shell");
-    let requests = Requests::new(&bed, promoted);
-    let bare = measure(40, || requests.prepare(&bed, promoted), || vec![requests.by_bare_client(&bed)]);
+    let requests = Requests::new(bed, promoted);
+    let bare = measure(40, || requests.prepare(bed, promoted), || vec![requests.by_bare_client(bed)]);
     bare.print("a bare client: the hook's requests on one connection");
-    let steps = measure(5, || requests.prepare(&bed, promoted), || requests.by_kubectl(&bed));
+    let steps = measure(5, || requests.prepare(bed, promoted), || requests.by_kubectl(bed));
     steps.print("`kubectl` for each of the hook's requests");
-
-    drop(bed);
-    whole_groups(&ordain);
-
-    println!();
-    println!("{:<58} {:>5.2}", "decision: one black-holed / all up", one_gone.wall / all_up.wall);
-    println!("{:<58} {:>5.2}", "on-failover / bare client, wall", hook.wall / bare.wall);
-    println!("{:<58} {:>5.2}", "kubectl for each request / on-failover, wall", steps.wall / hook.wall);
-    println!("{:<58} {:>5.2}", "two kubectl label / on-failover, wall", kubectl.wall / hook.wall);
-    println!("{:<58} {:>5.2}", "two kubectl label / on-failover, cpu", kubectl.cpu / hook.cpu);
+    Hooks { ordain, kubectl, bare, steps }
 }
 
 /// Times from the start of a hook until a watcher of the pods has seen the last label.

@@ -7,9 +7,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use testbed::client::{Writer, missing};
-use testbed::control_plane::assets;
 use testbed::group::{Bed, REDIS, SENTINELS};
-use testbed::server_binary;
+use testbed::{assets, server_binary};
 
 /// How long each step may take.
 const STEP: Duration = Duration::from_secs(60);

@@ -7,9 +7,9 @@ use fastrand::Rng;
 
 use super::ledger::Happened;
 use super::witness::Timeline;
-use crate::control_plane::manifests;
 use crate::faults::DATA;
 use crate::group::{Bed, REDIS, SENTINELS};
+use crate::manifests::shared_sentinel;
 use crate::process::Process;
 
 /// A container: its pod and whether it is the reconcile beside a Sentinel.
@@ -143,7 +143,7 @@ pub fn program(id: u32) -> String {
 
 fn commands(pod: &'static str) -> Vec<(Slot, Vec<String>)> {
     let set = pod.rsplit_once('-').expect("a pod's name").0;
-    let set = manifests().iter().find(|object| object["kind"] == "StatefulSet" && object["metadata"]["name"] == set);
+    let set = shared_sentinel().iter().find(|object| object["kind"] == "StatefulSet" && object["metadata"]["name"] == set);
     let containers = set.expect("its StatefulSet")["spec"]["template"]["spec"]["containers"].as_array().expect("containers");
     let of = |container: &serde_json::Value| {
         let words = container["command"].as_array().expect("a command").iter();
