@@ -49,26 +49,11 @@ pub async fn run(args: Forget, deadline: Instant) -> Result<Then> {
     let observer = Observer::new(&world, &subject, &council, &logins);
 
     let evidence = observer.observe(Duration::ZERO, deadline).await;
-    let there: Vec<_> = still_there(&evidence).into_iter().map(ToString::to_string).collect();
-    if !there.is_empty() && !force {
-        bail!(
-            "`{}` is not gone: {} may still run; delete its StatefulSet first, or say --force",
-            subject.group,
-            there.join(", ")
-        );
+    if !force {
+        check_is_gone(&subject, &evidence)?;
     }
     if is_forgotten(&observer, &evidence)? {
-        return match not_found(&observer, &evidence) {
-            Some(missing) if !force => Err(anyhow!("whether `{}` is forgotten is not known: {missing}", subject.group)),
-            missing => {
-                info!(
-                    "nothing remembers `{}`{}",
-                    subject.group,
-                    missing.map_or(String::new(), |missing| format!(", as far as is known: {missing}"))
-                );
-                Ok(Then::Exit)
-            }
-        };
+        return nothing_to_forget(&observer, &evidence, force);
     }
     let remembered = remembered(&evidence);
     if run.dry_run {
@@ -79,28 +64,58 @@ pub async fn run(args: Forget, deadline: Instant) -> Result<Then> {
     if !yes && !is_confirmed(question, subject.group.to_string()).await? {
         bail!("`{}` is not forgotten: nothing was changed", subject.group);
     }
-
-    let mut backoff = Backoff::new();
-    let mut news = News::default();
-    let mut evidence = evidence;
-    loop {
-        let silent = have_sentinels_forget(&observer, &evidence).await?;
-        if !silent.is_empty() && (!force || Instant::now() >= deadline) {
-            bail!("the record of `{}` is kept, for not every Sentinel has forgotten it: {}", subject.group, silent.join("; "));
-        }
-        delete_record(&observer, &evidence).await?;
-        // Whoever was about to write while this went on has done so by now, or is undone in the next round.
-        evidence = observer.observe(Duration::ZERO, deadline).await;
-        if is_forgotten(&observer, &evidence)? || (force && !silent.is_empty()) {
-            break;
-        }
-        if Instant::now() >= deadline {
-            bail!("`{}` is remembered again: {}; does it still run?", subject.group, self::remembered(&evidence));
-        }
-        news.wait(&observer, &evidence, backoff.next(), deadline).await;
-    }
+    have_it_forgotten(&observer, evidence, force, deadline).await?;
     println!("forgot {}", subject.group);
     Ok(Then::Exit)
+}
+
+/// A group of which a pod may still run is not forgotten: that pod would have its record made again.
+fn check_is_gone(subject: &Subject, evidence: &Evidence) -> Result<()> {
+    let there: Vec<_> = still_there(evidence).into_iter().map(ToString::to_string).collect();
+    if !there.is_empty() {
+        bail!(
+            "`{}` is not gone: {} may still run; delete its StatefulSet first, or say --force",
+            subject.group,
+            there.join(", ")
+        );
+    }
+    Ok(())
+}
+
+/// What is said where nobody remembers it, as far as is known.
+fn nothing_to_forget(observer: &Observer<'_>, evidence: &Evidence, force: bool) -> Result<Then> {
+    let group = &observer.subject.group;
+    match not_found(observer, evidence) {
+        Some(missing) if !force => Err(anyhow!("whether `{group}` is forgotten is not known: {missing}")),
+        missing => {
+            let as_far = missing.map_or(String::new(), |missing| format!(", as far as is known: {missing}"));
+            info!("nothing remembers `{group}`{as_far}");
+            Ok(Then::Exit)
+        }
+    }
+}
+
+/// Has the Sentinels forget it, then the record, until nobody has made either again.
+async fn have_it_forgotten(observer: &Observer<'_>, mut evidence: Evidence, force: bool, deadline: Instant) -> Result<()> {
+    let group = &observer.subject.group;
+    let mut backoff = Backoff::new();
+    let mut news = News::default();
+    loop {
+        let silent = have_sentinels_forget(observer, &evidence).await?;
+        if !silent.is_empty() && (!force || Instant::now() >= deadline) {
+            bail!("the record of `{group}` is kept, for not every Sentinel has forgotten it: {}", silent.join("; "));
+        }
+        delete_record(observer, &evidence).await?;
+        // Whoever was about to write while this went on has done so by now, or is undone in the next round.
+        evidence = observer.observe(Duration::ZERO, deadline).await;
+        if is_forgotten(observer, &evidence)? || (force && !silent.is_empty()) {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            bail!("`{group}` is remembered again: {}; does it still run?", remembered(&evidence));
+        }
+        news.wait(observer, &evidence, backoff.next(), deadline).await;
+    }
 }
 
 /// Whether nobody remembers the group, by all who can.

@@ -1,20 +1,27 @@
 //! `genconf-redis`: what this pod's Redis shall be, and the redis.conf that makes it so.
 //!
-//! Observe and decide, until there is a decision; render; install; label; become the server.
+//! After all that may be wrong whatever is decided, until the server may start:
+//! 1. Publish what this pod's disk holds (the pod's annotations, an Event where it is damaged).
+//! 2. Observe and decide, until there is a decision (the record, which says it first).
+//! 3. Render (nothing): no file is written before the whole of it is known.
+//! 4. Install (the data directory, then redis.conf).
+//! 5. Label, where the labels are not as recorded (the pods' labels, an Event).
+//! 6. Start (the record's mark, the pod's annotations): look once more, and become the server.
 
-use std::io::Write;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
 use super::Then;
 use crate::cli::usage::setting;
-use crate::cli::{Electable, Form, GenconfRedis};
-use crate::core::conf::ConfigFile;
+use crate::cli::{Electable, Form, GenconfRedis, Report, Run};
+use crate::core::conf::{ConfigFile, TlsFiles};
 use crate::core::evidence::Own;
-use crate::core::identity::Endpoint;
+use crate::core::identity::{Endpoint, PodName};
 use crate::core::redis_conf::{self, RedisConf, TEMPLATE, USUAL_PRIORITY, Values};
 use crate::core::rules;
 use crate::core::server::ServerVersion;
@@ -31,7 +38,7 @@ use crate::steps::off_thread::off_thread;
 use crate::steps::own_data::OwnData;
 use crate::steps::report;
 use crate::steps::retry::Backoff;
-use crate::steps::source::Source;
+use crate::steps::source::{Rendered, Source};
 use crate::steps::start::{Begun, begin};
 
 /// The pod must start also where the API server is away: a label can be set later.
@@ -57,35 +64,15 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
         deadline: _,
         command,
     } = args;
-    if run.no_kubernetes && priority != USUAL_PRIORITY && electable == Electable::InSync {
-        return Err(Wrong(format!(
-            "{} is published in the pod's annotations, and without Kubernetes there are none: add --electable at-start",
-            setting("priority", "ORDAIN_PRIORITY")
-        ))
-        .into());
-    }
+    check_priority(&run, priority, electable)?;
     let me = own_pod(&pod)?;
     let group = own_group(group, &members, &me)?;
     let logins = Logins::read(&secrets).await?;
     let account = logins.account(ConfigFile::Redis, &secrets);
-    let mut text = Source::read(&text, ConfigFile::Redis, "redis.conf.tera", TEMPLATE, account).await?;
-    text.check_command(&command)?;
-    if !run.dry_run {
-        // Before this run has files of its own, which may lie in the same folder.
-        let (folder, output) = (data_dir.clone(), output.clone());
-        let sweep = move |_: &_| {
-            Draft::sweep(&output);
-            DataDirectory::sweep(&folder)
-        };
-        off_thread(sweep).await.or_wrong()?;
-    }
-    let mut draft = if run.dry_run { None } else { Some(Draft::begin(&output).or_wrong()?) };
-    let (world, server) = tokio::join!(World::open(&run, &pod), async {
-        match server_version {
-            Some(version) => Some(version),
-            None => version_of(command.first()).await,
-        }
-    });
+    let mut source = Source::read(&text, ConfigFile::Redis, "redis.conf.tera", TEMPLATE, account).await?;
+    source.check_command(&command)?;
+    let draft = if run.dry_run { None } else { Some(begin_file(&data_dir, &output).await?) };
+    let (world, server) = tokio::join!(World::open(&run, &pod), server_to_start(server_version, &command));
     let world = world?;
     let data = DataDirectory { folder: data_dir, server, load };
     // Only a program that has said that it is a server is asked to check what it cannot load.
@@ -96,33 +83,140 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
 
     let announce = subject.announced(&me, &[]);
     let announce = announce.ok_or_else(|| Wrong("--announce ip needs this pod's address: set --pod-ip or POD_IP".to_owned()))?;
-    let values = |master: Option<&Endpoint>, is_electable: bool, run: Option<&str>| -> Result<Values> {
-        let conf = RedisConf {
-            port: subject.port,
-            dir: files::bytes(&data.folder),
-            stamps_time: server.is_some_and(ServerVersion::keeps_manifest),
-            announce: &announce,
-            master,
-            priority: if is_electable || electable == Electable::AtStart { priority } else { 0 },
-            run,
-            user: logins.redis.user.as_deref(),
-            password: logins.redis.password.as_deref(),
-            tls: secrets.tls.files(),
-        };
-        conf.values().or_wrong()
-    };
-    // Whatever cannot be written is found out before anything is recorded.
-    text.rehearse(&values(Some(&announce), false, Some("run"))?)?;
-    text.render(&values(None, true, None)?)?;
+    let tls = secrets.tls.files();
+    let conf = Conf { source, subject: &subject, data: &data, announce, priority, electable, logins: &logins, tls };
+    conf.rehearse()?;
 
     let mut observer = Observer::new(&world, &subject, &council, &logins);
-    let (mut own_data, own) = OwnData::read(data.clone(), &world, &me, checks, run.dry_run, deadline).await?;
+    let (own_data, own) = OwnData::read(data.clone(), &world, &me, checks, run.dry_run, deadline).await?;
     observer.own = own;
     observer.own.priority = (priority != USUAL_PRIORITY).then_some(priority);
-    let mut backoff = Backoff::new();
-    loop {
-        if let (Some(cluster), false) = (world.cluster(), run.dry_run) {
-            let (published, ()) = tokio::join!(publish(cluster, &me, &observer.own), observer.prepare());
+    let dry_run = run.dry_run;
+    let starting = Starting { me: &me, conf, observer, own_data, draft, output, report, command, dry_run, deadline };
+    Box::pin(starting.until_started()).await
+}
+
+/// A priority of the pod's own is known to the others by its annotation.
+fn check_priority(run: &Run, priority: u32, electable: Electable) -> Result<(), Wrong> {
+    if run.no_kubernetes && priority != USUAL_PRIORITY && electable == Electable::InSync {
+        return Err(Wrong(format!(
+            "{} is published in the pod's annotations, and without Kubernetes there are none: add --electable at-start",
+            setting("priority", "ORDAIN_PRIORITY")
+        )));
+    }
+    Ok(())
+}
+
+/// Begins the file, once what earlier runs have left of theirs is away: before this run has files of its own, which
+/// may lie in the same folder.
+async fn begin_file(data_dir: &Path, output: &Path) -> Result<Draft> {
+    let (folder, file) = (data_dir.to_owned(), output.to_owned());
+    let sweep = move |_: &_| {
+        Draft::sweep(&file);
+        DataDirectory::sweep(&folder)
+    };
+    off_thread(sweep).await.or_wrong()?;
+    Draft::begin(output).or_wrong()
+}
+
+/// The version of the server that is going to be started: as it was said, else as the server says.
+async fn server_to_start(said: Option<ServerVersion>, command: &[OsString]) -> Option<ServerVersion> {
+    match said {
+        Some(version) => Some(version),
+        None => version_of(command.first()).await,
+    }
+}
+
+/// What the file says, whatever is decided.
+struct Conf<'a> {
+    source: Source,
+    subject: &'a Subject,
+    data: &'a DataDirectory,
+    announce: Endpoint,
+    priority: u32,
+    electable: Electable,
+    logins: &'a Logins,
+    tls: Option<TlsFiles<'a>>,
+}
+
+impl Conf<'_> {
+    fn values(&self, master: Option<&Endpoint>, is_electable: bool, run: Option<&str>) -> Result<Values> {
+        let is_electable = is_electable || self.electable == Electable::AtStart;
+        let conf = RedisConf {
+            port: self.subject.port,
+            dir: files::bytes(&self.data.folder),
+            stamps_time: self.data.server.is_some_and(ServerVersion::keeps_manifest),
+            announce: &self.announce,
+            master,
+            priority: if is_electable { self.priority } else { 0 },
+            run,
+            user: self.logins.redis.user.as_deref(),
+            password: self.logins.redis.password.as_deref(),
+            tls: self.tls,
+        };
+        conf.values().or_wrong()
+    }
+
+    /// Whatever cannot be written is found out before anything is recorded.
+    fn rehearse(&self) -> Result<()> {
+        self.source.rehearse(&self.values(Some(&self.announce), false, Some("run"))?)?;
+        self.source.render(&self.values(None, true, None)?)?;
+        Ok(())
+    }
+
+    /// The file for what was decided, by this run.
+    fn render(&self, settled: &Settled, run: Option<&str>) -> Result<Rendered> {
+        let master = master_of(self.subject, settled);
+        self.source.render(&self.values(master.as_ref(), settled.electable, run)?)
+    }
+}
+
+/// This pod on its way to be a server.
+struct Starting<'a> {
+    me: &'a PodName,
+    conf: Conf<'a>,
+    observer: Observer<'a>,
+    own_data: OwnData,
+    /// The file that was begun before anything else; a later attempt begins its own.
+    draft: Option<Draft>,
+    output: PathBuf,
+    report: Report,
+    command: Vec<OsString>,
+    dry_run: bool,
+    deadline: Instant,
+}
+
+impl Starting<'_> {
+    /// Goes from step to step until the server may start; a dry run ends before the first that writes.
+    async fn until_started(mut self) -> Result<Then> {
+        let Self { me, deadline, .. } = self;
+        let mut backoff = Backoff::new();
+        loop {
+            self.publish().await?;
+            let settled = self.decide().await?;
+            let rendered = self.render(&settled)?;
+            report::tell(&self.report, &self.observer.subject.group, &settled, self.dry_run.then_some(&rendered))?;
+            if self.dry_run {
+                self.tell_dry_run(&settled, &rendered)?;
+                return Ok(Then::Exit);
+            }
+            self.install(&settled, &rendered).await?;
+            self.label(&settled).await?;
+            match begin(&self.observer, &settled, deadline).await? {
+                Begun::Go => return Ok(Then::from_words(self.command)),
+                Begun::LookAgain(why) if Instant::now() >= deadline => return Err(anyhow!("{me} did not start: {why}")),
+                Begun::LookAgain(why) => info!("{me} looks again: {why}"),
+            }
+            sleep_until(deadline.min(Instant::now() + backoff.next())).await;
+        }
+    }
+
+    /// Publishes what this pod's disk holds, while all that is looked at first is made ready.
+    async fn publish(&mut self) -> Result<()> {
+        let Self { me, observer, own_data, .. } = self;
+        let world = observer.world;
+        if let (Some(cluster), false) = (world.cluster(), self.dry_run) {
+            let (published, ()) = tokio::join!(publish(cluster, me, &observer.own), observer.prepare());
             observer.own = published?.unwrap_or_else(|refusal| {
                 warn!("what the disk of {me} holds is not published yet: {refusal}");
                 Own { instance: None, has_run: false, ..observer.own.clone() }
@@ -131,57 +225,70 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
         if let (Some(cluster), Some(instance), Some(damage)) = (world.cluster(), &observer.own.instance, &own_data.damage) {
             announce_damage(cluster, instance, damage).await;
         }
-        let settled = match settle(&mut observer, rules::for_redis, deadline, run.dry_run).await {
-            Ok(settled) => settled,
-            Err(error) => return Err(report::tell_undecided(&report, &subject.group, error)),
-        };
-        info!("{me} {}", settled.reason);
-        council.tell_what_keeps_from_failover(&settled.evidence);
-        let published = observer.own.instance.as_ref().map(|instance| instance.run.clone());
-        // Where it could not be published, the server itself tells the pod's own priority.
-        let run_id = published.or_else(|| world.cluster().filter(|_| !run.dry_run).map(|_| own_run(&observer.own)));
-        let file = text.render(&values(master_of(&subject, &settled).as_ref(), settled.electable, run_id.as_deref())?)?;
-        report::tell(&report, &subject.group, &settled, run.dry_run.then_some(&file))?;
-        if run.dry_run {
-            tell_dry_run(&world, &subject, &settled, &output.display().to_string());
-            if report.form == Form::Text {
-                std::io::stdout().write_all(&file).context("cannot print the file")?;
-            }
-            return Ok(Then::Exit);
-        }
-        let arguments: Vec<_> = command.iter().map(|word| word.as_encoded_bytes()).collect();
-        let keeps_copies = redis_conf::keeps_copies(&file, &arguments);
-        own_data.prepare(&mut observer.own, &settled, keeps_copies, deadline).await?;
-        let begun = draft.take().map_or_else(|| Draft::begin(&output).or_wrong(), Ok)?;
-        begun.install(&file)?;
-        info!("wrote `{}`", output.display());
-        if settled.record.as_ref().is_none_or(|record| is_due(record, &observer.seen(), &subject.scheme)) {
-            label_pods(&world, &subject, deadline).await?;
-        }
-        match begin(&observer, &settled, deadline).await? {
-            Begun::Go => return Ok(Then::from_words(command)),
-            Begun::LookAgain(why) if Instant::now() >= deadline => return Err(anyhow!("{me} did not start: {why}")),
-            Begun::LookAgain(why) => info!("{me} looks again: {why}"),
-        }
-        sleep_until(deadline.min(Instant::now() + backoff.next())).await;
+        Ok(())
     }
-}
 
-/// Labels the pods as the record says. A label that cannot be set now is set by a later run.
-async fn label_pods(world: &World, subject: &Subject, deadline: Instant) -> Result<()> {
-    let (Some(cluster), Some(me)) = (world.cluster(), &subject.me) else { return Ok(()) };
-    let until = deadline.min(Instant::now() + LABELLING);
-    let labelled = label(cluster, subject, |pod| pod, until).await;
-    info!("labels: {labelled}");
-    announce_promotion(cluster, &subject.group, &labelled, None, &format!("genconf-redis at {me}")).await;
-    match labelled.failure {
-        // Not even the record and the pods may be read.
-        Some(error) if error.is::<Wrong>() && labelled.record.is_none() => Err(error),
-        Some(error) => {
-            warn!("starts while not all labels are right: {error:#}");
-            Ok(())
+    /// Looks until there is a decision, and has the record say it.
+    async fn decide(&mut self) -> Result<Settled> {
+        let Self { me, observer, report, .. } = self;
+        let settled = settle(observer, rules::for_redis, self.deadline, self.dry_run).await;
+        let settled = settled.map_err(|error| report::tell_undecided(report, &observer.subject.group, error))?;
+        info!("{me} {}", settled.reason);
+        observer.council.tell_what_keeps_from_failover(&settled.evidence);
+        Ok(settled)
+    }
+
+    /// Renders the file for what was decided. It names the run that has published what the disk holds; where that
+    /// could not be published, the server itself tells the pod's own priority.
+    fn render(&self, settled: &Settled) -> Result<Rendered> {
+        let Observer { world, own, .. } = &self.observer;
+        let published = own.instance.as_ref().map(|instance| instance.run.clone());
+        let run = published.or_else(|| world.cluster().filter(|_| !self.dry_run).map(|_| own_run(own)));
+        self.conf.render(settled, run.as_deref())
+    }
+
+    /// Says what would be done, and prints the file.
+    fn tell_dry_run(&self, settled: &Settled, rendered: &Rendered) -> Result<()> {
+        let Observer { world, subject, .. } = self.observer;
+        tell_dry_run(world, subject, settled, &self.output.display().to_string());
+        if self.report.form == Form::Text {
+            rendered.print()?;
         }
-        None => Ok(()),
+        Ok(())
+    }
+
+    /// Makes the data directory ready for the server, and puts the file in its place.
+    async fn install(&mut self, settled: &Settled, rendered: &Rendered) -> Result<()> {
+        let arguments: Vec<_> = self.command.iter().map(|word| word.as_encoded_bytes()).collect();
+        let keeps_copies = redis_conf::keeps_copies(rendered.bytes(), &arguments);
+        self.own_data.prepare(&mut self.observer.own, settled, keeps_copies, self.deadline).await?;
+        let draft = self.draft.take().map_or_else(|| Draft::begin(&self.output).or_wrong(), Ok)?;
+        rendered.install(draft, &self.output)
+    }
+
+    /// Labels the pods as the record says, where they are not labelled so. A label that cannot be set now is set by a
+    /// later run.
+    async fn label(&self, settled: &Settled) -> Result<()> {
+        let Self { me, observer, .. } = self;
+        let Observer { world, subject, .. } = observer;
+        let is_as_recorded = |record| !is_due(record, &observer.seen(), &subject.scheme);
+        if settled.record.as_ref().is_some_and(is_as_recorded) {
+            return Ok(());
+        }
+        let Some(cluster) = world.cluster() else { return Ok(()) };
+        let until = self.deadline.min(Instant::now() + LABELLING);
+        let labelled = label(cluster, subject, |pod| pod, until).await;
+        info!("labels: {labelled}");
+        announce_promotion(cluster, &subject.group, &labelled, None, &format!("genconf-redis at {me}")).await;
+        match labelled.failure {
+            // Not even the record and the pods may be read.
+            Some(error) if error.is::<Wrong>() && labelled.record.is_none() => Err(error),
+            Some(error) => {
+                warn!("starts while not all labels are right: {error:#}");
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 }
 

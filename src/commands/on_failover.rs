@@ -1,7 +1,9 @@
 //! `on-failover`: Sentinel's client-reconfig-script.
 //!
-//! The arguments are a hint. The local Sentinel says who is master and since which epoch, the new
-//! master confirms it, the record moves, and the labels follow the record.
+//! The arguments are a hint.
+//! 1. Observe (nothing): the local Sentinel says who is master and since which epoch, and the new master confirms it.
+//! 2. The record moves (the record).
+//! 3. The labels follow the record (the pods' labels, an Event).
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -50,13 +52,10 @@ pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
     let council = Council::new(&world, &sentinels)?;
     let subject = Subject::new(&world, hint.group, None, &pod, &members, &labels)?;
     let hook = Hook { sentinel: local_sentinel(&pod, &council), world, logins, council, subject };
-    let Scheme { key, master: master_value, replica } = &hook.subject.scheme;
     let group = &hook.subject.group;
     if matches!(hook.world.ground, Ground::Nowhere) {
         let master = hint.to.host.pod().map_or_else(|| format!("the pod at {}", hint.to.host), |pod| pod.to_string());
-        println!("record {group}: {master}");
-        println!("label every other pod of {}: {key}={replica}", hook.subject.selector);
-        println!("label {master}: {key}={master_value}");
+        hook.print_plan(&master, "");
         return Ok(Then::Exit);
     }
 
@@ -64,12 +63,7 @@ pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
     let unknown = || format!("the new master of `{group}` is not known");
     let verify = persist(deadline, unknown, async || hook.verified_view().await);
     let Some(cluster) = hook.world.cluster() else {
-        let watch = verify.await?;
-        let master = watch.master.host.pod().map_or_else(|| watch.master.to_string(), |pod| pod.to_string());
-        info!(
-            "{master} is the master of `{group}` since epoch {}; with Kubernetes it would be labelled {key}={master_value}",
-            Shown(watch.config_epoch)
-        );
+        hook.tell_without_kubernetes(&verify.await?);
         return Ok(Then::Exit);
     };
     // While Sentinel and the new master are asked, the API server is, too.
@@ -84,22 +78,11 @@ pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
         let record = record_seen(record);
         let listed = hook.members(found, &record, &watch);
         let master = hook.pod_at(cluster, &watch, &listed, &record).await?;
-        println!("record {group}: {master} at epoch {}", Shown(watch.config_epoch));
-        println!("label every other pod of {}: {key}={replica}", hook.subject.selector);
-        println!("label {master}: {key}={master_value}");
+        hook.print_plan(&master.to_string(), &format!(" at epoch {}", Shown(watch.config_epoch)));
         return Ok(Then::Exit);
     }
 
-    let unmoved = || format!("the record of `{group}` was not moved");
-    let mut known = Some((watch, record));
-    let (moved, watch) = persist(deadline, unmoved, async || {
-        let (watch, record) = match known.take() {
-            Some(known) => known,
-            None => (hook.verified_view().await?, cluster.record(group).await),
-        };
-        Ok((hook.move_record(cluster, &watch, record, &found).await?, watch))
-    })
-    .await?;
+    let (moved, watch) = hook.have_record_moved(cluster, (watch, record), &found, deadline).await?;
     let recorded = started.elapsed();
     let members = hook.subject.members(found, &hook.subject.membership_by(&moved.record));
     let labelled = label_listed(cluster, &hook.subject, &moved, members, |pod| pod, deadline).await;
@@ -146,6 +129,22 @@ struct Hook {
 }
 
 impl Hook {
+    /// What a hook would do, line by line. `since` is what is known of the master's epoch.
+    fn print_plan(&self, master: &str, since: &str) {
+        let Subject { group, selector, scheme: Scheme { key, master: master_value, replica }, .. } = &self.subject;
+        println!("record {group}: {master}{since}");
+        println!("label every other pod of {selector}: {key}={replica}");
+        println!("label {master}: {key}={master_value}");
+    }
+
+    /// Who is master, where there is nothing to record or to label.
+    fn tell_without_kubernetes(&self, watch: &Watch) {
+        let Subject { group, scheme: Scheme { key, master: value, .. }, .. } = &self.subject;
+        let master = watch.master.host.pod().map_or_else(|| watch.master.to_string(), |pod| pod.to_string());
+        let epoch = Shown(watch.config_epoch);
+        info!("{master} is the master of `{group}` since epoch {epoch}; with Kubernetes it would be labelled {key}={value}");
+    }
+
     /// Who is master by the local Sentinel, confirmed by that Redis itself.
     async fn verified_view(&self) -> Result<Watch> {
         let group = &self.subject.group;
@@ -181,6 +180,27 @@ impl Hook {
         let Subject { selector, group, .. } = &self.subject;
         let members = self.members(found, record, watch);
         named(&members).ok_or_else(|| anyhow!("no pod of {group}, by {selector}, is {host}"))
+    }
+
+    /// Moves the record, by what is known already, and asks anew as long as that fails.
+    async fn have_record_moved(
+        &self,
+        cluster: &Cluster,
+        known: (Watch, Result<Record, Refusal>),
+        found: &[Found],
+        deadline: Instant,
+    ) -> Result<(Moved, Watch)> {
+        let group = &self.subject.group;
+        let unmoved = || format!("the record of `{group}` was not moved");
+        let mut known = Some(known);
+        persist(deadline, unmoved, async || {
+            let (watch, record) = match known.take() {
+                Some(known) => known,
+                None => (self.verified_view().await?, cluster.record(group).await),
+            };
+            Ok((self.move_record(cluster, &watch, record, found).await?, watch))
+        })
+        .await
     }
 
     /// Moves the record by compare-and-swap, or finds that there is nothing to move.

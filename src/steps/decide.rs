@@ -96,7 +96,7 @@ pub async fn settle(
     let mut looks = Looks::new();
     let mut last: Option<(Reason, Evidence)> = None;
     let mut patience = Patience { since: started, could_come: false };
-    let mut noted: Option<Instant> = None;
+    let mut notes = Notes { last: None };
     loop {
         if looks.will_be_whole(observer) && last.is_some() {
             publish_again(observer).await?;
@@ -146,10 +146,7 @@ pub async fn settle(
         if last.as_ref().is_none_or(|(told, _)| told.why != obstacle.why) {
             info!("{}{obstacle}", name(observer));
         }
-        if noted.is_none_or(|when| when.elapsed() >= evidence.grace / NOTES) {
-            noted = Some(Instant::now());
-            note_trying(observer).await;
-        }
+        notes.keep(observer, evidence.grace).await;
         let until = if has_last_resort && Instant::now() < at_last { at_last } else { deadline };
         looks.wait(observer, backoff.next(), until).await;
         last = Some((obstacle, evidence));
@@ -326,6 +323,20 @@ pub async fn would_write(cluster: &Cluster, observer: &Observer<'_>, settled: &S
     let is_new = settled.evidence.recorded().is_none();
     let record = next_record(observer.subject, settled, claim, &address);
     cluster.would_write_record(&observer.subject.group, &record, is_new).await
+}
+
+/// When it was noted last that this pod is trying.
+struct Notes {
+    last: Option<Instant>,
+}
+
+impl Notes {
+    async fn keep(&mut self, observer: &Observer<'_>, grace: Duration) {
+        if self.last.is_none_or(|when| when.elapsed() >= grace / NOTES) {
+            self.last = Some(Instant::now());
+            note_trying(observer).await;
+        }
+    }
 }
 
 /// Notes since when this pod has been trying, once it has to wait, and of whom it has heard: over its

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::decide::{Settled, Undecided};
+use super::source::Rendered;
 use crate::cli::{Form, Report};
 use crate::core::decision::Reason;
 use crate::core::evidence::Evidence;
@@ -34,7 +35,7 @@ struct Told<'a> {
 }
 
 /// Tells what was decided, if it was asked for. `file` is what a dry run would write.
-pub fn tell(report: &Report, group: &Group, settled: &Settled, file: Option<&Vec<u8>>) -> Result<()> {
+pub fn tell(report: &Report, group: &Group, settled: &Settled, file: Option<&Rendered>) -> Result<()> {
     let Settled { claim, leads, electable, reason, evidence, recorded, .. } = settled;
     let told = Told {
         group,
@@ -46,7 +47,7 @@ pub fn tell(report: &Report, group: &Group, settled: &Settled, file: Option<&Vec
         why: reason.why.clone(),
         rule: id(reason),
         evidence,
-        file: file.map(|bytes| String::from_utf8_lossy(bytes).into_owned()),
+        file: file.map(|file| String::from_utf8_lossy(file.bytes()).into_owned()),
     };
     print(report, &told)
 }

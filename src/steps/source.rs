@@ -1,11 +1,13 @@
 //! Render: where a configuration file's text comes from, and that it says what was decided.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde::Serialize;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::cli::Text;
 use crate::cli::usage::setting;
@@ -13,7 +15,7 @@ use crate::core::acl::Account;
 use crate::core::conf::ConfigFile;
 use crate::core::config_directives::{check_arguments, check_extra, check_rendered, check_users};
 use crate::core::template::render;
-use crate::edge::files;
+use crate::edge::files::{self, Draft};
 use crate::exit::{OrWrong, Wrong};
 
 /// How much all files of extra configuration may have together, in bytes.
@@ -95,9 +97,9 @@ impl Source {
     ///
     /// # Errors
     /// [`Wrong`]: a template of the user's own has an error, or does not say what was decided.
-    pub fn render(&self, values: &impl Serialize) -> Result<Vec<u8>> {
+    pub fn render(&self, values: &impl Serialize) -> Result<Rendered> {
         let (file, _) = self.render_checked(values)?;
-        Ok(file)
+        Ok(Rendered(file))
     }
 
     /// Renders for values as they may come, so that what cannot be written is found out before anything is
@@ -122,6 +124,34 @@ impl Source {
         file.extend_from_slice(&self.extra);
         warnings.extend(check_users(&file, &self.arguments(), &self.account).or_wrong()?);
         Ok((file, warnings))
+    }
+}
+
+/// A whole file that says what was decided: nothing else is installed.
+pub struct Rendered(Vec<u8>);
+
+impl Rendered {
+    /// What the file says.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Puts it in its place, where it was begun.
+    ///
+    /// # Errors
+    /// The disk is full, or the like: the earlier file is as it was.
+    pub fn install(&self, draft: Draft, output: &Path) -> Result<()> {
+        draft.install(&self.0)?;
+        info!("wrote `{}`", output.display());
+        Ok(())
+    }
+
+    /// Prints it, as a dry run does.
+    ///
+    /// # Errors
+    /// Nobody reads it.
+    pub fn print(&self) -> Result<()> {
+        std::io::stdout().write_all(&self.0).context("cannot print the file")
     }
 }
 
