@@ -109,20 +109,8 @@ pub fn an_hour_later(evidence: Evidence) -> Evidence {
 /// The record, as the program has it.
 pub fn real_record(lease: Lease) -> Record {
     let mark = lease.mark.map(|mark| record::Mark { by: instance(mark.pod, mark.run), at: told_at(mark.is_old, mark.is_ahead) });
-    Record {
-        uid: UID.into(),
-        version: "1".into(),
-        transitions: 0,
-        claim: real_claim(lease.claim),
-        address: address(lease.claim.master).clone(),
-        group_id: GROUP.into(),
-        is_new: lease.is_new,
-        mark,
-        is_given_up: lease.is_given_up,
-        assumed: None,
-        as_read: std::sync::Arc::default(),
-        sets: std::collections::BTreeSet::new(),
-    }
+    let first = Record::first(real_claim(lease.claim), address(lease.claim.master).clone(), GROUP.into(), lease.is_new);
+    Record { uid: UID.into(), version: "1".into(), mark, is_given_up: lease.is_given_up, ..first }
 }
 
 /// The record as it counts for whoever reads it.
@@ -307,12 +295,8 @@ fn is_member(stranger: Pod, look: &Look, setting: &Setting) -> bool {
 fn peer(pod: Pod, look: &Look, setting: &Setting) -> Peer {
     if look.redis[usize::from(pod)] == SeenRedis::Stranger && setting.protocol.checks_members && !is_member(pod, look, setting) {
         // Names are unique in a namespace: the member of this name does not exist.
-        return Peer {
-            pod: name(pod).clone(),
-            ips: Vec::new(),
-            object: Object::Absent,
-            heard: Heard::Failed(Failure::NoSuchHost),
-        };
+        let (object, heard) = (Object::Absent, Heard::Failed(Failure::NoSuchHost));
+        return Peer { pod: name(pod).clone(), ips: Vec::new(), object, heard };
     }
     let is_lately = look.heard_lately[usize::from(pod)];
     let object = match look.objects[usize::from(pod)] {

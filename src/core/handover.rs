@@ -293,17 +293,8 @@ pub fn judge(stage: Stage, standing: Standing, is_held: bool, stalled_for: Durat
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::disk::Moment;
-    use crate::core::evidence::{Container, Heard, Object, Own, RecordSeen, Role, Sentinel};
-    use crate::core::sets::Set;
-
-    fn pod(ordinal: u32) -> PodName {
-        format!("redis-{ordinal}").parse().unwrap()
-    }
-
-    fn address(ordinal: u32) -> Endpoint {
-        Endpoint::parse(&format!("redis-{ordinal}.redis-headless"), 6379).unwrap()
-    }
+    use crate::core::decision::given::{self, MASTER, address, pod};
+    use crate::core::evidence::{Container, Heard, Object, RecordSeen, Role};
 
     fn watch(master: u32) -> Watch {
         Watch {
@@ -336,35 +327,10 @@ mod tests {
     }
 
     /// redis-0 is the master, by these three Sentinels; redis-1 and redis-2 are what they are.
-    fn group(sentinels: [Heard<SentinelAnswer>; 3], others: [Heard<Role>; 2]) -> Evidence {
+    fn group(sentinels: [Heard<SentinelAnswer>; 3], [one, two]: [Heard<Role>; 2]) -> Evidence {
         let peer = |(ordinal, heard)| Peer { pod: pod(ordinal), ips: Vec::new(), object: Object::Unknown, heard };
-        let [one, two] = others;
-        let sentinels = sentinels.into_iter().enumerate().map(|(number, heard)| Sentinel {
-            at: Endpoint::parse(&format!("sentinel-{number}.sentinel"), 26379).unwrap(),
-            heard,
-        });
-        Evidence {
-            me: None,
-            own: Own::default(),
-            my_ips: Vec::new(),
-            first: pod(0),
-            sets: Set::of(&pod(0), 3).into(),
-            domain: "redis-headless.demo.svc.cluster.local".into(),
-            sentinel_count: 3,
-            down_after: Duration::from_secs(5),
-            grace: Duration::from_secs(300),
-            waited: Duration::ZERO,
-            now: Moment(0),
-            sentinels: sentinels.collect(),
-            discovery: None,
-            listing: None,
-            record: RecordSeen::NotKept,
-            peers: [(0, Heard::Answer(Role::Master)), (1, one), (2, two)].into_iter().map(peer).collect(),
-            unproven: Vec::new(),
-            handing_over: None,
-            kept: None,
-            invalid: Vec::new(),
-        }
+        let peers = [(0, MASTER), (1, one), (2, two)].into_iter().map(peer).collect();
+        Evidence { record: RecordSeen::NotKept, peers, ..given::sentinel() }.sentinels(sentinels)
     }
 
     fn in_sync() -> [Heard<Role>; 2] {

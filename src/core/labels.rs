@@ -162,20 +162,9 @@ mod tests {
     use crate::core::record::Claim;
 
     fn record(master: &str, transitions: u64) -> Record {
-        Record {
-            uid: "lease".into(),
-            version: "1".into(),
-            transitions,
-            claim: Claim { master: master.parse().unwrap(), epoch: transitions },
-            address: Endpoint::parse(master, 6379).unwrap(),
-            group_id: "g".into(),
-            is_new: false,
-            mark: None,
-            is_given_up: false,
-            assumed: None,
-            as_read: std::sync::Arc::default(),
-            sets: std::collections::BTreeSet::new(),
-        }
+        let claim = Claim { master: master.parse().unwrap(), epoch: transitions };
+        let first = Record::first(claim, Endpoint::parse(master, 6379).unwrap(), "g".into(), false);
+        Record { uid: "lease".into(), version: "1".into(), transitions, ..first }
     }
 
     fn pod(name: &str, label: Option<&str>, stamp: Option<&str>) -> Pod {

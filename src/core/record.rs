@@ -222,20 +222,9 @@ mod tests {
     }
 
     fn record(master: &str, epoch: u64) -> Record {
-        Record {
-            uid: "u".into(),
-            version: "1".into(),
-            transitions: 4,
-            claim: claim(master, epoch),
-            address: Endpoint::parse(master, 6379).unwrap(),
-            group_id: "g".into(),
-            is_new: false,
-            mark: None,
-            is_given_up: false,
-            assumed: None,
-            as_read: Arc::default(),
-            sets: BTreeSet::new(),
-        }
+        let address = Endpoint::parse(master, 6379).unwrap();
+        let first = Record::first(claim(master, epoch), address, "g".into(), false);
+        Record { uid: "u".into(), version: "1".into(), transitions: 4, ..first }
     }
 
     fn instance(text: &str) -> Instance {

@@ -28,87 +28,14 @@ pub fn watchers(evidence: &Evidence) -> (Vec<&Endpoint>, Vec<(&Endpoint, Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::disk::Moment;
-    use crate::core::evidence::{Container, Link, Own, Peer, RecordSeen, Replica, Role, Sentinel, SentinelAnswer, Watch};
-    use crate::core::record::{Claim, Record};
-    use crate::core::sets::Set;
-    use std::time::Duration;
+    use crate::core::decision::given::{self, MASTER, UNAWARE, calm, pod, present, replica_of};
+    use crate::core::evidence::{Container, Peer, RecordSeen, Role, SentinelAnswer};
 
-    fn pod(ordinal: u32) -> PodName {
-        format!("redis-{ordinal}").parse().unwrap()
-    }
-
-    fn address(ordinal: u32) -> Endpoint {
-        Endpoint::parse(&format!("redis-{ordinal}.redis-headless"), 6379).unwrap()
-    }
-
-    fn names(master: u32) -> Heard<SentinelAnswer> {
-        Heard::Answer(SentinelAnswer::Watching(Watch {
-            master: address(master),
-            config_epoch: 0,
-            finds_master_down: false,
-            failover_in_progress: false,
-            has_promoted: false,
-            last_ok_ping: Duration::ZERO,
-            other_sentinels: 2,
-            known_replicas: 2,
-            is_half_told: false,
-        }))
-    }
-
-    const UNAWARE: Heard<SentinelAnswer> = Heard::Answer(SentinelAnswer::Unaware);
-    const MASTER: Heard<Role> = Heard::Answer(Role::Master);
-
-    fn replica() -> Heard<Role> {
-        Heard::Answer(Role::Replica(Replica {
-            of: address(0),
-            link: Link::Up,
-            priority: 100,
-            offset: 1,
-            run: None,
-            down_for: None,
-            is_empty: false,
-        }))
-    }
-
-    fn record(master: u32) -> RecordSeen {
-        let claim = Claim { master: pod(master), epoch: 5 };
-        RecordSeen::Present(Record::first(claim, address(master), "id".into(), false))
-    }
-
-    fn group(record: RecordSeen, sentinels: [Heard<SentinelAnswer>; 3], pods: [Heard<Role>; 2]) -> Evidence {
-        let sentinels = sentinels.into_iter().enumerate().map(|(number, heard)| Sentinel {
-            at: Endpoint::parse(&format!("sentinel-{number}.sentinel"), 26379).unwrap(),
-            heard,
-        });
-        let peers = pods.into_iter().zip(0..).map(|(heard, ordinal)| Peer {
-            pod: pod(ordinal),
-            ips: Vec::new(),
-            object: Object::Unknown,
-            heard,
-        });
-        Evidence {
-            me: None,
-            own: Own::default(),
-            my_ips: Vec::new(),
-            first: pod(0),
-            sets: Set::of(&pod(0), 3).into(),
-            domain: "redis-headless.demo.svc.cluster.local".into(),
-            sentinel_count: 3,
-            down_after: Duration::from_secs(5),
-            grace: Duration::from_secs(300),
-            waited: Duration::ZERO,
-            now: Moment(0),
-            sentinels: sentinels.collect(),
-            discovery: None,
-            listing: None,
-            record,
-            peers: peers.collect(),
-            unproven: Vec::new(),
-            handing_over: None,
-            kept: None,
-            invalid: Vec::new(),
-        }
+    fn group(sentinels: [Heard<SentinelAnswer>; 3], pods: [Heard<Role>; 2]) -> Evidence {
+        let peers = (0..).zip(pods);
+        let peers =
+            peers.map(|(ordinal, heard)| Peer { pod: pod(ordinal), ips: Vec::new(), object: Object::Unknown, heard }).collect();
+        Evidence { peers, ..given::sentinel() }.record(present(0, 5)).sentinels(sentinels)
     }
 
     #[test]
@@ -117,7 +44,7 @@ mod tests {
             [Object::Unknown, Object::Absent, Object::Present { uid: "uid".into(), word: None, container: Container::Stopped }];
         let heard = [
             MASTER,
-            replica(),
+            replica_of(0),
             Heard::Pending,
             Heard::Failed(Failure::NoSuchHost),
             Heard::Failed(Failure::Refused),
@@ -126,7 +53,7 @@ mod tests {
         ];
         for object in &objects {
             for heard in &heard {
-                let mut evidence = group(record(0), [UNAWARE, UNAWARE, UNAWARE], [heard.clone(), heard.clone()]);
+                let mut evidence = group([UNAWARE, UNAWARE, UNAWARE], [heard.clone(), heard.clone()]);
                 evidence.peers[0].object = object.clone();
                 evidence.peers.truncate(1);
                 let answers = heard.answer().is_some();
@@ -146,7 +73,7 @@ mod tests {
 
     #[test]
     fn of_the_sentinels_those_that_watch_and_those_that_are_silent_are_told_apart() {
-        let evidence = group(record(0), [names(0), UNAWARE, Heard::Failed(Failure::Refused)], [MASTER, replica()]);
+        let evidence = group([calm(0, 0), UNAWARE, Heard::Failed(Failure::Refused)], [MASTER, replica_of(0)]);
         let [one, _, three] = &evidence.sentinels[..] else { panic!("three") };
         assert_eq!(watchers(&evidence), (vec![&one.at], vec![(&three.at, Some(&Failure::Refused))]));
     }
