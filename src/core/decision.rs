@@ -75,7 +75,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.why)?;
         let Some(rule) = self.rule else { return Ok(()) };
-        let seconds = |wait: &Wait| Duration::from_secs(wait.up_to.as_secs_f64().ceil() as u64);
+        let seconds = |Wait { up_to, .. }: &Wait| Duration::from_secs(up_to.as_secs() + u64::from(up_to.subsec_nanos() > 0));
         match &self.wait {
             Some(wait) => {
                 write!(f, " (rule {}, up to {} more by {})", rule.id, humantime::format_duration(seconds(wait)), wait.flag)

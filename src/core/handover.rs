@@ -293,8 +293,8 @@ pub fn judge(stage: Stage, standing: Standing, is_held: bool, stalled_for: Durat
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::decision::given::{self, MASTER, address, pod};
     use crate::core::evidence::{Container, Heard, Object, RecordSeen, Role};
+    use crate::core::rules::given::{self, MASTER, address, pod};
 
     fn watch(master: u32) -> Watch {
         Watch {

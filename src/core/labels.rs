@@ -108,6 +108,7 @@ fn is_withheld(member: &Labelled<'_>) -> Option<Label> {
     (member.pod.is_withheld && !member.is_master()).then_some(Label::None)
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "the last row of a table, which always applies")]
 fn by_the_record(member: &Labelled<'_>) -> Option<Label> {
     Some(if member.is_master() { Label::Master } else { Label::Replica })
 }

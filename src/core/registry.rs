@@ -28,8 +28,8 @@ pub fn watchers(evidence: &Evidence) -> (Vec<&Endpoint>, Vec<(&Endpoint, Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::decision::given::{self, MASTER, UNAWARE, calm, pod, present, replica_of};
     use crate::core::evidence::{Container, Peer, RecordSeen, Role, SentinelAnswer};
+    use crate::core::rules::given::{self, MASTER, UNAWARE, calm, pod, present, replica_of};
 
     fn group(sentinels: [Heard<SentinelAnswer>; 3], pods: [Heard<Role>; 2]) -> Evidence {
         let peers = (0..).zip(pods);

@@ -195,9 +195,9 @@ fn is_forced(facts: &Facts<'_>) -> bool {
 }
 
 /// A pod that is claimed and may not lead.
-fn does_not_lead(claimed: &Claimed<'_>, reason: Reason) -> Decision {
+fn does_not_lead(claimed: &Claimed<'_>, mut reason: Reason) -> Decision {
     let how = if claimed.has_no_sentinels() { BY_A_PERSON } else { "" };
-    let reason = Reason { why: format!("waits: {}{how}", reason.why), ..reason };
+    reason.why = format!("waits: {}{how}", reason.why);
     Decision { at_last: claimed.facts.first::<LastResort>(), ..Decision::waits(reason) }
 }
 

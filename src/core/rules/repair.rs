@@ -125,8 +125,10 @@ pub fn due_by(rules: Rules, evidence: &Evidence, masterless: Duration) -> Vec<Du
     match (&evidence.living_masters()[..], evidence.recorded()) {
         ([master], record) => due.extend(rules.every::<BesideMaster>(&Led { evidence, record, master })),
         ([], Some(record)) => {
-            let found = rules.first::<WithoutMaster>(&Masterless::new(facts, record, masterless));
-            due.extend(found.map(|(rule, repair)| (rule, repair.into_iter().collect())));
+            if let Some((rule, Measure::Take(repair))) = rules.first::<WithoutMaster>(&Masterless::new(facts, record, masterless))
+            {
+                due.push((rule, vec![repair]));
+            }
         }
         _ => {}
     }
@@ -434,12 +436,19 @@ impl<'a> Masterless<'a> {
     }
 }
 
+/// What a row decides for a group without a master.
+pub(in crate::core) enum Measure {
+    /// This is to be done.
+    Take(Repair),
+    /// Nothing, and no later row is asked.
+    Nothing,
+}
+
 pub(in crate::core) struct WithoutMaster;
 
 impl Table for WithoutMaster {
     type Facts<'a> = Masterless<'a>;
-    /// What is to be done; none where nothing is, and no later row is asked.
-    type Outcome = Option<Repair>;
+    type Outcome = Measure;
     const QUESTION: &'static str = "No master lives, and there is a record: what happens to its holder?";
     const ROWS: &'static [Row<Self>] = &[
         Row { rule: &RESTART_HOLDER, check: must_start_anew },
@@ -452,44 +461,44 @@ impl Table for WithoutMaster {
 }
 
 /// What a server holds that runs without a report can be known only if its pod reports before it starts again.
-fn must_start_anew(of: &Masterless<'_>) -> Option<Option<Repair>> {
+fn must_start_anew(of: &Masterless<'_>) -> Option<Measure> {
     let facts = &of.facts;
     if let Some(peer) = facts.peers().iter().find(|peer| runs_without_a_word(peer)) {
-        return Some(Some(Repair::Restart(peer.pod.clone())));
+        return Some(Measure::Take(Repair::Restart(peer.pod.clone())));
     }
     let named = &of.claim.as_ref()?.master;
     let is_wanted = of.record.assumed == Some(Assumed::Open) && of.record.claim.master == *named;
     let is_needed = is_wanted || has_the_newest_disk(facts, named) && have_all_reported(facts);
-    (of.runs_as_replica(named) && is_needed).then(|| Some(Repair::Restart(named.clone())))
+    (of.runs_as_replica(named) && is_needed).then(|| Measure::Take(Repair::Restart(named.clone())))
 }
 
-fn holder_has_the_newest_data(of: &Masterless<'_>) -> Option<Option<Repair>> {
+fn holder_has_the_newest_data(of: &Masterless<'_>) -> Option<Measure> {
     let named = &of.claim.as_ref()?.master;
     let is_abandoned = of.abandoned().is_some();
     let counts = has_the_newest_disk(&of.facts, named) && !(is_abandoned && of.runs_as_replica(named));
-    counts.then(|| is_abandoned.then_some(Repair::TakeHolderBack))
+    counts.then_some(if is_abandoned { Measure::Take(Repair::TakeHolderBack) } else { Measure::Nothing })
 }
 
-fn nobody_elects(of: &Masterless<'_>) -> Option<Option<Repair>> {
-    of.facts.has_no_sentinels().then_some(None)
+fn nobody_elects(of: &Masterless<'_>) -> Option<Measure> {
+    of.facts.has_no_sentinels().then_some(Measure::Nothing)
 }
 
-fn another_in_its_place(of: &Masterless<'_>) -> Option<Option<Repair>> {
-    of.abandoned().map(|named| elect_instead(&of.facts, named))
+fn another_in_its_place(of: &Masterless<'_>) -> Option<Measure> {
+    of.abandoned().map(|named| elect_instead(&of.facts, named).map_or(Measure::Nothing, Measure::Take))
 }
 
-fn a_person_waits_for_it(of: &Masterless<'_>) -> Option<Option<Repair>> {
-    (of.record.assumed == Some(Assumed::Open)).then_some(None)
+fn a_person_waits_for_it(of: &Masterless<'_>) -> Option<Measure> {
+    (of.record.assumed == Some(Assumed::Open)).then_some(Measure::Nothing)
 }
 
 /// For the grace, or where all have reported and it may not lead for its disk: then nothing is gained by waiting for it.
-fn holder_stays_away(of: &Masterless<'_>) -> Option<Option<Repair>> {
+fn holder_stays_away(of: &Masterless<'_>) -> Option<Measure> {
     let (facts, claim) = (&of.facts, of.claim.as_ref()?);
     let is_over = of.time >= facts.grace && facts.young_mark().is_none();
     let disk = facts.peer(&claim.master).map(|peer| facts.disk_of(peer));
     let cannot_lead = matches!(disk, Some(Known::Told(disk)) if is_surpassed(facts, disk, facts.down_after));
     let is_hopeless = cannot_lead && have_all_reported(facts);
-    (is_over || is_hopeless).then(|| Some(Repair::GiveUp(claim.clone())))
+    (is_over || is_hopeless).then(|| Measure::Take(Repair::GiveUp(claim.clone())))
 }
 
 /// The replica that holds the most of what is left, once its holder was abandoned.
@@ -521,15 +530,17 @@ fn elect_instead(facts: &Facts<'_>, holder: &PodName) -> Option<Repair> {
     let ((has_copied, disk, _), _, peer) = best;
     let loses_a_copy = !has_copied && never.iter().any(|((has_copied, ..), ..)| *has_copied);
     let best = Best { facts: *facts, holder, peer, has_copied, disk, loses_a_copy };
-    facts.rules.first::<Instead>(&best)?.1
+    match facts.rules.first::<Instead>(&best)?.1 {
+        Measure::Take(repair) => Some(repair),
+        Measure::Nothing => None,
+    }
 }
 
 pub(in crate::core) struct Instead;
 
 impl Table for Instead {
     type Facts<'a> = Best<'a>;
-    /// What is to be done; none where nothing is, and no later row is asked.
-    type Outcome = Option<Repair>;
+    type Outcome = Measure;
     const QUESTION: &'static str =
         "A holder was abandoned: does the replica with the newest data that reported lead in its place?";
     const ROWS: &'static [Row<Self>] = &[
@@ -539,17 +550,17 @@ impl Table for Instead {
     ];
 }
 
-fn one_that_is_silent_may_hold_more(best: &Best<'_>) -> Option<Option<Repair>> {
+fn one_that_is_silent_may_hold_more(best: &Best<'_>) -> Option<Measure> {
     let facts = &best.facts;
     let is_awaited = |peer: &Peer| facts.disk_of(peer) == Known::Nothing && facts.was_heard_lately(peer);
-    facts.peers().iter().any(is_awaited).then_some(None)
+    facts.peers().iter().any(is_awaited).then_some(Measure::Nothing)
 }
 
-fn one_that_does_not_run_holds_more(best: &Best<'_>) -> Option<Option<Repair>> {
-    (!best.has_copied && is_surpassed(&best.facts, best.disk, Duration::ZERO)).then_some(None)
+fn one_that_does_not_run_holds_more(best: &Best<'_>) -> Option<Measure> {
+    (!best.has_copied && is_surpassed(&best.facts, best.disk, Duration::ZERO)).then_some(Measure::Nothing)
 }
 
-fn is_promoted(best: &Best<'_>) -> Option<Option<Repair>> {
+fn is_promoted(best: &Best<'_>) -> Option<Measure> {
     let Best { facts, peer, .. } = best;
     // Whether it may be promoted at all may not be known.
     facts.own_priority(peer)?;
@@ -561,12 +572,13 @@ fn is_promoted(best: &Best<'_>) -> Option<Option<Repair>> {
         return None;
     }
     let is_electable = peer.replica().is_some_and(|replica| replica.priority > 0);
-    Some(if is_electable {
+    let repair = if is_electable {
         let names = || Repair::NameInstead(claim_above_all(facts.evidence, &peer.pod));
         nobody_can_promote(facts.evidence, best.holder).then(names)
     } else {
         has_ended_its_word(facts.evidence, peer).then(|| Repair::ElectInstead(peer.pod.clone()))
-    })
+    };
+    repair.map(Measure::Take)
 }
 
 /// Whether a majority of the Sentinels looks for the holder where it is not, and no other does elsewhere: a replica that

@@ -12,10 +12,11 @@ use crate::core::outside::shown;
 pub fn disk_of(rules: Rules, evidence: &Evidence, peer: &Peer) -> Known {
     let report = peer.word();
     let known = rules.first::<Report>(&Reported { evidence, peer, report: report.as_ref().map(|(run, report)| (run, *report)) });
-    known.map(|(_, known)| known).unwrap_or_else(|| match report {
-        Some((_, report)) => Known::Told(report.disk.as_of(evidence.now)),
-        None => Known::Nothing,
-    })
+    match (known, report) {
+        (Some((_, known)), _) => known,
+        (None, Some((_, report))) => Known::Told(report.disk.as_of(evidence.now)),
+        (None, None) => Known::Nothing,
+    }
 }
 
 /// A peer and its disk report.
