@@ -17,6 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use kube::client::retry::RetryPolicy;
 use kube::client::{Body, ConfigExt};
 use kube::{Client, Config};
+use tokio_rustls::rustls::ClientConfig;
 use tower::retry::RetryLayer;
 use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
 
@@ -40,30 +41,17 @@ pub fn client(config: &Config) -> Result<Client> {
     anyhow::ensure!(config.proxy_url.is_none(), "a proxy to the API server is not supported: unset proxy-url and HTTPS_PROXY");
     let mut builder = Http::builder(TokioExecutor::new());
     builder.timer(TokioTimer::new());
-    let http1 = builder.build(connector(config, false)?);
+    let tls = config.rustls_client_config()?;
+    let http1 = builder.build(connector(config, tls.clone(), false)?);
     // The first requests share one connection at once: until it is there, none makes another.
     builder.http2_only(true).http2_keep_alive_interval(KEEP_ALIVE).http2_keep_alive_timeout(KEEP_ALIVE);
-    let http2 = builder.build(where_offered(connector(config, true)?));
+    let http2 = builder.build(connector(config, tls, true)?);
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer()?)
         .layer(RetryLayer::new(RetryPolicy::new(BUSY.0, BUSY.1, ATTEMPTS, true)?))
         .service_fn(move |request| send(http2.clone(), http1.clone(), request));
     Ok(Client::new(service, config.default_namespace.clone()))
-}
-
-/// Connects without waiting for delayed ACKs, and offers HTTP/1.1, and HTTP/2 before it.
-fn connector(config: &Config, offers_http2: bool) -> Result<HttpsConnector<HttpConnector>> {
-    let mut tcp = HttpConnector::new();
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(CONNECT));
-    let tls = HttpsConnectorBuilder::new().with_tls_config(config.rustls_client_config()?).https_or_http();
-    let tls = match &config.tls_server_name {
-        Some(name) => tls.with_server_name_resolver(FixedServerNameResolver::new(name.clone().try_into()?)),
-        None => tls,
-    };
-    Ok(if offers_http2 { tls.enable_all_versions().wrap_connector(tcp) } else { tls.enable_http1().wrap_connector(tcp) })
 }
 
 /// The server has not chosen HTTP/2.
@@ -78,34 +66,49 @@ impl fmt::Display for NotOffered {
 
 impl StdError for NotOffered {}
 
-/// Connections by HTTP/2. Where it was not chosen once, or there is no TLS to choose it by, none is tried any more.
-fn where_offered(https: HttpsConnector<HttpConnector>) -> impl Connect + Clone + Send + Sync + 'static {
+/// Connects by HTTP/1.1, or by HTTP/2 where that is chosen; where it was not once, or there is no TLS to choose it by, it
+/// is not tried any more.
+fn connector(config: &Config, tls: ClientConfig, by_http2: bool) -> Result<impl Connect + Clone + Send + Sync + use<>> {
+    let https = https(config, tls, by_http2)?;
     let is_refused = Arc::new(AtomicBool::new(false));
-    service_fn(move |server: Uri| {
+    Ok(service_fn(move |server: Uri| {
         let (https, is_refused) = (https.clone(), is_refused.clone());
         Box::pin(async move {
-            if server.scheme_str() == Some("http") || is_refused.load(Ordering::Relaxed) {
+            if by_http2 && (server.scheme_str() == Some("http") || is_refused.load(Ordering::Relaxed)) {
                 return Err(BoxError::from(NotOffered));
             }
             let stream = https.oneshot(server).await?;
-            if stream.connected().is_negotiated_h2() {
-                return Ok(stream);
+            if by_http2 && !stream.connected().is_negotiated_h2() {
+                is_refused.store(true, Ordering::Relaxed);
+                return Err(NotOffered.into());
             }
-            is_refused.store(true, Ordering::Relaxed);
-            Err(NotOffered.into())
+            Ok(stream)
         })
-    })
+    }))
+}
+
+/// Makes connections that do not wait for delayed ACKs.
+fn https(config: &Config, tls: ClientConfig, offers_http2: bool) -> Result<HttpsConnector<HttpConnector>> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT));
+    let tls = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+    let tls = match &config.tls_server_name {
+        Some(name) => tls.with_server_name_resolver(FixedServerNameResolver::new(name.clone().try_into()?)),
+        None => tls,
+    };
+    Ok(if offers_http2 { tls.enable_all_versions().wrap_connector(tcp) } else { tls.enable_http1().wrap_connector(tcp) })
 }
 
 /// Sends a request by HTTP/2, else by HTTP/1.1.
-async fn send<A, B>(
-    http2: Http<A, Body>,
-    http1: Http<B, Body>,
+async fn send<C>(
+    http2: Http<C, Body>,
+    http1: Http<C, Body>,
     request: Request<Body>,
 ) -> Result<Response<Budgeted<Incoming>>, BoxError>
 where
-    A: Connect + Clone + Send + Sync + 'static,
-    B: Connect + Clone + Send + Sync + 'static,
+    C: Connect + Clone + Send + Sync + 'static,
 {
     let (head, body) = request.into_parts();
     let same = body.try_clone().map(|body| Request::from_parts(head.clone(), body));
