@@ -17,8 +17,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use clap::FromArgMatches;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, FromArgMatches};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
@@ -38,7 +38,7 @@ use signals::Signals;
 fn main() -> ExitCode {
     let (words, variables) = (arguments(), std::env::vars_os().collect::<Vec<_>>());
     let given = Given { words: &words, variables: &variables };
-    let mut known = cli::Cli::command();
+    let mut known = cli::command();
     let cli = match parse(&given, &mut known) {
         Ok(cli) => cli,
         Err(Usage::Help(help)) => {

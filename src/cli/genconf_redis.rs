@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::headings::{GROUP, OUTPUT, SERVER, TIMING};
 use super::shared::{Labels, Members, PodArgs, Report, Run, Secrets, Sentinels, Text};
 use super::values::duration;
 use crate::core::identity::Group;
@@ -15,9 +16,18 @@ use crate::edge::data_directory::Load;
 
 /// `genconf-redis`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  as a container's command:
+    ordain genconf-redis --sentinel-service sentinel -- redis-server /etc/redis/redis.conf
+  on a laptop, without a cluster:
+    ordain genconf-redis --dry-run --explain --pod-name redis-1")]
 pub struct GenconfRedis {
-    /// The group: Sentinel's master name and the Lease's name [default: the first --set, else the pod's name without its ordinal]
-    #[arg(long, env = "ORDAIN_GROUP")]
+    /// Command that replaces ordain once the file is written
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+    /// Name of the group: Sentinel's master name and the name of the Lease [default: the first --set, else the pod's name without its ordinal]
+    #[arg(long, env = "ORDAIN_GROUP", help_heading = GROUP)]
     pub group: Option<Group>,
     #[command(flatten)]
     pub pod: PodArgs,
@@ -29,24 +39,29 @@ pub struct GenconfRedis {
     pub labels: Labels,
     #[command(flatten)]
     pub secrets: Secrets,
-    /// The data directory
-    #[arg(long, env = "ORDAIN_DATA_DIR", default_value = "/data")]
+    /// Data directory of Redis
+    #[arg(long, env = "ORDAIN_DATA_DIR", value_name = "FOLDER", default_value = "/data", help_heading = SERVER)]
     pub data_dir: PathBuf,
-    /// What to load where other files lie beside it in a data directory in which this program has never started a server: aof, dump, or the name of a file in it
-    #[arg(long, env = "ORDAIN_LOAD", value_name = "aof|dump|FILE")]
+    /// Data to load from a directory that another tool has left with several data files; the rest is set aside
+    ///
+    /// aof, dump, or the name of a file in it. Not needed where ordain has started a server in that directory before.
+    #[arg(long, env = "ORDAIN_LOAD", value_name = "aof|dump|FILE", help_heading = SERVER)]
     pub load: Option<Load>,
-    /// The server that loads the data, such as 7.2 or valkey-9.0 [default: as the command after `--` says]
-    #[arg(long, env = "ORDAIN_SERVER_VERSION", value_name = "VERSION")]
+    /// Version of the server that loads the data, such as 7.2 or valkey-9.0 [default: as the command after `--` prints it]
+    #[arg(long, env = "ORDAIN_SERVER_VERSION", value_name = "VERSION", help_heading = SERVER)]
     pub server_version: Option<ServerVersion>,
     /// When Sentinel may promote this Redis
-    #[arg(long, env = "ORDAIN_ELECTABLE", default_value = "in-sync")]
+    #[arg(long, env = "ORDAIN_ELECTABLE", value_name = "WHEN", default_value = "in-sync", help_heading = SERVER)]
     pub electable: Electable,
-    /// This Redis' replica-priority once it may be promoted: of those that have read as far, Sentinel promotes the one
-    /// with the lowest; never one with 0
-    #[arg(long, env = "ORDAIN_PRIORITY", default_value_t = USUAL_PRIORITY, value_parser = clap::value_parser!(u32).range(..=HIGHEST_PRIORITY))]
+    /// Replica-priority of this Redis once it is promotable: Sentinel prefers the lowest, and never promotes 0
+    ///
+    /// Published with the disk report. With 0 this pod is not promoted in the place of a lost master either; of a new
+    /// group the first pod is master all the same. Where every other pod has 0, `reconcile` warns that no failover will
+    /// happen.
+    #[arg(long, env = "ORDAIN_PRIORITY", value_name = "NUMBER", help_heading = SERVER, default_value_t = USUAL_PRIORITY, value_parser = clap::value_parser!(u32).range(..=HIGHEST_PRIORITY))]
     pub priority: u32,
-    /// The file to write
-    #[arg(long, env = "ORDAIN_OUTPUT", default_value = "/etc/redis/redis.conf")]
+    /// File to write
+    #[arg(long, env = "ORDAIN_OUTPUT", value_name = "FILE", help_heading = OUTPUT, default_value = "/etc/redis/redis.conf")]
     pub output: PathBuf,
     #[command(flatten)]
     pub text: Text,
@@ -54,19 +69,16 @@ pub struct GenconfRedis {
     pub run: Run,
     #[command(flatten)]
     pub report: Report,
-    /// How long to look before giving up with exit code 1
-    #[arg(long, env = "ORDAIN_DEADLINE", default_value = "60s", value_parser = duration)]
+    /// Time without a decision after which to end with exit code 1
+    #[arg(long, env = "ORDAIN_DEADLINE", value_name = "TIME", default_value = "60s", value_parser = duration, help_heading = TIMING)]
     pub deadline: Duration,
-    /// Become this command when the file is written
-    #[arg(last = true, value_name = "COMMAND")]
-    pub command: Vec<OsString>,
 }
 
 /// When Sentinel may promote a replica.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Electable {
-    /// Once it is in sync with its master: reconcile makes it so
+    /// Once `reconcile` has seen it in sync with its master
     InSync,
-    /// As soon as it runs, with whatever its disk holds: where nothing runs reconcile
+    /// As soon as it runs, whatever its disk holds: where nothing runs `reconcile`
     AtStart,
 }

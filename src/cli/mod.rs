@@ -1,11 +1,12 @@
 //! The command line: clap types only. Every flag has a variable, so that a manifest needs no shell.
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 mod forget;
 mod genconf_redis;
 mod genconf_sentinel;
 mod handover;
+mod headings;
 mod install;
 mod on_failover;
 mod probe;
@@ -29,13 +30,20 @@ pub use takeover::{Method, Takeover};
 /// The variables that hold a password itself. A password is never an argument.
 pub const PASSWORDS: [&str; 2] = ["ORDAIN_PASSWORD", "ORDAIN_SENTINEL_PASSWORD"];
 
-/// Decides which Redis pod of a StatefulSet is the master, writes the redis.conf and sentinel.conf
-/// that make it so, and keeps the pods' role labels true through every failover.
-///
-/// Exit codes: 0 done; 1 undecided or a passing fault, try again; 2 wrong use, wrong configuration
-/// or not allowed, trying again will not help.
+/// Decides which Redis pod of a StatefulSet is the master, writes redis.conf and sentinel.conf, and keeps the pods' role labels true
 #[derive(Debug, Parser)]
-#[command(name = "ordain", version, disable_help_subcommand = true, subcommand_required = true, arg_required_else_help = false)]
+#[command(name = "ordain", version, subcommand_required = true, arg_required_else_help = false)]
+#[command(after_help = "\
+Every flag that a manifest may need has a variable; a flag wins over its variable.
+
+Exit codes:
+  0  done
+  1  undecided, or a fault that may pass: try again
+  2  wrong use, wrong configuration, or not allowed: trying again will not help
+
+Examples:
+  ordain help genconf-redis
+  ordain genconf-redis --dry-run --pod-name redis-1")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -45,24 +53,29 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Find out what this pod's Redis shall be, and write its redis.conf
+    /// Decide whether this pod's Redis is master or replica, and write its redis.conf
     GenconfRedis(GenconfRedis),
-    /// Find out which masters to watch, and write the sentinel.conf
+    /// Find the masters that this Sentinel watches, and write its sentinel.conf
     GenconfSentinel(GenconfSentinel),
-    /// Sentinel's client-reconfig-script: move the record and the labels after a failover
+    /// Move the record and the labels after a failover, as Sentinel's client-reconfig-script
     OnFailover(OnFailover),
-    /// Put right what differs: the record, the labels, which replicas may be promoted
+    /// Repair the record, the labels, the Sentinels, and which replicas are promotable
     Reconcile(Reconcile),
-    /// Say whether this pod's server lives or serves: asks it alone, without Kubernetes and without DNS
+    /// Answer a probe: ask this pod's own server, without Kubernetes and without DNS
     Probe(Probe),
-    /// Before this pod stops: have a replica promoted in its place, without losing a write
+    /// Have a replica promoted before this pod stops, without losing a write
     Handover(Handover),
-    /// Have every Sentinel and the record forget a group that is removed
+    /// Remove a group from every Sentinel, and its record
     Forget(Forget),
-    /// Free the pods of a dead node, so that their StatefulSets start them elsewhere
+    /// Free the pods of a dead node, so that their StatefulSets start them on other nodes
     Takeover(Takeover),
     /// Copy this program into a folder, as `ordain` and `on-failover`
     Install(Install),
+}
+
+/// The command line with its flags in the order of their headings.
+pub fn command() -> clap::Command {
+    headings::arranged(Cli::command())
 }
 
 impl Command {
@@ -93,12 +106,33 @@ impl Command {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
+    }
+
+    #[test]
+    fn each_help_has_its_flags_by_heading_in_one_order_and_an_example() {
+        for subcommand in command().get_subcommands() {
+            let help = subcommand.clone().render_help().to_string();
+            let heading = |line: &str| headings::HEADINGS.iter().position(|heading| line == format!("{heading}:"));
+            let order: Vec<_> = help.lines().filter_map(heading).collect();
+            assert!(order.is_sorted() && !order.is_empty(), "{help}");
+            assert!(help.contains(&format!("ordain {}", subcommand.get_name())) && help.contains("\nExample"), "{help}");
+            let mut flags = help.lines().map(str::trim).filter(|line| line.starts_with("--"));
+            assert!(flags.all(|line| line.contains("  ")), "one line for each: {help}");
+        }
+    }
+
+    #[test]
+    fn each_help_is_in_the_fields_words() {
+        let command = command();
+        let all = std::iter::once(&command).chain(command.get_subcommands());
+        let long = all.map(|command| command.clone().render_long_help().to_string()).collect::<String>();
+        for word in ["told", "tell", "electable", "council", "settle", "giving up", "given up", "gives up", "knock"] {
+            assert!(!long.contains(word), "`{word}` in {long}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::headings::{GROUP, KUBERNETES, SENTINEL, SERVER, TIMING};
 use super::shared::Secrets;
 use super::values::duration;
 use crate::core::identity::{Group, PodName};
@@ -13,37 +14,44 @@ use crate::core::sets::Set;
 
 /// `probe`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example, as a readinessProbe's command or by hand in the container:
+  ordain probe redis --readiness")]
 pub struct Probe {
-    /// The server that is asked
+    /// Server to ask
     #[arg(value_enum)]
     pub server: Server,
     #[command(flatten)]
     pub question: Question,
-    /// A group that a ready Sentinel must know; repeat or separate by commas [default: whichever it knows]
-    #[arg(long = "group", env = "ORDAIN_GROUP", value_delimiter = ',')]
+    /// Group that a ready Sentinel must know (repeat, or separate by commas) [default: whichever it knows]
+    #[arg(long = "group", env = "ORDAIN_GROUP", value_name = "GROUP", help_heading = GROUP, value_delimiter = ',')]
     pub groups: Vec<Group>,
-    /// This pod's name, whose ordinal tells for whom it cannot wait [default: $HOSTNAME]
-    #[arg(long, env = "POD_NAME")]
+    /// Name of this pod [default: $HOSTNAME]
+    ///
+    /// Where pods are created in order, a master of a higher ordinal is not waited for.
+    #[arg(long, env = "POD_NAME", value_name = "POD", help_heading = KUBERNETES)]
     pub pod_name: Option<PodName>,
-    /// A StatefulSet of the group, where there are several: as for the other subcommands
-    #[arg(long = "set", env = "ORDAIN_SETS", value_name = "NAME=COUNT", value_delimiter = ',')]
+    /// StatefulSet of a group that has several, with its number of pods (repeat, or separate by commas)
+    ///
+    /// Name the StatefulSet of the first master first, and give all containers of the group the same list.
+    #[arg(long = "set", help_heading = GROUP, env = "ORDAIN_SETS", value_name = "NAME=COUNT", value_delimiter = ',')]
     pub sets: Vec<Set>,
-    /// This pod's address [default: 127.0.0.1]
-    #[arg(long, env = "POD_IP")]
+    /// Address of this pod [default: 127.0.0.1]
+    #[arg(long, env = "POD_IP", value_name = "ADDRESS", help_heading = KUBERNETES)]
     pub pod_ip: Option<IpAddr>,
-    /// The port of Redis
-    #[arg(long, env = "ORDAIN_PORT", default_value_t = 6379, value_parser = clap::value_parser!(u16).range(1..))]
+    /// Port of Redis
+    #[arg(long, help_heading = GROUP, env = "ORDAIN_PORT", default_value_t = 6379, value_parser = clap::value_parser!(u16).range(1..))]
     pub port: u16,
-    /// The port of Sentinel
-    #[arg(long, env = "ORDAIN_SENTINEL_PORT", default_value_t = 26379, value_parser = clap::value_parser!(u16).range(1..))]
+    /// Port of Sentinel
+    #[arg(long, value_name = "PORT", help_heading = SENTINEL, env = "ORDAIN_SENTINEL_PORT", default_value_t = 26379, value_parser = clap::value_parser!(u16).range(1..))]
     pub sentinel_port: u16,
-    /// The data directory: while ordain copies its snapshot there, so that the server can load it, the pod lives
-    #[arg(long, env = "ORDAIN_DATA_DIR", default_value = "/data")]
+    /// Data directory of Redis: while ordain copies a dump there for the server to load, the pod is alive
+    #[arg(long, env = "ORDAIN_DATA_DIR", value_name = "FOLDER", default_value = "/data", help_heading = SERVER)]
     pub data_dir: PathBuf,
     #[command(flatten)]
     pub secrets: Secrets,
-    /// How long the server may take for its answer
-    #[arg(long, env = "ORDAIN_PROBE_DEADLINE", default_value = "1s", value_parser = duration)]
+    /// Time within which the server must reply
+    #[arg(long, env = "ORDAIN_PROBE_DEADLINE", value_name = "TIME", default_value = "1s", value_parser = duration, help_heading = TIMING)]
     pub deadline: Duration,
 }
 
@@ -60,13 +68,13 @@ pub enum Server {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub struct Question {
-    /// Does it live? Whatever it answers, it does: also that it is loading
+    /// Liveness: pass if the server answers at all, even LOADING
     #[arg(long)]
     pub liveness: bool,
-    /// Does it serve? A replica that is in sync, a master that takes writes, a Sentinel with a quorum
+    /// Readiness: pass if a replica is in sync, a master takes writes, a Sentinel has a quorum
     #[arg(long)]
     pub readiness: bool,
-    /// Has it started? As --liveness; until then ordain may still be deciding
+    /// Startup: pass as --liveness does; until then ordain may still be deciding
     #[arg(long)]
     pub startup: bool,
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 
+use super::headings::{GROUP, KUBERNETES, OUTPUT, SECURITY, SENTINEL, SERVER, TIMING};
 use super::values::{duration, label_key, label_value, selector};
 use crate::core::conf::TlsFiles;
 use crate::core::identity::PodName;
@@ -16,105 +17,130 @@ use crate::core::sets::Set;
 
 /// Which pod this is.
 #[derive(Debug, Args)]
+#[command(next_help_heading = KUBERNETES)]
 pub struct PodArgs {
-    /// This pod's name [default: $HOSTNAME]
-    #[arg(long, env = "POD_NAME")]
+    /// Name of this pod [default: $HOSTNAME]
+    #[arg(long, env = "POD_NAME", value_name = "POD")]
     pub pod_name: Option<PodName>,
-    /// This pod's address
-    #[arg(long, env = "POD_IP")]
+    /// Address of this pod
+    #[arg(long, env = "POD_IP", value_name = "ADDRESS")]
     pub pod_ip: Option<IpAddr>,
-    /// The namespace [default: the service account's or the kubeconfig's]
+    /// Namespace of the pods and of the record [default: that of the service account, else of the kubeconfig]
     #[arg(long, env = "POD_NAMESPACE")]
     pub namespace: Option<String>,
 }
 
 /// The group's Redis pods.
 #[derive(Debug, Args)]
+#[command(next_help_heading = GROUP)]
 pub struct Members {
-    /// The headless Service that names the Redis pods [default: <statefulset>-headless, of the first --set]
+    /// Headless Service of the Redis pods [default: <statefulset>-headless, of the first --set]
+    ///
+    /// A name with a dot in it is taken as a whole domain name.
     #[arg(long, env = "ORDAIN_SERVICE")]
     pub service: Option<String>,
-    /// A StatefulSet of the group with its pods, where there are several; repeat or separate by commas, that of the first master first
+    /// StatefulSet of a group that has several, with its number of pods (repeat, or separate by commas)
+    ///
+    /// Name the StatefulSet of the first master first, and give all containers of the group the same list.
     #[arg(long = "set", env = "ORDAIN_SETS", value_name = "NAME=COUNT", value_delimiter = ',', conflicts_with = "replicas")]
     pub sets: Vec<Set>,
-    /// How many pods the group has, where its StatefulSet is the only one
-    #[arg(long, env = "ORDAIN_REPLICAS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    /// Number of Redis pods of a group that has one StatefulSet, at most 1000
+    #[arg(long, env = "ORDAIN_REPLICAS", value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub replicas: u32,
-    /// The pod that leads a first boot [default: <group>-0, or that of the first --set]
-    #[arg(long, env = "ORDAIN_FIRST_POD")]
+    /// Pod that is the master of a new group [default: ordinal 0, of the first --set]
+    #[arg(long, env = "ORDAIN_FIRST_POD", value_name = "POD")]
     pub first_pod: Option<PodName>,
-    /// The port of Redis
+    /// Port of Redis
     #[arg(long, env = "ORDAIN_PORT", default_value_t = 6379, value_parser = clap::value_parser!(u16).range(1..))]
     pub port: u16,
-    /// What Redis and Sentinel call themselves
-    #[arg(long, env = "ORDAIN_ANNOUNCE", default_value = "hostname")]
+    /// Address under which Redis and Sentinel announce themselves
+    #[arg(long, env = "ORDAIN_ANNOUNCE", value_name = "KIND", default_value = "hostname")]
     pub announce: Announce,
-    /// After how long Sentinel finds a silent master down
-    #[arg(long, env = "ORDAIN_DOWN_AFTER", default_value = "5s", value_parser = duration)]
+    /// Time without a reply after which Sentinel finds a server down
+    ///
+    /// Data also counts as newer only if it is newer by more than this.
+    #[arg(long, env = "ORDAIN_DOWN_AFTER", value_name = "TIME", default_value = "5s", value_parser = duration, help_heading = TIMING)]
     pub down_after: Duration,
-    /// After how long a pod that is away is not waited for, and a master that is away is given up
-    #[arg(long, env = "ORDAIN_HOLDER_GRACE", default_value = "5m", value_parser = duration)]
+    /// Time after which a pod that stays away is not waited for, and a master that stays away is abandoned
+    #[arg(long, env = "ORDAIN_HOLDER_GRACE", value_name = "TIME", default_value = "5m", value_parser = duration, help_heading = TIMING)]
     pub holder_grace: Duration,
 }
 
 /// What servers call themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Announce {
-    /// Their pod's host name, which outlives its address
+    /// Host name of the pod, which outlives its address
     Hostname,
-    /// Their pod's address
+    /// Address of the pod
     Ip,
 }
 
 /// Where the Sentinels are.
 #[derive(Debug, Args)]
+#[command(next_help_heading = SENTINEL)]
 pub struct Sentinels {
-    /// A Sentinel as host[:port]; repeat or separate by commas
-    #[arg(long = "sentinel", env = "ORDAIN_SENTINELS", value_delimiter = ',', conflicts_with = "sentinel_service")]
+    /// Address of a Sentinel (repeat, or separate by commas)
+    #[arg(
+        long = "sentinel",
+        env = "ORDAIN_SENTINELS",
+        value_name = "HOST[:PORT]",
+        value_delimiter = ',',
+        conflicts_with = "sentinel_service"
+    )]
     pub named: Vec<String>,
-    /// A headless Service whose SRV or A/AAAA records are the Sentinels
-    #[arg(long, env = "ORDAIN_SENTINEL_SERVICE")]
+    /// Headless Service of the Sentinels, instead of their addresses
+    ///
+    /// Its SRV records are the Sentinels, else its A and AAAA records.
+    #[arg(long, env = "ORDAIN_SENTINEL_SERVICE", value_name = "SERVICE")]
     pub sentinel_service: Option<String>,
-    /// Of how many Sentinels the majority is taken [default: as many as were named, 3 with --sentinel-service]
-    #[arg(long, env = "ORDAIN_SENTINEL_COUNT")]
+    /// Total number of Sentinels, of which a majority must agree [default: as many as are named, 3 with --sentinel-service]
+    #[arg(long, env = "ORDAIN_SENTINEL_COUNT", value_name = "COUNT")]
     pub sentinel_count: Option<u32>,
-    /// The port of Sentinel
-    #[arg(long, env = "ORDAIN_SENTINEL_PORT", default_value_t = 26379, value_parser = clap::value_parser!(u16).range(1..))]
+    /// Port of Sentinel
+    #[arg(long, env = "ORDAIN_SENTINEL_PORT", value_name = "PORT", default_value_t = 26379, value_parser = clap::value_parser!(u16).range(1..))]
     pub sentinel_port: u16,
 }
 
 /// How the pods are found and labelled.
 #[derive(Debug, Args)]
+#[command(next_help_heading = KUBERNETES)]
 pub struct Labels {
-    /// Which pods are the group's [default: app.kubernetes.io/instance=<group>,app.kubernetes.io/component=redis]
+    /// Label selector of the group's Redis pods [default: app.kubernetes.io/instance=<group>,app.kubernetes.io/component=redis]
     #[arg(long, env = "ORDAIN_SELECTOR", value_parser = selector)]
     pub selector: Option<Selector>,
-    /// The label's key
-    #[arg(long, env = "ORDAIN_LABEL_KEY", default_value = "role", value_parser = label_key)]
+    /// Key of the role label
+    #[arg(long, env = "ORDAIN_LABEL_KEY", value_name = "KEY", default_value = "role", value_parser = label_key)]
     pub label_key: String,
-    /// The label's value on the master
-    #[arg(long, env = "ORDAIN_MASTER_VALUE", default_value = "master", value_parser = label_value)]
+    /// Value of the role label on the master
+    #[arg(long, env = "ORDAIN_MASTER_VALUE", value_name = "VALUE", default_value = "master", value_parser = label_value)]
     pub master_value: String,
-    /// The label's value on a replica
-    #[arg(long, env = "ORDAIN_REPLICA_VALUE", default_value = "slave", value_parser = label_value)]
+    /// Value of the role label on a replica
+    #[arg(long, env = "ORDAIN_REPLICA_VALUE", value_name = "VALUE", default_value = "slave", value_parser = label_value)]
     pub replica_value: String,
 }
 
 /// How to log in. A password is never an argument: it comes from a file, or from ORDAIN_PASSWORD
 /// and ORDAIN_SENTINEL_PASSWORD.
 #[derive(Debug, Args)]
+#[command(next_help_heading = SECURITY)]
 pub struct Secrets {
-    /// A file with the password of Redis; a final line break is not part of it
-    #[arg(long, env = "ORDAIN_PASSWORD_FILE")]
+    /// File with the password of Redis, instead of the password itself in ORDAIN_PASSWORD
+    ///
+    /// A line break at its end is not part of the password.
+    #[arg(long, env = "ORDAIN_PASSWORD_FILE", value_name = "FILE")]
     pub password_file: Option<PathBuf>,
-    /// The ACL user under which Redis is spoken to; define it by --extra-config
+    /// ACL user as which ordain logs in to Redis [default: default]
+    ///
+    /// Define that user by --extra-config.
     #[arg(long, env = "ORDAIN_USER")]
     pub user: Option<OsString>,
-    /// A file with the password of Sentinel
-    #[arg(long, env = "ORDAIN_SENTINEL_PASSWORD_FILE")]
+    /// File with the password of Sentinel, instead of the password itself in ORDAIN_SENTINEL_PASSWORD
+    #[arg(long, env = "ORDAIN_SENTINEL_PASSWORD_FILE", value_name = "FILE")]
     pub sentinel_password_file: Option<PathBuf>,
-    /// The ACL user under which Sentinel is spoken to; define it by --extra-config
-    #[arg(long, env = "ORDAIN_SENTINEL_USER")]
+    /// ACL user as which ordain logs in to Sentinel [default: default]
+    ///
+    /// Define that user by --extra-config.
+    #[arg(long, env = "ORDAIN_SENTINEL_USER", value_name = "USER")]
     pub sentinel_user: Option<OsString>,
     #[command(flatten)]
     pub tls: Certificates,
@@ -123,15 +149,16 @@ pub struct Secrets {
 /// TLS, by all three files or none.
 #[allow(clippy::struct_field_names, reason = "the flags are called so")]
 #[derive(Debug, Args)]
+#[command(next_help_heading = SECURITY)]
 pub struct Certificates {
-    /// The certificates of the authorities to trust, in PEM
-    #[arg(long, env = "ORDAIN_TLS_CA", requires_all = ["tls_cert", "tls_key"])]
+    /// CA certificates to trust, in PEM; TLS needs all three files
+    #[arg(long, env = "ORDAIN_TLS_CA", value_name = "FILE", requires_all = ["tls_cert", "tls_key"])]
     pub tls_ca: Option<PathBuf>,
-    /// The certificate of this pod's servers, and what ordain itself shows to others, in PEM
-    #[arg(long, env = "ORDAIN_TLS_CERT", requires_all = ["tls_ca", "tls_key"])]
+    /// Certificate of this pod's servers, and of ordain as their client, in PEM
+    #[arg(long, env = "ORDAIN_TLS_CERT", value_name = "FILE", requires_all = ["tls_ca", "tls_key"])]
     pub tls_cert: Option<PathBuf>,
-    /// Its key, in PEM
-    #[arg(long, env = "ORDAIN_TLS_KEY", requires_all = ["tls_ca", "tls_cert"])]
+    /// Private key of that certificate, in PEM
+    #[arg(long, env = "ORDAIN_TLS_KEY", value_name = "FILE", requires_all = ["tls_ca", "tls_cert"])]
     pub tls_key: Option<PathBuf>,
 }
 
@@ -145,50 +172,54 @@ impl Certificates {
 
 /// Where the file's text comes from.
 #[derive(Debug, Args)]
+#[command(next_help_heading = SERVER)]
 pub struct Text {
-    /// A Tera template to use for the built-in one
-    #[arg(long, env = "ORDAIN_TEMPLATE")]
+    /// Tera template of the file, instead of the built-in one
+    #[arg(long, env = "ORDAIN_TEMPLATE", value_name = "FILE")]
     pub template: Option<PathBuf>,
-    /// A file to append, or a folder of such files in the order of their names; repeat or separate by commas. None may
-    /// say what ordain decides
-    #[arg(long, env = "ORDAIN_EXTRA_CONFIG", value_delimiter = ',')]
+    /// File to append, or folder of such files (repeat, or separate by commas)
+    ///
+    /// The files of a folder are appended in the order of their names. They may not set what ordain decides.
+    #[arg(long, env = "ORDAIN_EXTRA_CONFIG", value_name = "PATH", value_delimiter = ',')]
     pub extra_config: Vec<PathBuf>,
 }
 
 /// How a decision explains itself.
 #[derive(Debug, Args)]
+#[command(next_help_heading = OUTPUT)]
 pub struct Report {
-    /// Print the decision with all its evidence
+    /// Print the decision and all its evidence
     #[arg(long)]
     pub explain: bool,
-    /// How to print that: as text to stderr, or as JSON to stdout, in a dry run with the file in it
-    #[arg(short = 'o', long = "explain-as", default_value = "text", requires = "explain")]
+    /// Form of that: text on stderr, or JSON on stdout, which in a dry run holds the file, too
+    #[arg(short = 'o', long = "explain-as", value_name = "FORM", default_value = "text", requires = "explain")]
     pub form: Form,
 }
 
 /// How a report or the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Form {
-    /// For people
+    /// Lines for people
     Text,
-    /// For programs
+    /// JSON for programs
     Json,
 }
 
 /// How to run.
 #[derive(Debug, Args)]
+#[command(next_help_heading = OUTPUT)]
 #[allow(clippy::struct_field_names, reason = "a dry run is called so")]
 pub struct Run {
-    /// Print what would be written, recorded and labelled, and touch nothing
+    /// Print what would be written, recorded and labelled, and change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Keep no record and set no labels: there is no Kubernetes here
-    #[arg(long, env = "ORDAIN_NO_KUBERNETES", value_parser = BoolishValueParser::new())]
+    /// Run without Kubernetes: no record, no labels
+    #[arg(long, env = "ORDAIN_NO_KUBERNETES", value_parser = BoolishValueParser::new(), help_heading = KUBERNETES)]
     pub no_kubernetes: bool,
-    /// Which name servers to ask, and under which domains
-    #[arg(long, env = "ORDAIN_RESOLV_CONF", default_value = "/etc/resolv.conf")]
+    /// File that names the DNS servers and the search domains
+    #[arg(long, env = "ORDAIN_RESOLV_CONF", value_name = "FILE", default_value = "/etc/resolv.conf", help_heading = KUBERNETES)]
     pub resolv_conf: PathBuf,
-    /// How to write the log on stderr
-    #[arg(long, env = "ORDAIN_LOG_FORMAT", default_value = "text")]
+    /// Form of the log on stderr
+    #[arg(long, env = "ORDAIN_LOG_FORMAT", value_name = "FORM", default_value = "text")]
     pub log_format: Form,
 }

@@ -212,20 +212,19 @@ fn one_line(error: &clap::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::Cli;
-    use clap::CommandFactory;
+    use crate::cli::command;
 
     fn strings(pairs: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
         pairs.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect()
     }
 
     fn unknown(variables: &[(&str, &str)]) -> Vec<String> {
-        Given { words: &[], variables: &strings(variables) }.unknown(&Cli::command())
+        Given { words: &[], variables: &strings(variables) }.unknown(&command())
     }
 
     #[test]
     fn every_variable_that_a_subcommand_knows_is_known() {
-        let command = Cli::command();
+        let command = command();
         let arguments = command.get_subcommands().flat_map(Command::get_arguments);
         let names = arguments.filter_map(|argument| argument.get_env()?.to_str());
         let known: Vec<_> = names.chain(PASSWORDS).map(|name| (name, "x")).collect();
