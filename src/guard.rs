@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::exit::Exit;
+use crate::logging;
 use crate::signals::Signals;
 
 /// How soon a runtime that is not blocked runs a task, and a run that is over ends.
@@ -59,7 +60,7 @@ pub fn against_a_blocked_step(runtime: &Runtime, ends_by_signal: bool, limit: Op
             if ends_by_signal {
                 std::process::exit(Exit::Done as i32);
             }
-            say(format!("error: {why}: something that was read or written did not answer"));
+            say(logging::last_line(&format!("{why}: something that was read or written did not answer")));
             std::process::exit(Exit::TryAgain as i32);
         }
     };
@@ -72,7 +73,7 @@ fn say(line: String) {
     let (alive, said) = channel::<()>();
     let _ = std::thread::Builder::new().spawn(move || {
         let _alive = alive;
-        eprintln!("{line}");
+        eprint!("{line}");
     });
     // It sends nothing: that it is gone is heard at once.
     let _ = said.recv_timeout(LAST_LINE);

@@ -10,35 +10,38 @@
 //!   fuzzers can call them.
 //! - [`exit`]: the exit codes.
 //! - [`guard`]: ends a run whose thread is blocked.
+//! - [`logging`]: the log on stderr, its filter and its times.
 //! - [`signals`]: hears of the signals that end a container, from the first moment on.
 
 #![forbid(unsafe_code)]
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::FromArgMatches;
 use clap::error::ErrorKind;
-use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::prelude::*;
 
 mod cli;
 mod commands;
 mod exit;
 mod guard;
+mod logging;
 mod signals;
 mod steps;
 
-use cli::Form;
 use cli::usage::Given;
 use exit::Exit;
+use logging::Lines;
 use ordain::{core, edge};
 use signals::Signals;
 
 fn main() -> ExitCode {
     let (words, variables) = (arguments(), std::env::vars_os().collect::<Vec<_>>());
     let given = Given { words: &words, variables: &variables };
-    let mut known = cli::command();
+    let mut known = given.by_old_names(cli::command());
+    let filter = given.variable(OsStr::new(logging::FILTER));
+    let lines = if words.get(1).is_some_and(|word| word == "probe") { Lines::Probe } else { Lines::Log };
     let cli = match parse(&given, &mut known) {
         Ok(cli) => cli,
         Err(Usage::Help(help)) => {
@@ -47,21 +50,22 @@ fn main() -> ExitCode {
             return Exit::Done.into();
         }
         Err(Usage::Wrong(error)) => {
-            let format = given.log_format();
-            log_to_stderr(format);
-            tell(format, &error);
+            // The error counts, whatever the filter is.
+            let _ = logging::open(given.log_format(), lines, filter);
+            eprint!("{}", logging::last_line(&error));
             return Exit::WillNotHelp.into();
         }
     };
-    let format = cli.command.log_format();
-    log_to_stderr(format);
+    let opened = logging::open(cli.command.log_format(), lines, filter);
     // What a probe says is shown to people only where it fails, and then that counts.
-    let is_probe = matches!(cli.command, cli::Command::Probe(_));
-    let warnings = if is_probe { Vec::new() } else { given.unknown(&known) };
+    let warnings = match lines {
+        Lines::Probe => Vec::new(),
+        Lines::Log => opened.err().into_iter().chain(given.warnings(&known)).collect(),
+    };
     match run(cli, &warnings) {
         Ok(()) => Exit::Done.into(),
         Err(error) => {
-            tell(format, &format!("{error:#}"));
+            eprint!("{}", logging::last_line(&format!("{error:#}")));
             Exit::of(&error).into()
         }
     }
@@ -93,13 +97,6 @@ fn parse(given: &Given<'_>, known: &mut clap::Command) -> Result<cli::Cli, Usage
     })
 }
 
-fn tell(format: Form, error: &str) {
-    match format {
-        Form::Text => eprintln!("error: {error}"),
-        Form::Json => tracing::error!("{error}"),
-    }
-}
-
 fn run(cli: cli::Cli, warnings: &[String]) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (ends_by_signal, limit) = (cli.command.ends_by_signal(), commands::longest(&cli.command));
@@ -124,15 +121,4 @@ fn arguments() -> Vec<std::ffi::OsString> {
         arguments.insert(1, commands::HOOK.into());
     }
     arguments
-}
-
-/// stdout carries only the product. For programs each line is an object, with its time.
-fn log_to_stderr(format: Form) {
-    let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), LevelFilter::INFO);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_target(false);
-    let registry = tracing_subscriber::registry().with(ours);
-    match format {
-        Form::Text => registry.with(lines.without_time()).init(),
-        Form::Json => registry.with(lines.json().flatten_event(true)).init(),
-    }
 }

@@ -51,8 +51,8 @@ pub struct GenconfRedis {
     #[arg(long, env = "ORDAIN_SERVER_VERSION", value_name = "VERSION", help_heading = SERVER)]
     pub server_version: Option<ServerVersion>,
     /// When Sentinel may promote this Redis
-    #[arg(long, env = "ORDAIN_ELECTABLE", value_name = "WHEN", default_value = "in-sync", help_heading = SERVER)]
-    pub electable: Electable,
+    #[arg(long, alias = "electable", env = "ORDAIN_PROMOTABLE", value_name = "WHEN", default_value = "in-sync", help_heading = SERVER)]
+    pub promotable: Promotable,
     /// Replica-priority of this Redis once it is promotable: Sentinel prefers the lowest, and never promotes 0
     ///
     /// Published with the disk report. With 0 this pod is not promoted in the place of a lost master either; of a new
@@ -76,7 +76,7 @@ pub struct GenconfRedis {
 
 /// When Sentinel may promote a replica.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Electable {
+pub enum Promotable {
     /// Once `reconcile` has seen it in sync with its master
     InSync,
     /// As soon as it runs, whatever its disk holds: where nothing runs `reconcile`

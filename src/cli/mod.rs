@@ -17,7 +17,7 @@ pub mod usage;
 mod values;
 
 pub use forget::Forget;
-pub use genconf_redis::{Electable, GenconfRedis};
+pub use genconf_redis::{GenconfRedis, Promotable};
 pub use genconf_sentinel::GenconfSentinel;
 pub use handover::Handover;
 pub use install::Install;

@@ -36,7 +36,7 @@ pub struct PodArgs {
 pub struct Members {
     /// Headless Service of the Redis pods [default: <statefulset>-headless, of the first --set]
     ///
-    /// A name with a dot in it is taken as a whole domain name.
+    /// A name with a dot in it is taken as it is.
     #[arg(long, env = "ORDAIN_SERVICE")]
     pub service: Option<String>,
     /// StatefulSet of a group that has several, with its number of pods (repeat, or separate by commas)

@@ -13,6 +13,10 @@ use super::{Form, PASSWORDS};
 const OURS: &str = "ORDAIN_";
 /// Two names are near each other from there on (Jaro and Winkler).
 const NEAR: f64 = 0.8;
+/// Variables of 0.1, which work until 1.0, and what each is called now.
+const RENAMED: [(&str, &str); 1] = [("ORDAIN_ELECTABLE", "ORDAIN_PROMOTABLE")];
+/// The subcommand that clap adds.
+const HELP: &str = "help";
 /// How much of a value is shown, in characters.
 const LONGEST_SHOWN: usize = 200;
 
@@ -25,7 +29,8 @@ pub struct Given<'a> {
 }
 
 impl Given<'_> {
-    fn variable(&self, name: &OsStr) -> Option<&OsStr> {
+    /// What a variable is set to.
+    pub fn variable(&self, name: &OsStr) -> Option<&OsStr> {
         self.variables.iter().find(|(own, _)| own == name).map(|(_, value)| &**value)
     }
 
@@ -43,8 +48,42 @@ impl Given<'_> {
     fn variable_of(&self, argument: &Arg) -> Option<(String, String)> {
         let name = argument.get_env()?;
         let value = self.variable(name)?;
-        let is_by_flag = argument.get_long().is_some_and(|flag| self.has_flag(flag));
+        let mut flags = argument.get_long().into_iter().chain(argument.get_all_aliases().unwrap_or_default());
+        let is_by_flag = flags.any(|flag| self.has_flag(flag));
         (!is_by_flag).then(|| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+    }
+
+    /// The command line where each variable that is set by its old name alone is read by that.
+    pub fn by_old_names(&self, command: Command) -> Command {
+        let is_set = |name: &str| self.variable(OsStr::new(name)).is_some();
+        let by_old: Vec<_> = RENAMED.iter().filter(|(old, new)| is_set(old) && !is_set(new)).collect();
+        command.mut_subcommands(|subcommand| {
+            subcommand.mut_args(|argument| {
+                let old = by_old.iter().find(|(_, new)| argument.get_env() == Some(OsStr::new(new)));
+                match old {
+                    Some((old, _)) => argument.env(*old),
+                    None => argument,
+                }
+            })
+        })
+    }
+
+    /// What is wrong or will be with the variables that are set by their old names.
+    fn renamed(&self, command: &Command) -> Vec<String> {
+        let takes = |name: &str| self.arguments(command).any(|argument| argument.get_env() == Some(OsStr::new(name)));
+        let called = RENAMED.iter().filter(|(old, new)| takes(old) || takes(new));
+        let warnings = called.filter_map(|(old, new)| {
+            let value = self.variable(OsStr::new(old))?;
+            let quoted = |name: &str, value: &OsStr| quoted(name, &value.to_string_lossy());
+            match self.variable(OsStr::new(new)) {
+                None => Some(format!("{old} is called {new} now: rename it, 1.0 will not know it")),
+                Some(now) if now != value => {
+                    Some(format!("{} does nothing beside {}: remove it", quoted(old, value), quoted(new, now)))
+                }
+                Some(_) => None,
+            }
+        });
+        warnings.collect()
     }
 
     /// The arguments of the subcommand that is called.
@@ -69,15 +108,23 @@ impl Given<'_> {
         if format == Some(OsStr::new("json")) { Form::Json } else { Form::Text }
     }
 
-    /// The variables that no subcommand knows, one warning for each, and one for all that Kubernetes has set for a
-    /// Service.
-    pub fn unknown(&self, command: &Command) -> Vec<String> {
+    /// What to warn of: the variables that have another name now, and those that no subcommand knows, one warning for
+    /// each, and one for all that Kubernetes has set for a Service.
+    pub fn warnings(&self, command: &Command) -> Vec<String> {
+        let mut warnings = self.renamed(command);
+        warnings.extend(self.unknown(command));
+        warnings
+    }
+
+    fn unknown(&self, command: &Command) -> Vec<String> {
         let arguments = command.get_subcommands().flat_map(Command::get_arguments);
         let mut known: Vec<_> = arguments.filter_map(|argument| argument.get_env()?.to_str()).collect();
         known.extend(PASSWORDS);
+        known.extend(RENAMED.iter().map(|(_, new)| new));
         let text = |word: &OsString| word.to_string_lossy().into_owned();
         let mut unknown: Vec<_> = self.variables.iter().map(|(name, value)| (text(name), text(value))).collect();
-        unknown.retain(|(name, _)| name.starts_with(OURS) && !known.contains(&&**name));
+        let is_old = |name: &str| RENAMED.iter().any(|(old, _)| *old == name);
+        unknown.retain(|(name, _)| name.starts_with(OURS) && !known.contains(&&**name) && !is_old(name));
         unknown.sort();
         let (of_services, unknown): (Vec<_>, Vec<_>) =
             unknown.into_iter().partition(|(name, value)| is_of_a_service(name, value));
@@ -102,20 +149,76 @@ impl Given<'_> {
 
     /// What clap found wrong, in one line that names what was set.
     pub fn explain(&self, command: &Command, error: &clap::Error) -> String {
-        if let ErrorKind::ValueValidation | ErrorKind::InvalidValue = error.kind()
-            && let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg)
-            && let Some(argument) = self.arguments(command).find(|argument| argument.to_string() == *flag)
-            && let Some((name, value)) = self.variable_of(argument)
-        {
-            return wrong_value(&name, &value, error);
-        }
-        let mut said = one_line(error);
-        for argument in self.arguments(command) {
-            if let Some((name, _)) = self.variable_of(argument) {
-                said = said.replace(&format!("'{argument}'"), &format!("'{name}'"));
+        let text = |kind| match error.get(kind) {
+            Some(ContextValue::String(text)) => Some(text.clone()),
+            Some(ContextValue::Strings(texts)) => texts.first().cloned(),
+            _ => None,
+        };
+        let called = self.words.get(1).and_then(|word| command.find_subcommand(word));
+        let called = called.filter(|called| called.get_name() != HELP);
+        let program = called.map_or("ordain".to_owned(), |called| format!("ordain {}", called.get_name()));
+        let did_you_mean = |hint: Option<String>| hint.map(|hint| format!(": did you mean {hint}?")).unwrap_or_default();
+        let invalid = text(ContextKind::InvalidArg).unwrap_or_default();
+        let wrong = match error.kind() {
+            ErrorKind::ValueValidation | ErrorKind::InvalidValue => return self.wrong_argument(command, &invalid, error),
+            ErrorKind::UnknownArgument if invalid.starts_with('-') => {
+                format!("{} is no flag of {program}{}", shown(&invalid), did_you_mean(text(ContextKind::SuggestedArg)))
             }
+            ErrorKind::UnknownArgument => format!("`{}` is an argument too many", shown(&invalid)),
+            ErrorKind::InvalidSubcommand => {
+                let word = text(ContextKind::InvalidSubcommand).unwrap_or_default();
+                format!("`{}` is no subcommand of ordain{}", shown(&word), did_you_mean(text(ContextKind::SuggestedSubcommand)))
+            }
+            ErrorKind::MissingSubcommand => {
+                let names: Vec<_> = command.get_subcommands().map(Command::get_name).filter(|name| *name != HELP).collect();
+                format!("a subcommand is missing: one of {}", names.join(", "))
+            }
+            ErrorKind::ArgumentConflict => {
+                let other = text(ContextKind::PriorArg).unwrap_or_default();
+                match (self.name_of(command, &invalid), self.name_of(command, &other)) {
+                    (one, other) if one == other => format!("{one} is given twice: give it once"),
+                    (one, other) => format!("{one} and {other} exclude each other: remove one"),
+                }
+            }
+            ErrorKind::MissingRequiredArgument => match invalid.trim_matches(['<', '>']).split('|').collect::<Vec<_>>()[..] {
+                [_] => format!("{} is missing", self.missing(command, &invalid)),
+                ref several => format!("one of {} is missing", several.join(", ")),
+            },
+            _ => one_line(error).trim_start_matches("error: ").to_owned(),
+        };
+        format!("{wrong} (see `{program} --help`)")
+    }
+
+    /// What is wrong with the value of an argument, which clap has named.
+    fn wrong_argument(&self, command: &Command, named: &str, error: &clap::Error) -> String {
+        let argument = self.arguments(command).find(|argument| argument.to_string() == named);
+        let value = match error.get(ContextKind::InvalidValue) {
+            Some(ContextValue::String(value)) => &**value,
+            _ => "",
+        };
+        match argument.and_then(|argument| self.variable_of(argument)) {
+            Some((name, value)) => wrong_value(&name, &value, error),
+            None if value.is_empty() && error.kind() == ErrorKind::InvalidValue => {
+                format!("{} needs a value", self.name_of(command, named))
+            }
+            None => wrong_value(&self.name_of(command, named), value, error),
         }
-        format!("{} (see `ordain --help`)", said.strip_prefix("error: ").unwrap_or(&said))
+    }
+
+    /// An argument as the user wrote it: its variable, else its flag, else its place.
+    fn name_of(&self, command: &Command, named: &str) -> String {
+        let argument = self.arguments(command).find(|argument| argument.to_string() == named);
+        let variable = argument.and_then(|argument| self.variable_of(argument));
+        let flag = || Some(format!("--{}", argument?.get_long()?));
+        variable.map(|(name, _)| name).or_else(flag).unwrap_or_else(|| named.to_owned())
+    }
+
+    /// An argument that nobody wrote: its flag with its variable, else its place.
+    fn missing(&self, command: &Command, named: &str) -> String {
+        let argument = self.arguments(command).find(|argument| argument.to_string() == named);
+        let variable = argument.and_then(|argument| argument.get_env()?.to_str());
+        let name = self.name_of(command, named);
+        variable.map_or(name.clone(), |variable| format!("{name} ({variable})"))
     }
 
     /// The first value that is empty, or has white space around it: nobody means that.
@@ -164,7 +267,7 @@ fn quoted(name: &str, value: &str) -> String {
     format!("{name}=\"{}\"", shown(value))
 }
 
-fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     text.escape_debug().take(LONGEST_SHOWN).collect()
 }
 
@@ -178,7 +281,7 @@ fn blank(name: &str, whole: &str, item: &str) -> String {
 }
 
 fn wrong_value(name: &str, value: &str, error: &clap::Error) -> String {
-    let set = quoted(name, value);
+    let set = if name.starts_with('<') { format!("`{}`", shown(value)) } else { quoted(name, value) };
     if is_link(value) {
         return format!("{set} is what Kubernetes sets for a Service: set `enableServiceLinks: false` in the pod");
     }
@@ -193,10 +296,15 @@ fn wrong_value(name: &str, value: &str, error: &clap::Error) -> String {
         return format!("{set} is none of {}", possible.join(", "));
     }
     let why = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    match why.strip_prefix(&format!("{item} is not in ")) {
-        Some(range) => format!("{set} is not in {range}"),
-        None if why.contains("invalid digit") => format!("{set} is not a number"),
-        None if why.starts_with("not ") => format!("{set} is {why}"),
+    let is = |predicate: &str| format!("{set} is {predicate}");
+    match why.strip_prefix(&format!("{item} is not in ")).and_then(|range| range.split_once("..=")) {
+        Some((least, "4294967295")) => is(&format!("less than {least}")),
+        Some((least, most)) => is(&format!("not from {least} to {most}")),
+        None if why.contains("invalid digit") => is("not a number"),
+        None if why.contains("number too") => is("too large a number"),
+        None if why.contains("not a boolean") => is("neither true nor false"),
+        None if why.contains("invalid IP address") => is("not an IP address"),
+        None if ["not ", "no ", "less ", "more "].iter().any(|start| why.starts_with(start)) => is(&why),
         None => format!("{set}: {why}"),
     }
 }

@@ -14,17 +14,17 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub fn duration(word: &str) -> Result<Duration, String> {
     match humantime::parse_duration(word) {
-        Ok(duration) if duration < Duration::from_millis(1) => Err("it must be at least `1ms`".to_owned()),
-        Ok(duration) if duration > LONGEST => Err("it must be at most `24h`".to_owned()),
+        Ok(duration) if duration < Duration::from_millis(1) => Err("less than 1ms".to_owned()),
+        Ok(duration) if duration > LONGEST => Err("more than 24h".to_owned()),
         Ok(duration) => Ok(duration),
-        Err(_) => Err("write it as `5s`, `500ms` or `5m`".to_owned()),
+        Err(_) => Err("not a time: write it as `5s`, `500ms` or `5m`".to_owned()),
     }
 }
 
 /// So that nobody knocks without a pause.
 pub fn grace(word: &str) -> Result<Duration, String> {
     let grace = duration(word)?;
-    if grace < Duration::from_secs(1) { Err("it must be at least `1s`".to_owned()) } else { Ok(grace) }
+    if grace < Duration::from_secs(1) { Err("less than 1s".to_owned()) } else { Ok(grace) }
 }
 
 pub fn duration_or_off(word: &str) -> Result<Limit, String> {
@@ -38,7 +38,7 @@ pub fn label_key(word: &str) -> Result<String, String> {
     if prefix.is_none_or(is_prefix) && !name.is_empty() && label_value(name).is_ok() {
         return Ok(word.to_owned());
     }
-    Err("a label's key is a word as `role`, or `example.com/role`".to_owned())
+    Err("not the key of a label: write a word as `role`, or `example.com/role`".to_owned())
 }
 
 /// A label's value (Kubernetes `IsValidLabelValue`).
@@ -46,7 +46,7 @@ pub fn label_value(word: &str) -> Result<String, String> {
     if is_value(word) {
         return Ok(word.to_owned());
     }
-    Err("a label's value has at most 63 letters, digits, `-`, `_` and `.`, as `master`".to_owned())
+    Err("not the value of a label: at most 63 letters, digits, `-`, `_` and `.`, as `master`".to_owned())
 }
 
 pub fn selector(word: &str) -> Result<Selector, String> {

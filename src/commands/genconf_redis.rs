@@ -18,7 +18,7 @@ use tracing::{info, warn};
 
 use super::Then;
 use crate::cli::usage::setting;
-use crate::cli::{Electable, Form, GenconfRedis, Report, Run};
+use crate::cli::{Form, GenconfRedis, Promotable, Report, Run};
 use crate::core::conf::{ConfigFile, TlsFiles};
 use crate::core::evidence::Own;
 use crate::core::identity::{Endpoint, PodName};
@@ -55,7 +55,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
         data_dir,
         load,
         server_version,
-        electable,
+        promotable,
         priority,
         output,
         text,
@@ -64,7 +64,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
         deadline: _,
         command,
     } = args;
-    check_priority(&run, priority, electable)?;
+    check_priority(&run, priority, promotable)?;
     let me = own_pod(&pod)?;
     let group = own_group(group, &members, &me)?;
     let logins = Logins::read(&secrets).await?;
@@ -84,7 +84,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
     let announce = subject.announced(&me, &[]);
     let announce = announce.ok_or_else(|| Wrong("--announce ip needs this pod's address: set --pod-ip or POD_IP".to_owned()))?;
     let tls = secrets.tls.files();
-    let conf = Conf { source, subject: &subject, data: &data, announce, priority, electable, logins: &logins, tls };
+    let conf = Conf { source, subject: &subject, data: &data, announce, priority, promotable, logins: &logins, tls };
     conf.rehearse()?;
 
     let mut observer = Observer::new(&world, &subject, &council, &logins);
@@ -97,10 +97,10 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
 }
 
 /// A priority of the pod's own is known to the others by its annotation.
-fn check_priority(run: &Run, priority: u32, electable: Electable) -> Result<(), Wrong> {
-    if run.no_kubernetes && priority != USUAL_PRIORITY && electable == Electable::InSync {
+fn check_priority(run: &Run, priority: u32, promotable: Promotable) -> Result<(), Wrong> {
+    if run.no_kubernetes && priority != USUAL_PRIORITY && promotable == Promotable::InSync {
         return Err(Wrong(format!(
-            "{} is published in the pod's annotations, and without Kubernetes there are none: add --electable at-start",
+            "{} is published in the pod's annotations, and without Kubernetes there are none: add --promotable at-start",
             setting("priority", "ORDAIN_PRIORITY")
         )));
     }
@@ -134,21 +134,21 @@ struct Conf<'a> {
     data: &'a DataDirectory,
     announce: Endpoint,
     priority: u32,
-    electable: Electable,
+    promotable: Promotable,
     logins: &'a Logins,
     tls: Option<TlsFiles<'a>>,
 }
 
 impl Conf<'_> {
-    fn values(&self, master: Option<&Endpoint>, is_electable: bool, run: Option<&str>) -> Result<Values> {
-        let is_electable = is_electable || self.electable == Electable::AtStart;
+    fn values(&self, master: Option<&Endpoint>, may_be_promoted: bool, run: Option<&str>) -> Result<Values> {
+        let may_be_promoted = may_be_promoted || self.promotable == Promotable::AtStart;
         let conf = RedisConf {
             port: self.subject.port,
             dir: files::bytes(&self.data.folder),
             stamps_time: self.data.server.is_some_and(ServerVersion::keeps_manifest),
             announce: &self.announce,
             master,
-            priority: if is_electable { self.priority } else { 0 },
+            priority: if may_be_promoted { self.priority } else { 0 },
             run,
             user: self.logins.redis.user.as_deref(),
             password: self.logins.redis.password.as_deref(),

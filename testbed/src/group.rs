@@ -699,7 +699,7 @@ pub struct Run {
     pub code: Option<i32>,
     /// Its product.
     pub stdout: String,
-    /// Its log.
+    /// Its log, without times.
     pub stderr: String,
 }
 
@@ -707,7 +707,7 @@ impl Run {
     /// Reads a finished process.
     pub fn of(output: &Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Self { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+        Self { code: output.status.code(), stdout: text(&output.stdout), stderr: crate::without_times(&text(&output.stderr)) }
     }
 }
 

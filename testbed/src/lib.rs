@@ -87,6 +87,16 @@ pub fn copy_program(from: &Path, to: &Path) {
     assert!(copied.is_ok_and(|status| status.success()), "cannot copy {} to {}", from.display(), to.display());
 }
 
+/// What ordain has logged without the times with which its lines begin, for what a story asserts is what was said.
+pub fn without_times(log: &str) -> String {
+    let said = |line| {
+        let (time, said) = str::split_at_checked(line, "2026-11-30T00:00:00.000Z ".len())?;
+        let shape = time.replace(|letter: char| letter.is_ascii_digit(), "0");
+        (shape == "0000-00-00T00:00:00.000Z ").then_some(said)
+    };
+    log.split_inclusive('\n').map(|line| said(line).unwrap_or(line)).collect()
+}
+
 /// Waits until `condition` gives something, and says what it waited for where it does not come.
 /// The pause only paces the questions: every caller states its deadline.
 pub fn wait_for<T>(what: &str, deadline: Duration, mut condition: impl FnMut() -> Option<T>) -> T {

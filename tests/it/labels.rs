@@ -94,7 +94,7 @@ fn a_hook_asks_the_api_server_for_no_more_than_it_must() {
 #[test]
 fn of_three_hooks_at_once_one_tells_of_the_change_of_master() {
     let mut bed =
-        started(Bed::on_kubernetes(ordain()).with_quick_failover().without_reconcile().with_env("ORDAIN_ELECTABLE", "at-start"));
+        started(Bed::on_kubernetes(ordain()).with_quick_failover().without_reconcile().with_env("ORDAIN_PROMOTABLE", "at-start"));
     bed.kill("redis-0");
     let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);
     bed.wait_for_labels(promoted, UP);

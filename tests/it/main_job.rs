@@ -231,7 +231,7 @@ fn a_hook_that_runs_late_or_twice_changes_nothing() {
 #[test]
 fn a_lost_hook_is_made_good_by_the_next_pod_that_starts() {
     let bed = Bed::on_kubernetes(ordain()).with_quick_failover().without_reconcile();
-    let mut bed = started(bed.with_env("ORDAIN_ELECTABLE", "at-start"));
+    let mut bed = started(bed.with_env("ORDAIN_PROMOTABLE", "at-start"));
     for sentinel in SENTINELS {
         // A program that does nothing in the hook's place: a hook that was lost.
         bed.sandbox(sentinel).write("opt/ordain/on-failover", "#!/bin/sh\n");

@@ -61,7 +61,7 @@ fn assert_left_alone(bed: &Bed) {
 
 /// Nothing is put right but by what a story runs.
 fn unreconciled() -> Bed {
-    Bed::on_kubernetes(ordain()).without_reconcile().with_env("ORDAIN_ELECTABLE", "at-start")
+    Bed::on_kubernetes(ordain()).without_reconcile().with_env("ORDAIN_PROMOTABLE", "at-start")
 }
 
 fn sets_of(bed: &Bed) -> Option<String> {

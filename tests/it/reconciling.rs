@@ -65,7 +65,7 @@ fn a_sentinel_that_was_told_by_halves_is_told_the_rest() {
 
 fn started_without_reconcile() -> Bed {
     let mut bed =
-        Bed::on_kubernetes(ordain()).without_reconcile().with_password("secret").with_env("ORDAIN_ELECTABLE", "at-start");
+        Bed::on_kubernetes(ordain()).without_reconcile().with_password("secret").with_env("ORDAIN_PROMOTABLE", "at-start");
     bed.start_all();
     bed.wait_for_master("redis-0", UP);
     bed.wait_for_labels("redis-0", UP);
@@ -162,7 +162,7 @@ fn it_goes_on_when_the_api_server_and_the_sentinels_are_back() {
 
 #[test]
 fn one_pass_says_what_it_put_right_and_the_log_is_json_where_that_is_asked_for() {
-    let bed = started(Bed::on_kubernetes(ordain()).without_reconcile().with_env("ORDAIN_ELECTABLE", "at-start"));
+    let bed = started(Bed::on_kubernetes(ordain()).without_reconcile().with_env("ORDAIN_PROMOTABLE", "at-start"));
     bed.namespace.as_ref().unwrap().forget("redis-2");
     let pass = bed.ordain("sentinel-0", &["reconcile", "--log-format", "json"]);
     assert_eq!((pass.code, pass.stdout.as_str()), (Some(0), "label redis-2: role=slave\n"), "{pass:?}");

@@ -14,7 +14,7 @@ use testbed::dns::NameServer;
 use testbed::group::Bed;
 use testbed::hostile::{Hostile, Shape};
 use testbed::subnet::Subnet;
-use testbed::wait_for;
+use testbed::{wait_for, without_times};
 
 use crate::{UP, ordain, started};
 
@@ -347,5 +347,5 @@ fn sigterm_ends_the_question_of_forget() {
 fn said(run: &mut Child) -> String {
     let mut said = String::new();
     run.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    said
+    without_times(&said)
 }
