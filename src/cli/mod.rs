@@ -2,6 +2,8 @@
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+#[cfg(test)]
+mod docs;
 mod forget;
 mod genconf_redis;
 mod genconf_sentinel;
