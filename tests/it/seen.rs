@@ -163,6 +163,15 @@ fn each_line_of_a_log_has_its_time(#[case] words: &str, #[case] variables: &[(&s
     assert_eq!(times, if has_times { log.lines().count() } else { 0 }, "{log}");
 }
 
+#[test]
+fn people_at_a_terminal_see_no_times() {
+    let words = format!("{} genconf-redis --dry-run --pod-name redis-1", ordain().display());
+    let output =
+        Command::new("/usr/bin/script").args(["-qec", &words, "/dev/null"]).env_clear().stdin(Stdio::null()).output().unwrap();
+    let seen = String::from_utf8_lossy(&output.stdout);
+    assert!(seen.lines().any(|line| line.starts_with(" INFO redis-1 follows redis-0")), "{seen}");
+}
+
 #[rstest]
 #[case::default(&[], &["INFO"])]
 #[case::fewer(&[("RUST_LOG", "warn")], &[])]
