@@ -64,12 +64,6 @@ fn anchors(page: &str) -> BTreeSet<String> {
     headings.map(|heading| anchor(heading).replace(' ', "-")).collect()
 }
 
-/// The first cells of the rows of every table in a text.
-fn first_cells(text: &str) -> BTreeSet<&str> {
-    let rows = text.lines().filter_map(|line| line.strip_prefix("| "));
-    rows.filter_map(|row| row.split_once(" |")).map(|(cell, _)| cell).filter(|cell| *cell != "rule").collect()
-}
-
 #[test]
 fn every_link_leads_to_a_file_and_to_a_heading_that_there_are() {
     let mut followed = 0;
@@ -94,26 +88,6 @@ fn the_readme_and_each_page_are_short() {
         let count = read(&path).lines().count();
         assert!(count <= most, "{}: {count} lines, at most {most}", path.display());
     }
-}
-
-#[test]
-fn every_rule_of_the_concepts_names_a_test_that_there_is() {
-    let (development, concepts) = (page("docs/development.md"), page("docs/concepts.md"));
-    let (_, rules) = concepts.split_once("## The rules").unwrap();
-    let (_, table) = development.split_once("| rule | test |").unwrap();
-    assert_eq!(first_cells(table), first_cells(rules));
-    let folders = ["src", "tests", "model"].map(|folder| files(&repository().join(folder), "rs"));
-    let source: String = folders.concat().iter().map(|path| read(path)).collect();
-    let mut named = 0;
-    for row in table.lines().skip(2).filter(|line| line.starts_with('|')) {
-        let tests = row.split('`').skip(1).step_by(2);
-        assert_ne!(tests.clone().count(), 0, "a rule without a test: {row}");
-        for test in tests {
-            assert!(source.contains(&format!("fn {test}(")), "there is no test `{test}`");
-            named += 1;
-        }
-    }
-    assert!(named > 20, "only {named} tests are named");
 }
 
 /// What a run prints on stdout, without any variable.

@@ -74,8 +74,8 @@ pub const RULES: [&Rule; 46] = [
 /// The highest epoch counts.
 pub const NEWEST_CLAIM: Rule = Rule {
     id: "newest-claim",
-    sentence: "The claim with the highest epoch counts, whoever makes it. A pod that it does not name starts as a replica of the pod that it names, by host name, whether that one answers or not.",
-    why: "Two of three Sentinels that come back with old files name an old master. A pod that counts heads follows that one, and erases the writes that it had copied from the newer master.",
+    sentence: "The claim with the highest epoch counts, whoever makes it. A pod that it does not name starts as a replica of the pod that it names, whether that one answers or not.",
+    why: "Two of three Sentinels that come back with old files name an old master. A pod that believes the majority follows that one, and erases the writes that it had copied from the newer master.",
     seen: "`redis-1 follows redis-0: the record and 2 of 3 Sentinels name redis-0 at epoch 4`. The pod is labelled as a replica.",
     remedy: "Nothing: the replica is in sync as soon as its master answers.",
     test: "the_newest_claim_is_followed_though_its_master_is_silent",
@@ -84,7 +84,7 @@ pub const NEWEST_CLAIM: Rule = Rule {
 /// Equal epochs, different masters.
 pub const EQUAL_EPOCHS: Rule = Rule {
     id: "equal-epochs",
-    sentence: "Of claims with equal epochs and different masters the one counts that a majority of the Sentinels names, if its master lives; else the only one whose master lives; else none.",
+    sentence: "Where claims with equal epochs name different masters, the pod counts that a majority of the Sentinels names, if it lives as master; else the only master that lives; else none.",
     why: "Two Sentinels that are both told to fail over promote two replicas at one epoch. Pods that choose by chance follow one or the other, and what was written to the one that ends as a replica is lost.",
     seen: "`redis-2 waits: redis-0 and redis-1 are all claimed as master at epoch 4, and 2 of them live`, and after `--deadline` exit code 1.",
     remedy: "Stop the pod that shall not be the master. What only that pod holds is lost.",
@@ -410,7 +410,7 @@ pub const HOLDER_RETURNS: Rule = Rule {
 /// A master that runs as a replica starts anew.
 pub const RESTART_HOLDER: Rule = Rule {
     id: "restart-holder",
-    sentence: "While no master lives, a server that runs as a replica though it is claimed as master with the newest data (or by an open forced claim) is started anew; so is one that has had no link to a master and whose run has not reported its disk.",
+    sentence: "While no master lives, a server that runs as a replica though it is claimed as master is started anew, where all that exist have reported and its data is the newest, or by an open forced claim. So is one that has had no link to a master and whose run has not reported its disk.",
     why: "Sentinel never promotes the pod that it already names. A holder that was started as a replica waits for a master for ever, and all others wait for it.",
     seen: "`restarting redis-1: no master lives, and redis-1 is claimed as master with the newest data`; the container's restart count grows by one.",
     remedy: "Nothing: it decides anew when it starts.",
