@@ -61,7 +61,7 @@ fn without_a_record_a_persons_choice_leads_though_a_pod_never_tells_what_it_hold
     bed.namespace.as_ref().unwrap().delete_record("redis");
     let id = bed.sandbox("redis-0").read("data/ordain-group-id");
     bed.start_each(&["redis-0", "redis-1"]);
-    bed.wait_for_log("redis-0", "`ordain reconcile --assume-master POD` decides", "", UP);
+    bed.wait_for_log("redis-0", "a person decides: `ordain reconcile --assume-master POD`", "", UP);
     let chosen = assume(&bed, "redis-1");
     assert_eq!(chosen.code, Some(0), "{chosen:?}");
     bed.wait_for_master("redis-1", UP);
