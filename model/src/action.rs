@@ -20,7 +20,7 @@ pub enum Action {
     /// A pod reads its next source, and acts after the last.
     Read(Pod),
     /// A pod marks the record.
-    Mark(Pod),
+    StartMarker(Pod),
     /// The deadline of an empty pod comes, without which no others are created.
     Deadline(Pod),
     /// A pod is created.
@@ -84,7 +84,7 @@ pub enum Action {
     /// A pod has asked long enough for a record that cannot be read.
     Ask(Pod),
     /// Reconcile ends the word of a pod that runs.
-    EndWord(Pod),
+    ExpireReport(Pod),
     /// The API server goes away.
     ApiGoes,
     /// It is back.
@@ -181,9 +181,9 @@ fn of_pod(setting: &Setting, state: &State, pod: Pod, actions: &mut Vec<Action>)
         }
         Phase::Lost | Phase::Stranger => {}
         Phase::Down => actions.push(Action::Publish(pod)),
-        Phase::Looking { look, at_last, .. } => {
+        Phase::Looking { look, last_resort_master, .. } => {
             reads(setting, state, setting.torn.pods, look.heard, [Action::Look(pod), Action::Read(pod)], actions);
-            if at_last.is_some() && !sentinel::may_fail_over(state) {
+            if last_resort_master.is_some() && !sentinel::may_fail_over(state) {
                 actions.push(Action::Deadline(pod));
             }
             if time::can_wait(state, pod) {
@@ -193,7 +193,7 @@ fn of_pod(setting: &Setting, state: &State, pod: Pod, actions: &mut Vec<Action>)
                 actions.push(Action::Ask(pod));
             }
         }
-        Phase::Recorded { .. } => actions.push(Action::Mark(pod)),
+        Phase::Recorded { .. } => actions.push(Action::StartMarker(pod)),
         Phase::Checking { look, .. } => {
             reads(setting, state, setting.torn.pods, look.heard, [Action::Look(pod), Action::Read(pod)], actions);
         }
@@ -205,7 +205,7 @@ fn of_pod(setting: &Setting, state: &State, pod: Pod, actions: &mut Vec<Action>)
                 actions.push(Action::Ready(pod));
             }
             if setting.protocol.reconciles && reconcile::runs_unsaid(state, pod) {
-                actions.push(Action::EndWord(pod));
+                actions.push(Action::ExpireReport(pod));
             }
         }
     }
@@ -331,13 +331,13 @@ pub fn perform(setting: &Setting, state: &mut State, action: Action) {
         Action::Publish(pod) => pod::publish(setting, state, pod),
         Action::Look(pod) => setting.order.iter().for_each(|_| pod::read(setting, state, pod)),
         Action::Read(pod) => pod::read(setting, state, pod),
-        Action::Mark(pod) => {
+        Action::StartMarker(pod) => {
             if let Phase::Recorded { intent, patience, is_current } = state.pod(pod).phase {
-                pod::mark(setting, state, pod, intent, is_current, patience);
+                pod::start_marker(setting, state, pod, intent, is_current, patience);
             }
         }
         Action::Deadline(pod) => {
-            if let Phase::Looking { at_last: Some(of), .. } = state.pod(pod).phase {
+            if let Phase::Looking { last_resort_master: Some(of), .. } = state.pod(pod).phase {
                 pod::start_behind(setting, state, pod, of, false);
             }
         }
@@ -355,7 +355,7 @@ pub fn perform(setting: &Setting, state: &mut State, action: Action) {
             }
         }
         Action::Sync(pod) => sync(state, pod),
-        Action::Ready(pod) => reconcile::make_electable(state, pod),
+        Action::Ready(pod) => reconcile::make_promotable(state, pod),
         Action::ReconcilePasses => {
             setting.others.iter().for_each(|_| reconcile::read(setting, state));
             if state.reconcile.look.is_complete(setting.others) {
@@ -376,7 +376,7 @@ pub fn perform(setting: &Setting, state: &mut State, action: Action) {
         Action::CrashSentinel(one, keeps_file) => fault::crash_sentinel(state, one, keeps_file),
         Action::PowerCut(keeps_files) => fault::cut_power(state, keeps_files),
         Action::DeleteRecord => state.write_record(None),
-        Action::EndWord(pod) => {
+        Action::ExpireReport(pod) => {
             if let Some(word) = &mut state.pod_mut(pod).word {
                 word.has_started = true;
             }

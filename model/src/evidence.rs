@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use ordain::core::decision::FAILOVER;
-use ordain::core::disk::{Disk, Instance, LastHeard, Moment, Word};
+use ordain::core::disk::{Disk, DiskReport, Instance, LastHeard, Moment};
 use ordain::core::evidence::{
-    Container, Evidence, Failure, Heard, Kept, Link as RealLink, Object, Own, Peer, RecordSeen, Replica, Role, Sentinel,
+    Container, Evidence, Failure, Kept, Link as RealLink, Object, Own, Peer, RecordSeen, Replica, Reply, Role, Sentinel,
     SentinelAnswer, Watch,
 };
 use ordain::core::identity::{Endpoint, PodName};
@@ -20,7 +20,7 @@ use ordain::core::sets::{Set, Sets};
 
 use crate::look::{Look, SeenObject, SeenRedis, SeenSentinel};
 use crate::setting::Setting;
-use crate::state::{Claim, Lease, Link, Mark, Patience, Pod, SENTINELS, Server, Told, pods};
+use crate::state::{Claim, Lease, Link, Patience, Pod, SENTINELS, Server, StartMarker, Told, pods};
 
 /// After how long Sentinel finds a silent master down.
 pub const DOWN_AFTER: Duration = Duration::from_secs(5);
@@ -108,16 +108,20 @@ pub fn an_hour_later(evidence: Evidence) -> Evidence {
 
 /// The record, as the program has it.
 pub fn real_record(lease: Lease) -> Record {
-    let mark = lease.mark.map(|mark| record::Mark { by: instance(mark.pod, mark.run), at: told_at(mark.is_old, mark.is_ahead) });
+    let start_marker = lease.start_marker.map(|start_marker| record::StartMarker {
+        by: instance(start_marker.pod, start_marker.run),
+        at: told_at(start_marker.is_old, start_marker.is_ahead),
+    });
     let first = Record::first(real_claim(lease.claim), address(lease.claim.master).clone(), GROUP.into(), lease.is_new);
-    Record { uid: UID.into(), version: "1".into(), mark, is_given_up: lease.is_given_up, ..first }
+    Record { uid: UID.into(), version: "1".into(), start_marker, is_abandoned: lease.is_abandoned, ..first }
 }
 
 /// The record as it counts for whoever reads it.
 fn seen_record(lease: Lease, setting: &Setting) -> Record {
     let record = real_record(lease);
-    let mark = record.mark.map(|mark| record::Mark { at: waited_for(mark.at, setting), ..mark });
-    Record { mark, ..record }
+    let start_marker =
+        record.start_marker.map(|start_marker| record::StartMarker { at: waited_for(start_marker.at, setting), ..start_marker });
+    Record { start_marker, ..record }
 }
 
 /// What is known of the record.
@@ -132,13 +136,13 @@ fn record(look: &Look, setting: &Setting) -> RecordSeen {
 
 /// A record of the program.
 pub fn lease(real: &Record) -> Lease {
-    let mark = real.mark.as_ref().map(|mark| Mark {
-        pod: pod(&mark.by.pod),
-        run: mark.by.run.parse().expect("a run of the model"),
-        is_old: [told_at(true, false), told_at(true, true)].contains(&mark.at),
-        is_ahead: mark.at > NOW,
+    let start_marker = real.start_marker.as_ref().map(|start_marker| StartMarker {
+        pod: pod(&start_marker.by.pod),
+        run: start_marker.by.run.parse().expect("a run of the model"),
+        is_old: [told_at(true, false), told_at(true, true)].contains(&start_marker.at),
+        is_ahead: start_marker.at > NOW,
     });
-    Lease { claim: claim(&real.claim), is_new: real.is_new, mark, is_given_up: real.is_given_up }
+    Lease { claim: claim(&real.claim), is_new: real.is_new, start_marker, is_abandoned: real.is_abandoned }
 }
 
 /// A disk whose data is so old.
@@ -147,9 +151,9 @@ pub fn disk(age: Option<u8>, write_step: u64) -> Disk {
 }
 
 /// A word, as the program has it.
-pub fn real_word(told: Told, is_lately: bool, setting: &Setting) -> Word {
+pub fn real_word(told: Told, is_lately: bool, setting: &Setting) -> DiskReport {
     let at = waited_for(told_at(!is_lately, told.is_ahead), setting);
-    Word {
+    DiskReport {
         run: told.run.to_string(),
         disk: disk(told.disk, setting.write_step),
         at,
@@ -265,8 +269,8 @@ fn waited(patience: Patience) -> Duration {
 
 fn sentinel(at: &Endpoint, seen: SeenSentinel) -> Sentinel {
     let heard = match seen {
-        SeenSentinel::Silent => Heard::Failed(Failure::Refused),
-        SeenSentinel::Watching { claim, finds_down, is_failing_over } => Heard::Answer(SentinelAnswer::Watching(Watch {
+        SeenSentinel::Silent => Reply::Failed(Failure::Refused),
+        SeenSentinel::Watching { claim, finds_down, is_failing_over } => Reply::Answer(SentinelAnswer::Watching(Watch {
             master: address(claim.master).clone(),
             config_epoch: claim.epoch.into(),
             finds_master_down: finds_down,
@@ -295,7 +299,7 @@ fn is_member(stranger: Pod, look: &Look, setting: &Setting) -> bool {
 fn peer(pod: Pod, look: &Look, setting: &Setting) -> Peer {
     if look.redis[usize::from(pod)] == SeenRedis::Stranger && setting.protocol.checks_members && !is_member(pod, look, setting) {
         // Names are unique in a namespace: the member of this name does not exist.
-        let (object, heard) = (Object::Absent, Heard::Failed(Failure::NoSuchHost));
+        let (object, heard) = (Object::Absent, Reply::Failed(Failure::NoSuchHost));
         return Peer { pod: name(pod).clone(), ips: Vec::new(), object, heard };
     }
     let is_lately = look.heard_lately[usize::from(pod)];
@@ -310,19 +314,19 @@ fn peer(pod: Pod, look: &Look, setting: &Setting) -> Peer {
         }
     };
     let heard = match look.redis[usize::from(pod)] {
-        SeenRedis::Missing => Heard::Failed(Failure::NoSuchHost),
-        SeenRedis::Refused => Heard::Failed(Failure::Refused),
-        SeenRedis::Silent => Heard::Failed(Failure::TimedOut),
-        SeenRedis::Stranger | SeenRedis::Running(Server::Master, ..) => Heard::Answer(Role::Master),
-        SeenRedis::Running(Server::Replica { of, link, is_electable }, offset, has_told) => {
-            Heard::Answer(Role::Replica(Replica {
+        SeenRedis::Missing => Reply::Failed(Failure::NoSuchHost),
+        SeenRedis::Refused => Reply::Failed(Failure::Refused),
+        SeenRedis::Silent => Reply::Failed(Failure::TimedOut),
+        SeenRedis::Stranger | SeenRedis::Running(Server::Master, ..) => Reply::Answer(Role::Master),
+        SeenRedis::Running(Server::Replica { of, link, is_promotable }, offset, has_told) => {
+            Reply::Answer(Role::Replica(Replica {
                 of: address(of).clone(),
                 link: match link {
                     Link::Never => RealLink::Never,
                     Link::Lost => RealLink::Lost,
                     Link::Up => RealLink::Up,
                 },
-                priority: if is_electable { 100 } else { 0 },
+                priority: if is_promotable { 100 } else { 0 },
                 offset: offset.into(),
                 // A server carries its own priority, whether or not what its disk holds was published.
                 run: look

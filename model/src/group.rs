@@ -98,7 +98,7 @@ pub struct Claim {
 
 /// Who marked the record last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Mark {
+pub struct StartMarker {
     /// The pod.
     pub pod: Pod,
     /// Its run.
@@ -117,9 +117,9 @@ pub struct Lease {
     /// Whether it was created for a group that boots for the first time, and nobody has marked it.
     pub is_new: bool,
     /// Its last mark.
-    pub mark: Option<Mark>,
+    pub start_marker: Option<StartMarker>,
     /// Whether the holder was given up.
-    pub is_given_up: bool,
+    pub is_abandoned: bool,
 }
 
 /// A replica's link to its master.
@@ -145,6 +145,6 @@ pub enum Server {
         /// Its link.
         link: Link,
         /// Whether its priority is above zero.
-        is_electable: bool,
+        is_promotable: bool,
     },
 }

@@ -27,7 +27,7 @@ fn tell(setting: &Setting, state: &mut State, pod: Pod) {
 }
 
 fn look_again(patience: Patience) -> Phase {
-    Phase::Looking { look: Look::default(), patience, at_last: None }
+    Phase::Looking { look: Look::default(), patience, last_resort_master: None }
 }
 
 /// It reads its next source; after the last it decides and acts. What it could not tell of before, it tells of first.
@@ -42,7 +42,7 @@ pub fn read(setting: &Setting, state: &mut State, pod: Pod) {
                 let (verdict, patience) = decide(setting, state, pod, &look, patience);
                 act(setting, state, pod, verdict, look.may_write(), patience);
             } else {
-                state.pod_mut(pod).phase = Phase::Looking { look, patience, at_last: None };
+                state.pod_mut(pod).phase = Phase::Looking { look, patience, last_resort_master: None };
             }
         }
         Phase::Checking { mut look, patience, intent } => {
@@ -89,14 +89,14 @@ fn act(setting: &Setting, state: &mut State, pod: Pod, verdict: Verdict, may_wri
             Be::Behind(claim) if put_record(state, &verdict, may_write) => start_behind(setting, state, pod, claim.master, false),
             Be::Behind(_) => state.pod_mut(pod).phase = look_again(patience),
             Be::Undecided | Be::Master(_) => {
-                let at_last = verdict.at_last.filter(|_| setting.protocol.starts_at_last);
-                state.pod_mut(pod).phase = Phase::Looking { look: Look::default(), patience, at_last };
+                let last_resort_master = verdict.last_resort_master.filter(|_| setting.protocol.starts_at_last);
+                state.pod_mut(pod).phase = Phase::Looking { look: Look::default(), patience, last_resort_master };
             }
         }
         return;
     };
     if verdict.record.is_none() {
-        mark(setting, state, pod, intent, may_write, patience);
+        start_marker(setting, state, pod, intent, may_write, patience);
     } else if put_record(state, &verdict, may_write) {
         state.pod_mut(pod).phase = Phase::Recorded { intent, patience, is_current: true };
     } else {
@@ -108,7 +108,7 @@ fn act(setting: &Setting, state: &mut State, pod: Pod, verdict: Verdict, may_wri
 fn intent(verdict: Verdict) -> Option<Intent> {
     match verdict.be {
         Be::Master(claim) => Some(Intent { claim, leads: true }),
-        Be::Behind(claim) if verdict.is_electable => Some(Intent { claim, leads: false }),
+        Be::Behind(claim) if verdict.is_promotable => Some(Intent { claim, leads: false }),
         Be::Behind(_) | Be::Undecided => None,
     }
 }
@@ -129,7 +129,7 @@ fn is_fenced_by_marks(setting: &Setting, state: &State) -> bool {
 }
 
 /// It marks the record, if nobody else has changed it since it was read.
-pub fn mark(setting: &Setting, state: &mut State, pod: Pod, intent: Intent, may_write: bool, patience: Patience) {
+pub fn start_marker(setting: &Setting, state: &mut State, pod: Pod, intent: Intent, may_write: bool, patience: Patience) {
     state.pod_mut(pod).volume.is_stamped = true;
     if is_fenced_by_marks(setting, state) {
         let told = state.pod(pod).word.filter(|_| state.pod(pod).has_told);
@@ -149,7 +149,7 @@ pub fn mark(setting: &Setting, state: &mut State, pod: Pod, intent: Intent, may_
 
 /// Acts upon the look after the mark: whoever does not start then begins anew.
 fn conclude(setting: &Setting, state: &mut State, pod: Pod, wanted: Intent, verdict: Verdict, look: &Look) {
-    let is_marked = |lease| state.pod(pod).word.is_some_and(|told| verdict::is_marked_by(lease, pod, told.run));
+    let is_marked = |lease| state.pod(pod).word.is_some_and(|told| verdict::has_start_marker_of(lease, pod, told.run));
     let is_fenced = is_fenced_by_marks(setting, state) && !look.record.is_some_and(is_marked);
     let is_as_wanted = intent(verdict) == Some(wanted) && verdict.record.is_none();
     if is_as_wanted && !is_fenced && !look.is_overtaken {
@@ -180,13 +180,13 @@ fn start_master(setting: &Setting, state: &mut State, pod: Pod) {
 }
 
 /// Its Redis starts as a replica.
-pub fn start_behind(setting: &Setting, state: &mut State, pod: Pod, of: Pod, is_electable: bool) {
+pub fn start_behind(setting: &Setting, state: &mut State, pod: Pod, of: Pod, is_promotable: bool) {
     let volume = &mut state.pod_mut(pod).volume;
     if volume.damage == Damage::Found {
         // What cannot be loaded is set aside, and the stamp with it.
         *volume = Volume::default();
     }
-    run(setting, state, pod, Server::Replica { of, link: Link::Never, is_electable });
+    run(setting, state, pod, Server::Replica { of, link: Link::Never, is_promotable });
 }
 
 fn run(setting: &Setting, state: &mut State, pod: Pod, server: Server) {

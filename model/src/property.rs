@@ -39,7 +39,7 @@ pub fn is_healthy(setting: &Setting, state: &State) -> bool {
     let follows = |pod| {
         pod == master
             || matches!(state.pod(pod).phase, Phase::Lost | Phase::Stranger)
-            || state.pod(pod).follows(master) && (state.pod(pod).is_electable() || !setting.has_sentinels)
+            || state.pod(pod).follows(master) && (state.pod(pod).is_promotable() || !setting.has_sentinels)
     };
     is_recorded && (named >= 2 || !setting.has_sentinels) && pods().all(follows)
 }

@@ -6,7 +6,7 @@ use crate::evidence::{Asker, claim, pod as ordinal};
 use crate::look::Look;
 use crate::pod::put_record;
 use crate::setting::Setting;
-use crate::state::{Claim, Lease, Link, Mark, Phase, Pod, Reconcile, Server, State};
+use crate::state::{Claim, Lease, Link, Phase, Pod, Reconcile, Server, StartMarker, State};
 use crate::verdict;
 
 /// Whether it would find something to do now; what it finds while nothing is wrong changes nothing.
@@ -25,9 +25,14 @@ pub fn sees_nobody(setting: &Setting, look: &Look) -> bool {
     let patient = Reconcile { is_masterless: true, ..Reconcile::default() };
     let could_lead = || {
         look.record.is_some_and(|lease| {
-            let would_be_old =
-                Look { record: Some(Lease { mark: lease.mark.map(|mark| Mark { is_old: true, ..mark }), ..lease }), ..*look };
-            !lease.is_given_up && !matches!(verdict::repair(setting, &would_be_old, patient), Some(Repair::GiveUp(_)))
+            let would_be_old = Look {
+                record: Some(Lease {
+                    start_marker: lease.start_marker.map(|start_marker| StartMarker { is_old: true, ..start_marker }),
+                    ..lease
+                }),
+                ..*look
+            };
+            !lease.is_abandoned && !matches!(verdict::repair(setting, &would_be_old, patient), Some(Repair::Abandon(_)))
         })
     };
     !(look.has_seen_a_master() || setting.protocol.counts_from_last_sight && could_lead())
@@ -64,25 +69,25 @@ pub fn act(setting: &Setting, state: &mut State) {
 fn put_right(setting: &Setting, state: &mut State, look: &Look, repair: &Repair) {
     match repair {
         // A Sentinel knows its group by its file, and each pod once and by its name; every pod has the usual priority.
-        Repair::MakeElectable(_)
+        Repair::MakePromotable(_)
         | Repair::KeepUnpromotable(_)
-        | Repair::EndWord(_)
-        | Repair::Tell(..)
-        | Repair::TellRest(..)
-        | Repair::Reset(_)
-        | Repair::Unwatch(_)
+        | Repair::ExpireReport(_)
+        | Repair::AddGroup(..)
+        | Repair::AddSettings(..)
+        | Repair::ForgetReplicas(_)
+        | Repair::ForgetGroup(_)
         | Repair::NameInstead(_)
         | Repair::Follow(..) => {}
-        Repair::GiveUp(real) => {
+        Repair::Abandon(real) => {
             let claim = claim(real);
             let moved = |lease: Lease| if lease.claim == claim { lease } else { verdict::moved(lease, claim) };
-            update(state, look, |lease| verdict::given_up(moved(lease), true));
+            update(state, look, |lease| verdict::abandoned(moved(lease), true));
         }
-        Repair::TakeHolderBack => update(state, look, |lease| verdict::given_up(lease, false)),
-        Repair::ElectInstead(name) => {
+        Repair::TakeHolderBack => update(state, look, |lease| verdict::abandoned(lease, false)),
+        Repair::PromoteInstead(name) => {
             let pod = ordinal(name);
             if is_same_run(state, look, pod) {
-                make_electable(state, pod);
+                make_promotable(state, pod);
             }
         }
         Repair::Restart(name) => {
@@ -108,18 +113,18 @@ fn is_same_run(state: &State, look: &Look, pod: Pod) -> bool {
 }
 
 /// Sentinel may promote this replica.
-pub fn make_electable(state: &mut State, pod: Pod) {
-    if let Phase::Running(Server::Replica { is_electable, .. }) = &mut state.pod_mut(pod).phase {
-        *is_electable = true;
+pub fn make_promotable(state: &mut State, pod: Pod) {
+    if let Phase::Running(Server::Replica { is_promotable, .. }) = &mut state.pod_mut(pod).phase {
+        *is_promotable = true;
     }
 }
 
 /// Whether it finds that a pod's Redis is in sync and may be promoted from now on.
 pub fn is_ready(setting: &Setting, state: &State, pod: Pod) -> bool {
-    let has_ended_its_word =
-        || !setting.protocol.ends_words_first || verdict::has_ended_its_word(setting, &Look::at_once(state), pod);
+    let report_has_expired =
+        || !setting.protocol.ends_words_first || verdict::report_has_expired(setting, &Look::at_once(state), pod);
     match state.pod(pod).server() {
-        Some(Server::Replica { of, link: Link::Up, is_electable: false }) => state.pod(of).is_master() && has_ended_its_word(),
+        Some(Server::Replica { of, link: Link::Up, is_promotable: false }) => state.pod(of).is_master() && report_has_expired(),
         _ => false,
     }
 }

@@ -27,8 +27,8 @@ impl fmt::Display for State {
         for (number, pod) in self.pods.iter().enumerate() {
             let disk = pod.volume.data.map_or("empty".into(), |Data { time, writes }| format!("@{time} {writes:b}"));
             let phase = match pod.phase {
-                Phase::Looking { look: seen, patience, at_last } => {
-                    format!("looking, {}, waited {}, at last {at_last:?}", look(&seen), patience.has_waited)
+                Phase::Looking { look: seen, patience, last_resort_master } => {
+                    format!("looking, {}, waited {}, at last {last_resort_master:?}", look(&seen), patience.has_waited)
                 }
                 Phase::Checking { look: seen, patience, intent } => {
                     format!("checking {intent:?}, {}, waited {}", look(&seen), patience.has_waited)
@@ -56,16 +56,16 @@ impl fmt::Display for State {
         match &self.record {
             None => writeln!(f, "   no record")?,
             Some(lease) => {
-                let mark = lease.mark.map(|mark| {
+                let start_marker = lease.start_marker.map(|start_marker| {
                     format!(
                         "redis-{} run {}{}{}",
-                        mark.pod,
-                        mark.run,
-                        if mark.is_old { " old" } else { "" },
-                        if mark.is_ahead { " ahead" } else { "" }
+                        start_marker.pod,
+                        start_marker.run,
+                        if start_marker.is_old { " old" } else { "" },
+                        if start_marker.is_ahead { " ahead" } else { "" }
                     )
                 });
-                writeln!(f, "   record {}, mark {mark:?}, given up {}", claim(Some(lease.claim)), lease.is_given_up)?;
+                writeln!(f, "   record {}, mark {start_marker:?}, given up {}", claim(Some(lease.claim)), lease.is_abandoned)?;
             }
         }
         let reconcile = &self.reconcile;

@@ -48,18 +48,18 @@ pub fn candidates(state: &State, one: usize) -> Vec<Pod> {
     if !is_free || !has_heard || !this.knows_all() || state.sentinels.iter().filter(agrees).count() < 2 {
         return Vec::new();
     }
-    selectable(state, claim.master)
+    spromotable(state, claim.master)
 }
 
 /// Those that Sentinel selects among: who has read from a master goes before who has not, and of
 /// those the one that has read most. It cannot tell the others apart.
-pub fn selectable(state: &State, master: Pod) -> Vec<Pod> {
-    let electable = |pod: &Pod| *pod != master && state.pod(*pod).is_electable();
+pub fn spromotable(state: &State, master: Pod) -> Vec<Pod> {
+    let promotable = |pod: &Pod| *pod != master && state.pod(*pod).is_promotable();
     let has_copied = |pod: &Pod| match state.pod(*pod).server() {
         Some(Server::Replica { link, .. }) => link != Link::Never,
         _ => false,
     };
-    let all: Vec<Pod> = crate::state::pods().filter(electable).collect();
+    let all: Vec<Pod> = crate::state::pods().filter(promotable).collect();
     let best = all.iter().filter(|pod| has_copied(pod)).max_by_key(|pod| state.pod(**pod).volume.time());
     best.map_or_else(|| all.clone(), |pod| vec![*pod])
 }
@@ -91,7 +91,7 @@ pub fn forced_candidates(setting: &Setting, state: &State, one: usize) -> Vec<Po
     if !is_known_to_have_ended && setting.protocol.forces_one {
         return Vec::new();
     }
-    selectable(state, master)
+    spromotable(state, master)
 }
 
 /// A person tells it to fail over: it asks nobody for a vote.
@@ -158,12 +158,12 @@ pub fn puts_right(state: &State, one: usize, pod: Pod) -> bool {
 pub fn put_right(state: &mut State, one: usize, pod: Pod) {
     let Some(Claim { master, .. }) = state.sentinels[one].names() else { return };
     let server = match state.pod(pod).server() {
-        Some(Server::Replica { link, is_electable, .. }) => {
+        Some(Server::Replica { link, is_promotable, .. }) => {
             let link = if link == Link::Never { link } else { Link::Lost };
-            Server::Replica { of: master, link, is_electable }
+            Server::Replica { of: master, link, is_promotable }
         }
         // Its own writes are known to Sentinel by their offset only; its priority was never lowered.
-        _ => Server::Replica { of: master, link: Link::Never, is_electable: true },
+        _ => Server::Replica { of: master, link: Link::Never, is_promotable: true },
     };
     state.become_(pod, Phase::Running(server));
 }
@@ -175,7 +175,7 @@ pub fn may_fail_over(state: &State) -> bool {
         let Some(Claim { master, .. }) = state.sentinels[one].names() else { return false };
         let agrees = |other: &&SentinelState| other.knows_all() && other.names().is_some_and(|its| its.master == master);
         let agreeing = state.sentinels.iter().filter(agrees).count();
-        agreeing >= 2 && !state.pod(master).is_master() && !selectable(state, master).is_empty()
+        agreeing >= 2 && !state.pod(master).is_master() && !spromotable(state, master).is_empty()
     });
     let is_settling = sentinels().any(|one| is_behind(state, one));
     is_under_way || could_come || is_settling

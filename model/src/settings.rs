@@ -6,7 +6,7 @@ use crate::faults::Faults;
 use crate::look::{Look, Order, Source};
 use crate::setting::{Protocol, Setting, Torn};
 use crate::state::{
-    Claim, Data, Lease, Link, Mark, Phase, Pod, PodState, Reconcile, SentinelState, Server, State, Told, Volume, Watching,
+    Claim, Data, Lease, Link, Phase, Pod, PodState, Reconcile, SentinelState, Server, StartMarker, State, Told, Volume, Watching,
 };
 
 /// Sentinels, then Kubernetes, then Redis.
@@ -63,7 +63,7 @@ fn healthy(master: Pod) -> State {
     let claim = Claim { master, epoch: 1 };
     for pod in crate::state::pods() {
         let server =
-            if pod == master { Server::Master } else { Server::Replica { of: master, link: Link::Up, is_electable: true } };
+            if pod == master { Server::Master } else { Server::Replica { of: master, link: Link::Up, is_promotable: true } };
         let word = Some(Told { run: 0, disk: None, has_started: true, is_late: false, is_ahead: false });
         *state.pod_mut(pod) = PodState {
             phase: Phase::Running(server),
@@ -79,8 +79,8 @@ fn healthy(master: Pod) -> State {
     state.record = Some(Lease {
         claim,
         is_new: false,
-        mark: Some(Mark { pod: master, run: 0, is_old: true, is_ahead: false }),
-        is_given_up: false,
+        start_marker: Some(StartMarker { pod: master, run: 0, is_old: true, is_ahead: false }),
+        is_abandoned: false,
     });
     (state.clock, state.protected, state.elected) = (1, 1, 1);
     state
@@ -107,8 +107,8 @@ fn outage(writes: [u8; 3], record: Claim, files: [Option<Claim>; 3]) -> State {
     state.record = Some(Lease {
         claim: record,
         is_new: false,
-        mark: Some(Mark { pod: record.master, run: 0, is_old: true, is_ahead: false }),
-        is_given_up: false,
+        start_marker: Some(StartMarker { pod: record.master, run: 0, is_old: true, is_ahead: false }),
+        is_abandoned: false,
     });
     state.clock = writes.into_iter().max().unwrap_or(0);
     state.protected = crate::fault::on_any_disk(&state);
@@ -203,7 +203,7 @@ fn newest_follows_an_older() -> State {
 
 /// It has told what its disk holds, and runs with that as a replica.
 fn run_behind(state: &mut State, pod: Pod, of: Pod) {
-    let server = Server::Replica { of, link: Link::Never, is_electable: false };
+    let server = Server::Replica { of, link: Link::Never, is_promotable: false };
     let this = state.pod_mut(pod);
     let disk = this.volume.age(true);
     (this.phase, this.word) =
@@ -267,12 +267,12 @@ fn lost_count() -> State {
 }
 
 /// The holder was away for longer than the grace, and was given up; it is back with the newest disk.
-fn given_up() -> State {
+fn abandoned() -> State {
     let mut state = with_sentinels_back(cut(LOST));
     for pod in 0..2 {
         run_behind(&mut state, pod, 2);
     }
-    state.record = state.record.map(|lease| Lease { is_given_up: true, ..lease });
+    state.record = state.record.map(|lease| Lease { is_abandoned: true, ..lease });
     // Nobody could know of the last write.
     state.protected = 1;
     state
@@ -303,7 +303,7 @@ fn started_unsaid() -> State {
     let mut state = healthy(2);
     let this = state.pod_mut(1);
     this.word = Some(Told { run: 1, disk: Some(2), has_started: false, is_late: false, is_ahead: false });
-    this.phase = Phase::Running(Server::Replica { of: 2, link: Link::Up, is_electable: false });
+    this.phase = Phase::Running(Server::Replica { of: 2, link: Link::Up, is_promotable: false });
     crate::fault::lose(&mut state, 0);
     state.pod_mut(0).word = Some(Told { run: 0, disk: None, has_started: false, is_late: false, is_ahead: false });
     state
@@ -312,8 +312,8 @@ fn started_unsaid() -> State {
 /// The holder has marked the record by a clock that was ahead, and its node is lost for good; nobody can be promoted.
 fn marked_ahead() -> State {
     let mut state = with_sentinels_back(cut(LOST));
-    let ahead = Mark { pod: 2, run: 0, is_old: false, is_ahead: true };
-    state.record = state.record.map(|lease| Lease { mark: Some(ahead), ..lease });
+    let ahead = StartMarker { pod: 2, run: 0, is_old: false, is_ahead: true };
+    state.record = state.record.map(|lease| Lease { start_marker: Some(ahead), ..lease });
     crate::fault::lose(&mut state, 2);
     state
 }
@@ -476,7 +476,7 @@ fn misinformed() -> Vec<Setting> {
         with_grace(setting("Sentinels that lost their count", lost_count(), NONE)),
         with_grace(setting("no record, all pods run", without_record(all_run()), NONE)),
         setting("a stale record, all pods deleted", with_pods_gone(stale(LOST)), NONE),
-        with_grace(setting("given up and back", given_up(), NONE)),
+        with_grace(setting("given up and back", abandoned(), NONE)),
         setting("after a power cut, a torn tail and a crash", cut(KEPT), Faults { torn_tails: 1, ..CRASH }),
         with_grace(setting("the holder cannot load its data", damaged(), NONE)),
         with_grace(setting("a stranger with the group's labels", beside_a_stranger(outage([2, 1, 1], claim(0, 1), LOST)), NONE)),
@@ -503,7 +503,7 @@ fn others() -> Vec<Setting> {
         setting("a crash, a write and damaged data", healthy(2), Faults { damages: 1, writes: 1, ..CRASH }),
         setting("a stale record, files lost, a clock that steps", stale(LOST), STEP),
         with_grace(setting("a holder that marked ahead of time is lost", marked_ahead(), STEP)),
-        torn(Torn::PODS, setting("given up and back, torn looks", given_up(), NONE)),
+        torn(Torn::PODS, setting("given up and back, torn looks", abandoned(), NONE)),
         torn(Torn::PODS, setting("a crash while Sentinels start, torn looks", with_sentinels_starting(healthy(2)), CRASH)),
         setting("two handovers", healthy(2), Faults { forced_failovers: 2, ..NONE }),
     ]
@@ -525,7 +525,7 @@ pub fn large() -> Vec<Setting> {
         setting("a power cut, a crash and a write", healthy(2), Faults { power_cuts: 1, writes: 1, ..CRASH }),
         with_grace(setting("after a power cut, files lost, and the grace", cut(LOST), NONE)),
         with_grace(setting("a stale record, files lost, and the grace", stale(LOST), NONE)),
-        torn(Torn::TWO, setting("given up and back, two looks torn", given_up(), NONE)),
+        torn(Torn::TWO, setting("given up and back, two looks torn", abandoned(), NONE)),
         with_grace(setting("after a power cut, damaged data, and the grace", cut(LOST), Faults { damages: 1, ..NONE })),
         setting("two crashes, a clock that steps", healthy(2), Faults { clock_steps: 1, ..TWO_CRASHES }),
         with_grace(setting("a stale record, a clock that steps, and the grace", stale(LOST), STEP)),

@@ -3,7 +3,9 @@
 use crate::faults::Faults;
 use crate::look::Look;
 
-pub use crate::group::{Claim, Damage, Data, Lease, Link, Mark, PODS, Pod, SENTINELS, Server, Told, Volume, pods, sentinels};
+pub use crate::group::{
+    Claim, Damage, Data, Lease, Link, PODS, Pod, SENTINELS, Server, StartMarker, Told, Volume, pods, sentinels,
+};
 
 /// A decision that is to be marked and checked again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,7 +54,7 @@ pub enum Phase {
         /// How long it has been looking.
         patience: Patience,
         /// The pod that does not exist yet as whose replica it runs when the deadline comes.
-        at_last: Option<Pod>,
+        last_resort_master: Option<Pod>,
     },
     /// It has decided, and the record says so: it marks the record next.
     Recorded {
@@ -108,8 +110,8 @@ impl PodState {
     }
 
     /// Whether its Redis runs as a replica that Sentinel may promote.
-    pub fn is_electable(&self) -> bool {
-        matches!(self.phase, Phase::Running(Server::Replica { is_electable: true, .. }))
+    pub fn is_promotable(&self) -> bool {
+        matches!(self.phase, Phase::Running(Server::Replica { is_promotable: true, .. }))
     }
 
     /// Whether its Redis runs as a replica of `master`, with its link up.
@@ -296,7 +298,11 @@ impl State {
     /// A run of a pod of which nobody remembers anything: what is random in the program.
     pub fn fresh_run(&self, pod: Pod) -> u8 {
         let marks = self.looks().map(|look| look.record).chain([self.record]);
-        let marked = marks.flatten().filter_map(|lease| lease.mark).filter(|mark| mark.pod == pod).map(|mark| mark.run);
+        let marked = marks
+            .flatten()
+            .filter_map(|lease| lease.start_marker)
+            .filter(|start_marker| start_marker.pod == pod)
+            .map(|start_marker| start_marker.run);
         let told = self.looks().filter_map(|look| look.word(pod)).chain(self.pod(pod).word).map(|word| word.run);
         let used = marked.chain(told).fold(0u64, |used, run| used | 1 << run);
         used.trailing_ones() as u8

@@ -68,8 +68,8 @@ pub fn pass_grace(setting: &Setting, state: &mut State) {
         state.pod_mut(pod).was_heard = verdict::is_known(setting, &seen, pod);
     }
     state.protected &= state.pods.iter().filter(|pod| pod.was_heard).fold(0, |known, pod| known | pod.volume.writes());
-    if let Some(mark) = state.record.as_mut().and_then(|lease| lease.mark.as_mut()) {
-        mark.is_old = true;
+    if let Some(start_marker) = state.record.as_mut().and_then(|lease| lease.start_marker.as_mut()) {
+        start_marker.is_old = true;
     }
     for pod in &mut state.pods {
         let is_starting = matches!(pod.phase, Phase::Looking { .. } | Phase::Recorded { .. } | Phase::Checking { .. });

@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use ordain::core::decision::{Decision, Part};
-use ordain::core::evidence::Known;
+use ordain::core::decision::{Decision, StartAs};
+use ordain::core::evidence::DiskData;
 use ordain::core::record::{Record, Step};
 use ordain::core::rules::repair::{Repair, due_by};
 use ordain::core::rules::{self, Rules, a_failover_could_come, for_redis_by, for_sentinel_by, outvoted};
@@ -37,24 +37,24 @@ pub struct Verdict {
     /// Whether that is for a group that boots for the first time.
     pub is_first_boot: bool,
     /// Whether Sentinel may promote this pod at once.
-    pub is_electable: bool,
+    pub is_promotable: bool,
     /// As whose replica an empty pod runs when the deadline comes.
-    pub at_last: Option<Pod>,
+    pub last_resort_master: Option<Pod>,
     /// Whether a failover that replaces this pod could come.
     pub could_come: bool,
 }
 
 impl Verdict {
     fn new(decision: &Decision, could_come: bool) -> Self {
-        let be = match &decision.part {
-            Part::Lead(real) => Be::Master(claim(real)),
-            Part::Follow(real) => Be::Behind(claim(real)),
-            Part::Undecided => Be::Undecided,
+        let be = match &decision.role {
+            StartAs::Lead(real) => Be::Master(claim(real)),
+            StartAs::Follow(real) => Be::Behind(claim(real)),
+            StartAs::Undecided => Be::Undecided,
         };
         let record = decision.record.as_ref().map(claim);
         let is_first_boot = decision.is_first_boot;
-        let at_last = decision.at_last.as_ref().map(pod);
-        Self { be, record, is_first_boot, is_electable: decision.electable, at_last, could_come }
+        let last_resort_master = decision.last_resort_master.as_ref().map(pod);
+        Self { be, record, is_first_boot, is_promotable: decision.promotable, last_resort_master, could_come }
     }
 }
 
@@ -103,7 +103,7 @@ pub fn repair(setting: &Setting, look: &Look, by: Reconcile) -> Option<Repair> {
             let evidence = if by.is_ahead { evidence::an_hour_later(evidence) } else { evidence };
             let masterless = if by.is_masterless { GRACE } else { Duration::ZERO };
             // A probe has a step of its own, and the model's pods end their own words.
-            let is_a_pods = |repair: &Repair| matches!(repair, Repair::MakeElectable(_) | Repair::EndWord(_));
+            let is_a_pods = |repair: &Repair| matches!(repair, Repair::MakePromotable(_) | Repair::ExpireReport(_));
             due_by(setting.rules, &evidence, masterless).into_iter().map(|due| due.repair).find(|repair| !is_a_pods(repair))
         });
         repair.clone()
@@ -111,9 +111,9 @@ pub fn repair(setting: &Setting, look: &Look, by: Reconcile) -> Option<Repair> {
 }
 
 /// Whether what a pod has told of its disk holds no more.
-pub fn has_ended_its_word(setting: &Setting, look: &Look, of: Pod) -> bool {
+pub fn report_has_expired(setting: &Setting, look: &Look, of: Pod) -> bool {
     let evidence = evidence(&Asker::Reconcile, look, setting);
-    rules::has_ended_its_word(&evidence, evidence.peer(evidence::name(of)).expect("a pod of the group"))
+    rules::report_has_expired(&evidence, evidence.peer(evidence::name(of)).expect("a pod of the group"))
 }
 
 /// What a majority says against the record.
@@ -126,7 +126,7 @@ pub fn outvoting(setting: &Setting, look: &Look) -> Option<Claim> {
 pub fn is_known(setting: &Setting, look: &Look, of: Pod) -> bool {
     let evidence = evidence(&Asker::Reconcile, look, setting);
     let peer = evidence.peer(evidence::name(of)).expect("a pod of the group");
-    evidence.disk_of(peer) != Known::Nothing
+    evidence.disk_of(peer) != DiskData::Nothing
 }
 
 /// Whether a claim is newer than the record's.
@@ -145,13 +145,13 @@ pub fn marked(from: Lease, by: Pod, run: u8, is_ahead: bool) -> Lease {
 }
 
 /// Whether its last mark is that of this run.
-pub fn is_marked_by(lease: Lease, pod: Pod, run: u8) -> bool {
-    real_record(lease).is_marked_by(&instance(pod, run))
+pub fn has_start_marker_of(lease: Lease, pod: Pod, run: u8) -> bool {
+    real_record(lease).has_start_marker_of(&instance(pod, run))
 }
 
 /// The record with its holder given up, or taken back.
-pub fn given_up(from: Lease, is_given_up: bool) -> Lease {
-    lease(&real_record(from).with_holder_given_up(is_given_up))
+pub fn abandoned(from: Lease, is_abandoned: bool) -> Lease {
+    lease(&real_record(from).with_abandoned_holder(is_abandoned))
 }
 
 /// A record that is made anew.

@@ -50,7 +50,7 @@ fn protocol(change: impl FnOnce(&mut Protocol)) -> impl FnOnce(&mut Setting) {
 }
 
 #[test]
-fn a_replica_that_starts_electable_is_promoted_over_the_newest_disk() {
+fn a_replica_that_starts_promotable_is_promoted_over_the_newest_disk() {
     shows("after a power cut, files lost", NOTHING_LOST, without(&START_UNPROMOTABLE));
 }
 
@@ -290,7 +290,7 @@ fn shown() -> [(&'static Rule, Shown); 20] {
         (&ADOPT_AFTER_ALL, By(the_first_disk_that_is_told_is_adopted_though_another_is_newer)),
         (&START_MARKER_ENDS_REPORT, Not("whoever starts says so in its word in the same step, which ends it as well")),
         (&REPORT_EXPIRES, By(a_word_that_outlives_the_start_of_its_redis_tells_of_an_older_disk)),
-        (&START_UNPROMOTABLE, By(a_replica_that_starts_electable_is_promoted_over_the_newest_disk)),
+        (&START_UNPROMOTABLE, By(a_replica_that_starts_promotable_is_promoted_over_the_newest_disk)),
         (&SENTINEL_WATCHES_THE_LIVING, By(sentinels_without_memory_watch_a_stale_holder_and_promote_a_third)),
         (
             &SENTINEL_WAITS,

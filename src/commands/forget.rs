@@ -10,7 +10,7 @@ use futures::future::join_all;
 use tokio::time::Instant;
 use tracing::info;
 
-use super::Then;
+use super::Next;
 use crate::cli::Forget;
 use crate::core::evidence::{Evidence, Failure, RecordSeen};
 use crate::core::identity::Endpoint;
@@ -20,62 +20,62 @@ use crate::edge::sentinel;
 use crate::edge::wire::Target;
 use crate::exit::Wrong;
 use crate::steps::confirm::{can_ask, is_confirmed};
-use crate::steps::context::{Council, Ground, Logins, Subject, World};
+use crate::steps::context::{Clients, Credentials, GroupConfig, KubernetesMode, SentinelSet};
 use crate::steps::news::News;
 use crate::steps::observe::{Observer, from_api};
 use crate::steps::retry::{Backoff, blame, refused};
 
-pub async fn run(args: Forget, deadline: Instant) -> Result<Then> {
+pub async fn run(args: Forget, deadline: Instant) -> Result<Next> {
     let Forget { group, pod, members, sentinels, labels, secrets, run, yes, force, deadline: _ } = args;
     if !yes && !run.dry_run && !can_ask() {
         return Err(
             Wrong("there is no terminal on which to ask whether the group shall be forgotten: say --yes".to_owned()).into()
         );
     }
-    let logins = Logins::read(&secrets).await?;
-    let world = World::open(&run, &pod).await?;
-    if matches!(world.ground, Ground::Nowhere) {
+    let credentials = Credentials::read(&secrets).await?;
+    let clients = Clients::open(&run, &pod).await?;
+    if matches!(clients.ground, KubernetesMode::Nowhere) {
         return Err(Wrong(
             "there is no Kubernetes here, so nobody can be asked what remembers the group: set KUBECONFIG, or use --no-kubernetes"
                 .to_owned(),
         )
         .into());
     }
-    let council = Council::new(&world, &sentinels)?;
-    if council.is_unnamed() {
+    let sentinel_set = SentinelSet::new(&clients, &sentinels)?;
+    if sentinel_set.is_unnamed() {
         return Err(Wrong("who shall forget? Name the Sentinels by --sentinel or --sentinel-service".to_owned()).into());
     }
-    let subject = Subject::new(&world, group, None, &pod, &members, &labels)?;
-    let observer = Observer::new(&world, &subject, &council, &logins);
+    let group_config = GroupConfig::new(&clients, group, None, &pod, &members, &labels)?;
+    let observer = Observer::new(&clients, &group_config, &sentinel_set, &credentials);
 
     let evidence = observer.observe(Duration::ZERO, deadline).await;
     if !force {
-        check_is_gone(&subject, &evidence)?;
+        check_is_gone(&group_config, &evidence)?;
     }
     if is_forgotten(&observer, &evidence)? {
         return nothing_to_forget(&observer, &evidence, force);
     }
     let remembered = remembered(&evidence);
     if run.dry_run {
-        println!("forget {}: {remembered}", subject.group);
-        return Ok(Then::Exit);
+        println!("forget {}: {remembered}", group_config.group);
+        return Ok(Next::Exit);
     }
     let question = format!("{remembered}\nType the group's name to have it forgotten");
-    if !yes && !is_confirmed(question, subject.group.to_string()).await? {
-        bail!("`{}` is not forgotten: nothing was changed", subject.group);
+    if !yes && !is_confirmed(question, group_config.group.to_string()).await? {
+        bail!("`{}` is not forgotten: nothing was changed", group_config.group);
     }
     have_it_forgotten(&observer, evidence, force, deadline).await?;
-    println!("forgot {}", subject.group);
-    Ok(Then::Exit)
+    println!("forgot {}", group_config.group);
+    Ok(Next::Exit)
 }
 
 /// A group of which a pod may still run is not forgotten: that pod would have its record made again.
-fn check_is_gone(subject: &Subject, evidence: &Evidence) -> Result<()> {
+fn check_is_gone(group_config: &GroupConfig, evidence: &Evidence) -> Result<()> {
     let there: Vec<_> = still_there(evidence).into_iter().map(ToString::to_string).collect();
     if !there.is_empty() {
         bail!(
             "`{}` is not gone: {} may still run; delete its StatefulSet first, or say --force",
-            subject.group,
+            group_config.group,
             there.join(", ")
         );
     }
@@ -83,21 +83,21 @@ fn check_is_gone(subject: &Subject, evidence: &Evidence) -> Result<()> {
 }
 
 /// What is said where nobody remembers it, as far as is known.
-fn nothing_to_forget(observer: &Observer<'_>, evidence: &Evidence, force: bool) -> Result<Then> {
-    let group = &observer.subject.group;
+fn nothing_to_forget(observer: &Observer<'_>, evidence: &Evidence, force: bool) -> Result<Next> {
+    let group = &observer.group_config.group;
     match not_found(observer, evidence) {
         Some(missing) if !force => Err(anyhow!("whether `{group}` is forgotten is not known: {missing}")),
         missing => {
             let as_far = missing.map_or(String::new(), |missing| format!(", as far as is known: {missing}"));
             info!("nothing remembers `{group}`{as_far}");
-            Ok(Then::Exit)
+            Ok(Next::Exit)
         }
     }
 }
 
 /// Has the Sentinels forget it, then the record, until nobody has made either again.
 async fn have_it_forgotten(observer: &Observer<'_>, mut evidence: Evidence, force: bool, deadline: Instant) -> Result<()> {
-    let group = &observer.subject.group;
+    let group = &observer.group_config.group;
     let mut backoff = Backoff::new();
     let mut news = News::default();
     loop {
@@ -120,7 +120,7 @@ async fn have_it_forgotten(observer: &Observer<'_>, mut evidence: Evidence, forc
 
 /// Whether nobody remembers the group, by all who can.
 fn is_forgotten(observer: &Observer<'_>, evidence: &Evidence) -> Result<bool> {
-    let group = &observer.subject.group;
+    let group = &observer.group_config.group;
     if let Some(failure) = &evidence.discovery {
         return Err(blame("the Sentinels", failure.clone()));
     }
@@ -136,12 +136,12 @@ fn is_forgotten(observer: &Observer<'_>, evidence: &Evidence) -> Result<bool> {
 
 /// That there are Sentinels of which nobody knows what they remember.
 fn not_found(observer: &Observer<'_>, evidence: &Evidence) -> Option<String> {
-    let (found, council) = (evidence.sentinels.len(), observer.council);
-    (found < council.count).then(|| {
+    let (found, sentinel_set) = (evidence.sentinels.len(), observer.sentinel_set);
+    (found < sentinel_set.count).then(|| {
         format!(
             "only {found} of {} Sentinels were found: start the others, or check {} and --sentinel-count (ORDAIN_SENTINEL_COUNT)",
-            council.count,
-            council.settings()
+            sentinel_set.count,
+            sentinel_set.settings()
         )
     })
 }
@@ -155,15 +155,15 @@ fn remembered(evidence: &Evidence) -> String {
 
 /// Has every Sentinel that watches the group, or did not say, forget it; returns what did not work.
 async fn have_sentinels_forget(observer: &Observer<'_>, evidence: &Evidence) -> Result<Vec<String>> {
-    let Observer { world, subject, logins, .. } = observer;
+    let Observer { clients, group_config, credentials, .. } = observer;
     let mut failed: Vec<_> = not_found(observer, evidence).into_iter().collect();
     let (watching, silent) = watchers(evidence);
     let told: Vec<&Endpoint> = watching.into_iter().chain(silent.into_iter().map(|(at, _)| at)).collect();
-    let forget = async |target: &Target| sentinel::forget_group(target, &logins.sentinel, &subject.group).await;
-    let done = join_all(told.iter().map(|at| world.ask(at, forget))).await;
+    let forget = async |target: &Target| sentinel::forget_group(target, &credentials.sentinel, &group_config.group).await;
+    let done = join_all(told.iter().map(|at| clients.ask(at, forget))).await;
     for (at, done) in told.into_iter().zip(done) {
         match done {
-            Ok(true) => info!("the Sentinel {at} has forgotten `{}`", subject.group),
+            Ok(true) => info!("the Sentinel {at} has forgotten `{}`", group_config.group),
             Ok(false) => {}
             Err(failure @ Failure::NotAllowed(_)) => return Err(blame(&format!("the Sentinel {at}"), failure)),
             Err(failure) => failed.push(format!("the Sentinel {at}: {failure}")),
@@ -173,8 +173,8 @@ async fn have_sentinels_forget(observer: &Observer<'_>, evidence: &Evidence) -> 
 }
 
 async fn delete_record(observer: &Observer<'_>, evidence: &Evidence) -> Result<()> {
-    let (Some(cluster), Some(record)) = (observer.world.cluster(), evidence.recorded()) else { return Ok(()) };
-    let group = &observer.subject.group;
+    let (Some(cluster), Some(record)) = (observer.clients.cluster(), evidence.recorded()) else { return Ok(()) };
+    let group = &observer.group_config.group;
     match from_api(cluster.delete_record(group, record)).await {
         Ok(()) => {
             info!("deleted the record of `{group}`");

@@ -16,7 +16,7 @@ use anyhow::{Result, anyhow};
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
-use super::Then;
+use super::Next;
 use crate::cli::usage::setting;
 use crate::cli::{Form, GenconfRedis, Promotable, Report, Run};
 use crate::core::conf::{ConfigFile, TlsFiles};
@@ -29,8 +29,8 @@ use crate::edge::data_directory::DataDirectory;
 use crate::edge::files::{self, Draft};
 use crate::exit::{OrWrong, Wrong};
 use crate::steps::announce::{announce_damage, announce_promotion};
-use crate::steps::context::{Council, Ground, Logins, Subject, World, own_group, own_pod, version_of};
-use crate::steps::decide::{Settled, settle};
+use crate::steps::context::{Clients, Credentials, GroupConfig, KubernetesMode, SentinelSet, own_group, own_pod, version_of};
+use crate::steps::decide::{Settled, decide};
 use crate::steps::disk_report::{own_run, publish};
 use crate::steps::label::{is_due, label};
 use crate::steps::observe::Observer;
@@ -39,12 +39,12 @@ use crate::steps::own_data::OwnData;
 use crate::steps::report;
 use crate::steps::retry::Backoff;
 use crate::steps::source::{Rendered, Source};
-use crate::steps::start::{Begun, begin};
+use crate::steps::start::{Begun, start};
 
 /// The pod must start also where the API server is away: a label can be set later.
 const LABELLING: Duration = Duration::from_secs(10);
 
-pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
+pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Next> {
     let GenconfRedis {
         group,
         pod,
@@ -67,28 +67,29 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Then> {
     check_priority(&run, priority, promotable)?;
     let me = own_pod(&pod)?;
     let group = own_group(group, &members, &me)?;
-    let logins = Logins::read(&secrets).await?;
-    let account = logins.account(ConfigFile::Redis, &secrets);
+    let credentials = Credentials::read(&secrets).await?;
+    let account = credentials.account(ConfigFile::Redis, &secrets);
     let mut source = Source::read(&text, ConfigFile::Redis, "redis.conf.tera", TEMPLATE, account).await?;
     source.check_command(&command)?;
     let draft = if run.dry_run { None } else { Some(begin_file(&data_dir, &output).await?) };
-    let (world, server) = tokio::join!(World::open(&run, &pod), server_to_start(server_version, &command));
-    let world = world?;
+    let (clients, server) = tokio::join!(Clients::open(&run, &pod), server_to_start(server_version, &command));
+    let clients = clients?;
     let data = DataDirectory { folder: data_dir, server, load };
     // Only a program that has said that it is a server is asked to check what it cannot load.
     let checks = command.first().filter(|_| server_version.is_none() && server.is_some());
-    let subject = Subject::new(&world, group, Some(me.clone()), &pod, &members, &labels)?;
-    let council = Council::new(&world, &sentinels)?;
-    council.tell_short_grace(&members);
+    let group_config = GroupConfig::new(&clients, group, Some(me.clone()), &pod, &members, &labels)?;
+    let sentinel_set = SentinelSet::new(&clients, &sentinels)?;
+    sentinel_set.tell_short_grace(&members);
 
-    let announce = subject.announced(&me, &[]);
+    let announce = group_config.announced(&me, &[]);
     let announce = announce.ok_or_else(|| Wrong("--announce ip needs this pod's address: set --pod-ip or POD_IP".to_owned()))?;
     let tls = secrets.tls.files();
-    let conf = Conf { source, subject: &subject, data: &data, announce, priority, promotable, logins: &logins, tls };
+    let conf =
+        Conf { source, group_config: &group_config, data: &data, announce, priority, promotable, credentials: &credentials, tls };
     conf.rehearse()?;
 
-    let mut observer = Observer::new(&world, &subject, &council, &logins);
-    let (own_data, own) = OwnData::read(data.clone(), &world, &me, checks, run.dry_run, deadline).await?;
+    let mut observer = Observer::new(&clients, &group_config, &sentinel_set, &credentials);
+    let (own_data, own) = OwnData::read(data.clone(), &clients, &me, checks, run.dry_run, deadline).await?;
     observer.own = own;
     observer.own.priority = (priority != USUAL_PRIORITY).then_some(priority);
     let dry_run = run.dry_run;
@@ -130,12 +131,12 @@ async fn server_to_start(said: Option<ServerVersion>, command: &[OsString]) -> O
 /// What the file says, whatever is decided.
 struct Conf<'a> {
     source: Source,
-    subject: &'a Subject,
+    group_config: &'a GroupConfig,
     data: &'a DataDirectory,
     announce: Endpoint,
     priority: u32,
     promotable: Promotable,
-    logins: &'a Logins,
+    credentials: &'a Credentials,
     tls: Option<TlsFiles<'a>>,
 }
 
@@ -143,15 +144,15 @@ impl Conf<'_> {
     fn values(&self, master: Option<&Endpoint>, may_be_promoted: bool, run: Option<&str>) -> Result<Values> {
         let may_be_promoted = may_be_promoted || self.promotable == Promotable::AtStart;
         let conf = RedisConf {
-            port: self.subject.port,
+            port: self.group_config.port,
             dir: files::bytes(&self.data.folder),
             stamps_time: self.data.server.is_some_and(ServerVersion::keeps_manifest),
             announce: &self.announce,
             master,
             priority: if may_be_promoted { self.priority } else { 0 },
             run,
-            user: self.logins.redis.user.as_deref(),
-            password: self.logins.redis.password.as_deref(),
+            user: self.credentials.redis.user.as_deref(),
+            password: self.credentials.redis.password.as_deref(),
             tls: self.tls,
         };
         conf.values().or_wrong()
@@ -166,8 +167,8 @@ impl Conf<'_> {
 
     /// The file for what was decided, by this run.
     fn render(&self, settled: &Settled, run: Option<&str>) -> Result<Rendered> {
-        let master = master_of(self.subject, settled);
-        self.source.render(&self.values(master.as_ref(), settled.electable, run)?)
+        let master = master_of(self.group_config, settled);
+        self.source.render(&self.values(master.as_ref(), settled.promotable, run)?)
     }
 }
 
@@ -188,22 +189,22 @@ struct Starting<'a> {
 
 impl Starting<'_> {
     /// Goes from step to step until the server may start; a dry run ends before the first that writes.
-    async fn until_started(mut self) -> Result<Then> {
+    async fn until_started(mut self) -> Result<Next> {
         let Self { me, deadline, .. } = self;
         let mut backoff = Backoff::new();
         loop {
             self.publish().await?;
             let settled = self.decide().await?;
             let rendered = self.render(&settled)?;
-            report::tell(&self.report, &self.observer.subject.group, &settled, self.dry_run.then_some(&rendered))?;
+            report::tell(&self.report, &self.observer.group_config.group, &settled, self.dry_run.then_some(&rendered))?;
             if self.dry_run {
                 self.tell_dry_run(&settled, &rendered)?;
-                return Ok(Then::Exit);
+                return Ok(Next::Exit);
             }
             self.install(&settled, &rendered).await?;
             self.label(&settled).await?;
-            match begin(&self.observer, &settled, deadline).await? {
-                Begun::Go => return Ok(Then::from_words(self.command)),
+            match start(&self.observer, &settled, deadline).await? {
+                Begun::Go => return Ok(Next::from_words(self.command)),
                 Begun::LookAgain(why) if Instant::now() >= deadline => return Err(anyhow!("{me} did not start: {why}")),
                 Begun::LookAgain(why) => info!("{me} looks again: {why}"),
             }
@@ -214,15 +215,15 @@ impl Starting<'_> {
     /// Publishes what this pod's disk holds, while all that is looked at first is made ready.
     async fn publish(&mut self) -> Result<()> {
         let Self { me, observer, own_data, .. } = self;
-        let world = observer.world;
-        if let (Some(cluster), false) = (world.cluster(), self.dry_run) {
+        let clients = observer.clients;
+        if let (Some(cluster), false) = (clients.cluster(), self.dry_run) {
             let (published, ()) = tokio::join!(publish(cluster, me, &observer.own), observer.prepare());
             observer.own = published?.unwrap_or_else(|refusal| {
                 warn!("what the disk of {me} holds is not published yet: {refusal}");
                 Own { instance: None, has_run: false, ..observer.own.clone() }
             });
         }
-        if let (Some(cluster), Some(instance), Some(damage)) = (world.cluster(), &observer.own.instance, &own_data.damage) {
+        if let (Some(cluster), Some(instance), Some(damage)) = (clients.cluster(), &observer.own.instance, &own_data.damage) {
             announce_damage(cluster, instance, damage).await;
         }
         Ok(())
@@ -231,26 +232,26 @@ impl Starting<'_> {
     /// Looks until there is a decision, and has the record say it.
     async fn decide(&mut self) -> Result<Settled> {
         let Self { me, observer, report, .. } = self;
-        let settled = settle(observer, rules::for_redis, self.deadline, self.dry_run).await;
-        let settled = settled.map_err(|error| report::tell_undecided(report, &observer.subject.group, error))?;
+        let settled = decide(observer, rules::for_redis, self.deadline, self.dry_run).await;
+        let settled = settled.map_err(|error| report::tell_undecided(report, &observer.group_config.group, error))?;
         info!("{me} {}", settled.reason);
-        observer.council.tell_what_keeps_from_failover(&settled.evidence);
+        observer.sentinel_set.tell_what_keeps_from_failover(&settled.evidence);
         Ok(settled)
     }
 
     /// Renders the file for what was decided. It names the run that has published what the disk holds; where that
     /// could not be published, the server itself tells the pod's own priority.
     fn render(&self, settled: &Settled) -> Result<Rendered> {
-        let Observer { world, own, .. } = &self.observer;
+        let Observer { clients, own, .. } = &self.observer;
         let published = own.instance.as_ref().map(|instance| instance.run.clone());
-        let run = published.or_else(|| world.cluster().filter(|_| !self.dry_run).map(|_| own_run(own)));
+        let run = published.or_else(|| clients.cluster().filter(|_| !self.dry_run).map(|_| own_run(own)));
         self.conf.render(settled, run.as_deref())
     }
 
     /// Says what would be done, and prints the file.
     fn tell_dry_run(&self, settled: &Settled, rendered: &Rendered) -> Result<()> {
-        let Observer { world, subject, .. } = self.observer;
-        tell_dry_run(world, subject, settled, &self.output.display().to_string());
+        let Observer { clients, group_config, .. } = self.observer;
+        tell_dry_run(clients, group_config, settled, &self.output.display().to_string());
         if self.report.form == Form::Text {
             rendered.print()?;
         }
@@ -270,16 +271,16 @@ impl Starting<'_> {
     /// later run.
     async fn label(&self, settled: &Settled) -> Result<()> {
         let Self { me, observer, .. } = self;
-        let Observer { world, subject, .. } = observer;
-        let is_as_recorded = |record| !is_due(record, &observer.seen(), &subject.scheme);
+        let Observer { clients, group_config, .. } = observer;
+        let is_as_recorded = |record| !is_due(record, &observer.seen(), &group_config.scheme);
         if settled.record.as_ref().is_some_and(is_as_recorded) {
             return Ok(());
         }
-        let Some(cluster) = world.cluster() else { return Ok(()) };
+        let Some(cluster) = clients.cluster() else { return Ok(()) };
         let until = self.deadline.min(Instant::now() + LABELLING);
-        let labelled = label(cluster, subject, |pod| pod, until).await;
+        let labelled = label(cluster, group_config, |pod| pod, until).await;
         info!("labels: {labelled}");
-        announce_promotion(cluster, &subject.group, &labelled, None, &format!("genconf-redis at {me}")).await;
+        announce_promotion(cluster, &group_config.group, &labelled, None, &format!("genconf-redis at {me}")).await;
         match labelled.failure {
             // Not even the record and the pods may be read.
             Some(error) if error.is::<Wrong>() && labelled.record.is_none() => Err(error),
@@ -293,20 +294,20 @@ impl Starting<'_> {
 }
 
 /// The master that this pod follows; none where it leads.
-fn master_of(subject: &Subject, settled: &Settled) -> Option<Endpoint> {
-    (!settled.leads).then(|| settled.followed(subject, &settled.claim.master))
+fn master_of(group_config: &GroupConfig, settled: &Settled) -> Option<Endpoint> {
+    (!settled.leads).then(|| settled.followed(group_config, &settled.claim.master))
 }
 
-fn tell_dry_run(world: &World, subject: &Subject, settled: &Settled, output: &str) {
-    world.tell_assumptions();
+fn tell_dry_run(clients: &Clients, group_config: &GroupConfig, settled: &Settled, output: &str) {
+    clients.tell_assumptions();
     info!("would write `{output}`");
     if let Some(claim) = &settled.recorded {
-        info!("would record in the Lease `{}`: {} at epoch {}", subject.group, claim.master, claim.epoch);
+        info!("would record in the Lease `{}`: {} at epoch {}", group_config.group, claim.master, claim.epoch);
     }
-    if let Some(me) = &subject.me {
-        let value = if settled.leads { &subject.scheme.master } else { &subject.scheme.replica };
+    if let Some(me) = &group_config.me {
+        let value = if settled.leads { &group_config.scheme.master } else { &group_config.scheme.replica };
         let announcement =
-            if matches!(world.ground, Ground::NoKubernetes) { "with Kubernetes would label" } else { "would label" };
-        info!("{announcement} {me} {}={value}", subject.scheme.key);
+            if matches!(clients.ground, KubernetesMode::NoKubernetes) { "with Kubernetes would label" } else { "would label" };
+        info!("{announcement} {me} {}={value}", group_config.scheme.key);
     }
 }

@@ -32,16 +32,16 @@ const INSTALLED_BY: Duration = Duration::from_secs(60);
 
 /// What is left to do when a subcommand has told its story.
 #[derive(Debug)]
-pub enum Then {
+pub enum Next {
     /// Nothing.
     Exit,
     /// Become this command: the same process id, so that signals reach it.
-    Become(Vec<OsString>),
+    Exec(Vec<OsString>),
 }
 
-impl Then {
+impl Next {
     fn from_words(words: Vec<OsString>) -> Self {
-        if words.is_empty() { Self::Exit } else { Self::Become(words) }
+        if words.is_empty() { Self::Exit } else { Self::Exec(words) }
     }
 
     /// Does it, unless a signal has come meanwhile, of which the command would not know. Comes back only where there
@@ -50,7 +50,7 @@ impl Then {
     /// # Errors
     /// The command cannot be run, or shall not.
     pub fn become_it(self, signals: &mut Signals) -> Result<()> {
-        let Self::Become(words) = self else { return Ok(()) };
+        let Self::Exec(words) = self else { return Ok(()) };
         let [program, arguments @ ..] = &words[..] else { return Ok(()) };
         if let Some(by) = signals.came() {
             bail!("stopped by {by}: `{}` is not started", program.display());
@@ -86,7 +86,7 @@ pub fn longest(command: &Command) -> Option<Duration> {
 ///
 /// # Errors
 /// What went wrong, and [`Wrong`] where trying again will not help.
-pub async fn within_deadline(command: Command, signals: &mut Signals) -> Result<Then> {
+pub async fn within_deadline(command: Command, signals: &mut Signals) -> Result<Next> {
     match command {
         // These end by themselves at SIGTERM, once they have given back what they hold and undone what they have begun.
         Command::Takeover(args) => Box::pin(takeover::run(args, signals)).await,
@@ -94,7 +94,7 @@ pub async fn within_deadline(command: Command, signals: &mut Signals) -> Result<
         // A signal is how it is done.
         Command::Reconcile(args) if args.watch => tokio::select! {
             ended = Box::pin(reconcile::watch(args)) => ended,
-            _ = signals.next() => Ok(Then::Exit),
+            _ = signals.next() => Ok(Next::Exit),
         },
         Command::Reconcile(args) => within(args.deadline, signals, |deadline| reconcile::run(args, deadline)).await,
         Command::GenconfRedis(args) => within(args.deadline, signals, |deadline| genconf_redis::run(args, deadline)).await,
@@ -108,11 +108,11 @@ pub async fn within_deadline(command: Command, signals: &mut Signals) -> Result<
     }
 }
 
-async fn within<F: Future<Output = Result<Then>>>(
+async fn within<F: Future<Output = Result<Next>>>(
     limit: Duration,
     signals: &mut Signals,
     work: impl FnOnce(Instant) -> F,
-) -> Result<Then> {
+) -> Result<Next> {
     let deadline = Instant::now() + limit;
     tokio::select! {
         // The work is done, or has ended itself.

@@ -12,7 +12,7 @@ use anyhow::{Result, anyhow, bail};
 use tokio::time::Instant;
 use tracing::info;
 
-use super::Then;
+use super::Next;
 use crate::cli::{OnFailover, PodArgs};
 use crate::core::disk::published_group_id;
 use crate::core::epoch::{self, Shown};
@@ -29,7 +29,7 @@ use crate::edge::wire::Target;
 use crate::edge::{redis, sentinel};
 use crate::exit::Wrong;
 use crate::steps::announce::announce_promotion;
-use crate::steps::context::{ANSWER, Council, Ground, Logins, Subject, World, in_time, own_pod};
+use crate::steps::context::{ANSWER, Clients, Credentials, GroupConfig, KubernetesMode, SentinelSet, in_time, own_pod};
 use crate::steps::disk_report::random_id;
 use crate::steps::label::{Moved, label_listed};
 use crate::steps::observe::{Observer, from_api, record_seen};
@@ -44,31 +44,34 @@ pub fn limit(args: &OnFailover) -> Duration {
     args.deadline.min(LIMIT)
 }
 
-pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
+pub async fn run(args: OnFailover, deadline: Instant) -> Result<Next> {
     let OnFailover { pod, members, sentinels, labels, secrets, run, deadline: _, arguments } = args;
     let hint = Hint::parse(&arguments).map_err(Wrong)?;
-    let logins = Logins::read(&secrets).await?;
-    let world = World::open(&run, &pod).await?;
-    let council = Council::new(&world, &sentinels)?;
-    let subject = Subject::new(&world, hint.group, None, &pod, &members, &labels)?;
-    let hook = Hook { sentinel: local_sentinel(&pod, &council), world, logins, council, subject };
-    let group = &hook.subject.group;
-    if matches!(hook.world.ground, Ground::Nowhere) {
+    let credentials = Credentials::read(&secrets).await?;
+    let clients = Clients::open(&run, &pod).await?;
+    let sentinel_set = SentinelSet::new(&clients, &sentinels)?;
+    let group_config = GroupConfig::new(&clients, hint.group, None, &pod, &members, &labels)?;
+    let hook = Hook { sentinel: local_sentinel(&pod, &sentinel_set), clients, credentials, sentinel_set, group_config };
+    let group = &hook.group_config.group;
+    if matches!(hook.clients.ground, KubernetesMode::Nowhere) {
         let master = hint.to.host.pod().map_or_else(|| format!("the pod at {}", hint.to.host), |pod| pod.to_string());
         hook.print_plan(&master, "");
-        return Ok(Then::Exit);
+        return Ok(Next::Exit);
     }
 
     let started = Instant::now();
     let unknown = || format!("the new master of `{group}` is not known");
     let verify = persist(deadline, unknown, async || hook.verified_view().await);
-    let Some(cluster) = hook.world.cluster() else {
+    let Some(cluster) = hook.clients.cluster() else {
         hook.tell_without_kubernetes(&verify.await?);
-        return Ok(Then::Exit);
+        return Ok(Next::Exit);
     };
     // While Sentinel and the new master are asked, the API server is, too.
     let early = async {
-        tokio::join!(from_api(cluster.record(group)), from_api(cluster.pods_lately(&hook.subject.selector, &hook.subject.scheme)))
+        tokio::join!(
+            from_api(cluster.record(group)),
+            from_api(cluster.pods_lately(&hook.group_config.selector, &hook.group_config.scheme))
+        )
     };
     let (watch, (record, pods)) = tokio::join!(verify, early);
     let watch = watch?;
@@ -79,13 +82,13 @@ pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
         let listed = hook.members(found, &record, &watch);
         let master = hook.pod_at(cluster, &watch, &listed, &record).await?;
         hook.print_plan(&master.to_string(), &format!(" at epoch {}", Shown(watch.config_epoch)));
-        return Ok(Then::Exit);
+        return Ok(Next::Exit);
     }
 
     let (moved, watch) = hook.have_record_moved(cluster, (watch, record), &found, deadline).await?;
     let recorded = started.elapsed();
-    let members = hook.subject.members(found, &hook.subject.membership_by(&moved.record));
-    let labelled = label_listed(cluster, &hook.subject, &moved, members, |pod| pod, deadline).await;
+    let members = hook.group_config.members(found, &hook.group_config.membership_by(&moved.record));
+    let labelled = label_listed(cluster, &hook.group_config, &moved, members, |pod| pod, deadline).await;
     let all = started.elapsed();
     let by = own_pod(&pod).map_or_else(|_| "on-failover".to_owned(), |me| format!("on-failover at {me}"));
     let hinted = hint.from.host.pod();
@@ -103,15 +106,15 @@ pub async fn run(args: OnFailover, deadline: Instant) -> Result<Then> {
         labelled_ms = millis(all),
         "failover"
     );
-    labelled.failure.map_or(Ok(Then::Exit), Err)
+    labelled.failure.map_or(Ok(Next::Exit), Err)
 }
 
 /// The Sentinel that runs this hook: it listens at the pod's address, or at all of them, and its
 /// certificate names it as the other Sentinels do.
-fn local_sentinel(pod: &PodArgs, council: &Council) -> Target {
+fn local_sentinel(pod: &PodArgs, sentinel_set: &SentinelSet) -> Target {
     let ip = pod.pod_ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let name = own_pod(pod).ok().and_then(|me| council.host_of(&me));
-    Target { name: name.unwrap_or(Host::Ip(ip)), ips: vec![ip], port: council.port }
+    let name = own_pod(pod).ok().and_then(|me| sentinel_set.host_of(&me));
+    Target { name: name.unwrap_or(Host::Ip(ip)), ips: vec![ip], port: sentinel_set.port }
 }
 
 /// Whether two epochs can be, beside each other: else all must be asked.
@@ -120,10 +123,10 @@ fn are_plain(record: &Record, claim: &Claim) -> bool {
 }
 
 struct Hook {
-    world: World,
-    logins: Logins,
-    subject: Subject,
-    council: Council,
+    clients: Clients,
+    credentials: Credentials,
+    group_config: GroupConfig,
+    sentinel_set: SentinelSet,
     /// The Sentinel that runs this hook.
     sentinel: Target,
 }
@@ -131,7 +134,7 @@ struct Hook {
 impl Hook {
     /// What a hook would do, line by line. `since` is what is known of the master's epoch.
     fn print_plan(&self, master: &str, since: &str) {
-        let Subject { group, selector, scheme: Scheme { key, master: master_value, replica }, .. } = &self.subject;
+        let GroupConfig { group, selector, scheme: Scheme { key, master: master_value, replica }, .. } = &self.group_config;
         println!("record {group}: {master}{since}");
         println!("label every other pod of {selector}: {key}={replica}");
         println!("label {master}: {key}={master_value}");
@@ -139,7 +142,7 @@ impl Hook {
 
     /// Who is master, where there is nothing to record or to label.
     fn tell_without_kubernetes(&self, watch: &Watch) {
-        let Subject { group, scheme: Scheme { key, master: value, .. }, .. } = &self.subject;
+        let GroupConfig { group, scheme: Scheme { key, master: value, .. }, .. } = &self.group_config;
         let master = watch.master.host.pod().map_or_else(|| watch.master.to_string(), |pod| pod.to_string());
         let epoch = Shown(watch.config_epoch);
         info!("{master} is the master of `{group}` since epoch {epoch}; with Kubernetes it would be labelled {key}={value}");
@@ -147,13 +150,13 @@ impl Hook {
 
     /// Who is master by the local Sentinel, confirmed by that Redis itself.
     async fn verified_view(&self) -> Result<Watch> {
-        let group = &self.subject.group;
-        let answer = in_time(sentinel::view(&self.sentinel, &self.logins.sentinel, group)).await;
+        let group = &self.group_config.group;
+        let answer = in_time(sentinel::view(&self.sentinel, &self.credentials.sentinel, group)).await;
         let watch = match answer.map_err(|failure| blame("the local Sentinel", failure))? {
             SentinelAnswer::Watching(watch) => watch,
             SentinelAnswer::Unaware => return Err(Wrong(format!("the local Sentinel does not watch `{group}`")).into()),
         };
-        let role = self.world.ask(&watch.master, async |target| redis::role(target, &self.logins.redis).await);
+        let role = self.clients.ask(&watch.master, async |target| redis::role(target, &self.credentials.redis).await);
         match role.await.map_err(|failure| blame(&watch.master.to_string(), failure))? {
             Role::Master => Ok(watch),
             Role::Replica(replica) => bail!("{} is still a replica of {}", watch.master, replica.of),
@@ -163,21 +166,21 @@ impl Hook {
     /// The members among the pods that were found, where the record was seen like this.
     fn members(&self, found: impl IntoIterator<Item = Found>, record: &RecordSeen, watch: &Watch) -> Vec<Pod> {
         let found: Vec<_> = found.into_iter().collect();
-        let reported = self.subject.sets_by_reports(&found, [&watch.master.host]);
-        self.subject.members(found, &self.subject.membership(record, &reported))
+        let reported = self.group_config.sets_by_reports(&found, [&watch.master.host]);
+        self.group_config.members(found, &self.group_config.membership(record, &reported))
     }
 
     /// The pod behind the master's host: its name says it, where the group has such a pod; an address must be
     /// asked for anew, for it may have been another's when the pods were listed.
     async fn pod_at(&self, cluster: &Cluster, watch: &Watch, listed: &[Pod], record: &RecordSeen) -> Result<PodName> {
         let host = &watch.master.host;
-        let named = |pods: &[Pod]| pods.iter().find(|pod| self.subject.is_at(pod, host)).map(|pod| pod.name.clone());
+        let named = |pods: &[Pod]| pods.iter().find(|pod| self.group_config.is_at(pod, host)).map(|pod| pod.name.clone());
         if let (Host::Name(_), Some(pod)) = (host, named(listed)) {
             return Ok(pod);
         }
-        let found = cluster.pods(&self.subject.selector, &self.subject.scheme).await;
+        let found = cluster.pods(&self.group_config.selector, &self.group_config.scheme).await;
         let found = found.map_err(|refusal| refused("the pods", refusal))?;
-        let Subject { selector, group, .. } = &self.subject;
+        let GroupConfig { selector, group, .. } = &self.group_config;
         let members = self.members(found, record, watch);
         named(&members).ok_or_else(|| anyhow!("no pod of {group}, by {selector}, is {host}"))
     }
@@ -190,7 +193,7 @@ impl Hook {
         found: &[Found],
         deadline: Instant,
     ) -> Result<(Moved, Watch)> {
-        let group = &self.subject.group;
+        let group = &self.group_config.group;
         let unmoved = || format!("the record of `{group}` was not moved");
         let mut known = Some(known);
         persist(deadline, unmoved, async || {
@@ -211,7 +214,7 @@ impl Hook {
         record: Result<Record, Refusal>,
         found: &[Found],
     ) -> Result<Moved> {
-        let group = &self.subject.group;
+        let group = &self.group_config.group;
         let seen = record_seen(record.clone());
         let pods = self.members(found.iter().cloned(), &seen, watch);
         let claim = Claim { master: self.pod_at(cluster, watch, &pods, &seen).await?, epoch: watch.config_epoch };
@@ -224,7 +227,7 @@ impl Hook {
                 let id = published_group_id(&claim.master, words).unwrap_or_else(random_id);
                 let sets: Vec<_> = pods.iter().map(|pod| pod.name.base()).chain([claim.master.base()]).collect();
                 let first = Record::first(claim.clone(), watch.master.clone(), id, false).with_sets(sets);
-                cluster.create_record(group, &first.with_sets(self.subject.sure_sets())).await
+                cluster.create_record(group, &first.with_sets(self.group_config.sure_sets())).await
             }
             Err(refusal) => Err(refusal),
             Ok(record) if record.against(&claim) == Step::Move && are_plain(&record, &claim) => {
@@ -242,8 +245,8 @@ impl Hook {
 
     /// What all that can be heard says of the master that the local Sentinel names; none where it is not enough.
     async fn settled(&self, claim: &Claim) -> Option<Claim> {
-        let Self { world, subject, council, logins, .. } = self;
-        let observer = Observer::new(world, subject, council, logins);
+        let Self { clients, group_config, sentinel_set, credentials, .. } = self;
+        let observer = Observer::new(clients, group_config, sentinel_set, credentials);
         let evidence = observer.observe(Duration::ZERO, Instant::now() + 2 * ANSWER).await;
         rules::failed_over(&evidence).filter(|settled| settled.master == claim.master)
     }

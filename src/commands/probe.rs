@@ -17,7 +17,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use anyhow::{Context, Result, anyhow};
 use tokio::time::{Instant, timeout_at};
 
-use super::Then;
+use super::Next;
 use crate::cli::{Probe, Question, Secrets, Server};
 use crate::core::evidence::Failure;
 use crate::core::identity::{Host, PodName};
@@ -27,11 +27,11 @@ use crate::edge::data_directory::is_being_copied;
 use crate::edge::wire::{self, Manner, Pems, Target, tls_to_anyone, tls_to_myself};
 use crate::edge::{redis, sentinel};
 use crate::exit::OrWrong;
-use crate::steps::context::{Logins, read_pems};
+use crate::steps::context::{Credentials, read_pems};
 use crate::steps::off_thread::off_thread;
 use crate::steps::retry::blame;
 
-pub async fn run(args: Probe, deadline: Instant) -> Result<Then> {
+pub async fn run(args: Probe, deadline: Instant) -> Result<Next> {
     let Probe { server, question, groups, pod_name, sets, pod_ip, port, sentinel_port, data_dir, secrets, deadline: _ } = args;
     let Question { liveness: _, readiness, startup: _ } = question;
     let me = pod_name.or_else(|| std::env::var("HOSTNAME").ok()?.parse::<PodName>().ok());
@@ -45,12 +45,12 @@ pub async fn run(args: Probe, deadline: Instant) -> Result<Then> {
     let ask = async {
         let pems = read_pems(&secrets.tls).await;
         if readiness {
-            let told = match logins(&secrets, pems.as_ref()).await {
-                Ok(logins) => match server {
-                    Server::Redis => {
-                        redis::serving(&target, &logins.redis).await.map(|serving| probe::redis(&serving, me.as_ref(), &sets))
-                    }
-                    Server::Sentinel => sentinel::quorums(&target, &logins.sentinel, &groups)
+            let told = match credentials(&secrets, pems.as_ref()).await {
+                Ok(credentials) => match server {
+                    Server::Redis => redis::serving(&target, &credentials.redis)
+                        .await
+                        .map(|serving| probe::redis(&serving, me.as_ref(), &sets)),
+                    Server::Sentinel => sentinel::quorums(&target, &credentials.sentinel, &groups)
                         .await
                         .map(|told| probe::sentinel(&told, me.as_ref())),
                 },
@@ -76,17 +76,17 @@ pub async fn run(args: Probe, deadline: Instant) -> Result<Then> {
         && off_thread(move |_| Ok(is_being_copied(&data_dir))).await?
     {
         println!("Redis is not started yet: ordain copies its data");
-        return Ok(Then::Exit);
+        return Ok(Next::Exit);
     }
     let told = told.map_err(|failure| blame(&format!("{name} at {ip} port {port}"), failure))?;
     println!("{name} {}", told.map_err(|why| anyhow!("{name} {why}"))?);
-    Ok(Then::Exit)
+    Ok(Next::Exit)
 }
 
 /// How this pod's own server is logged in to.
-async fn logins(secrets: &Secrets, pems: Result<&Option<Pems>, &anyhow::Error>) -> Result<Logins> {
+async fn credentials(secrets: &Secrets, pems: Result<&Option<Pems>, &anyhow::Error>) -> Result<Credentials> {
     let pems = pems.map_err(|error| anyhow!("{error:#}"))?;
-    Logins::with_tls(secrets, pems.as_ref().map(tls_to_myself).transpose()?).await
+    Credentials::with_tls(secrets, pems.as_ref().map(tls_to_myself).transpose()?).await
 }
 
 /// Whether it answers at all, for which no file is needed: one that cannot be read is done without. Half of the time

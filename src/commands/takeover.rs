@@ -17,23 +17,25 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{info, warn};
 
-use super::Then;
+use super::Next;
 use crate::cli::{self, Takeover};
 use crate::core::disk::Moment;
 use crate::core::selector::Selector;
-use crate::core::takeover::{Act, Answer, Asked, Clock, Deed, Facts, Guest, Method, Node, Plan, Settings, State, Why, decide};
+use crate::core::takeover::{
+    Act, Action, Answer, Clock, Facts, Hold, HostedPod, Method, Node, NodeAsked, Settings, State, TakeoverPlan, decide,
+};
 use crate::edge::dns::Dns;
-use crate::edge::knock::knock;
 use crate::edge::kubernetes::election::Election;
 use crate::edge::kubernetes::events::{About, Reason};
 use crate::edge::kubernetes::follow::Change;
 use crate::edge::kubernetes::nodes::Nodes;
 use crate::edge::kubernetes::{Access, Cluster, Refusal};
+use crate::edge::tcp_probe::tcp_probe;
 use crate::exit::{OrWrong, Wrong};
 use crate::signals::Signals;
-use crate::steps::books::Book;
 use crate::steps::context::reachable;
 use crate::steps::retry::{Backoff, refused};
+use crate::steps::watch_cache::CacheOf;
 
 /// How many of the nodes that are Ready are knocked at beside one that is not.
 const WITNESSES: usize = 10;
@@ -44,7 +46,7 @@ const LASTING: Duration = Duration::from_secs(10);
 /// How long giving the Lease back may take when the container is being stopped, a renewal that is under way included.
 const GIVING_BACK: Duration = Duration::from_secs(5);
 
-pub async fn run(args: Takeover, signals: &mut Signals) -> Result<Then> {
+pub async fn run(args: Takeover, signals: &mut Signals) -> Result<Next> {
     let Takeover {
         grace,
         method,
@@ -67,10 +69,10 @@ pub async fn run(args: Takeover, signals: &mut Signals) -> Result<Then> {
     let (cluster, nodes, election) = tokio::select! {
         opened = opened => opened?,
         // Nothing is held yet that must be given back.
-        _ = signals.next() => return Ok(Then::Exit),
+        _ = signals.next() => return Ok(Next::Exit),
     };
     let settings = Settings { grace, method, at_most: usize::try_from(at_most).unwrap_or(usize::MAX) };
-    let patrol = Patrol {
+    let controller = NodeController {
         cluster: &cluster,
         nodes: &nodes,
         election: &election,
@@ -78,14 +80,14 @@ pub async fn run(args: Takeover, signals: &mut Signals) -> Result<Then> {
         me: &pod_name,
         is_dry: dry_run,
         started: Instant::now(),
-        books: RefCell::default(),
+        cache: RefCell::default(),
         news: Notify::new(),
         done: RefCell::default(),
     };
     let mut standing = pin!(election.stand());
     tokio::select! {
         // Without end.
-        _ = async { tokio::join!(patrol.follow(followed.0, followed.1), patrol.go_on()) } => {}
+        _ = async { tokio::join!(controller.follow(followed.0, followed.1), controller.go_on()) } => {}
         () = &mut standing, if !dry_run => {}
         // The container is being stopped.
         _ = signals.next() => {}
@@ -96,7 +98,7 @@ pub async fn run(args: Takeover, signals: &mut Signals) -> Result<Then> {
             warn!("the Lease `{lease}` is not given back, and runs out by itself: the API server gives no answer");
         }
     }
-    Ok(Then::Exit)
+    Ok(Next::Exit)
 }
 
 /// Opens the way to the cluster, and looks whether what is needed is there and allowed. `followed` are the selectors
@@ -131,14 +133,14 @@ async fn open(
 
 /// What was told.
 #[derive(Default)]
-struct Books {
-    nodes: Book<String, Node>,
-    guests: Book<String, Option<Guest>>,
+struct NodeCache {
+    nodes: CacheOf<String, Node>,
+    hosted_pods: CacheOf<String, Option<HostedPod>>,
     /// Since when each node has been silent, by our own clock.
     silent: BTreeMap<String, Duration>,
 }
 
-struct Patrol<'a> {
+struct NodeController<'a> {
     cluster: &'a Cluster,
     nodes: &'a Nodes,
     election: &'a Election,
@@ -146,7 +148,7 @@ struct Patrol<'a> {
     me: &'a str,
     is_dry: bool,
     started: Instant,
-    books: RefCell<Books>,
+    cache: RefCell<NodeCache>,
     news: Notify,
     done: RefCell<Done>,
 }
@@ -157,20 +159,20 @@ struct Done {
     /// Nodes, under the version that is no more.
     nodes: BTreeMap<String, String>,
     /// Pods, by their uids: one that somebody holds on to stays for a while.
-    guests: BTreeSet<String>,
+    hosted_pods: BTreeSet<String>,
 }
 
-impl Patrol<'_> {
+impl NodeController<'_> {
     /// Keeps the books.
     async fn follow(&self, node_selector: Option<&str>, selector: &str) {
         let nodes = self.each(
             "nodes",
             || self.nodes.follow(node_selector),
             |change| {
-                let mut books = self.books.borrow_mut();
-                let has_news = !books.nodes.take(change).is_empty();
+                let mut cache = self.cache.borrow_mut();
+                let has_news = !cache.nodes.take(change).is_empty();
                 let now = self.started.elapsed();
-                let Books { nodes, silent, .. } = &mut *books;
+                let NodeCache { nodes, silent, .. } = &mut *cache;
                 let is_silent = |node: &Node| matches!(node.state, State::Silent(_));
                 let names = || nodes.known().filter(|(_, node)| is_silent(node)).map(|(name, _)| name);
                 silent.retain(|name, _| names().any(|silent| silent == name));
@@ -180,12 +182,12 @@ impl Patrol<'_> {
                 has_news
             },
         );
-        let guests = self.each(
+        let hosted_pods = self.each(
             "pods",
             || self.nodes.follow_guests(selector),
-            |change| !self.books.borrow_mut().guests.take(change).is_empty(),
+            |change| !self.cache.borrow_mut().hosted_pods.take(change).is_empty(),
         );
-        tokio::join!(nodes, guests);
+        tokio::join!(nodes, hosted_pods);
     }
 
     /// Takes each change. A watch that breaks is begun anew, so that nothing counts as known until all is told.
@@ -212,14 +214,14 @@ impl Patrol<'_> {
         }
     }
 
-    fn facts(&self, asked: &BTreeMap<String, Asked>) -> Facts {
-        let books = self.books.borrow();
+    fn facts(&self, asked: &BTreeMap<String, NodeAsked>) -> Facts {
+        let cache = self.cache.borrow();
         Facts {
             clock: Clock { own: self.started.elapsed(), wall: SystemTime::now().into() },
-            is_complete: books.nodes.is_whole() && books.guests.is_whole(),
-            nodes: books.nodes.known().map(|(_, node)| node.clone()).collect(),
-            guests: books.guests.known().filter_map(|(_, guest)| guest.clone()).collect(),
-            silent: books.silent.clone(),
+            is_complete: cache.nodes.is_whole() && cache.hosted_pods.is_whole(),
+            nodes: cache.nodes.known().map(|(_, node)| node.clone()).collect(),
+            hosted_pods: cache.hosted_pods.known().filter_map(|(_, hosted_pod)| hosted_pod.clone()).collect(),
+            silent: cache.silent.clone(),
             asked: asked.clone(),
             deleted: read_deleted(&self.election.memory()),
         }
@@ -227,25 +229,25 @@ impl Patrol<'_> {
 
     /// Whether what was done has not been told of yet: nothing is decided on what was before.
     fn is_behind(&self) -> bool {
-        let books = self.books.borrow();
+        let cache = self.cache.borrow();
         let is_as_before =
-            |name: &String, version: &String| books.nodes.known().any(|(_, node)| node.name == *name && node.version == *version);
+            |name: &String, version: &String| cache.nodes.known().any(|(_, node)| node.name == *name && node.version == *version);
         let mut done = self.done.borrow_mut();
         done.nodes.retain(|name, version| is_as_before(name, version));
-        done.guests.retain(|uid| books.guests.known().any(|(known, _)| known == uid));
+        done.hosted_pods.retain(|uid| cache.hosted_pods.known().any(|(known, _)| known == uid));
         !done.nodes.is_empty()
     }
 
     /// Looks, knocks, decides and acts, without end.
     async fn go_on(&self) {
-        let mut seat = self.election.seat();
+        let mut leadership = self.election.leadership();
         let mut asked = BTreeMap::new();
         let mut round = Instant::now();
         let mut told = BTreeMap::new();
         loop {
-            if !self.is_dry && !sits(&seat) {
+            if !self.is_dry && !leads(&leadership) {
                 (asked, told) = (BTreeMap::new(), BTreeMap::new());
-                tokio::select! { _ = seat.changed() => {}, () = self.news.notified() => {} }
+                tokio::select! { _ = leadership.changed() => {}, () = self.news.notified() => {} }
                 continue;
             }
             if self.is_behind() {
@@ -267,7 +269,7 @@ impl Patrol<'_> {
             let facts = self.facts(&asked);
             let plan = decide(&facts, &self.settings);
             tell_holds(&plan, &mut told);
-            let is_done = self.act(&facts, &plan, &seat, &mut told).await;
+            let is_done = self.act(&facts, &plan, &leadership, &mut told).await;
             let again = match (is_done, is_in_question) {
                 (false, _) => Some(Instant::now() + AFTER_A_REFUSAL),
                 (true, true) => Some(round),
@@ -285,15 +287,15 @@ impl Patrol<'_> {
     }
 
     /// Knocks at every node in question, and at some that are Ready, all at once.
-    async fn ask(&self, facts: &Facts) -> BTreeMap<String, Asked> {
+    async fn ask(&self, facts: &Facts) -> BTreeMap<String, NodeAsked> {
         let began = self.started.elapsed();
         let mut ready: Vec<_> = facts.nodes.iter().filter(|node| node.state == State::Ready).collect();
         fastrand::shuffle(&mut ready);
         let witnesses = ready.into_iter().take(WITNESSES).map(|node| (node, Vec::new()));
-        let rounds = facts.in_question().into_iter().chain(witnesses).map(async |(node, doors)| {
-            let (kubelet, guests) = tokio::join!(knock_at(&node.kubelet), knock_at(&doors));
-            let answers = Asked { since: began, at: self.started.elapsed(), kubelet, guests };
-            (node.name.clone(), Asked::after(facts.asked.get(&node.name), began, answers, &self.settings))
+        let rounds = facts.in_question().into_iter().chain(witnesses).map(async |(node, probe_addresses)| {
+            let (kubelet, hosted_pods) = tokio::join!(knock_at(&node.kubelet), knock_at(&probe_addresses));
+            let answers = NodeAsked { since: began, at: self.started.elapsed(), kubelet, hosted_pods };
+            (node.name.clone(), NodeAsked::after(facts.asked.get(&node.name), began, answers, &self.settings))
         });
         join_all(rounds).await.into_iter().collect()
     }
@@ -302,23 +304,23 @@ impl Patrol<'_> {
     async fn act(
         &self,
         facts: &Facts,
-        plan: &Plan,
-        seat: &watch::Receiver<Option<Instant>>,
-        told: &mut BTreeMap<String, Told>,
+        plan: &TakeoverPlan,
+        leadership: &watch::Receiver<Option<Instant>>,
+        told: &mut BTreeMap<String, Notice>,
     ) -> bool {
         let mut is_done = true;
         for act in &plan.acts {
-            let (word, reason) = words(&act.deed);
+            let (word, reason) = words(&act.action);
             if self.is_dry {
-                if told.insert(act.node.clone(), Told::Act(act.deed.clone())) != Some(Told::Act(act.deed.clone())) {
+                if told.insert(act.node.clone(), Notice::Act(act.action.clone())) != Some(Notice::Act(act.action.clone())) {
                     info!(node = act.node, act = word, why = act.why, "would act");
                 }
                 continue;
             }
-            if matches!(&act.deed, Deed::Free(guest) if self.done.borrow().guests.contains(&guest.uid)) {
+            if matches!(&act.action, Action::Free(hosted_pod) if self.done.borrow().hosted_pods.contains(&hosted_pod.uid)) {
                 continue;
             }
-            if !sits(seat) {
+            if !leads(leadership) {
                 return false;
             }
             match self.carry_out(facts, act).await {
@@ -340,9 +342,9 @@ impl Patrol<'_> {
 
     fn note(&self, act: &Act) {
         let mut done = self.done.borrow_mut();
-        match (&act.deed, &act.seen) {
-            (Deed::Free(guest), _) => {
-                done.guests.insert(guest.uid.clone());
+        match (&act.action, &act.seen) {
+            (Action::Free(hosted_pod), _) => {
+                done.hosted_pods.insert(hosted_pod.uid.clone());
             }
             (_, Some((_, version))) => drop(done.nodes.insert(act.node.clone(), version.clone())),
             (_, None) => {}
@@ -350,28 +352,28 @@ impl Patrol<'_> {
     }
 
     async fn carry_out(&self, facts: &Facts, act: &Act) -> Result<(), Refusal> {
-        let Act { node, seen, deed, .. } = act;
+        let Act { node, seen, action, .. } = act;
         let (uid, version) = seen.as_ref().map_or(("", ""), |(uid, version)| (uid, version));
-        match deed {
-            Deed::TakeOut => self.nodes.take_out(node, version).await,
-            Deed::GiveBack => self.nodes.give_back(node, version).await,
-            Deed::Delete => {
+        match action {
+            Action::TakeOut => self.nodes.take_out(node, version).await,
+            Action::GiveBack => self.nodes.give_back(node, version).await,
+            Action::Delete => {
                 // First, so that whoever comes after us knows of it.
                 let mut deleted = facts.still_deleted();
                 deleted.insert(node.clone(), facts.clock.wall);
                 self.election.remember(write_deleted(&deleted)).await?;
                 self.nodes.delete(node, uid, version).await
             }
-            Deed::Free(guest) => self.nodes.free(guest).await,
+            Action::Free(hosted_pod) => self.nodes.free(hosted_pod).await,
         }
     }
 
     async fn announce(&self, act: &Act, reason: Reason) {
-        let Act { node, seen, deed, why } = act;
+        let Act { node, seen, action, why } = act;
         let (uid, version) = seen.as_ref().map_or(("", ""), |(uid, version)| (uid.as_str(), version.as_str()));
-        let (id, note) = match deed {
-            Deed::Free(guest) => (guest.uid.as_str(), format!("{guest}: {why}")),
-            Deed::TakeOut | Deed::GiveBack | Deed::Delete => (version, why.clone()),
+        let (id, note) = match action {
+            Action::Free(hosted_pod) => (hosted_pod.uid.as_str(), format!("{hosted_pod}: {why}")),
+            Action::TakeOut | Action::GiveBack | Action::Delete => (version, why.clone()),
         };
         if let Err(refusal) = self.cluster.tell(About::Node(node, uid), reason, id, note, self.me).await {
             warn!(node, "what was done is not an Event: {refusal}");
@@ -379,34 +381,34 @@ impl Patrol<'_> {
     }
 }
 
-fn sits(seat: &watch::Receiver<Option<Instant>>) -> bool {
-    seat.borrow().is_some_and(|until| Instant::now() < until)
+fn leads(leadership: &watch::Receiver<Option<Instant>>) -> bool {
+    leadership.borrow().is_some_and(|until| Instant::now() < until)
 }
 
-async fn knock_at(doors: &[SocketAddr]) -> Vec<(SocketAddr, Answer)> {
-    join_all(doors.iter().map(async |at| (*at, knock(*at).await))).await
+async fn knock_at(probe_addresses: &[SocketAddr]) -> Vec<(SocketAddr, Answer)> {
+    join_all(probe_addresses.iter().map(async |at| (*at, tcp_probe(*at).await))).await
 }
 
-fn words(deed: &Deed) -> (&'static str, Reason) {
-    match deed {
-        Deed::TakeOut => ("out of service", Reason::OutOfService),
-        Deed::GiveBack => ("back in service", Reason::BackInService),
-        Deed::Delete => ("delete node", Reason::NodeDeleted),
-        Deed::Free(_) => ("free pod", Reason::PodFreed),
+fn words(action: &Action) -> (&'static str, Reason) {
+    match action {
+        Action::TakeOut => ("out of service", Reason::OutOfService),
+        Action::GiveBack => ("back in service", Reason::BackInService),
+        Action::Delete => ("delete node", Reason::NodeDeleted),
+        Action::Free(_) => ("free pod", Reason::PodFreed),
     }
 }
 
 /// What was told of a node last, so that it is told once.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Told {
-    Hold(Why),
-    Act(Deed),
+enum Notice {
+    Hold(Hold),
+    Act(Action),
 }
 
-fn tell_holds(plan: &Plan, told: &mut BTreeMap<String, Told>) {
+fn tell_holds(plan: &TakeoverPlan, told: &mut BTreeMap<String, Notice>) {
     told.retain(|node, _| plan.holds.contains_key(node) || plan.acts.iter().any(|act| act.node == *node));
     for (node, why) in &plan.holds {
-        let hold = Told::Hold(why.clone());
+        let hold = Notice::Hold(why.clone());
         if told.get(node) != Some(&hold) {
             info!(node, why = %why, "holds still");
             told.insert(node.clone(), hold);

@@ -18,17 +18,17 @@ pub const FAILOVER: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     /// What to be.
-    pub part: Part,
+    pub role: StartAs,
     /// What the record must say before that is acted upon: created where it is absent, else moved.
     pub record: Option<Claim>,
     /// Whether this is the group's first boot: the record that is created says so until a master starts.
     pub is_first_boot: bool,
     /// Whether Sentinel may promote this pod as soon as it runs. A replica that may be is marked in
     /// the record and checked again, as a master is.
-    pub electable: bool,
+    pub promotable: bool,
     /// Undecided, with an empty disk, and other pods are created only once this one runs: when the
     /// deadline comes it runs as a replica of that pod, which does not exist yet.
-    pub at_last: Option<PodName>,
+    pub last_resort_master: Option<PodName>,
     /// Why.
     pub reason: Reason,
 }
@@ -87,7 +87,7 @@ impl fmt::Display for Reason {
 
 /// What a pod shall be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Part {
+pub enum StartAs {
     /// The master.
     Lead(Claim),
     /// Behind the claimed master: its replica, or a Sentinel that watches it.
@@ -97,17 +97,17 @@ pub enum Part {
 }
 
 impl Decision {
-    fn new(part: Part, record: Option<Claim>, reason: Reason) -> Self {
-        let electable = matches!(part, Part::Lead(_));
-        Self { part, record, is_first_boot: false, electable, at_last: None, reason }
+    fn new(role: StartAs, record: Option<Claim>, reason: Reason) -> Self {
+        let promotable = matches!(role, StartAs::Lead(_));
+        Self { role, record, is_first_boot: false, promotable, last_resort_master: None, reason }
     }
 
     pub(super) fn lead(claim: Claim, record: Option<Claim>, why: impl Into<String>) -> Self {
-        Self::new(Part::Lead(claim), record, why.into().into())
+        Self::new(StartAs::Lead(claim), record, why.into().into())
     }
 
     pub(super) fn follow(claim: Claim, record: Option<Claim>, why: impl Into<String>) -> Self {
-        Self::new(Part::Follow(claim), record, why.into().into())
+        Self::new(StartAs::Follow(claim), record, why.into().into())
     }
 
     pub(super) fn undecided(why: impl Into<String>) -> Self {
@@ -115,7 +115,7 @@ impl Decision {
     }
 
     pub(super) fn waits(reason: Reason) -> Self {
-        Self::new(Part::Undecided, None, reason)
+        Self::new(StartAs::Undecided, None, reason)
     }
 
     /// The same, by this rule, where no other has made it.

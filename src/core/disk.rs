@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::identity::PodName;
 
-/// The annotation of a pod that holds its [`Word`].
+/// The annotation of a pod that holds its [`DiskReport`].
 pub const WORD: &str = "ordain.dev/disk";
 /// The annotation of a pod that holds since when it has been trying to start: set when it first has to
 /// wait, kept over its container's restarts, and taken away when its server starts.
@@ -164,7 +164,7 @@ impl FromStr for Instance {
 
 /// What a pod has published of its disk.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Word {
+pub struct DiskReport {
     /// A random word of this run: with the pod's uid the [`Instance`].
     pub run: String,
     /// What the disk held before the start.
@@ -188,14 +188,14 @@ pub struct Word {
     pub priority: Option<u32>,
 }
 
-impl fmt::Display for Word {
+impl fmt::Display for DiskReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = serde_json::to_string(self).map_err(|_| fmt::Error)?;
         f.write_str(&text)
     }
 }
 
-impl FromStr for Word {
+impl FromStr for DiskReport {
     type Err = serde_json::Error;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -261,7 +261,7 @@ impl FromStr for LastHeard {
 
 /// The id that a record which is made again takes: the one that the pods have published, that of the
 /// master first.
-pub fn published_group_id<'a>(master: &PodName, words: impl Iterator<Item = (&'a PodName, &'a Word)>) -> Option<String> {
+pub fn published_group_id<'a>(master: &PodName, words: impl Iterator<Item = (&'a PodName, &'a DiskReport)>) -> Option<String> {
     let stamped = words.filter_map(|(pod, word)| Some((pod != master, pod, word.group.as_ref()?)));
     stamped.min().map(|(_, _, id)| id.clone())
 }
@@ -271,8 +271,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn word() -> Word {
-        Word {
+    fn word() -> DiskReport {
+        DiskReport {
             run: "a1".into(),
             disk: Disk::Written(Moment(1_000)),
             at: Moment(2_000),
@@ -299,10 +299,10 @@ mod tests {
     fn a_word_reads_as_a_person_would_write_it() {
         let text = r#"{"run":"a1","disk":{"written":"1970-01-01T00:00:01.000Z"},"at":"1970-01-01T00:00:02.000Z","group":"g","started":false}"#;
         assert_eq!(word().to_string(), text);
-        assert_eq!(text.parse::<Word>().unwrap(), word());
+        assert_eq!(text.parse::<DiskReport>().unwrap(), word());
         let empty = r#"{"run":"a1","disk":"empty"}"#;
-        let long_ago = Word { disk: Disk::Empty, at: Moment(0), group: None, ..word() };
-        assert_eq!(empty.parse::<Word>().unwrap(), long_ago);
+        let long_ago = DiskReport { disk: Disk::Empty, at: Moment(0), group: None, ..word() };
+        assert_eq!(empty.parse::<DiskReport>().unwrap(), long_ago);
     }
 
     #[test]
@@ -339,7 +339,7 @@ mod tests {
     #[test]
     fn a_record_that_is_made_again_takes_the_id_of_the_masters_disk_else_of_the_first_pods() {
         let pods: Vec<PodName> = (0..3).map(|ordinal| format!("redis-{ordinal}").parse().unwrap()).collect();
-        let stamped = |id: Option<&str>| Word { group: id.map(str::to_owned), ..word() };
+        let stamped = |id: Option<&str>| DiskReport { group: id.map(str::to_owned), ..word() };
         let words = [stamped(None), stamped(Some("b")), stamped(Some("c"))];
         let id = |master: usize| published_group_id(&pods[master], pods.iter().zip(&words));
         assert_eq!((id(0), id(2)), (Some("b".into()), Some("c".into())));
@@ -357,7 +357,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_annotation_makes_the_reader_panic(text in "\\PC*") {
-            let _ = (text.parse::<Word>(), text.parse::<LastHeard>(), text.parse::<Instance>(), text.parse::<Moment>());
+            let _ = (text.parse::<DiskReport>(), text.parse::<LastHeard>(), text.parse::<Instance>(), text.parse::<Moment>());
         }
 
         #[test]

@@ -7,7 +7,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::evidence::{Evidence, Failure, Heard, Link, Peer, Replica, SentinelAnswer, Watch};
+use super::evidence::{Evidence, Failure, Link, Peer, Replica, Reply, SentinelAnswer, Watch};
 use super::identity::{Endpoint, Host, PodName};
 
 /// A replica as a Sentinel knows it (`SENTINEL REPLICAS`).
@@ -52,12 +52,12 @@ pub fn timing<'k>(
     known: &'k [KnownReplica],
     not_before: Duration,
 ) -> Option<(&'k KnownReplica, Duration)> {
-    let heirs = known.iter().filter(|replica| replica.may_be_promoted()).filter_map(|replica| {
+    let candidates = known.iter().filter(|replica| replica.may_be_promoted()).filter_map(|replica| {
         let pod = evidence.member_at(&replica.at.host)?;
         let (_, now) = followers(evidence, me).find(|(name, _)| *name == pod)?;
         may_be_promoted(evidence, pod, now).then_some((replica, now.priority))
     });
-    let timed = heirs.map(|(replica, priority)| {
+    let timed = candidates.map(|(replica, priority)| {
         // How long ago it will have been asked then: one that is due by that time is asked again.
         let is_due = replica.asked_ago <= ASKS && replica.asked_ago + not_before > ASKS;
         let ago = (replica.asked_ago + not_before).saturating_sub(if is_due { ASKS } else { Duration::ZERO });
@@ -115,7 +115,7 @@ pub fn step(evidence: &Evidence, me: &PodName, in_tilt: &[Endpoint], stalled: &[
 ///
 /// # Errors
 /// Why there can be no failover now, in words.
-pub fn heirs<'a>(evidence: &'a Evidence, me: &PodName, known: &[KnownReplica]) -> Result<Vec<&'a PodName>, String> {
+pub fn candidates<'a>(evidence: &'a Evidence, me: &PodName, known: &[KnownReplica]) -> Result<Vec<&'a PodName>, String> {
     let follows = |pod: &PodName| evidence.peer(pod).and_then(|peer| linked(evidence, me, peer));
     let mut is_anybody_fit = false;
     for replica in known.iter().filter(|replica| replica.may_be_promoted()) {
@@ -145,9 +145,9 @@ pub fn heirs<'a>(evidence: &'a Evidence, me: &PodName, known: &[KnownReplica]) -
 fn without_an_address(evidence: &Evidence) -> Option<(&PodName, String)> {
     let may_run = |peer: &&Peer| peer.ips.is_empty() && !evidence.is_known_not_to_run(peer);
     evidence.peers.iter().filter(may_run).find_map(|peer| match &peer.heard {
-        Heard::Failed(failure) => Some((&peer.pod, failure.to_string())),
-        Heard::Pending => Some((&peer.pod, "no answer".to_owned())),
-        Heard::Answer(_) => None,
+        Reply::Failed(failure) => Some((&peer.pod, failure.to_string())),
+        Reply::Pending => Some((&peer.pod, "no answer".to_owned())),
+        Reply::Answer(_) => None,
     })
 }
 
@@ -170,9 +170,13 @@ pub fn unheard<'a>(evidence: &'a Evidence, me: &PodName, known: &[KnownReplica])
 /// The replicas that Sentinel shall not promote instead of the heir. When a failover begins it asks all that it
 /// has not asked for a second, takes the one that has read the furthest (`sentinelSelectSlave`), and that is one
 /// which it has just asked, and asks again only a second later. Unless that one says that it has no priority.
-pub fn rivals<'a>(evidence: &'a Evidence, me: &PodName, heir: &Endpoint) -> impl Iterator<Item = (&'a PodName, &'a Replica)> {
-    let heir = evidence.member_at(&heir.host);
-    followers(evidence, me).filter(move |(pod, replica)| Some(*pod) != heir && replica.priority > 0)
+pub fn other_replicas<'a>(
+    evidence: &'a Evidence,
+    me: &PodName,
+    candidate: &Endpoint,
+) -> impl Iterator<Item = (&'a PodName, &'a Replica)> {
+    let candidate = evidence.member_at(&candidate.host);
+    followers(evidence, me).filter(move |(pod, replica)| Some(*pod) != candidate && replica.priority > 0)
 }
 
 /// The replicas that have a link to this master.
@@ -272,7 +276,7 @@ pub enum Verdict {
     /// Call it off, and let the writes go on.
     CallOff,
     /// Nobody goes on with it.
-    GiveUp,
+    Abandon,
 }
 
 /// What is to be done about a failover that has made no progress for so long, where writes are held back for no longer
@@ -284,7 +288,7 @@ pub fn judge(stage: Stage, standing: Standing, is_held: bool, stalled_for: Durat
         (Stage::Promoted, _) if !is_held || stalled_for >= limit => Verdict::Follow,
         (Stage::Promoted, _) => Verdict::Wait,
         _ if !is_stalled => Verdict::Wait,
-        (_, Standing::Gone) => Verdict::GiveUp,
+        (_, Standing::Gone) => Verdict::Abandon,
         (_, Standing::Silent) if !is_held => Verdict::Wait,
         (_, Standing::Answers | Standing::Silent) => Verdict::CallOff,
     }
@@ -293,7 +297,7 @@ pub fn judge(stage: Stage, standing: Standing, is_held: bool, stalled_for: Durat
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::evidence::{Container, Heard, Object, RecordSeen, Role};
+    use crate::core::evidence::{Container, Object, RecordSeen, Reply, Role};
     use crate::core::rules::given::{self, MASTER, address, pod};
 
     fn watch(master: u32) -> Watch {
@@ -310,12 +314,12 @@ mod tests {
         }
     }
 
-    fn says(watch: Watch) -> Heard<SentinelAnswer> {
-        Heard::Answer(SentinelAnswer::Watching(watch))
+    fn says(watch: Watch) -> Reply<SentinelAnswer> {
+        Reply::Answer(SentinelAnswer::Watching(watch))
     }
 
-    fn replica(of: u32, link: Link, priority: u32) -> Heard<Role> {
-        Heard::Answer(Role::Replica(Replica {
+    fn replica(of: u32, link: Link, priority: u32) -> Reply<Role> {
+        Reply::Answer(Role::Replica(Replica {
             of: address(of),
             link,
             priority,
@@ -327,13 +331,13 @@ mod tests {
     }
 
     /// redis-0 is the master, by these three Sentinels; redis-1 and redis-2 are what they are.
-    fn group(sentinels: [Heard<SentinelAnswer>; 3], [one, two]: [Heard<Role>; 2]) -> Evidence {
+    fn group(sentinels: [Reply<SentinelAnswer>; 3], [one, two]: [Reply<Role>; 2]) -> Evidence {
         let peer = |(ordinal, heard)| Peer { pod: pod(ordinal), ips: Vec::new(), object: Object::Unknown, heard };
         let peers = [(0, MASTER), (1, one), (2, two)].into_iter().map(peer).collect();
         Evidence { record: RecordSeen::NotKept, peers, ..given::sentinel() }.sentinels(sentinels)
     }
 
-    fn in_sync() -> [Heard<Role>; 2] {
+    fn in_sync() -> [Reply<Role>; 2] {
         [replica(0, Link::Up, 100), replica(0, Link::Up, 100)]
     }
 
@@ -374,7 +378,7 @@ mod tests {
     #[test]
     fn the_heir_is_the_replica_with_the_lowest_priority_number_however_long_its_moment_is_away_and_never_one_with_0() {
         let timed = |evidence: &Evidence, known: &[KnownReplica]| {
-            timing(evidence, &pod(0), known, Duration::ZERO).map(|(heir, wait)| (heir.at.clone(), wait.as_millis()))
+            timing(evidence, &pod(0), known, Duration::ZERO).map(|(candidate, wait)| (candidate.at.clone(), wait.as_millis()))
         };
         let of = |one, two| group([(); 3].map(|()| says(watch(0))), [replica(0, Link::Up, one), replica(0, Link::Up, two)]);
         // What Sentinel remembers of a priority may be ten seconds old.
@@ -393,7 +397,7 @@ mod tests {
         assert_eq!(timed(&never(of(100, 100), 1), &known), Some((address(2), 8020)));
         let nobody = never(never(of(100, 100), 1), 2);
         assert_eq!(timed(&nobody, &known), None);
-        assert!(heirs(&nobody, &pod(0), &known).is_err() && heirs(&never(of(100, 100), 1), &pod(0), &known).is_ok());
+        assert!(candidates(&nobody, &pod(0), &known).is_err() && candidates(&never(of(100, 100), 1), &pod(0), &known).is_ok());
     }
 
     #[test]
@@ -408,14 +412,14 @@ mod tests {
         }
         // Of two the one whose moment comes first after that.
         let known = [asked(1, 150, |_| {}), asked(2, 8000, |_| {})];
-        let (heir, _) = timing(&evidence, &pod(0), &known, Duration::from_secs(1)).unwrap();
-        assert_eq!(heir.at, address(2));
+        let (candidate, _) = timing(&evidence, &pod(0), &known, Duration::from_secs(1)).unwrap();
+        assert_eq!(candidate.at, address(2));
     }
 
     #[test]
     fn whoever_may_be_promoted_and_is_not_heard_of_is_waited_for() {
         let both = group([(); 3].map(|()| says(watch(0))), [replica(0, Link::Up, 100), replica(0, Link::Up, 100)]);
-        let of = |but: fn(&mut KnownReplica)| heirs(&both, &pod(0), &[asked(1, 0, |_| {}), asked(2, 0, but)]);
+        let of = |but: fn(&mut KnownReplica)| candidates(&both, &pod(0), &[asked(1, 0, |_| {}), asked(2, 0, but)]);
         assert!(of(|two| two.heard_ago = HEARD).is_ok());
         let silent = of(|two| two.heard_ago = Duration::from_millis(2300));
         assert_eq!(silent, Err("redis-2 may be promoted, and the Sentinel has not heard of it for 2.3s".to_owned()));
@@ -436,14 +440,14 @@ mod tests {
         assert_eq!(of(&[known(1, 100, false), asked(2, 0, long_ago)], both()), [pod(2)]);
         assert_eq!(of(&[known(1, 100, false)], both()), [pod(2)], "it has not found it yet");
         assert_eq!(of(&[known(1, 100, false)], replica(0, Link::Lost, 100)), []);
-        assert_eq!(of(&[known(1, 100, false)], Heard::Failed(Failure::TimedOut)), []);
+        assert_eq!(of(&[known(1, 100, false)], Reply::Failed(Failure::TimedOut)), []);
     }
 
     #[test]
     fn all_but_the_heir_are_set_aside() {
-        let of = |two, heir| {
+        let of = |two, candidate| {
             let evidence = group([(); 3].map(|()| says(watch(0))), [replica(0, Link::Up, 100), two]);
-            rivals(&evidence, &pod(0), &address(heir)).map(|(pod, _)| pod.clone()).collect::<Vec<_>>()
+            other_replicas(&evidence, &pod(0), &address(candidate)).map(|(pod, _)| pod.clone()).collect::<Vec<_>>()
         };
         assert_eq!(of(replica(0, Link::Up, 100), 1), [pod(2)]);
         assert_eq!(of(replica(0, Link::Up, 100), 2), [pod(1)]);
@@ -453,7 +457,7 @@ mod tests {
 
     #[test]
     fn the_first_of_the_sentinels_that_answer_is_asked() {
-        let silent = || Heard::Failed(Failure::TimedOut);
+        let silent = || Reply::Failed(Failure::TimedOut);
         let asked = |sentinels| match step(&group(sentinels, in_sync()), &pod(0), &[], &[]) {
             Step::Ask(at) => at.host.pod().unwrap().ordinal(),
             other => panic!("{other:?}"),
@@ -493,13 +497,13 @@ mod tests {
         for stage in [Stage::Asked, Stage::Begun] {
             for standing in [Standing::Answers, Standing::Silent, Standing::Gone] {
                 assert_eq!(judged(stage, standing, true, 1300), Verdict::Wait);
-                let wanted = if standing == Standing::Gone { Verdict::GiveUp } else { Verdict::CallOff };
+                let wanted = if standing == Standing::Gone { Verdict::Abandon } else { Verdict::CallOff };
                 assert_eq!(judged(stage, standing, true, 1400), wanted, "{stage:?} {standing:?}");
             }
             // When the writes have gone on, who is silent may still be heard, and who is heard is called off.
             assert_eq!(judged(stage, Standing::Answers, false, 0), Verdict::CallOff);
             assert_eq!(judged(stage, Standing::Silent, false, 60_000), Verdict::Wait);
-            assert_eq!(judged(stage, Standing::Gone, false, 0), Verdict::GiveUp);
+            assert_eq!(judged(stage, Standing::Gone, false, 0), Verdict::Abandon);
         }
         for standing in [Standing::Answers, Standing::Silent, Standing::Gone] {
             assert_eq!(judged(Stage::Promoted, standing, true, 1999), Verdict::Wait);
@@ -517,7 +521,7 @@ mod tests {
         for (answer, standing) in [
             (Ok(()), Standing::Answers),
             (Err(Failure::TimedOut), Standing::Silent),
-            (Err(Failure::Nonsense(String::new())), Standing::Silent),
+            (Err(Failure::InvalidReply(String::new())), Standing::Silent),
             (Err(Failure::Refused), Standing::Gone),
             (Err(Failure::NoSuchHost), Standing::Gone),
         ] {
@@ -536,7 +540,7 @@ mod tests {
                 assert!(matches!(step(&group(sentinels, in_sync()), &pod(0), &[], &[]), Step::Wait(_)), "{one:?} at {place}");
             }
         }
-        let silent = || Heard::Failed(Failure::TimedOut);
+        let silent = || Reply::Failed(Failure::TimedOut);
         assert!(matches!(step(&group([says(watch(0)), silent(), silent()], in_sync()), &pod(0), &[], &[]), Step::Wait(_)));
     }
 
@@ -552,21 +556,21 @@ mod tests {
     fn every_replica_with_a_link_must_have_all_writes_and_one_must_be_fit_to_be_promoted() {
         let calm = || [says(watch(0)), says(watch(0)), says(watch(0))];
         let heard = [
-            Heard::Failed(Failure::Refused),
+            Reply::Failed(Failure::Refused),
             replica(0, Link::Up, 100),
             replica(0, Link::Up, 0),
             replica(0, Link::Lost, 100),
             replica(0, Link::Never, 0),
             replica(3, Link::Up, 100),
         ];
-        let has_link = |heard: &Heard<Role>| *heard == replica(0, Link::Up, 100) || *heard == replica(0, Link::Up, 0);
+        let has_link = |heard: &Reply<Role>| *heard == replica(0, Link::Up, 100) || *heard == replica(0, Link::Up, 0);
         for one in &heard {
             for two in &heard {
                 for (first, second) in [(0, 0), (0, 100), (100, 0), (100, 100)] {
                     for (is_one_away, is_two_away) in [(false, false), (false, true), (true, false), (true, true)] {
                         let evidence = group(calm(), [one.clone(), two.clone()]);
                         let known = [known(1, first, is_one_away), known(2, second, is_two_away)];
-                        let found = heirs(&evidence, &pod(0), &known);
+                        let found = candidates(&evidence, &pod(0), &known);
                         let may_be_promoted = [(first > 0 && !is_one_away, one), (second > 0 && !is_two_away, two)];
                         let is_safe = may_be_promoted.iter().all(|(may, heard)| !may || has_link(heard));
                         let is_anybody_fit =
@@ -586,26 +590,26 @@ mod tests {
     #[test]
     fn where_nobody_elects_whoever_has_a_link_must_have_all_writes() {
         let heard = [
-            (Heard::Failed(Failure::Refused), false),
+            (Reply::Failed(Failure::Refused), false),
             (replica(0, Link::Up, 0), true),
             (replica(0, Link::Lost, 0), false),
             (replica(0, Link::Never, 0), false),
             (replica(3, Link::Up, 0), false),
         ];
         for (one, other) in heard.iter().flat_map(|one| heard.iter().map(move |other| (one, other))) {
-            let evidence = group([(); 3].map(|()| Heard::Pending), [one.0.clone(), other.0.clone()]);
+            let evidence = group([(); 3].map(|()| Reply::Pending), [one.0.clone(), other.0.clone()]);
             let wanted: Vec<_> = [(1, one.1), (2, other.1)].into_iter().filter(|(_, is_linked)| *is_linked).collect();
             let found: Vec<_> = with_a_link(&evidence, &pod(0)).cloned().collect();
             assert_eq!(found, wanted.iter().map(|(ordinal, _)| pod(*ordinal)).collect::<Vec<_>>());
         }
         for (heard, may_have_one) in [
-            (Heard::Pending, true),
-            (Heard::Failed(Failure::TimedOut), true),
-            (Heard::Failed(Failure::Refused), false),
-            (Heard::Failed(Failure::NoSuchHost), false),
+            (Reply::Pending, true),
+            (Reply::Failed(Failure::TimedOut), true),
+            (Reply::Failed(Failure::Refused), false),
+            (Reply::Failed(Failure::NoSuchHost), false),
             (replica(0, Link::Up, 0), false),
         ] {
-            let evidence = group([(); 3].map(|()| Heard::Pending), [heard, replica(0, Link::Up, 0)]);
+            let evidence = group([(); 3].map(|()| Reply::Pending), [heard, replica(0, Link::Up, 0)]);
             assert_eq!(silent(&evidence, &pod(0)).count(), usize::from(may_have_one), "{evidence}");
         }
     }
@@ -614,10 +618,10 @@ mod tests {
     fn a_replica_that_is_no_pod_of_the_group_is_not_handed_over_to() {
         let evidence = group([says(watch(0)), says(watch(0)), says(watch(0))], in_sync());
         let stranger = KnownReplica { at: Endpoint::parse("192.0.2.7", 6379).unwrap(), ..known(3, 100, false) };
-        let refusal = heirs(&evidence, &pod(0), &[known(1, 100, false), stranger.clone()]).unwrap_err();
+        let refusal = candidates(&evidence, &pod(0), &[known(1, 100, false), stranger.clone()]).unwrap_err();
         assert_eq!(refusal, "192.0.2.7:6379 may be promoted, which is no pod of this group");
         let away = KnownReplica { is_away: true, ..stranger };
-        assert!(heirs(&evidence, &pod(0), &[known(1, 100, false), away]).is_ok());
+        assert!(candidates(&evidence, &pod(0), &[known(1, 100, false), away]).is_ok());
     }
 
     #[test]

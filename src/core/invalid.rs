@@ -68,8 +68,8 @@ fn times(evidence: &Evidence, pods: &[Pod]) -> Vec<String> {
             ));
         }
     };
-    if let Some(mark) = evidence.recorded().and_then(|record| record.mark.as_ref()) {
-        check(format!("the mark of {} in the record", mark.by.pod), mark.at, NEVER);
+    if let Some(start_marker) = evidence.recorded().and_then(|record| record.start_marker.as_ref()) {
+        check(format!("the mark of {} in the record", start_marker.by.pod), start_marker.at, NEVER);
     }
     for pod in pods {
         let name = &pod.name;

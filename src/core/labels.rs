@@ -52,7 +52,7 @@ impl fmt::Display for Patch {
 /// What a run of labelling has to write: first all the others, at once; when they are done, the master. So there may
 /// be a moment without a master label, and never one with two.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub struct LabelPlan {
     /// Every pod but the master.
     pub others: Vec<Patch>,
     /// The pod that the record names, if it exists and differs.
@@ -61,7 +61,7 @@ pub struct Plan {
     pub forged: Vec<(PodName, Stamp)>,
 }
 
-impl Plan {
+impl LabelPlan {
     /// Whether there is anything to write.
     pub fn is_due(&self) -> bool {
         !self.others.is_empty() || self.master.is_some()
@@ -115,7 +115,7 @@ fn by_the_record(member: &Labelled<'_>) -> Option<Label> {
 
 /// Plans the labels of `pods`, listed before `record` was read from the API server itself: what they are patched by
 /// is no older than they are, and a stamp that is newer than it is a forgery. `now` is by the clock of who asks.
-pub fn plan(record: &Record, pods: &[Pod], scheme: &Scheme, now: Moment) -> Plan {
+pub fn plan(record: &Record, pods: &[Pod], scheme: &Scheme, now: Moment) -> LabelPlan {
     let stamp = Stamp::of(record);
     let is_forged = |pod: &&Pod| pod.stamp.as_ref().is_some_and(|seen| seen.is_forged(&stamp));
     let is_master = |pod: &Pod| pod.name == record.claim.master;
@@ -142,7 +142,7 @@ pub fn plan(record: &Record, pods: &[Pod], scheme: &Scheme, now: Moment) -> Plan
     };
     let forged = pods.iter().filter(is_forged).filter_map(|pod| Some((pod.name.clone(), pod.stamp.clone()?))).collect();
     let (master, others): (Vec<_>, Vec<_>) = pods.iter().partition(|pod| is_master(pod));
-    Plan { others: others.into_iter().filter_map(patch).collect(), master: master.into_iter().find_map(patch), forged }
+    LabelPlan { others: others.into_iter().filter_map(patch).collect(), master: master.into_iter().find_map(patch), forged }
 }
 
 /// Whether a list of the pods that may be older than the record's last change is good enough to label by.
@@ -187,7 +187,7 @@ mod tests {
 
     /// What is written, in order: `pod=label`, a bar before the master.
     fn writes(record: &Record, pods: &[Pod]) -> String {
-        let Plan { others, master, .. } = plan(record, pods, &scheme(), NOW);
+        let LabelPlan { others, master, .. } = plan(record, pods, &scheme(), NOW);
         let say = Patch::to_string;
         let others: Vec<_> = others.iter().map(say).collect();
         format!("{} | {}", others.join(" "), master.as_ref().map(say).unwrap_or_default())

@@ -47,12 +47,12 @@ pub struct NonMember {
     /// What it carries under the role label's key: by that a Service may send it clients.
     pub role: Option<String>,
     /// Why it is none.
-    pub why: Why,
+    pub why: NotMember,
 }
 
 /// Why a pod is no member.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Why {
+pub enum NotMember {
     /// The selector does not match its labels.
     Unselected(BTreeMap<String, String>),
     /// Its name does not end in an ordinal.
@@ -69,7 +69,7 @@ pub enum Why {
     Unproven,
 }
 
-impl Why {
+impl NotMember {
     /// Whether no record could make it a member: its own object says so.
     pub fn is_by_itself(&self) -> bool {
         match self {
@@ -79,7 +79,7 @@ impl Why {
     }
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for NotMember {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unselected(labels) => {
@@ -188,16 +188,16 @@ impl<'a> Membership<'a> {
     ///
     /// # Errors
     /// Why it is none.
-    pub fn check(&self, pod: &Pod) -> Result<(), Why> {
+    pub fn check(&self, pod: &Pod) -> Result<(), NotMember> {
         if !self.selector.matches(&pod.labels) {
-            return Err(Why::Unselected(pod.labels.clone()));
+            return Err(NotMember::Unselected(pod.labels.clone()));
         }
         match &pod.controller {
-            Controller::Other(what) => return Err(Why::Controller(what.clone())),
-            Controller::StatefulSet(set) if set != pod.name.base() => return Err(Why::Misnamed(set.clone())),
+            Controller::Other(what) => return Err(NotMember::Controller(what.clone())),
+            Controller::StatefulSet(set) if set != pod.name.base() => return Err(NotMember::Misnamed(set.clone())),
             // Its StatefulSet was deleted and is going to be made anew: what this record has labelled is the group's.
             Controller::None if !self.lease.is_some_and(|lease| pod.stamp.as_ref().is_some_and(|stamp| stamp.is_of(lease))) => {
-                return Err(Why::Uncontrolled);
+                return Err(NotMember::Uncontrolled);
             }
             Controller::None | Controller::StatefulSet(_) => {}
         }
@@ -205,8 +205,8 @@ impl<'a> Membership<'a> {
         let is_anothers = || pod.word.as_ref().is_some_and(|word| word.group.is_some());
         match &self.sets {
             Some(sets) if sets.contains(pod.name.base()) => Ok(()),
-            Some(sets) if self.is_by_reports && (sets.is_empty() || !is_anothers()) => Err(Why::Unproven),
-            Some(sets) => Err(Why::OtherSet(sets.clone())),
+            Some(sets) if self.is_by_reports && (sets.is_empty() || !is_anothers()) => Err(NotMember::Unproven),
+            Some(sets) => Err(NotMember::OtherSet(sets.clone())),
             None => Ok(()),
         }
     }
@@ -229,7 +229,7 @@ impl<'a> Membership<'a> {
 
 impl NonMember {
     /// A pod that is none for this reason.
-    pub fn new(pod: &Pod, why: Why) -> Self {
+    pub fn new(pod: &Pod, why: NotMember) -> Self {
         Self { name: pod.name.to_string(), uid: pod.uid.clone(), role: pod.label.clone(), why }
     }
 }
@@ -241,7 +241,7 @@ fn names_of(sets: &Sets) -> BTreeSet<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::disk::{Disk, Moment, Word};
+    use crate::core::disk::{Disk, DiskReport, Moment};
     use crate::core::evidence::Failure;
     use crate::core::identity::{Endpoint, PodName};
     use crate::core::record::Claim;
@@ -275,7 +275,7 @@ mod tests {
         Pod { stamp: Some(stamp.into()), ..pod }
     }
 
-    fn why(pod: &Pod, named: Named, flags: &[&str], record: &RecordSeen) -> Option<Why> {
+    fn why(pod: &Pod, named: Named, flags: &[&str], record: &RecordSeen) -> Option<NotMember> {
         // Without a record the report of redis-0 tells.
         let reported = BTreeSet::from(["redis".to_owned()]);
         Membership::new(&selector(), &sets(flags), named, record, &reported).check(pod).err()
@@ -286,7 +286,7 @@ mod tests {
         let name: PodName = name.parse().unwrap();
         let group = id.map(str::to_owned);
         let word =
-            Word { run: "a1".into(), disk: Disk::Empty, at: Moment(0), group, started: true, damage: None, priority: None };
+            DiskReport { run: "a1".into(), disk: Disk::Empty, at: Moment(0), group, started: true, damage: None, priority: None };
         Pod { word: Some(word), ..pod(&name.to_string(), of(name.base())) }
     }
 
@@ -310,11 +310,11 @@ mod tests {
     }
 
     #[rstest]
-    #[case::a_deployments(pod("redis-1", Controller::Other("ReplicaSet redis".into())), Why::Controller("ReplicaSet redis".into()))]
-    #[case::misnamed(pod("redis-1", of("redi")), Why::Misnamed("redi".into()))]
-    #[case::made_by_hand(pod("redis-1", Controller::None), Why::Uncontrolled)]
-    #[case::of_another_lease(stamped("other/7", pod("redis-1", Controller::None)), Why::Uncontrolled)]
-    fn whom_no_set_of_the_group_made_is_none_though_labels_and_name_fit(#[case] pod: Pod, #[case] expected: Why) {
+    #[case::a_deployments(pod("redis-1", Controller::Other("ReplicaSet redis".into())), NotMember::Controller("ReplicaSet redis".into()))]
+    #[case::misnamed(pod("redis-1", of("redi")), NotMember::Misnamed("redi".into()))]
+    #[case::made_by_hand(pod("redis-1", Controller::None), NotMember::Uncontrolled)]
+    #[case::of_another_lease(stamped("other/7", pod("redis-1", Controller::None)), NotMember::Uncontrolled)]
+    fn whom_no_set_of_the_group_made_is_none_though_labels_and_name_fit(#[case] pod: Pod, #[case] expected: NotMember) {
         for named in ALL {
             for record in [record(&[]), record(&["redis"]), RecordSeen::Absent, unknown()] {
                 assert_eq!(why(&pod, named, &["redis=3"], &record), Some(expected.clone()), "{named:?} {record:?}");
@@ -331,7 +331,7 @@ mod tests {
             }
         }
         let other = why(&orphan("cache-1"), Named::ByOwnName, &["redis=3"], &record(&["redis"]));
-        assert_eq!(other, Some(Why::OtherSet(BTreeSet::from(["redis".to_owned()]))));
+        assert_eq!(other, Some(NotMember::OtherSet(BTreeSet::from(["redis".to_owned()]))));
     }
 
     #[rstest]
@@ -372,7 +372,8 @@ mod tests {
 
     #[test]
     fn whose_name_ends_in_no_ordinal_is_sorted_out() {
-        let other = NonMember { name: "redis-7d4b".into(), uid: "u".into(), role: Some("master".into()), why: Why::Unnumbered };
+        let other =
+            NonMember { name: "redis-7d4b".into(), uid: "u".into(), role: Some("master".into()), why: NotMember::Unnumbered };
         let found = [Found::Unnumbered(other.clone()), Found::Pod(Box::new(pod("redis-1", of("redis"))))];
         let record = record(&["redis"]);
         let selector = selector();
@@ -418,10 +419,10 @@ mod tests {
             let record = RecordSeen::Absent;
             Membership::new(&selector(), &sets(&["redis=3"]), Named::ByGroup, &record, &reported).check(pod)
         };
-        assert_eq!(check(&silent("cache-0"), &["redis"]), Err(Why::Unproven));
-        assert_eq!(check(&reporting("cache-0", None), &["redis"]), Err(Why::Unproven));
-        assert_eq!(check(&reporting("cache-0", Some("b")), &[]), Err(Why::Unproven));
-        assert_eq!(check(&reporting("cache-0", Some("b")), &["redis"]), Err(Why::OtherSet(["redis".to_owned()].into())));
+        assert_eq!(check(&silent("cache-0"), &["redis"]), Err(NotMember::Unproven));
+        assert_eq!(check(&reporting("cache-0", None), &["redis"]), Err(NotMember::Unproven));
+        assert_eq!(check(&reporting("cache-0", Some("b")), &[]), Err(NotMember::Unproven));
+        assert_eq!(check(&reporting("cache-0", Some("b")), &["redis"]), Err(NotMember::OtherSet(["redis".to_owned()].into())));
         assert_eq!(check(&silent("redis-1"), &["redis"]), Ok(()));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::disk::{LastHeard, Moment, Word};
+use super::disk::{DiskReport, LastHeard, Moment};
 use super::evidence::Container;
 use super::identity::PodName;
 use super::stamp::Stamp;
@@ -41,7 +41,7 @@ pub struct Pod {
     /// What it carries as stamp, whatever that is; none where it has none.
     pub stamp: Option<Stamp>,
     /// What it has published of its disk; none where that is missing or nobody's.
-    pub word: Option<Word>,
+    pub word: Option<DiskReport>,
     /// Since when it has been trying to start.
     pub trying_since: Option<Moment>,
     /// When it has last heard of the others.

@@ -146,7 +146,7 @@ mod tests {
             (Failure::NoSuchHost, false),
             (Failure::Refused, false),
             (Failure::TimedOut, false),
-            (Failure::Nonsense(why()), false),
+            (Failure::InvalidReply(why()), false),
             (Failure::NotASentinel, false),
             (Failure::Unreachable(why()), false),
         ] {

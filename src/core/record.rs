@@ -54,11 +54,11 @@ pub struct Record {
     /// No master has started yet since a first boot made this record: nothing can have been lost.
     pub is_new: bool,
     /// Who was last to start as a master, or as a replica that Sentinel may promote.
-    pub mark: Option<Mark>,
+    pub start_marker: Option<StartMarker>,
     /// The holder was away for too long: it may not lead any more.
-    pub is_given_up: bool,
+    pub is_abandoned: bool,
     /// A person's word that the holder shall lead whatever the disks hold.
-    pub assumed: Option<Assumed>,
+    pub forced: Option<Forced>,
     /// The Lease as it was read, as JSON, opaque here; empty where there was none. What others wrote into it is
     /// written back.
     #[serde(skip)]
@@ -70,7 +70,7 @@ pub struct Record {
 
 /// The mark of an instance that is about to start: it fences all that were about to start before.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-pub struct Mark {
+pub struct StartMarker {
     /// Who.
     pub by: Instance,
     /// When, by its node's clock.
@@ -80,7 +80,7 @@ pub struct Mark {
 /// How far a person's word has come. It holds for one start.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Assumed {
+pub enum Forced {
     /// Nobody has started on it.
     Open,
     /// This instance has.
@@ -99,9 +99,9 @@ impl Record {
             address,
             group_id,
             is_new,
-            mark: None,
-            is_given_up: false,
-            assumed: None,
+            start_marker: None,
+            is_abandoned: false,
+            forced: None,
             as_read: Arc::default(),
             sets: BTreeSet::new(),
         }
@@ -138,42 +138,42 @@ impl Record {
             claim: claim.clone(),
             address: address.clone(),
             is_new: false,
-            is_given_up: self.is_given_up && !is_other,
-            assumed: self.assumed.clone().filter(|_| !is_other),
+            is_abandoned: self.is_abandoned && !is_other,
+            forced: self.forced.clone().filter(|_| !is_other),
             ..self.clone()
         }
     }
 
     /// The record with the mark of an instance that is about to start.
     pub fn marked(&self, by: &Instance, at: Moment) -> Self {
-        let assumed = match &self.assumed {
-            Some(Assumed::Open) if by.pod == self.claim.master => Some(Assumed::By(by.clone())),
-            Some(Assumed::By(earlier)) if earlier == by => self.assumed.clone(),
+        let forced = match &self.forced {
+            Some(Forced::Open) if by.pod == self.claim.master => Some(Forced::By(by.clone())),
+            Some(Forced::By(earlier)) if earlier == by => self.forced.clone(),
             _ => None,
         };
-        Self { mark: Some(Mark { by: by.clone(), at }), is_new: false, assumed, ..self.clone() }
+        Self { start_marker: Some(StartMarker { by: by.clone(), at }), is_new: false, forced, ..self.clone() }
     }
 
     /// The record where an instance that has marked it does not start: a person's word that it was about to start on
     /// is open again. None where there is no such word.
     pub fn not_started_by(&self, instance: &Instance) -> Option<Self> {
-        let was_used = self.is_marked_by(instance) && self.assumed == Some(Assumed::By(instance.clone()));
-        was_used.then(|| Self { assumed: Some(Assumed::Open), ..self.clone() })
+        let was_used = self.has_start_marker_of(instance) && self.forced == Some(Forced::By(instance.clone()));
+        was_used.then(|| Self { forced: Some(Forced::Open), ..self.clone() })
     }
 
     /// The record with its holder given up, or taken back.
-    pub fn with_holder_given_up(&self, is_given_up: bool) -> Self {
-        Self { is_given_up, ..self.clone() }
+    pub fn with_abandoned_holder(&self, is_abandoned: bool) -> Self {
+        Self { is_abandoned, ..self.clone() }
     }
 
     /// The record by a person's word.
     pub fn assumed_for(&self, claim: &Claim, address: &Endpoint) -> Self {
-        Self { assumed: Some(Assumed::Open), is_given_up: false, ..self.moved_to(claim, address) }
+        Self { forced: Some(Forced::Open), is_abandoned: false, ..self.moved_to(claim, address) }
     }
 
     /// Whether the last mark is this instance's.
-    pub fn is_marked_by(&self, instance: &Instance) -> bool {
-        self.mark.as_ref().is_some_and(|mark| mark.by == *instance)
+    pub fn has_start_marker_of(&self, instance: &Instance) -> bool {
+        self.start_marker.as_ref().is_some_and(|start_marker| start_marker.by == *instance)
     }
 }
 
@@ -192,22 +192,22 @@ pub enum Step {
 
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { claim, address, transitions, group_id, is_new, mark, is_given_up, assumed, .. } = self;
+        let Self { claim, address, transitions, group_id, is_new, start_marker, is_abandoned, forced, .. } = self;
         let epoch = Shown(claim.epoch);
         write!(f, "{} at {address}, epoch {epoch}, transition {transitions}, group {group_id}", claim.master)?;
-        match mark {
-            Some(Mark { by, at }) => write!(f, ", marked by {by} at {at}")?,
+        match start_marker {
+            Some(StartMarker { by, at }) => write!(f, ", marked by {by} at {at}")?,
             None => f.write_str(", never marked")?,
         }
         if *is_new {
             f.write_str(", new")?;
         }
-        if *is_given_up {
+        if *is_abandoned {
             f.write_str(", given up")?;
         }
-        match assumed {
-            Some(Assumed::Open) => f.write_str(", by a person's word"),
-            Some(Assumed::By(by)) => write!(f, ", by a person's word on which {by} started"),
+        match forced {
+            Some(Forced::Open) => f.write_str(", by a person's word"),
+            Some(Forced::By(by)) => write!(f, ", by a person's word on which {by} started"),
             None => Ok(()),
         }
     }
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(known.sets, sets);
         assert!(!known.lacks(["redis"]) && known.lacks(["redis", "cache"]) && record("redis-0", 2).lacks(["redis"]));
         let moved = known.moved_to(&claim("redis-1", 3), &address).marked(&instance("redis-1/u/1"), Moment(1));
-        assert_eq!(moved.with_holder_given_up(true).assumed_for(&claim("redis-0", 4), &address).sets, sets);
+        assert_eq!(moved.with_abandoned_holder(true).assumed_for(&claim("redis-0", 4), &address).sets, sets);
     }
 
     #[test]
@@ -261,24 +261,24 @@ mod tests {
     fn a_move_ends_what_was_said_of_the_holder_and_keeps_the_mark() {
         let by = instance("redis-0/u/1");
         let address = Endpoint::parse("redis-1", 6379).unwrap();
-        let assumed =
-            record("redis-0", 2).marked(&by, Moment(1)).with_holder_given_up(true).assumed_for(&claim("redis-1", 3), &address);
-        assert!(!assumed.is_given_up && assumed.is_marked_by(&by) && assumed.assumed == Some(Assumed::Open));
-        assert_eq!(assumed.moved_to(&claim("redis-2", 4), &address).assumed, None);
+        let forced =
+            record("redis-0", 2).marked(&by, Moment(1)).with_abandoned_holder(true).assumed_for(&claim("redis-1", 3), &address);
+        assert!(!forced.is_abandoned && forced.has_start_marker_of(&by) && forced.forced == Some(Forced::Open));
+        assert_eq!(forced.moved_to(&claim("redis-2", 4), &address).forced, None);
     }
 
     #[test]
     fn a_persons_word_is_used_up_by_the_first_mark() {
         let address = Endpoint::parse("redis-1", 6379).unwrap();
-        let assumed = record("redis-0", 2).assumed_for(&claim("redis-1", 3), &address);
+        let forced = record("redis-0", 2).assumed_for(&claim("redis-1", 3), &address);
         let mine = instance("redis-1/u/1");
-        assert_eq!(assumed.marked(&mine, Moment(1)).assumed, Some(Assumed::By(mine.clone())));
-        assert_eq!(assumed.marked(&instance("redis-2/u/1"), Moment(1)).assumed, None, "another started in between");
-        let open_again = assumed.marked(&mine, Moment(1)).not_started_by(&mine).unwrap();
-        assert_eq!(open_again, Record { assumed: Some(Assumed::Open), ..assumed.marked(&mine, Moment(1)) });
-        assert_eq!(assumed.marked(&mine, Moment(1)).not_started_by(&instance("redis-1/u/other")), None);
-        assert_eq!(assumed.not_started_by(&mine), None);
+        assert_eq!(forced.marked(&mine, Moment(1)).forced, Some(Forced::By(mine.clone())));
+        assert_eq!(forced.marked(&instance("redis-2/u/1"), Moment(1)).forced, None, "another started in between");
+        let open_again = forced.marked(&mine, Moment(1)).not_started_by(&mine).unwrap();
+        assert_eq!(open_again, Record { forced: Some(Forced::Open), ..forced.marked(&mine, Moment(1)) });
+        assert_eq!(forced.marked(&mine, Moment(1)).not_started_by(&instance("redis-1/u/other")), None);
+        assert_eq!(forced.not_started_by(&mine), None);
         let later = instance("redis-1/u/2");
-        assert_eq!(assumed.marked(&mine, Moment(1)).marked(&later, Moment(2)).assumed, None);
+        assert_eq!(forced.marked(&mine, Moment(1)).marked(&later, Moment(2)).forced, None);
     }
 }

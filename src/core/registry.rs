@@ -1,13 +1,13 @@
 //! A group that is removed: whether it is still there, and who watches it.
 
-use super::evidence::{Evidence, Failure, Heard, Object};
+use super::evidence::{Evidence, Failure, Object, Reply};
 use super::identity::{Endpoint, PodName};
 
 /// The pods of a group that exist, or of which nobody can say that they do not: while there are any, it is
 /// not forgotten.
 pub fn still_there(evidence: &Evidence) -> Vec<&PodName> {
     let is_there = evidence.peers.iter().filter(|peer| match (&peer.object, &peer.heard) {
-        (Object::Present { .. }, _) | (_, Heard::Answer(_)) => true,
+        (Object::Present { .. }, _) | (_, Reply::Answer(_)) => true,
         (Object::Absent, _) => false,
         (Object::Unknown, _) => !evidence.is_known_not_to_run(peer),
     });
@@ -18,9 +18,9 @@ pub fn still_there(evidence: &Evidence) -> Vec<&PodName> {
 pub fn watchers(evidence: &Evidence) -> (Vec<&Endpoint>, Vec<(&Endpoint, Option<&Failure>)>) {
     let watching = evidence.watches().map(|(at, _)| at).collect();
     let silent = evidence.sentinels.iter().filter_map(|sentinel| match &sentinel.heard {
-        Heard::Answer(_) => None,
-        Heard::Pending => Some((&sentinel.at, None)),
-        Heard::Failed(failure) => Some((&sentinel.at, Some(failure))),
+        Reply::Answer(_) => None,
+        Reply::Pending => Some((&sentinel.at, None)),
+        Reply::Failed(failure) => Some((&sentinel.at, Some(failure))),
     });
     (watching, silent.collect())
 }
@@ -31,7 +31,7 @@ mod tests {
     use crate::core::evidence::{Container, Peer, RecordSeen, Role, SentinelAnswer};
     use crate::core::rules::given::{self, MASTER, UNAWARE, calm, pod, present, replica_of};
 
-    fn group(sentinels: [Heard<SentinelAnswer>; 3], pods: [Heard<Role>; 2]) -> Evidence {
+    fn group(sentinels: [Reply<SentinelAnswer>; 3], pods: [Reply<Role>; 2]) -> Evidence {
         let peers = (0..).zip(pods);
         let peers =
             peers.map(|(ordinal, heard)| Peer { pod: pod(ordinal), ips: Vec::new(), object: Object::Unknown, heard }).collect();
@@ -45,11 +45,11 @@ mod tests {
         let heard = [
             MASTER,
             replica_of(0),
-            Heard::Pending,
-            Heard::Failed(Failure::NoSuchHost),
-            Heard::Failed(Failure::Refused),
-            Heard::Failed(Failure::TimedOut),
-            Heard::Failed(Failure::NotAllowed("NOAUTH".into())),
+            Reply::Pending,
+            Reply::Failed(Failure::NoSuchHost),
+            Reply::Failed(Failure::Refused),
+            Reply::Failed(Failure::TimedOut),
+            Reply::Failed(Failure::NotAllowed("NOAUTH".into())),
         ];
         for object in &objects {
             for heard in &heard {
@@ -64,7 +64,7 @@ mod tests {
                 assert_eq!(still_there(&evidence).is_empty(), is_proven_gone, "{object:?} {heard:?}");
                 // Where there is no API server that could say more, nobody there is nobody.
                 evidence.record = RecordSeen::NotKept;
-                let is_nobody_there = matches!(heard, Heard::Failed(Failure::NoSuchHost | Failure::Refused));
+                let is_nobody_there = matches!(heard, Reply::Failed(Failure::NoSuchHost | Failure::Refused));
                 let is_proven_gone = is_proven_gone || *object == Object::Unknown && is_nobody_there;
                 assert_eq!(still_there(&evidence).is_empty(), is_proven_gone, "{object:?} {heard:?}");
             }
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn of_the_sentinels_those_that_watch_and_those_that_are_silent_are_told_apart() {
-        let evidence = group([calm(0, 0), UNAWARE, Heard::Failed(Failure::Refused)], [MASTER, replica_of(0)]);
+        let evidence = group([calm(0, 0), UNAWARE, Reply::Failed(Failure::Refused)], [MASTER, replica_of(0)]);
         let [one, _, three] = &evidence.sentinels[..] else { panic!("three") };
         assert_eq!(watchers(&evidence), (vec![&one.at], vec![(&three.at, Some(&Failure::Refused))]));
     }

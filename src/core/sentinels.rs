@@ -1,11 +1,11 @@
 //! What keeps the Sentinels that were named from a failover, whatever the group's state is.
 
-use super::evidence::{Evidence, Failure, Heard, Peer, RecordSeen};
+use super::evidence::{Evidence, Failure, Peer, RecordSeen, Reply};
 use super::identity::PodName;
 
 /// The servers among the named Sentinels that are none, for people. `setting` is how the user named them.
 pub fn no_sentinels<'a>(evidence: &'a Evidence, setting: &'a str) -> impl Iterator<Item = String> {
-    let not_one = evidence.sentinels.iter().filter(|sentinel| sentinel.heard == Heard::Failed(Failure::NotASentinel));
+    let not_one = evidence.sentinels.iter().filter(|sentinel| sentinel.heard == Reply::Failed(Failure::NotASentinel));
     not_one.map(move |sentinel| format!("{} is a Redis, not a Sentinel: check the port in {setting}", sentinel.at))
 }
 
@@ -63,7 +63,7 @@ pub fn is_first_boot(evidence: &Evidence) -> bool {
     let Evidence { own, kept, now, grace, .. } = evidence;
     let is_young = match &evidence.record {
         RecordSeen::Present(record) => {
-            let has_just_started = record.mark.as_ref().is_none_or(|mark| now.is_within(*grace, mark.at));
+            let has_just_started = record.start_marker.as_ref().is_none_or(|start_marker| now.is_within(*grace, start_marker.at));
             record.transitions == 0 && record.claim.epoch == 0 && has_just_started
         }
         RecordSeen::Absent | RecordSeen::NotKept => true,
@@ -76,9 +76,9 @@ pub fn is_first_boot(evidence: &Evidence) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::disk::Word;
+    use crate::core::disk::DiskReport;
     use crate::core::evidence::{Link, Replica, Role};
-    use crate::core::record::{Mark, Record};
+    use crate::core::record::{Record, StartMarker};
     use crate::core::redis_conf::run_of;
     use crate::core::rules::given::*;
 
@@ -106,8 +106,8 @@ mod tests {
 
     #[test]
     fn a_redis_is_no_sentinel() {
-        let nonsense = Heard::Failed(Failure::Nonsense("ERR unknown command 'SENTINEL'".into()));
-        let redis = redis(0).sentinels([Heard::Failed(Failure::NotASentinel), silent(), nonsense]);
+        let nonsense = Reply::Failed(Failure::InvalidReply("ERR unknown command 'SENTINEL'".into()));
+        let redis = redis(0).sentinels([Reply::Failed(Failure::NotASentinel), silent(), nonsense]);
         let told: Vec<_> = no_sentinels(&redis, "--sentinel-service").collect();
         assert_eq!(told, ["sentinel-0:26379 is a Redis, not a Sentinel: check the port in --sentinel-service"]);
     }
@@ -115,12 +115,12 @@ mod tests {
     #[test]
     fn a_master_in_whose_place_nobody_may_be_promoted_is_told_and_a_priority_that_is_not_known_is_not() {
         let follows = |own: u32| {
-            let Heard::Answer(Role::Replica(replica)) = replica(0, Link::Up, own) else { panic!() };
-            Heard::Answer(Role::Replica(Replica { run: Some(run_of("r", own)), ..replica }))
+            let Reply::Answer(Role::Replica(replica)) = replica(0, Link::Up, own) else { panic!() };
+            Reply::Answer(Role::Replica(Replica { run: Some(run_of("r", own)), ..replica }))
         };
         let group = |one: u32, two: u32| {
             let led = sentinel().sentinels([calm(0, 5), calm(0, 5), calm(0, 5)]).record(present(0, 5));
-            let led = led.started(0, OLD, Heard::Answer(Role::Master));
+            let led = led.started(0, OLD, Reply::Answer(Role::Master));
             led.started(1, OLD, follows(one)).started(2, OLD, follows(two))
         };
         let told = nobody_promotable(&group(0, 0)).unwrap();
@@ -128,7 +128,7 @@ mod tests {
             told.starts_with("no failover will happen while redis-0 leads: every other pod (redis-1, redis-2) has"),
             "{told}"
         );
-        let waits = Word { priority: Some(0), ..word(OLD) };
+        let waits = DiskReport { priority: Some(0), ..word(OLD) };
         let reported = group(0, 0).peer_is(2, object(2, Some(waits)), refused());
         assert!(nobody_promotable(&reported).is_some(), "by its report");
         for other in [
@@ -136,8 +136,8 @@ mod tests {
             group(100, 100),
             group(0, 0).without_sentinels(),
             group(0, 0).absent(2),
-            group(0, 0).untold(2, silent()),
-            group(0, 0).untold(2, replica(0, Link::Up, 0)),
+            group(0, 0).unreported(2, silent()),
+            group(0, 0).unreported(2, replica(0, Link::Up, 0)),
             group(0, 0).started(0, OLD, silent()),
             group(0, 0).but(|evidence| evidence.peers.truncate(1)),
         ] {
@@ -149,9 +149,9 @@ mod tests {
     fn a_replica_in_sync_whose_own_priority_nothing_tells_is_told_of() {
         let led = || {
             let calm = || calm(0, 5);
-            sentinel().sentinels([calm(), calm(), calm()]).record(present(0, 5)).started(0, OLD, Heard::Answer(Role::Master))
+            sentinel().sentinels([calm(), calm(), calm()]).record(present(0, 5)).started(0, OLD, Reply::Answer(Role::Master))
         };
-        let unreported = |seen| led().untold(1, seen).started(2, OLD, replica_of(0));
+        let unreported = |seen| led().unreported(1, seen).started(2, OLD, replica_of(0));
         let replica = |link, priority| replica(0, link, priority);
         assert_eq!(of_unknown_priority(&unreported(replica(Link::Up, 0))), [&pod(1)]);
         for other in [
@@ -169,7 +169,9 @@ mod tests {
     fn a_group_that_has_been_one_does_not_boot_for_the_first_time() {
         let is_first = is_first_boot;
         let just = |change: fn(&mut Record)| redis(1).record(new(0)).record_but(change);
-        let marked = |evidence: Evidence, at| evidence.record_but(|record| record.mark = Some(Mark { by: instance(0), at }));
+        let marked = |evidence: Evidence, at| {
+            evidence.record_but(|record| record.start_marker = Some(StartMarker { by: instance(0), at }))
+        };
         for first in [redis(0), redis(1).record(new(0)), sentinel(), marked(redis(1).record(new(0)), LATELY)] {
             assert!(is_first(&first), "{first}");
         }

@@ -113,7 +113,7 @@ impl Dns {
             for record in records {
                 if let RData::SRV(srv) = record {
                     let host = srv.target.to_ascii().parse();
-                    let host = host.map_err(|error| Failure::Nonsense(format!("the SRV record of {name}: {error}")))?;
+                    let host = host.map_err(|error| Failure::InvalidReply(format!("the SRV record of {name}: {error}")))?;
                     targets.push(Endpoint { host, port: srv.port });
                 }
             }
@@ -197,7 +197,7 @@ fn usable(ips: Vec<IpAddr>) -> Result<Vec<IpAddr>, Failure> {
         ip.is_unspecified() || ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
     };
     match ips.iter().find(is_nobodys) {
-        Some(ip) => Err(Failure::Nonsense(format!("{ip} is the address of no host"))),
+        Some(ip) => Err(Failure::InvalidReply(format!("{ip} is the address of no host"))),
         None => Ok(ips),
     }
 }
@@ -316,7 +316,7 @@ mod tests {
         for ip in ["0.0.0.0", "::", "::ffff:0.0.0.0", "224.0.0.1", "ff02::1", "255.255.255.255"] {
             server.zone.address(NAME, ip.parse::<IpAddr>().unwrap());
             for host in [NAME, ip] {
-                assert!(matches!(addresses(&dns, host), Err(Failure::Nonsense(_))), "{host}: {ip}");
+                assert!(matches!(addresses(&dns, host), Err(Failure::InvalidReply(_))), "{host}: {ip}");
             }
         }
     }

@@ -20,11 +20,11 @@ use serde_json::json;
 use tracing::warn;
 
 use super::files::read_regular;
-use crate::core::disk::{HAS_RUN, HEARD, LastHeard, Moment, TRYING, WORD, Word};
+use crate::core::disk::{DiskReport, HAS_RUN, HEARD, LastHeard, Moment, TRYING, WORD};
 use crate::core::evidence::{Container, Failure};
 use crate::core::identity::{Group, Host, PodName};
 use crate::core::labels::{Patch, Scheme};
-use crate::core::members::{Found, NonMember, Why};
+use crate::core::members::{Found, NonMember, NotMember};
 use crate::core::outside::shown;
 use crate::core::pod::{Controller, HANDS_OVER, Pod, PodContainer};
 use crate::core::record::Record;
@@ -52,7 +52,7 @@ const WITHHELD: &str = "ordain.dev/withheld";
 
 /// How many objects are listed at once; fewer where so many are too large.
 const PAGES: [u32; 3] = [500, 10, 1];
-/// Why the API server did not do what it was asked.
+/// NotMember the API server did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// 404: there is no such object.
@@ -254,7 +254,7 @@ impl Cluster {
     pub async fn update_record(&self, group: &Group, record: &Record) -> Result<Record, Refusal> {
         let Ok(transitions) = i32::try_from(record.transitions) else {
             let end = format!("the Lease `{group}` counts no further than {}: delete it, and it is made anew", i32::MAX);
-            return Err(Refusal::Failed(Failure::Nonsense(end)));
+            return Err(Refusal::Failed(Failure::InvalidReply(end)));
         };
         let lease = write_record(group, record, transitions, Some(record));
         let moved = self.leases.replace(&group.to_string(), &PostParams::default(), &lease).await;
@@ -264,7 +264,7 @@ impl Cluster {
     /// Whether a record could be created, or written over: the API server decides and does nothing.
     ///
     /// # Errors
-    /// Why it would not be.
+    /// NotMember it would not be.
     pub async fn would_write_record(&self, group: &Group, record: &Record, is_new: bool) -> Result<(), Refusal> {
         let transitions = i32::try_from(record.transitions).unwrap_or(i32::MAX);
         let lease = write_record(group, record, transitions, (!is_new).then_some(record));
@@ -309,7 +309,7 @@ impl Cluster {
     /// [`Refusal::Missing`] where it does not exist.
     pub async fn pod(&self, name: &PodName, scheme: &Scheme) -> Result<Pod, Refusal> {
         let pod = self.pods.get(&name.to_string()).await.map_err(|error| refusal(&error, "get pods"))?;
-        let nameless = || Refusal::Failed(Failure::Nonsense(format!("the pod {name} has no name, uid or version")));
+        let nameless = || Refusal::Failed(Failure::InvalidReply(format!("the pod {name} has no name, uid or version")));
         read_pod(&pod, scheme).ok_or_else(nameless)
     }
 
@@ -318,7 +318,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`Refusal::Missing`] where the pod is gone, [`Refusal::Conflict`] where it has changed.
-    pub async fn publish(&self, pod: &PodName, word: &Word, version: Option<&str>) -> Result<Published, Refusal> {
+    pub async fn publish(&self, pod: &PodName, word: &DiskReport, version: Option<&str>) -> Result<Published, Refusal> {
         let mut notes = json!({ WORD: word.to_string() });
         if word.started {
             notes[TRYING] = serde_json::Value::Null;
@@ -363,7 +363,7 @@ impl Cluster {
         let patched = self.patch_pod(pod, body).await?;
         let has_run = patched.metadata.annotations.is_some_and(|notes| notes.contains_key(HAS_RUN));
         let uid = patched.metadata.uid;
-        let uid = uid.ok_or_else(|| Refusal::Failed(Failure::Nonsense(format!("the pod {pod} has no uid"))))?;
+        let uid = uid.ok_or_else(|| Refusal::Failed(Failure::InvalidReply(format!("the pod {pod} has no uid"))))?;
         Ok(Published { uid, has_run })
     }
 
@@ -378,7 +378,7 @@ impl Cluster {
     /// Whether a pod could be labelled: the API server decides and does nothing.
     ///
     /// # Errors
-    /// Why it could not be.
+    /// NotMember it could not be.
     pub async fn would_patch(&self, patch: &Patch, scheme: &Scheme) -> Result<(), Refusal> {
         let dry = PatchParams { dry_run: true, ..PatchParams::default() };
         self.patch_pod_by(&patch.pod, label(patch, scheme), &dry).await.map(drop)
@@ -498,7 +498,7 @@ fn read_found(pod: &PodView, scheme: &Scheme) -> Option<Found> {
     let role = || meta.labels.as_ref()?.get(&scheme.key).cloned();
     let other = || {
         let (name, uid) = (meta.name.clone()?, meta.uid.clone()?);
-        Some(Found::Unnumbered(NonMember { name, uid, role: role(), why: Why::Unnumbered }))
+        Some(Found::Unnumbered(NonMember { name, uid, role: role(), why: NotMember::Unnumbered }))
     };
     read_pod(pod, scheme).map(|pod| Found::Pod(Box::new(pod))).or_else(other)
 }

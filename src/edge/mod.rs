@@ -3,9 +3,9 @@
 pub mod data_directory;
 pub mod dns;
 pub mod files;
-pub mod knock;
 pub mod kubernetes;
 pub mod redis;
 pub mod sentinel;
 pub mod server;
+pub mod tcp_probe;
 pub mod wire;

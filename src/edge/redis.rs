@@ -177,7 +177,7 @@ fn read(role: Value, info: Value, ident: &Value) -> Result<Role, Failure> {
                 is_empty: false,
             }))
         }
-        other => Err(Failure::Nonsense(format!("this is no Redis but a `{}`", shown(other)))),
+        other => Err(Failure::InvalidReply(format!("this is no Redis but a `{}`", shown(other)))),
     }
 }
 
@@ -206,7 +206,7 @@ fn read_serving(ping: Value, role: Value, info: Value, wanted: Value) -> Result<
         // It answers all that follows, and nobody's reads, where `replica-serve-stale-data` is no: whether its master
         // waits for it is told by that.
         Err(_) if code == Some(Code::MasterDown) => {}
-        Err(Failure::Nonsense(error)) => return Ok(Serving::Not(error)),
+        Err(Failure::InvalidReply(error)) => return Ok(Serving::Not(error)),
         // Who may not say `PING` may ask for the rest all the same.
         Ok(_) | Err(Failure::NotAllowed(_)) => {}
         Err(failure) => return Err(failure),
@@ -296,7 +296,7 @@ fn command(words: &[&str]) -> Cmd {
 }
 
 fn nonsense(what: &str) -> Failure {
-    Failure::Nonsense(format!("{what} was not answered as a Redis answers it"))
+    Failure::InvalidReply(format!("{what} was not answered as a Redis answers it"))
 }
 
 #[cfg(test)]
@@ -369,10 +369,10 @@ mod tests {
             Value::Array(vec![bulk("slave")]),
             Value::Array(vec![bulk("slave"), bulk("a b"), bulk("x")]),
         ] {
-            assert!(matches!(read(reply, bulk(INFO), &Value::Nil), Err(Failure::Nonsense(_))));
+            assert!(matches!(read(reply, bulk(INFO), &Value::Nil), Err(Failure::InvalidReply(_))));
         }
         for info in [Value::Nil, bulk(""), bulk("master_link_status:up\r\nslave_priority:x\r\nslave_repl_offset:1")] {
-            assert!(matches!(read(slave(), info, &Value::Nil), Err(Failure::Nonsense(_))));
+            assert!(matches!(read(slave(), info, &Value::Nil), Err(Failure::InvalidReply(_))));
         }
     }
 }

@@ -87,7 +87,7 @@ pub fn read(address: Value, master: Value) -> Result<SentinelAnswer, Failure> {
     if is_unaware(&address, &master) {
         return Ok(SentinelAnswer::Unaware);
     }
-    let nonsense = |what: &str| Failure::Nonsense(format!("SENTINEL MASTER was answered without a readable `{what}`"));
+    let nonsense = |what: &str| Failure::InvalidReply(format!("SENTINEL MASTER was answered without a readable `{what}`"));
     let address: Vec<String> = from_redis_value(answered(address)?).map_err(|_| nonsense("address"))?;
     let [host, port] = &address[..] else { return Err(nonsense("address")) };
     let fields: HashMap<String, String> = from_redis_value(answered(master)?).map_err(|_| nonsense("field"))?;
@@ -192,7 +192,7 @@ pub async fn is_in_tilt(target: &Target, login: &Login) -> Result<bool, Failure>
 
 /// What a Sentinel said to a failover.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked {
+pub enum FailoverReply {
     /// It has begun.
     Begun,
     /// It does not know the word `COORDINATED`, and has begun nothing.
@@ -206,7 +206,7 @@ pub enum Asked {
 ///
 /// # Errors
 /// Why it gave no answer: it may have begun all the same, unless nothing listens there.
-pub async fn fail_over(target: &Target, login: &Login, group: &Group, is_coordinated: bool) -> Result<Asked, Failure> {
+pub async fn fail_over(target: &Target, login: &Login, group: &Group, is_coordinated: bool) -> Result<FailoverReply, Failure> {
     let name = group.to_string();
     let mut words = vec!["FAILOVER", name.as_str()];
     words.extend(is_coordinated.then_some("COORDINATED"));
@@ -215,9 +215,9 @@ pub async fn fail_over(target: &Target, login: &Login, group: &Group, is_coordin
     // `sentinelCommand` in `src/sentinel.c`), except that the command takes no such word.
     let is_word_unknown = is_coordinated && is_known(&address) && Code::of(&reply) == Some(Code::Plain);
     match answered(reply) {
-        Ok(_) => Ok(Asked::Begun),
-        Err(_) if is_word_unknown => Ok(Asked::NotKnown),
-        Err(Failure::Nonsense(text)) => Ok(Asked::Refused(text)),
+        Ok(_) => Ok(FailoverReply::Begun),
+        Err(_) if is_word_unknown => Ok(FailoverReply::NotKnown),
+        Err(Failure::InvalidReply(text)) => Ok(FailoverReply::Refused(text)),
         Err(failure) => Err(failure),
     }
 }
@@ -248,7 +248,7 @@ pub async fn watch_group(target: &Target, login: &Login, watched: &Watched<'_>) 
     let (mut conversation, [before, monitored, set, hook, flushed]) = begin(target, login, commands).await?;
     match answered(monitored) {
         // It has watched the group before.
-        Err(Failure::Nonsense(_)) if is_known(&before) => drop(answered(set)?),
+        Err(Failure::InvalidReply(_)) if is_known(&before) => drop(answered(set)?),
         Err(failure) => return Err(failure),
         Ok(_) => {
             if let Err(failure) = answered(set) {
@@ -333,7 +333,7 @@ pub async fn forget_group(target: &Target, login: &Login, group: &Group) -> Resu
 }
 
 fn nonsense(command: &str) -> Failure {
-    Failure::Nonsense(format!("SENTINEL {command} was not answered as a Sentinel answers it"))
+    Failure::InvalidReply(format!("SENTINEL {command} was not answered as a Sentinel answers it"))
 }
 
 fn command(words: &[&str]) -> Cmd {
@@ -488,7 +488,7 @@ mod tests {
                 ]),
             ),
         ] {
-            assert!(matches!(read(address, master), Err(Failure::Nonsense(_))));
+            assert!(matches!(read(address, master), Err(Failure::InvalidReply(_))));
         }
     }
 
@@ -501,7 +501,7 @@ mod tests {
         let missed = "NOQUORUM 1 usable Sentinels. Not enough available Sentinels to reach the majority";
         assert_eq!(read_quorum(error(missed)), counts(1, false));
         for reply in [Value::Nil, Value::Okay, error("ERR unknown command"), Value::SimpleString("OK x".into())] {
-            assert!(matches!(read_quorum(reply), Err(Failure::Nonsense(_))));
+            assert!(matches!(read_quorum(reply), Err(Failure::InvalidReply(_))));
         }
     }
 
@@ -525,7 +525,7 @@ mod tests {
         }
         assert_eq!(read_replicas(Value::Array(vec![])), Ok(vec![]));
         for reply in [Value::Int(1), Value::Array(vec![list(&["ip", "x", "port", "y"])])] {
-            assert!(matches!(read_replicas(reply), Err(Failure::Nonsense(_))));
+            assert!(matches!(read_replicas(reply), Err(Failure::InvalidReply(_))));
         }
     }
 }

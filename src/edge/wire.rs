@@ -233,7 +233,7 @@ async fn connect(target: &Target) -> Result<TcpStream, Failure> {
 fn certified_name(target: &Target) -> Result<ServerName<'static>, Failure> {
     match &target.name {
         Host::Ip(ip) => Ok(ServerName::IpAddress((*ip).into())),
-        Host::Name(name) => ServerName::try_from(name.clone()).map_err(|error| Failure::Nonsense(error.to_string())),
+        Host::Name(name) => ServerName::try_from(name.clone()).map_err(|error| Failure::InvalidReply(error.to_string())),
     }
 }
 
@@ -416,10 +416,10 @@ impl Conversation {
     /// Waits for so many replies.
     async fn receive(&mut self, count: usize, longest: usize) -> Result<Vec<Value>, Failure> {
         let mut replies = Replies::new(count, longest);
-        let mut seat = None;
-        while !replies.are_whole(&self.received).map_err(Failure::Nonsense)? {
-            if self.received.len() > LONGEST_MESSAGE && seat.is_none() {
-                seat = LARGE.acquire().await.ok();
+        let mut permit = None;
+        while !replies.are_whole(&self.received).map_err(Failure::InvalidReply)? {
+            if self.received.len() > LONGEST_MESSAGE && permit.is_none() {
+                permit = LARGE.acquire().await.ok();
             }
             let room = (longest + 1).saturating_sub(self.received.len()).min(PIECE);
             self.received.reserve(room);
@@ -447,19 +447,19 @@ impl Conversation {
 
 fn read_replies(bytes: &[u8], count: usize) -> Result<Vec<Value>, Failure> {
     let (mut bytes, mut parser) = (Cursor::new(bytes), Parser::new());
-    (0..count).map(|_| parser.parse_value(&mut bytes).map_err(|error| Failure::Nonsense(shown(&error.to_string())))).collect()
+    (0..count).map(|_| parser.parse_value(&mut bytes).map_err(|error| Failure::InvalidReply(shown(&error.to_string())))).collect()
 }
 
 /// Takes one answer, where an error that the server sent is a failure.
 ///
 /// # Errors
-/// [`Failure::NotAllowed`] for a login or an ACL rule, else [`Failure::Nonsense`].
+/// [`Failure::NotAllowed`] for a login or an ACL rule, else [`Failure::InvalidReply`].
 pub fn answered(reply: Value) -> Result<Value, Failure> {
     let code = Code::of(&reply);
     match reply {
         Value::ServerError(error) => Err(match code {
             Some(Code::NoLogin | Code::NotAllowed) => Failure::NotAllowed(describe(&error)),
-            _ => Failure::Nonsense(describe(&error)),
+            _ => Failure::InvalidReply(describe(&error)),
         }),
         reply => Ok(reply),
     }
@@ -536,7 +536,7 @@ mod tests {
         let (mine, mut server) = tokio::io::duplex(64);
         let mut conversation = Conversation::over(Box::new(mine));
         server.write_all(b":x\r\n+OK\r\n").await.unwrap();
-        assert!(matches!(conversation.exchange(&ping(), 1, LONGEST_REPLY).await, Err(Failure::Nonsense(_))));
+        assert!(matches!(conversation.exchange(&ping(), 1, LONGEST_REPLY).await, Err(Failure::InvalidReply(_))));
         let next = timeout(PATIENCE, conversation.exchange(&ping(), 1, LONGEST_REPLY)).await;
         assert_eq!(next, Ok(Ok(vec![Value::Okay])));
     }

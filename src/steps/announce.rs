@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use futures::future::join_all;
 use tracing::warn;
 
-use super::context::Subject;
+use super::context::GroupConfig;
 use super::label::Labelled;
 use super::observe::{Observer, from_api};
 use crate::core::disk::{Instance, Moment};
@@ -41,8 +41,8 @@ const AGAIN: Duration = Duration::from_secs(600);
 /// Warns of each pod that a Service takes for one of the group's, though it is none: it carries the role label. The
 /// Event has a name for each [`AGAIN`], so that of many passes and reconciles one makes it.
 pub async fn announce_non_members(observer: &Observer<'_>, by: &str) {
-    let Some(cluster) = observer.world.cluster() else { return };
-    let Subject { group, scheme, .. } = observer.subject;
+    let Some(cluster) = observer.clients.cluster() else { return };
+    let GroupConfig { group, scheme, .. } = observer.group_config;
     let time = Moment::from(SystemTime::now()).since(Moment(0)).as_secs() / AGAIN.as_secs();
     let told = observer.others_to_tell(time).into_iter().map(async |NonMember { name, uid, role, why }| {
         let role = role.unwrap_or_default();

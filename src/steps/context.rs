@@ -58,7 +58,7 @@ pub async fn in_time<T>(ask: impl Future<Output = Result<T, Failure>>) -> Result
 /// What DNS tells, where that is no more than can be.
 fn at_most<T>(limit: usize, found: Vec<T>, what: &str) -> Result<Vec<T>, Failure> {
     if found.len() > limit {
-        return Err(Failure::Nonsense(format!("DNS names {} {what}: more than {limit} are not asked", found.len())));
+        return Err(Failure::InvalidReply(format!("DNS names {} {what}: more than {limit} are not asked", found.len())));
     }
     Ok(found)
 }
@@ -72,20 +72,20 @@ pub async fn reachable(access: Access, dns: &Dns) -> Result<Access> {
 }
 
 /// The way to the outside.
-pub struct World {
+pub struct Clients {
     /// Where the record and the labels live.
-    pub ground: Ground,
+    pub ground: KubernetesMode,
     /// The namespace, where there is one.
     pub namespace: Option<String>,
     /// Absent where nothing is going to be looked up.
     dns: Option<Dns>,
     /// Who asks everyone about a group sits on one of them: a hundred groups at once would overload the API
     /// server until nobody gets an answer in time.
-    pub seats: Semaphore,
+    pub permits: Semaphore,
 }
 
 /// Where the record and the labels live.
-pub enum Ground {
+pub enum KubernetesMode {
     /// In this cluster.
     Cluster(Box<Cluster>),
     /// Nowhere: `--no-kubernetes`.
@@ -94,7 +94,7 @@ pub enum Ground {
     Nowhere,
 }
 
-impl World {
+impl Clients {
     /// Opens the way to the cluster and to DNS; nothing is asked yet, unless the cluster's own
     /// name must be looked up.
     pub async fn open(run: &Run, pod: &PodArgs) -> Result<Self> {
@@ -108,10 +108,10 @@ impl World {
                     Some(dns) => reachable(access, dns).await?,
                     None => access,
                 };
-                Ground::Cluster(Box::new(access.connect(namespace.as_deref().unwrap_or("default")).await.or_wrong()?))
+                KubernetesMode::Cluster(Box::new(access.connect(namespace.as_deref().unwrap_or("default")).await.or_wrong()?))
             }
-            None if *no_kubernetes => Ground::NoKubernetes,
-            None if *dry_run => Ground::Nowhere,
+            None if *no_kubernetes => KubernetesMode::NoKubernetes,
+            None if *dry_run => KubernetesMode::Nowhere,
             None => {
                 return Err(Wrong(
                     "there is no Kubernetes here, neither a service account nor KUBECONFIG: run in a pod, set KUBECONFIG, or use --no-kubernetes or --dry-run".to_owned(),
@@ -119,12 +119,12 @@ impl World {
                 .into());
             }
         };
-        Ok(Self { ground, namespace, dns, seats: Semaphore::new(AT_ONCE) })
+        Ok(Self { ground, namespace, dns, permits: Semaphore::new(AT_ONCE) })
     }
 
     /// Says in a dry run what it took for granted.
     pub fn tell_assumptions(&self) {
-        if matches!(self.ground, Ground::Nowhere) {
+        if matches!(self.ground, KubernetesMode::Nowhere) {
             info!("there is no cluster here: what could not be asked for is taken for absent, as on a first boot");
         }
     }
@@ -132,8 +132,8 @@ impl World {
     /// The cluster, where there is one.
     pub fn cluster(&self) -> Option<&Cluster> {
         match &self.ground {
-            Ground::Cluster(cluster) => Some(cluster),
-            Ground::NoKubernetes | Ground::Nowhere => None,
+            KubernetesMode::Cluster(cluster) => Some(cluster),
+            KubernetesMode::NoKubernetes | KubernetesMode::Nowhere => None,
         }
     }
 
@@ -158,7 +158,7 @@ impl World {
     /// The servers behind a Service: its SRV records, else its addresses at `port`.
     pub async fn servers(&self, service: &str, port: u16) -> Result<Vec<Endpoint>, Failure> {
         let Some(dns) = &self.dns else { return Err(Failure::NoSuchHost) };
-        let host: Host = service.parse().map_err(|error| Failure::Nonsense(format!("{error}")))?;
+        let host: Host = service.parse().map_err(|error| Failure::InvalidReply(format!("{error}")))?;
         let (named, addressed) = tokio::join!(dns.services(service), dns.addresses(&host));
         let servers = match (named, addressed) {
             (Ok(targets), _) => {
@@ -178,8 +178,8 @@ impl World {
     fn service_domain(&self, service: &str, origin: impl FnOnce() -> String) -> Result<String> {
         let domain = match &self.ground {
             _ if service.contains('.') => service.to_owned(),
-            Ground::NoKubernetes => service.to_owned(),
-            Ground::Cluster(_) | Ground::Nowhere => {
+            KubernetesMode::NoKubernetes => service.to_owned(),
+            KubernetesMode::Cluster(_) | KubernetesMode::Nowhere => {
                 let namespace = self.namespace.as_deref().unwrap_or("default");
                 let cluster = self.dns.as_ref().map_or("cluster.local", Dns::cluster_domain);
                 format!("{service}.{namespace}.svc.{cluster}")
@@ -220,7 +220,7 @@ pub fn own_group(named: Option<Group>, members: &Members, me: &PodName) -> Resul
 
 /// A group, and how its pods are reached and called.
 #[derive(Debug)]
-pub struct Subject {
+pub struct GroupConfig {
     /// The group.
     pub group: Group,
     /// The pod that is to be decided; none for a Sentinel.
@@ -252,10 +252,10 @@ pub struct Subject {
     announce: Announce,
 }
 
-impl Subject {
+impl GroupConfig {
     /// Makes the flags into a group. `me` is none for a Sentinel.
     pub fn new(
-        world: &World,
+        clients: &Clients,
         group: Group,
         me: Option<PodName>,
         pod: &PodArgs,
@@ -271,8 +271,8 @@ impl Subject {
         };
         let set = sets.first().map_or(me.as_ref().unwrap_or(&first).base(), Set::name);
         let domain = match service {
-            Some(service) => world.service_domain(service, || setting("service", "ORDAIN_SERVICE")),
-            None => world.service_domain(&format!("{set}-headless"), || "--service (ORDAIN_SERVICE) is not set".to_owned()),
+            Some(service) => clients.service_domain(service, || setting("service", "ORDAIN_SERVICE")),
+            None => clients.service_domain(&format!("{set}-headless"), || "--service (ORDAIN_SERVICE) is not set".to_owned()),
         }?;
         let sets = if sets.is_empty() {
             Set::of(me.as_ref().unwrap_or(&first), *replicas).into()
@@ -324,7 +324,7 @@ impl Subject {
     }
 
     /// By what its members are told, where the record was seen like this. `reported` is what
-    /// [`Subject::sets_by_reports`] says: it counts where [`Subject::knows_no_sets`].
+    /// [`GroupConfig::sets_by_reports`] says: it counts where [`GroupConfig::knows_no_sets`].
     pub fn membership<'a>(&'a self, record: &'a RecordSeen, reported: &BTreeSet<String>) -> Membership<'a> {
         Membership::new(&self.selector, &self.sets, self.named, record, reported)
     }
@@ -435,7 +435,7 @@ impl From<&Labels> for Scheme {
 
 /// Where the Sentinels are, and of how many the majority is taken.
 #[derive(Debug)]
-pub struct Council {
+pub struct SentinelSet {
     /// Those that were named.
     pub named: Vec<Endpoint>,
     /// The domain of the headless Service that names them.
@@ -446,9 +446,9 @@ pub struct Council {
     pub port: u16,
 }
 
-impl Council {
+impl SentinelSet {
     /// Makes the flags into a council.
-    pub fn new(world: &World, sentinels: &Sentinels) -> Result<Self> {
+    pub fn new(clients: &Clients, sentinels: &Sentinels) -> Result<Self> {
         let Sentinels { named, sentinel_service, sentinel_count, sentinel_port } = sentinels;
         let named: Vec<Endpoint> = named
             .iter()
@@ -468,7 +468,7 @@ impl Council {
             );
         }
         let origin = || setting("sentinel-service", "ORDAIN_SENTINEL_SERVICE");
-        let service = sentinel_service.as_deref().map(|service| world.service_domain(service, origin)).transpose()?;
+        let service = sentinel_service.as_deref().map(|service| clients.service_domain(service, origin)).transpose()?;
         let count = sentinel_count.map_or(if service.is_some() { 3 } else { named.len() }, |count| count as usize);
         Ok(Self { named, service, count, port: *sentinel_port })
     }
@@ -479,10 +479,10 @@ impl Council {
     }
 
     /// Where the Sentinels are: those that were named, and those behind the Service.
-    pub async fn endpoints(&self, world: &World) -> Result<Vec<Endpoint>, Failure> {
+    pub async fn endpoints(&self, clients: &Clients) -> Result<Vec<Endpoint>, Failure> {
         let mut all = self.named.clone();
         if let Some(service) = &self.service {
-            all.extend(world.servers(service, self.port).await?);
+            all.extend(clients.servers(service, self.port).await?);
         }
         Ok(all)
     }
@@ -537,14 +537,14 @@ impl Council {
 
 /// How Redis and Sentinel are logged in to.
 #[derive(Default)]
-pub struct Logins {
+pub struct Credentials {
     /// Redis.
     pub redis: Login,
     /// Sentinel.
     pub sentinel: Login,
 }
 
-impl Logins {
+impl Credentials {
     /// Reads the passwords: from their files, else from ORDAIN_PASSWORD and
     /// ORDAIN_SENTINEL_PASSWORD.
     pub async fn read(secrets: &Secrets) -> Result<Self> {

@@ -6,16 +6,16 @@ use anyhow::Result;
 use tokio::time::{Instant, timeout_at};
 use tracing::info;
 
-use super::context::Subject;
+use super::context::GroupConfig;
 use super::disk_report::{does_not_exist, publish, random_id};
 use super::news::Looks;
 use super::observe::{Observer, Outside, from_api};
 use super::retry::{Backoff, blame, refused};
-use crate::core::decision::{Decision, Part, Reason};
+use crate::core::decision::{Decision, Reason, StartAs};
 use crate::core::disk::{LastHeard, Moment};
 use crate::core::evidence::{Evidence, Failure, RecordSeen};
 use crate::core::identity::{Endpoint, PodName};
-use crate::core::members::Why;
+use crate::core::members::NotMember;
 use crate::core::record::{Claim, Record};
 use crate::core::rules;
 use crate::core::rules::catalogue::LAST_RESORT;
@@ -31,7 +31,7 @@ pub struct Settled {
     pub claim: Claim,
     pub leads: bool,
     /// Whether Sentinel may promote this pod as soon as it runs.
-    pub electable: bool,
+    pub promotable: bool,
     pub is_first_boot: bool,
     /// This pod itself is claimed and may not lead: it follows a pod that does not exist yet.
     pub is_last_resort: bool,
@@ -47,33 +47,33 @@ impl Settled {
     /// A decision that can be acted upon; none where there is none.
     #[allow(clippy::result_large_err, reason = "it is made once for each look")]
     pub fn from(decision: Decision, evidence: Evidence) -> Result<Self, (Reason, Evidence)> {
-        let Decision { part, record: recorded, is_first_boot, electable, reason, .. } = decision;
-        let (claim, leads) = match part {
-            Part::Lead(claim) => (claim, true),
-            Part::Follow(claim) => (claim, false),
-            Part::Undecided => return Err((reason, evidence)),
+        let Decision { role, record: recorded, is_first_boot, promotable, reason, .. } = decision;
+        let (claim, leads) = match role {
+            StartAs::Lead(claim) => (claim, true),
+            StartAs::Follow(claim) => (claim, false),
+            StartAs::Undecided => return Err((reason, evidence)),
         };
         let record = evidence.recorded().cloned();
-        Ok(Self { claim, leads, electable, is_first_boot, is_last_resort: false, reason, evidence, recorded, record })
+        Ok(Self { claim, leads, promotable, is_first_boot, is_last_resort: false, reason, evidence, recorded, record })
     }
 
     /// The same part, of the same claim, as before?
     pub fn is_same_as(&self, other: &Self) -> bool {
-        (self.leads, self.electable, &self.claim) == (other.leads, other.electable, &other.claim)
+        (self.leads, self.promotable, &self.claim) == (other.leads, other.promotable, &other.claim)
     }
 
     /// Where a Redis finds the one that it follows. One whose address nobody knows now is looked for by its name: by
     /// the address that it had it might find a stranger there. So is any where no Sentinel tells a replica that its
     /// master is elsewhere now: Redis looks a name up whenever it connects (`connectWithMaster` of `replication.c`).
-    pub fn followed(&self, subject: &Subject, pod: &PodName) -> Endpoint {
-        let announced = subject.announced(pod, self.evidence.ips_of(pod)).filter(|_| !self.evidence.has_no_sentinels());
-        announced.unwrap_or_else(|| Endpoint { host: subject.host_name(pod), port: subject.port })
+    pub fn followed(&self, group_config: &GroupConfig, pod: &PodName) -> Endpoint {
+        let announced = group_config.announced(pod, self.evidence.ips_of(pod)).filter(|_| !self.evidence.has_no_sentinels());
+        announced.unwrap_or_else(|| Endpoint { host: group_config.host_name(pod), port: group_config.port })
     }
 
     /// How the Redis of a pod calls itself; where that is an address that nobody knows now, as the
     /// record remembers it, if no other pod is there.
-    pub fn endpoint(&self, subject: &Subject, pod: &PodName) -> Option<Endpoint> {
-        subject.announced(pod, self.evidence.ips_of(pod)).or_else(|| {
+    pub fn endpoint(&self, group_config: &GroupConfig, pod: &PodName) -> Option<Endpoint> {
+        group_config.announced(pod, self.evidence.ips_of(pod)).or_else(|| {
             let is_its = |at: &Endpoint| self.evidence.member_at(&at.host) == Some(pod);
             let record = self.evidence.recorded().filter(|record| record.claim.master == *pod && is_its(&record.address));
             record.map(|record| record.address.clone())
@@ -83,7 +83,7 @@ impl Settled {
 
 /// Looks and decides until there is a decision. The record is created or moved first where the
 /// decision says so; whoever loses that race looks again.
-pub async fn settle(
+pub async fn decide(
     observer: &mut Observer<'_>,
     decide: fn(&Evidence) -> Decision,
     deadline: Instant,
@@ -91,7 +91,7 @@ pub async fn settle(
 ) -> Result<Settled> {
     let started = Instant::now();
     // What is done at last takes a little time, too.
-    let at_last = deadline - (deadline - started) / 10;
+    let last_resort_master = deadline - (deadline - started) / 10;
     let mut backoff = Backoff::new();
     let mut looks = Looks::new();
     let mut last: Option<(Reason, Evidence)> = None;
@@ -105,27 +105,27 @@ pub async fn settle(
         patience.note(&mut evidence);
         observer.remember(&evidence);
         give_up_if_not_allowed(observer, &evidence)?;
-        if let Some(me) = &observer.subject.me {
+        if let Some(me) = &observer.group_config.me {
             give_up_if_no_member(observer, me, &evidence, dry_run)?;
         }
         // Nothing is concluded from asking that was cut short.
         let is_over = Instant::now() >= deadline;
         let decision = decide(&evidence);
-        let is_last_resort = decision.at_last.is_some() && !is_over && Instant::now() >= at_last;
+        let is_last_resort = decision.last_resort_master.is_some() && !is_over && Instant::now() >= last_resort_master;
         // What is done rests on a whole look.
         if !looks.is_whole && !is_over {
             if is_last_resort {
                 looks.insist();
                 continue;
             }
-            if !matches!(decision.part, Part::Undecided) && looks.demand() {
+            if !matches!(decision.role, StartAs::Undecided) && looks.demand() {
                 continue;
             }
         }
-        if let (Some(master), true, true) = (&decision.at_last, is_last_resort, looks.is_whole) {
+        if let (Some(master), true, true) = (&decision.last_resort_master, is_last_resort, looks.is_whole) {
             return Ok(behind_nobody(master.clone(), &decision.reason, evidence));
         }
-        let has_last_resort = decision.at_last.is_some();
+        let has_last_resort = decision.last_resort_master.is_some();
         let (obstacle, evidence) = match Settled::from(decision, evidence) {
             Ok(mut settled) if !is_over && looks.is_whole => match act(observer, &mut settled, deadline, dry_run).await? {
                 None => return Ok(settled),
@@ -147,7 +147,7 @@ pub async fn settle(
             info!("{}{obstacle}", name(observer));
         }
         notes.keep(observer, evidence.grace).await;
-        let until = if has_last_resort && Instant::now() < at_last { at_last } else { deadline };
+        let until = if has_last_resort && Instant::now() < last_resort_master { last_resort_master } else { deadline };
         looks.wait(observer, backoff.next(), until).await;
         last = Some((obstacle, evidence));
     }
@@ -155,7 +155,7 @@ pub async fn settle(
 
 /// Publishes what this pod's disk holds, where that did not work before.
 async fn publish_again(observer: &mut Observer<'_>) -> Result<()> {
-    if let (None, Some(cluster), Some(me)) = (&observer.own.instance, observer.world.cluster(), &observer.subject.me) {
+    if let (None, Some(cluster), Some(me)) = (&observer.own.instance, observer.clients.cluster(), &observer.group_config.me) {
         observer.own = publish(cluster, me, &observer.own).await?.unwrap_or_else(|_| observer.own.clone());
     }
     Ok(())
@@ -207,7 +207,7 @@ fn behind_nobody(master: PodName, reason: &Reason, evidence: Evidence) -> Settle
     Settled {
         claim,
         leads: false,
-        electable: false,
+        promotable: false,
         is_first_boot: false,
         is_last_resort: true,
         reason,
@@ -219,18 +219,18 @@ fn behind_nobody(master: PodName, reason: &Reason, evidence: Evidence) -> Settle
 
 /// Makes the record say what the decision needs it to say; returns what is in the way.
 pub async fn act(observer: &Observer<'_>, settled: &mut Settled, deadline: Instant, dry_run: bool) -> Result<Option<String>> {
-    let (Some(cluster), Some(claim), false) = (observer.world.cluster(), &settled.recorded, dry_run) else { return Ok(None) };
-    let Some(address) = settled.endpoint(observer.subject, &claim.master) else {
+    let (Some(cluster), Some(claim), false) = (observer.clients.cluster(), &settled.recorded, dry_run) else { return Ok(None) };
+    let Some(address) = settled.endpoint(observer.group_config, &claim.master) else {
         return Ok(Some(format!("waits: the address of {} is not known yet", claim.master)));
     };
-    let written = timeout_at(deadline, write(cluster, observer.subject, settled, claim, &address)).await;
+    let written = timeout_at(deadline, write(cluster, observer.group_config, settled, claim, &address)).await;
     match written.unwrap_or(Err(Refusal::Failed(Failure::TimedOut))) {
         Ok(record) => {
             settled.record = Some(record);
             Ok(None)
         }
         Err(refusal @ Refusal::Failed(Failure::NotAllowed(_))) => {
-            Err(refused(&format!("the record of `{}`", observer.subject.group), refusal))
+            Err(refused(&format!("the record of `{}`", observer.group_config.group), refusal))
         }
         // Another was faster, or the API server is away for a moment.
         Err(refusal) => Ok(Some(format!("looks again: the record was not written, {refusal}"))),
@@ -239,7 +239,7 @@ pub async fn act(observer: &Observer<'_>, settled: &mut Settled, deadline: Insta
 
 /// What RBAC forbids now it forbids later.
 fn give_up_if_not_allowed(observer: &Observer<'_>, evidence: &Evidence) -> Result<()> {
-    let group = &observer.subject.group;
+    let group = &observer.group_config.group;
     if let RecordSeen::Unknown(failure @ Failure::NotAllowed(_)) = &evidence.record {
         return Err(blame(&format!("the record of `{group}`"), failure.clone()));
     }
@@ -255,13 +255,13 @@ fn give_up_if_not_allowed(observer: &Observer<'_>, evidence: &Evidence) -> Resul
 /// # Errors
 /// [`Wrong`], with what is wrong with which.
 pub fn give_up_if_no_member(observer: &Observer<'_>, me: &PodName, evidence: &Evidence, dry_run: bool) -> Result<()> {
-    let Subject { selector, group, .. } = observer.subject;
-    let namespace = observer.world.namespace.as_deref().unwrap_or("default");
+    let GroupConfig { selector, group, .. } = observer.group_config;
+    let namespace = observer.clients.namespace.as_deref().unwrap_or("default");
     let why = match observer.outside(me) {
         None => return Ok(()),
         Some(Outside::Missing) if dry_run => return Ok(()),
         Some(Outside::Missing) => return Err(does_not_exist(me, namespace).into()),
-        Some(Outside::NonMember(why @ Why::Unselected(_))) => {
+        Some(Outside::NonMember(why @ NotMember::Unselected(_))) => {
             format!("{me} in namespace {namespace} is not matched by {selector}: {why}. Fix the labels or ORDAIN_SELECTOR")
         }
         // Without the record nobody knows whom it has labelled, or which other sets there are.
@@ -276,41 +276,41 @@ pub fn give_up_if_no_member(observer: &Observer<'_>, me: &PodName, evidence: &Ev
 }
 
 fn name(observer: &Observer<'_>) -> String {
-    match &observer.subject.me {
+    match &observer.group_config.me {
         Some(me) => format!("{me} "),
-        None => format!("{}: ", observer.subject.group),
+        None => format!("{}: ", observer.group_config.group),
     }
 }
 
 async fn write(
     cluster: &Cluster,
-    subject: &Subject,
+    group_config: &GroupConfig,
     settled: &Settled,
     claim: &Claim,
     address: &Endpoint,
 ) -> Result<Record, Refusal> {
-    let record = next_record(subject, settled, claim, address);
+    let record = next_record(group_config, settled, claim, address);
     match settled.evidence.recorded() {
-        Some(_) => cluster.update_record(&subject.group, &record).await,
-        None => cluster.create_record(&subject.group, &record).await,
+        Some(_) => cluster.update_record(&group_config.group, &record).await,
+        None => cluster.create_record(&group_config.group, &record).await,
     }
 }
 
 /// The record as the decision needs it.
-fn next_record(subject: &Subject, settled: &Settled, claim: &Claim, address: &Endpoint) -> Record {
+fn next_record(group_config: &GroupConfig, settled: &Settled, claim: &Claim, address: &Endpoint) -> Record {
     let seen = &settled.evidence;
     match seen.recorded() {
-        Some(record) => record.moved_to(claim, address).with_sets(subject.sure_sets()),
-        None => first_record(subject, seen, claim, address, settled.is_first_boot),
+        Some(record) => record.moved_to(claim, address).with_sets(group_config.sure_sets()),
+        None => first_record(group_config, seen, claim, address, settled.is_first_boot),
     }
 }
 
 /// The record that is made where there is none. It names the sets of the master and of all members that there are: by
 /// it alone others know them.
-pub fn first_record(subject: &Subject, seen: &Evidence, claim: &Claim, address: &Endpoint, is_new: bool) -> Record {
+pub fn first_record(group_config: &GroupConfig, seen: &Evidence, claim: &Claim, address: &Endpoint, is_new: bool) -> Record {
     let group_id = seen.published_group_id(&claim.master).unwrap_or_else(random_id);
     let first = Record::first(claim.clone(), address.clone(), group_id, is_new);
-    first.with_sets(seen.sets_there().chain([claim.master.base()]).chain(subject.sure_sets()))
+    first.with_sets(seen.sets_there().chain([claim.master.base()]).chain(group_config.sure_sets()))
 }
 
 /// Whether the API server would let the record be written as the decision needs it. Nothing is.
@@ -319,10 +319,10 @@ pub fn first_record(subject: &Subject, seen: &Evidence, claim: &Claim, address: 
 /// What it would refuse.
 pub async fn would_write(cluster: &Cluster, observer: &Observer<'_>, settled: &Settled) -> Result<(), Refusal> {
     let Some(claim) = &settled.recorded else { return Ok(()) };
-    let Some(address) = settled.endpoint(observer.subject, &claim.master) else { return Ok(()) };
+    let Some(address) = settled.endpoint(observer.group_config, &claim.master) else { return Ok(()) };
     let is_new = settled.evidence.recorded().is_none();
-    let record = next_record(observer.subject, settled, claim, &address);
-    cluster.would_write_record(&observer.subject.group, &record, is_new).await
+    let record = next_record(observer.group_config, settled, claim, &address);
+    cluster.would_write_record(&observer.group_config.group, &record, is_new).await
 }
 
 /// When it was noted last that this pod is trying.
@@ -342,7 +342,7 @@ impl Notes {
 /// Notes since when this pod has been trying, once it has to wait, and of whom it has heard: over its
 /// container's restarts it is one attempt. Where that cannot be noted it begins anew.
 async fn note_trying(observer: &Observer<'_>) {
-    let Some(cluster) = observer.world.cluster() else { return };
+    let Some(cluster) = observer.clients.cluster() else { return };
     let Some(instance) = &observer.own.instance else { return };
     let own = observer.seen().into_iter().find(|pod| pod.name == instance.pod);
     let now: Moment = SystemTime::now().into();

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::observe::from_api;
 use super::retry::refused;
-use crate::core::disk::{Instance, Word};
+use crate::core::disk::{DiskReport, Instance};
 use crate::core::evidence::{Failure, Own};
 use crate::core::identity::PodName;
 use crate::core::redis_conf::{USUAL_PRIORITY, run_of};
@@ -26,7 +26,7 @@ pub fn own_run(own: &Own) -> String {
 pub async fn publish(cluster: &Cluster, me: &PodName, own: &Own) -> Result<Result<Own, Refusal>> {
     let run = own_run(own);
     let at = SystemTime::now().into();
-    let word = Word {
+    let word = DiskReport {
         run: run.clone(),
         disk: own.disk,
         at,

@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow};
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::context::World;
+use super::context::Clients;
 use super::observe::from_api;
 use super::retry::{persist, refused};
 use crate::cli::{Labels, Members};
@@ -23,12 +23,12 @@ const NAMED: usize = 10;
 pub async fn groups_to_watch(
     named: Vec<Group>,
     before: &[Group],
-    world: &World,
+    clients: &Clients,
     members: &Members,
     labels: &Labels,
     deadline: Instant,
 ) -> Result<Vec<Group>> {
-    let mut groups = if named.is_empty() { recorded(before, world, deadline).await? } else { named };
+    let mut groups = if named.is_empty() { recorded(before, clients, deadline).await? } else { named };
     groups.sort();
     groups.dedup();
     check_names_one(&groups, members, labels)?;
@@ -61,8 +61,8 @@ async fn readable(cluster: &Cluster, before: &[Group]) -> Result<Vec<Group>, Ref
     Ok(groups.into_iter().filter(is_group).map(|(group, _)| group).collect())
 }
 
-async fn recorded(before: &[Group], world: &World, deadline: Instant) -> Result<Vec<Group>> {
-    let Some(cluster) = world.cluster() else {
+async fn recorded(before: &[Group], clients: &Clients, deadline: Instant) -> Result<Vec<Group>> {
+    let Some(cluster) = clients.cluster() else {
         return Err(Wrong(
             "which group? Without Kubernetes there are no records to read them from: set --group or ORDAIN_GROUP".to_owned(),
         )

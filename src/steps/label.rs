@@ -9,13 +9,13 @@ use futures::future::join_all;
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
-use super::context::Subject;
+use super::context::GroupConfig;
 use super::observe::from_api;
 use super::retry::{ATTEMPT, persist, refused};
 use crate::core::evidence::Failure;
 use crate::core::identity::PodName;
-use crate::core::labels::{Patch, Plan, Scheme, is_whole, plan};
-use crate::core::members::Why;
+use crate::core::labels::{LabelPlan, Patch, Scheme, is_whole, plan};
+use crate::core::members::NotMember;
 use crate::core::outside::shown;
 use crate::core::pod::Pod;
 use crate::core::record::Record;
@@ -63,7 +63,7 @@ pub fn is_due(record: &Record, pods: &[Pod], scheme: &Scheme) -> bool {
 
 /// The patches that are due, as far as was seen.
 pub fn due(record: &Record, pods: &[Pod], scheme: &Scheme) -> Vec<Patch> {
-    let Plan { others, master, .. } = plan(record, pods, scheme, SystemTime::now().into());
+    let LabelPlan { others, master, .. } = plan(record, pods, scheme, SystemTime::now().into());
     others.into_iter().chain(master).collect()
 }
 
@@ -75,13 +75,13 @@ pub fn due(record: &Record, pods: &[Pod], scheme: &Scheme) -> Vec<Patch> {
 /// Where a pod has changed in between, it starts over; what was done before that is told as well.
 pub async fn label_listed(
     cluster: &Cluster,
-    subject: &Subject,
+    group_config: &GroupConfig,
     moved: &Moved,
     members: Vec<Pod>,
     seen: impl Fn(Pod) -> Pod,
     deadline: Instant,
 ) -> Labelled {
-    let Subject { group, scheme, sets, .. } = subject;
+    let GroupConfig { group, scheme, sets, .. } = group_config;
     let named = moved.from.iter().chain([&moved.record.claim.master]);
     let run = LabelRun { cluster, scheme, done: RefCell::default() };
     // What it has done counts, though it does not come to its end.
@@ -97,16 +97,16 @@ pub async fn label_listed(
     let outcome = match early {
         Some(Ok(())) => Ok(()),
         Some(Err(unlabelled)) if unlabelled.is_final() => Err(unlabelled.into_error()),
-        Some(Err(_)) | None => run.label_all(subject, &seen, deadline).await,
+        Some(Err(_)) | None => run.label_all(group_config, &seen, deadline).await,
     };
     run.ended(outcome)
 }
 
 /// Labels the group's pods as the record says, by a list as of now. `seen` is what is known of a pod beyond what was
 /// listed.
-pub async fn label(cluster: &Cluster, subject: &Subject, seen: impl Fn(Pod) -> Pod, deadline: Instant) -> Labelled {
-    let run = LabelRun { cluster, scheme: &subject.scheme, done: RefCell::default() };
-    let outcome = run.label_all(subject, &seen, deadline).await;
+pub async fn label(cluster: &Cluster, group_config: &GroupConfig, seen: impl Fn(Pod) -> Pod, deadline: Instant) -> Labelled {
+    let run = LabelRun { cluster, scheme: &group_config.scheme, done: RefCell::default() };
+    let outcome = run.label_all(group_config, &seen, deadline).await;
     run.ended(outcome)
 }
 
@@ -126,8 +126,8 @@ impl LabelRun<'_> {
     ///
     /// # Errors
     /// [`crate::exit::Wrong`] where the API server does not allow it; else it was not done by the deadline.
-    async fn label_all(&self, subject: &Subject, seen: &impl Fn(Pod) -> Pod, deadline: Instant) -> Result<()> {
-        let Subject { group, selector, scheme, .. } = subject;
+    async fn label_all(&self, group_config: &GroupConfig, seen: &impl Fn(Pod) -> Pod, deadline: Instant) -> Result<()> {
+        let GroupConfig { group, selector, scheme, .. } = group_config;
         let mut known = None;
         let what = || format!("the pods of `{group}` are not all labelled");
         persist(deadline, what, async || {
@@ -135,14 +135,14 @@ impl LabelRun<'_> {
                 // The pods first, then the record: what is patched is older than what it is patched by.
                 let found = self.cluster.pods(selector, scheme).await.map_err(|refusal| refused("labelling", refusal))?;
                 let record = self.cluster.record(group).await.map_err(|refusal| refused("labelling", refusal))?;
-                let pods = subject.members(found, &subject.membership_by(&record));
+                let pods = group_config.members(found, &group_config.membership_by(&record));
                 if pods.is_empty() {
-                    return Err(nobody(self.cluster, subject, &record.claim.master).await.into());
+                    return Err(nobody(self.cluster, group_config, &record.claim.master).await.into());
                 }
                 // And nobody is missing in the list whom an earlier run may yet label as the master.
                 let stamp = Stamp::of(&record);
                 let is_since = known.replace(stamp.clone()) == Some(stamp);
-                if is_since || is_whole(&pods, subject.sets.pods().count(), [&record.claim.master]) {
+                if is_since || is_whole(&pods, group_config.sets.pods().count(), [&record.claim.master]) {
                     break (record, pods);
                 }
             };
@@ -158,7 +158,7 @@ impl LabelRun<'_> {
     /// # Errors
     /// The pods that are not labelled. Where one has changed since, they are to be listed anew.
     async fn label_by(&self, record: Record, pods: Vec<Pod>) -> Result<(), Unlabelled> {
-        let Plan { others, master, forged } = plan(&record, &pods, self.scheme, SystemTime::now().into());
+        let LabelPlan { others, master, forged } = plan(&record, &pods, self.scheme, SystemTime::now().into());
         for (pod, stamp) in forged {
             warn!(
                 "{pod} carries a stamp that is of no state of the record: {STAMP}={}, and the record is at {}: somebody else wrote it, and it is written over",
@@ -220,10 +220,10 @@ impl Unlabelled {
 
 /// There is no member that could be labelled: for the labels are not what they should be, unless the group has no
 /// pods.
-pub async fn nobody(cluster: &Cluster, subject: &Subject, master: &PodName) -> Wrong {
-    let Subject { selector, scheme, group, .. } = subject;
+pub async fn nobody(cluster: &Cluster, group_config: &GroupConfig, master: &PodName) -> Wrong {
+    let GroupConfig { selector, scheme, group, .. } = group_config;
     let about = match from_api(cluster.pod(master, scheme)).await {
-        Ok(pod) => format!("not even {master} ({})", Why::Unselected(pod.labels)),
+        Ok(pod) => format!("not even {master} ({})", NotMember::Unselected(pod.labels)),
         Err(Refusal::Missing) => format!("and {master}, which the record of {group} names, does not exist"),
         Err(refusal) => format!("and {master} cannot be read ({refusal})"),
     };

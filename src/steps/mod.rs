@@ -6,7 +6,6 @@
 //! fails is tried again by `retry`.
 
 pub mod announce;
-pub mod books;
 pub mod confirm;
 pub mod context;
 pub mod decide;
@@ -21,3 +20,4 @@ pub mod report;
 pub mod retry;
 pub mod source;
 pub mod start;
+pub mod watch_cache;

@@ -8,12 +8,12 @@ use futures::StreamExt;
 use futures::stream::LocalBoxStream;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::context::Subject;
+use super::context::GroupConfig;
 use super::observe::{Known, Observer};
 use super::retry::Backoff;
 use crate::core::evidence::{Evidence, RecordSeen};
 use crate::core::members::Found;
-use crate::edge::kubernetes::follow::{Kind, Told};
+use crate::edge::kubernetes::follow::{Kind, FollowEvent};
 
 /// How many looks may ask the API server one after the other, and how often there is one more: a look is a request
 /// for the record, one for the list, and one for each pod.
@@ -29,7 +29,7 @@ const OLDEST: Duration = Duration::from_secs(30);
 pub struct News<'a> {
     known: Known,
     /// None before anybody waits: who decides at once needs no watch.
-    told: Option<LocalBoxStream<'a, Told>>,
+    told: Option<LocalBoxStream<'a, FollowEvent>>,
     open: Vec<Kind>,
 }
 
@@ -51,22 +51,22 @@ impl<'a> News<'a> {
     }
 
     async fn wait_until(&mut self, observer: &Observer<'a>, until: Instant) -> bool {
-        let Some(cluster) = observer.world.cluster() else {
+        let Some(cluster) = observer.clients.cluster() else {
             sleep_until(until).await;
             return false;
         };
-        let Subject { group, selector, scheme, .. } = observer.subject;
+        let GroupConfig { group, selector, scheme, .. } = observer.group_config;
         let told = self.told.get_or_insert_with(|| cluster.follow_group(group, selector, scheme.clone()).boxed_local());
         loop {
             match timeout_at(until, told.next()).await {
-                Ok(Some(Told::Opened(kind))) => {
+                Ok(Some(FollowEvent::Opened(kind))) => {
                     self.open.push(kind);
                     // What changed before that may not have been told.
                     if self.open.len() == Kind::COUNT {
                         return true;
                     }
                 }
-                Ok(Some(Told::Closed(kind))) => self.open.retain(|open| *open != kind),
+                Ok(Some(FollowEvent::Closed(kind))) => self.open.retain(|open| *open != kind),
                 Ok(Some(told)) => {
                     if self.known.note(told) {
                         return true;
@@ -88,26 +88,26 @@ impl<'a> News<'a> {
 
 impl Known {
     /// Takes what a watch has told; returns whether somebody who waits must look.
-    fn note(&mut self, told: Told) -> bool {
+    fn note(&mut self, told: FollowEvent) -> bool {
         match told {
-            Told::Record(record) => {
+            FollowEvent::Record(record) => {
                 let is_news = self.record != *record;
                 self.record = *record;
                 is_news
             }
-            Told::Pod(pod) => {
+            FollowEvent::Pod(pod) => {
                 let name = pod.name();
                 let is_news = self.pods.iter().find(|one| one.name() == name).is_none_or(|one| is_other(one, &pod));
                 self.pods.retain(|one| one.name() != name);
                 self.pods.push(pod);
                 is_news
             }
-            Told::Gone(pod) => {
+            FollowEvent::Gone(pod) => {
                 let before = self.pods.len();
                 self.pods.retain(|one| one.name() != pod);
                 self.pods.len() != before
             }
-            Told::Opened(_) | Told::Closed(_) => false,
+            FollowEvent::Opened(_) | FollowEvent::Closed(_) => false,
         }
     }
 }
@@ -150,7 +150,7 @@ impl<'a> Looks<'a> {
 
     /// Whether the next look will ask the API server.
     pub fn will_be_whole(&mut self, observer: &Observer<'a>) -> bool {
-        self.is_whole = observer.world.cluster().is_none() || (self.is_due && self.budget.take(Instant::now()));
+        self.is_whole = observer.clients.cluster().is_none() || (self.is_due && self.budget.take(Instant::now()));
         self.is_whole
     }
 
@@ -184,7 +184,7 @@ impl<'a> Looks<'a> {
     pub async fn wait(&mut self, observer: &Observer<'a>, pause: Duration, deadline: Instant) {
         let is_news = self.news.wait_until(observer, deadline.min(Instant::now() + pause)).await;
         // What could not be published is published with the next one.
-        let is_unpublished = observer.subject.me.is_some() && observer.own.instance.is_none();
+        let is_unpublished = observer.group_config.me.is_some() && observer.own.instance.is_none();
         let is_older_than = |age| self.whole.is_none_or(|when| when.elapsed() >= age);
         let is_untold = is_unpublished || !self.news.are_told();
         self.is_due |= is_news || is_older_than(OLDEST) || (is_untold && is_older_than(self.rest.pause));
@@ -272,8 +272,8 @@ mod tests {
     #[test]
     fn what_is_as_it_was_seen_is_no_news() {
         let mut known = Known::default();
-        assert!(known.note(Told::Record(Box::new(RecordSeen::Absent))), "nothing was known before");
-        assert!(!known.note(Told::Record(Box::new(RecordSeen::Absent))));
-        assert!(!known.note(Told::Gone("redis-0".to_owned())), "a pod that nobody knew of");
+        assert!(known.note(FollowEvent::Record(Box::new(RecordSeen::Absent))), "nothing was known before");
+        assert!(!known.note(FollowEvent::Record(Box::new(RecordSeen::Absent))));
+        assert!(!known.note(FollowEvent::Gone("redis-0".to_owned())), "a pod that nobody knew of");
     }
 }

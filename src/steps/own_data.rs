@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
-use super::context::World;
+use super::context::Clients;
 use super::decide::Settled;
 use super::observe::from_api;
 use super::off_thread::off_thread;
@@ -32,7 +32,7 @@ impl OwnData {
     /// cannot load, by its own check, counts as none. A dry run does without a disk.
     pub async fn read(
         directory: DataDirectory,
-        world: &World,
+        clients: &Clients,
         me: &PodName,
         program: Option<&OsString>,
         dry_run: bool,
@@ -51,7 +51,7 @@ impl OwnData {
         }
         let mut own = Self { directory, ended_soon, damage };
         if let (Some(suspect), Some(program), false) = (suspect, program, dry_run) {
-            own.check(world, me, program, &suspect, deadline).await?;
+            own.check(clients, me, program, &suspect, deadline).await?;
         }
         let known = match &own.damage {
             Some(damage) => Own { damage: Some(damage.found.clone()), has_run: true, ..Own::default() },
@@ -63,13 +63,13 @@ impl OwnData {
     /// Has the server check its data, where its last runs ended so soon that it may not be able to load it.
     async fn check(
         &mut self,
-        world: &World,
+        clients: &Clients,
         me: &PodName,
         program: &OsString,
         suspect: &Suspect,
         deadline: Instant,
     ) -> Result<()> {
-        let ended_otherwise = match world.cluster() {
+        let ended_otherwise = match clients.cluster() {
             Some(cluster) => match from_api(cluster.last_ends(me)).await {
                 // By the second.
                 Ok(ends) => ends.iter().filter(|end| end.at.0 + 1_000 > suspect.started.0).any(|end| {

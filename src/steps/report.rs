@@ -14,7 +14,7 @@ use crate::core::identity::{Group, PodName};
 use crate::core::record::Claim;
 
 #[derive(Serialize)]
-struct Told<'a> {
+struct Explained<'a> {
     group: &'a Group,
     decision: &'static str,
     /// Whose replica, or watched by a Sentinel; the pod itself where it leads.
@@ -22,7 +22,7 @@ struct Told<'a> {
     master: Option<&'a PodName>,
     #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<u64>,
-    electable: bool,
+    promotable: bool,
     /// What the record was or would be made to say.
     #[serde(skip_serializing_if = "Option::is_none")]
     recorded: Option<&'a Claim>,
@@ -36,13 +36,13 @@ struct Told<'a> {
 
 /// Tells what was decided, if it was asked for. `file` is what a dry run would write.
 pub fn tell(report: &Report, group: &Group, settled: &Settled, file: Option<&Rendered>) -> Result<()> {
-    let Settled { claim, leads, electable, reason, evidence, recorded, .. } = settled;
-    let told = Told {
+    let Settled { claim, leads, promotable, reason, evidence, recorded, .. } = settled;
+    let told = Explained {
         group,
         decision: if *leads { "lead" } else { "follow" },
         master: Some(&claim.master),
         epoch: Some(claim.epoch),
-        electable: *electable,
+        promotable: *promotable,
         recorded: recorded.as_ref(),
         why: reason.why.clone(),
         rule: id(reason),
@@ -57,10 +57,10 @@ pub fn tell_undecided(report: &Report, group: &Group, error: anyhow::Error) -> a
     let Some(Undecided { reason, evidence, who, .. }) = error.downcast_ref() else { return error };
     // As text the error itself tells it all.
     if report.form == Form::Json {
-        let (decision, electable) = ("undecided", false);
+        let (decision, promotable) = ("undecided", false);
         let (why, rule) = (format!("{who}{}", reason.why), id(reason));
         let told =
-            Told { group, decision, master: None, epoch: None, electable, recorded: None, why, rule, evidence, file: None };
+            Explained { group, decision, master: None, epoch: None, promotable, recorded: None, why, rule, evidence, file: None };
         if let Err(unprinted) = print(report, &told) {
             return error.context(unprinted);
         }
@@ -72,7 +72,7 @@ fn id(reason: &Reason) -> Option<&'static str> {
     reason.rule.map(|rule| rule.id)
 }
 
-fn print(report: &Report, told: &Told<'_>) -> Result<()> {
+fn print(report: &Report, told: &Explained<'_>) -> Result<()> {
     match (report.explain, report.form) {
         (false, _) => {}
         (true, Form::Text) => eprint!("{}", told.evidence),

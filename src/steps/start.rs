@@ -12,7 +12,7 @@ use super::decide::Settled;
 use super::observe::{Observer, from_api};
 use super::retry::{persist, refused};
 use crate::core::decision::Reason;
-use crate::core::disk::Word;
+use crate::core::disk::DiskReport;
 use crate::core::evidence::Failure;
 use crate::core::rules;
 use crate::core::rules::catalogue::START_MARKER;
@@ -37,11 +37,11 @@ fn look_again(why: String) -> Begun {
 }
 
 /// Takes the last steps for what was decided.
-pub async fn begin(observer: &Observer<'_>, settled: &Settled, deadline: Instant) -> Result<Begun> {
-    let (Some(cluster), Some(instance)) = (observer.world.cluster(), &observer.own.instance) else {
+pub async fn start(observer: &Observer<'_>, settled: &Settled, deadline: Instant) -> Result<Begun> {
+    let (Some(cluster), Some(instance)) = (observer.clients.cluster(), &observer.own.instance) else {
         return check(observer, settled, deadline).await;
     };
-    let has_started = Word {
+    let has_started = DiskReport {
         run: instance.run.clone(),
         disk: observer.own.disk,
         at: SystemTime::now().into(),
@@ -50,7 +50,7 @@ pub async fn begin(observer: &Observer<'_>, settled: &Settled, deadline: Instant
         damage: observer.own.damage.clone(),
         priority: observer.own.priority,
     };
-    if !settled.electable {
+    if !settled.promotable {
         add_sets(cluster, observer, settled).await?;
         let say =
             async || cluster.publish(&instance.pod, &has_started, None).await.map_err(|refusal| refused("its word", refusal));
@@ -65,8 +65,8 @@ pub async fn begin(observer: &Observer<'_>, settled: &Settled, deadline: Instant
     let Some(record) = &settled.record else {
         return Ok(look_again("the record is not known, and takes no start marker".to_owned()));
     };
-    let marked = record.marked(instance, SystemTime::now().into()).with_sets(observer.subject.sure_sets());
-    let marked = match from_api(cluster.update_record(&observer.subject.group, &marked)).await {
+    let marked = record.marked(instance, SystemTime::now().into()).with_sets(observer.group_config.sure_sets());
+    let marked = match from_api(cluster.update_record(&observer.group_config.group, &marked)).await {
         Ok(marked) => marked,
         Err(refusal @ Refusal::Failed(Failure::NotAllowed(_))) => return Err(refused("the record", refusal)),
         Err(refusal) => return Ok(look_again(format!("the start marker was not written: {refusal}"))),
@@ -80,7 +80,7 @@ pub async fn begin(observer: &Observer<'_>, settled: &Settled, deadline: Instant
     };
     // It holds for one start, and this was none.
     if let (Begun::LookAgain(_), Some(open)) = (&begun, marked.not_started_by(instance))
-        && let Err(refusal) = from_api(cluster.update_record(&observer.subject.group, &open)).await
+        && let Err(refusal) = from_api(cluster.update_record(&observer.group_config.group, &open)).await
     {
         warn!("a person's word that {} shall lead has ended without a start, say it again: {refusal}", instance.pod);
     }
@@ -90,24 +90,24 @@ pub async fn begin(observer: &Observer<'_>, settled: &Settled, deadline: Instant
 /// Has the record name this pod's StatefulSets, where it does not: it is of 0.1, or a pod of 0.1 has written it since.
 /// Whoever only follows starts also where that cannot be written now; the next pod that starts writes it.
 async fn add_sets(cluster: &Cluster, observer: &Observer<'_>, settled: &Settled) -> Result<()> {
-    let subject = observer.subject;
+    let group_config = observer.group_config;
     // As it was read: what is known of it may be more.
     let Some(record) = settled.record.as_ref().filter(|_| observer.lacks_sets()) else { return Ok(()) };
     let mut known = Some(record.clone());
     let add = async || {
         let named = if let Some(record) = known.take() {
-            record.with_sets(subject.sure_sets())
+            record.with_sets(group_config.sure_sets())
         } else {
-            let record = cluster.record(&subject.group).await.map_err(|refusal| refused("the record", refusal))?;
-            if !record.lacks(subject.sure_sets()) {
+            let record = cluster.record(&group_config.group).await.map_err(|refusal| refused("the record", refusal))?;
+            if !record.lacks(group_config.sure_sets()) {
                 return Ok(());
             }
-            record.with_sets(subject.sure_sets())
+            record.with_sets(group_config.sure_sets())
         };
-        cluster.update_record(&subject.group, &named).await.map_err(|refusal| refused("the record", refusal))?;
+        cluster.update_record(&group_config.group, &named).await.map_err(|refusal| refused("the record", refusal))?;
         Ok(())
     };
-    let what = || format!("the record of `{}` does not name this pod's StatefulSet", subject.group);
+    let what = || format!("the record of `{}` does not name this pod's StatefulSet", group_config.group);
     match persist(Instant::now() + NAMING, what, add).await {
         Err(error) if error.is::<Wrong>() => Err(error),
         Err(error) => {
@@ -120,7 +120,7 @@ async fn add_sets(cluster: &Cluster, observer: &Observer<'_>, settled: &Settled)
 
 /// Looks once more, right before the start.
 async fn check(observer: &Observer<'_>, settled: &Settled, deadline: Instant) -> Result<Begun> {
-    if !settled.electable {
+    if !settled.promotable {
         return Ok(Begun::Go);
     }
     let mut evidence = observer.observe(settled.evidence.waited, deadline).await;
@@ -128,7 +128,7 @@ async fn check(observer: &Observer<'_>, settled: &Settled, deadline: Instant) ->
         evidence.waited = Duration::ZERO;
     }
     let is_marked = match (&observer.own.instance, evidence.recorded()) {
-        (Some(instance), Some(record)) => record.is_marked_by(instance),
+        (Some(instance), Some(record)) => record.has_start_marker_of(instance),
         // Where no record is kept, none is marked.
         (None, None) => true,
         _ => false,

@@ -209,7 +209,7 @@ impl Bed {
         self.wait_for_master(pod, deadline);
         self.start(third);
         self.wait_for_master(pod, deadline);
-        self.wait_for_electable(deadline);
+        self.wait_for_promotable(deadline);
         if self.namespace.is_some() {
             self.wait_for_labels(pod, deadline);
         }

@@ -622,7 +622,7 @@ impl Bed {
     }
 
     /// Waits until Sentinel may promote every replica.
-    pub fn wait_for_electable(&self, deadline: Duration) {
+    pub fn wait_for_promotable(&self, deadline: Duration) {
         for pod in self.layout.redis.iter().filter(|pod| self.is_started(pod)) {
             wait_for(&format!("{pod} being electable"), deadline, || {
                 let replication = self.text(pod, &["INFO", "replication"]);

@@ -90,7 +90,7 @@ fn a_current_epoch_that_cannot_be_is_warned_of_stops_no_label_and_is_gone_once_a
         bed.start(sentinel);
     }
     bed.wait_for_sentinels(UP);
-    bed.wait_for_electable(UP);
+    bed.wait_for_promotable(UP);
     bed.let_sentinels_be_quick();
     bed.kill("redis-0");
     let promoted = bed.wait_for_failover("redis-0", FAILED_OVER);

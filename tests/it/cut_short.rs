@@ -46,7 +46,7 @@ fn kill_redis_0_once(record_says: &str) {
     bed.start_each(&[REDIS, SENTINELS].concat());
     bed.wait_for_master("redis-0", UP);
     bed.wait_for_sentinels(UP);
-    bed.wait_for_electable(UP);
+    bed.wait_for_promotable(UP);
     bed.wait_for_labels("redis-0", UP);
 }
 

@@ -148,7 +148,7 @@ fn a_rolling_update_under_writing_clients_loses_no_acknowledged_write() {
 #[test]
 fn a_master_that_has_handed_over_and_goes_on_running_follows_at_once_and_takes_no_write() {
     let bed = started(Bed::on_kubernetes(ordain()));
-    wait_for_sentinels_to_know_electable(&bed);
+    wait_for_sentinels_to_know_promotable(&bed);
     let stubborn = Stubborn::start(&bed);
     wait_for("something to lose", UP, || (bed.keys("redis-0")? > 100).then_some(()));
     let run = bed.ordain("redis-0", &["handover"]);
@@ -186,8 +186,8 @@ fn without_kubernetes_and_by_addresses_it_knows_whose_each_is_before_it_begins()
     bed.start_all();
     bed.wait_for_master("redis-0", UP);
     bed.wait_for_sentinels(UP);
-    bed.wait_for_electable(UP);
-    wait_for_sentinels_to_know_electable(&bed);
+    bed.wait_for_promotable(UP);
+    wait_for_sentinels_to_know_promotable(&bed);
     // The replicas answer at once, and their names are found a moment later than all that settles who leads.
     for pod in ["redis-1", "redis-2"] {
         bed.dns.zone.delay(&bed.host_name(pod), Duration::from_millis(100));
@@ -223,7 +223,7 @@ fn while_no_replica_may_be_promoted_a_master_keeps_its_part_and_its_writes() {
 #[test]
 fn a_replica_that_may_be_promoted_and_does_not_catch_up_is_waited_for_while_writes_go_on() {
     let mut bed = started(Bed::on_kubernetes(ordain()).with_env("ORDAIN_DOWN_AFTER", "20s"));
-    wait_for_sentinels_to_know_electable(&bed);
+    wait_for_sentinels_to_know_promotable(&bed);
     bed.server("redis-1").signal("STOP");
     let run = bed.ordain("redis-0", &["handover", "--deadline", "7s"]);
     bed.server("redis-1").signal("CONT");
@@ -237,7 +237,7 @@ fn a_replica_that_may_be_promoted_and_does_not_catch_up_is_waited_for_while_writ
 /// Sentinel's question whether it lives.
 fn unheard_of_by_sentinel() -> Bed {
     let bed = started(Bed::on_kubernetes(ordain()));
-    wait_for_sentinels_to_know_electable(&bed);
+    wait_for_sentinels_to_know_promotable(&bed);
     bed.ask("redis-1", &["ACL", "SETUSER", "default", "-ping"]).unwrap();
     wait_for("sentinel-0 finding redis-1 down", FAILED_OVER, || {
         bed.text("sentinel-0", &["SENTINEL", "REPLICAS", "redis"]).contains("s_down").then_some(())
@@ -282,7 +282,7 @@ fn where_the_hook_is_lost_the_handover_moves_the_record_and_the_labels() {
 #[test]
 fn when_the_sentinel_that_was_asked_dies_before_it_promotes_anyone_writes_go_on_and_no_other_is_asked() {
     let mut bed = started(Bed::on_kubernetes(ordain()));
-    wait_for_sentinels_to_know_electable(&bed);
+    wait_for_sentinels_to_know_promotable(&bed);
     bed.ask("sentinel-0", &["SENTINEL", "SIMULATE-FAILURE", "crash-after-election"]).unwrap();
     let labels = LabelWatch::start(bed.namespace.as_ref().unwrap());
     let writer = bed.plain_writer();
@@ -304,7 +304,7 @@ fn when_the_sentinel_that_was_asked_dies_before_it_promotes_anyone_writes_go_on_
 #[test]
 fn when_the_sentinel_that_was_asked_dies_before_it_can_tell_whom_it_promoted_its_return_is_waited_for() {
     let mut bed = started(Bed::on_kubernetes(ordain()));
-    wait_for_sentinels_to_know_electable(&bed);
+    wait_for_sentinels_to_know_promotable(&bed);
     bed.ask("sentinel-0", &["SENTINEL", "SIMULATE-FAILURE", "crash-after-promotion"]).unwrap();
     let writer = writer_by_label(&bed);
     let sandbox = bed.sandbox("redis-0");
@@ -320,7 +320,7 @@ fn when_the_sentinel_that_was_asked_dies_before_it_can_tell_whom_it_promoted_its
 }
 
 /// A Sentinel hears of a priority within ten seconds.
-fn wait_for_sentinels_to_know_electable(bed: &Bed) {
+fn wait_for_sentinels_to_know_promotable(bed: &Bed) {
     wait_for("the Sentinels knowing whom they may promote", FAILED_OVER, || {
         let known = bed.text("sentinel-0", &["SENTINEL", "REPLICAS", "redis"]);
         (known.matches("slave-priority\n100").count() == 2).then_some(())

@@ -25,7 +25,7 @@ fn twenty_failovers_in_a_row_never_show_two_masters() {
         });
         bed.start(master);
         bed.wait_for_master(promoted, UP);
-        bed.wait_for_electable(UP);
+        bed.wait_for_promotable(UP);
         bed.wait_for_labels(promoted, UP);
         // A failover whose promoted pod dies before it has ended goes on until that pod is back.
         for sentinel in SENTINELS {

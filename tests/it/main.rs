@@ -76,7 +76,7 @@ fn started(mut bed: Bed) -> Bed {
     bed.start_all();
     bed.wait_for_master("redis-0", UP);
     bed.wait_for_sentinels(UP);
-    bed.wait_for_electable(UP);
+    bed.wait_for_promotable(UP);
     if bed.namespace.is_some() {
         bed.wait_for_labels("redis-0", UP);
     }

@@ -139,7 +139,7 @@ fn a_group_that_is_gone_is_not_looked_after_any_more_and_one_that_comes_back_is(
         bed.start(pod);
     }
     bed.wait_for_master("redis-0", UP);
-    bed.wait_for_electable(UP);
+    bed.wait_for_promotable(UP);
     bed.namespace.as_ref().unwrap().forget("redis-1");
     bed.wait_for_labels("redis-0", UP);
 }

@@ -147,13 +147,13 @@ fn a_group_in_which_nothing_was_written_since_its_replicas_copied_it_comes_back_
         bed.start(pod);
         bed.wait_for_master("redis-0", UP);
     }
-    bed.wait_for_electable(UP);
+    bed.wait_for_promotable(UP);
     for _ in 0..3 {
         bed.cut_power(&[REDIS, SENTINELS].concat());
         bed.start_each(&[REDIS, SENTINELS].concat());
         let master = wait_for("a master", UP, || REDIS.into_iter().find(|pod| bed.role(pod) == "master"));
         bed.wait_for_master(master, UP);
-        bed.wait_for_electable(UP);
+        bed.wait_for_promotable(UP);
         bed.wait_for_keys_everywhere(10, UP);
     }
 }

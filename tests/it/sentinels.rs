@@ -7,7 +7,7 @@ use ::ordain::core::evidence::{Failure, SentinelAnswer};
 use ::ordain::core::identity::{Endpoint, Group, Host};
 use ::ordain::core::probe::{Serving, Watching};
 use ::ordain::core::sentinel_conf::Watched;
-use ::ordain::edge::sentinel::Asked;
+use ::ordain::edge::sentinel::FailoverReply;
 use ::ordain::edge::wire::{Login, Target};
 use ::ordain::edge::{redis, sentinel};
 use tempfile::TempDir;
@@ -178,14 +178,14 @@ fn what_a_sentinel_refuses_is_told_apart_by_codes_and_by_what_it_knows() {
         assert_eq!(told, Ok(vec![(group.clone(), Watching::Unaware)]));
         assert_eq!(sentinel::forget_group(&strict, &login, &group).await, Ok(false));
         for is_coordinated in [false, true] {
-            assert!(matches!(fail_over(is_coordinated).await, Asked::Refused(_)), "a group that it does not know");
+            assert!(matches!(fail_over(is_coordinated).await, FailoverReply::Refused(_)), "a group that it does not know");
         }
 
         let watch = async |at: &Target, quorum, script: &str| {
             sentinel::watch_group(at, &login, &watched(&group, quorum, script.as_bytes())).await
         };
         let refused = watch(&strict, 0, "/bin/true").await;
-        assert!(matches!(refused, Err(Failure::Nonsense(_))), "no quorum, and no group that it watches already: {refused:?}");
+        assert!(matches!(refused, Err(Failure::InvalidReply(_))), "no quorum, and no group that it watches already: {refused:?}");
         for time in ["the first time", "one that it watches already"] {
             assert_eq!(watch(&strict, 1, "/bin/true").await, Ok(false), "it takes no script, {time}");
             assert_eq!(watch(&open, 1, "/no/such/script").await, Ok(false), "there is no such script, {time}");
@@ -196,10 +196,10 @@ fn what_a_sentinel_refuses_is_told_apart_by_codes_and_by_what_it_knows() {
         let told = sentinel::quorums(&strict, &login, &[]).await;
         assert!(matches!(&told.as_deref(), Ok([(_, Watching::Counts { usable: 1, .. })])), "{told:?}");
 
-        assert!(matches!(fail_over(false).await, Asked::Refused(why) if why.starts_with("NOGOODSLAVE")), "there is no replica");
+        assert!(matches!(fail_over(false).await, FailoverReply::Refused(why) if why.starts_with("NOGOODSLAVE")), "there is no replica");
         match fail_over(true).await {
-            Asked::Refused(why) if is_valkey => assert!(why.starts_with("NOGOOD"), "{why}"),
-            Asked::NotKnown if !is_valkey => {}
+            FailoverReply::Refused(why) if is_valkey => assert!(why.starts_with("NOGOOD"), "{why}"),
+            FailoverReply::NotKnown if !is_valkey => {}
             other => panic!("{other:?}"),
         }
         assert_eq!(sentinel::forget_group(&strict, &login, &group).await, Ok(true));

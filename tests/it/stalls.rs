@@ -203,6 +203,6 @@ fn where_a_handover_is_killed_writes_go_on_by_themselves_and_reconcile_gives_bac
     wait_for("sentinel-0 taking the request", UP, || is_failing_over(&bed).then_some(()));
     handover.kill();
     wait_for("a write", UP, || (bed.text("redis-0", &["SET", "key", "value"]) == "OK").then_some(()));
-    bed.wait_for_electable(UP);
+    bed.wait_for_promotable(UP);
     bed.wait_for_labels("redis-0", UP);
 }

@@ -93,7 +93,7 @@ fn a_pod_more_takes_its_part_without_a_restart_of_the_others_and_hands_it_over_w
         let behind = format!("replica of {}", bed.announced("redis-replicas-2"));
         bed.layout.redis.iter().all(|pod| bed.role(pod) == behind).then_some(())
     });
-    bed.wait_for_electable(UP);
+    bed.wait_for_promotable(UP);
 
     bed.put_keys("redis-replicas-2", "key", 100);
     let run = bed.exec("redis-replicas-2", "/lifecycle/preStop");

@@ -57,7 +57,7 @@ fn a_group_of_0_1_loads_all_that_it_had_while_its_pods_are_updated_one_by_one_an
     // One after the other, and the master last.
     for (pod, count) in [("redis-2", 50), ("redis-1", 75), ("redis-0", 100)] {
         if pod == "redis-0" {
-            bed.wait_for_electable(UP);
+            bed.wait_for_promotable(UP);
             let run = bed.exec(pod, "/lifecycle/preStop");
             assert!(run.stderr.contains("has handed over: "), "{run:?}");
         }

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use ordain::core::disk::Moment;
-use ordain::core::labels::{Plan, Scheme, is_whole as real_is_whole, plan as real_plan};
+use ordain::core::labels::{LabelPlan, Scheme, is_whole as real_is_whole, plan as real_plan};
 use ordain::core::pod::Pod as RealPod;
 use ordain::core::record::{Record, Step};
 use ordain::core::stamp::Stamp as RealStamp;
@@ -52,7 +52,7 @@ pub fn plan(protocol: Protocol, lease: Lease, list: &List) -> Option<Patches> {
         let stamp = if protocol.stamps { listed.stamp } else { Some(lease.stamp) };
         Some(real_pod(pod, Listed { stamp, ..listed }))
     });
-    let Plan { others, master, forged } = real_plan(&real(lease), &listed.collect::<Vec<_>>(), &SCHEME, Moment::default());
+    let LabelPlan { others, master, forged } = real_plan(&real(lease), &listed.collect::<Vec<_>>(), &SCHEME, Moment::default());
     // A run that does not read the record again may be late, and ends where a later one has been.
     if !forged.is_empty() {
         assert!(!protocol.rereads, "a run that reads the record after its list takes an honest stamp for a forgery");

@@ -60,7 +60,7 @@ impl Begun {
     }
 
     async fn undo_all(&self, pod: Pod<'_>) -> String {
-        let (me, login) = (pod.me, &pod.observer.logins.redis);
+        let (me, login) = (pod.me, &pod.observer.credentials.redis);
         let ended = self.ended(pod).await;
         // By the hook where another leads: the record may name this one still.
         let is_label_to_be_put_back = self.is_label_touched && matches!(ended, Ended::Nothing { .. });
@@ -105,7 +105,7 @@ impl Begun {
             return Ok(());
         }
         let unpaused = async {
-            let (mut master, _) = Master::connect(pod.own, &pod.observer.logins.redis).await?;
+            let (mut master, _) = Master::connect(pod.own, &pod.observer.credentials.redis).await?;
             master.unpause().await
         };
         soon(unpaused).await.map_err(|failure| failure.to_string())

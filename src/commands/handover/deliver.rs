@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::{ENOUGH, Leaving, PACE, Pod};
-use crate::commands::Then;
+use crate::commands::Next;
 use crate::core::evidence::Evidence;
 use crate::core::handover::{silent, with_a_link};
 use crate::core::identity::PodName;
@@ -21,25 +21,25 @@ const LAST_PAUSE: Duration = Duration::from_secs(5);
 
 impl Leaving<'_> {
     /// Waits until the replicas have all writes, and holds more back.
-    pub(super) async fn deliver(mut self, mut evidence: Evidence, is_dry_run: bool, deadline: Instant) -> Result<Then> {
+    pub(super) async fn deliver(mut self, mut evidence: Evidence, is_dry_run: bool, deadline: Instant) -> Result<Next> {
         let Pod { me, observer, .. } = self.pod;
         let started = Instant::now();
         let mut told = String::new();
         loop {
             let has_waited = started.elapsed() >= SILENT;
             let pods = with_a_link(&evidence, me).chain(silent(&evidence, me).filter(|_| !has_waited));
-            let target = |pod: &PodName| observer.subject.target(pod, evidence.ips_of(pod).to_owned());
-            let heirs: Vec<_> = pods.map(|pod| (pod.clone(), target(pod))).collect();
-            let count = heirs.len();
+            let target = |pod: &PodName| observer.group_config.target(pod, evidence.ips_of(pod).to_owned());
+            let candidates: Vec<_> = pods.map(|pod| (pod.clone(), target(pod))).collect();
+            let count = candidates.len();
             if is_dry_run {
                 info!("{me} would pause its writes until its replicas have them all, {count} of them");
-                return Ok(Then::Exit);
+                return Ok(Next::Exit);
             }
-            let Err(obstacle) = self.deliver_to(&heirs).await else {
+            let Err(obstacle) = self.deliver_to(&candidates).await else {
                 info!(
                     "{me} has nobody to hand over to, for no Sentinel is named: its replicas have all its writes, {count} of them, and more are held back for at most {LAST_PAUSE:?}"
                 );
-                return Ok(Then::Exit);
+                return Ok(Next::Exit);
             };
             self.write_again().await;
             if Instant::now() + ENOUGH >= deadline {
@@ -56,9 +56,9 @@ impl Leaving<'_> {
     }
 
     /// Once without a pause, so that the pause is short.
-    async fn deliver_to(&mut self, heirs: &[(PodName, Target)]) -> Result<(), String> {
-        self.catch_up(heirs).await?;
-        self.hold_until_caught_up(heirs).await?;
+    async fn deliver_to(&mut self, candidates: &[(PodName, Target)]) -> Result<(), String> {
+        self.catch_up(candidates).await?;
+        self.hold_until_caught_up(candidates).await?;
         if let Err(failure) = in_time(self.master.pause(LAST_PAUSE)).await {
             warn!("the writes of {} are paused for a moment only: {failure}", self.pod.me);
         }

@@ -26,7 +26,7 @@ use super::{Leaving, PACE, PAUSE, Pod, soon};
 use crate::core::evidence::{Evidence, Failure, Replica, Role, SentinelAnswer};
 use crate::core::handover::{Outcome, Stage, Standing, Verdict, judge, outcome};
 use crate::core::identity::{Endpoint, PodName};
-use crate::edge::sentinel::Asked;
+use crate::edge::sentinel::FailoverReply;
 use crate::edge::wire::Target;
 use crate::edge::{redis, sentinel};
 use crate::steps::context::in_time;
@@ -39,18 +39,18 @@ const AHEAD: Duration = Duration::from_millis(200);
 const AGAIN: Duration = Duration::from_millis(200);
 
 /// What a failover needs.
-pub(super) struct Plan {
+pub(super) struct FailoverPlan {
     /// The Sentinel that is asked.
     pub at: Endpoint,
     pub sentinel: Target,
     /// Who must have every write.
-    pub heirs: Vec<(PodName, Target)>,
+    pub candidates: Vec<(PodName, Target)>,
     /// The same, and under which name each follows this master.
     pub links: Vec<(Target, Endpoint)>,
     /// Who shall be promoted.
-    pub heir: Endpoint,
+    pub candidate: Endpoint,
     /// Who shall not be promoted, and what each was before.
-    pub rivals: Vec<(Target, Replica)>,
+    pub other_replicas: Vec<(Target, Replica)>,
     /// After how long it would be sooner done.
     pub wait: Duration,
     /// Who follows this master, and would not be told of the other.
@@ -79,20 +79,20 @@ pub(super) enum Attempt {
 
 impl Leaving<'_> {
     /// One failover, of which nothing is left where it fails.
-    pub(super) async fn attempt(&mut self, evidence: &Evidence, plan: &Plan, deadline: Instant) -> Result<Attempt> {
+    pub(super) async fn attempt(&mut self, evidence: &Evidence, plan: &FailoverPlan, deadline: Instant) -> Result<Attempt> {
         let pod = self.pod;
-        info!("{} has the Sentinel {} replace it, by {} if it can", pod.me, plan.at, plan.heir);
+        info!("{} has the Sentinel {} replace it, by {} if it can", pod.me, plan.at, plan.candidate);
         self.begun.is_label_touched = true;
         self.begun.unlabelled = pod.take_label_off().await;
-        self.begun.aside.clone_from(&plan.rivals);
+        self.begun.aside.clone_from(&plan.other_replicas);
         // Where that cannot be, it takes a second more.
-        pod.prioritise(&plan.rivals, |_| 0).await;
+        pod.prioritise(&plan.other_replicas, |_| 0).await;
         if let Some(since) = self.begun.unlabelled {
             sleep_until(since + AHEAD).await;
         }
         let attempt = self.fail_over(evidence, plan, deadline).await;
         // What this leaves undone reconcile does.
-        pod.prioritise(&plan.rivals, |before| before.priority).await;
+        pod.prioritise(&plan.other_replicas, |before| before.priority).await;
         self.begun.aside.clear();
         if !matches!(attempt, Ok(Attempt::Promoted(_))) {
             pod.be_labelled(deadline).await;
@@ -102,9 +102,9 @@ impl Leaving<'_> {
     }
 
     /// By the servers' own means where the Sentinel has them, else with the writes paused here.
-    async fn fail_over(&mut self, evidence: &Evidence, plan: &Plan, deadline: Instant) -> Result<Attempt> {
+    async fn fail_over(&mut self, evidence: &Evidence, plan: &FailoverPlan, deadline: Instant) -> Result<Attempt> {
         let asked = match self.ask(evidence, plan, true).await {
-            Ok(Asked::NotKnown) => match self.pause_and_ask(evidence, plan).await {
+            Ok(FailoverReply::NotKnown) => match self.pause_and_ask(evidence, plan).await {
                 Ok(asked) => asked,
                 Err(obstacle) => return self.fail(obstacle).await,
             },
@@ -112,10 +112,10 @@ impl Leaving<'_> {
             Err(failure @ Failure::NotAllowed(_)) => return Err(blame(&format!("the Sentinel {}", plan.at), failure)),
             Err(failure) => may_have_begun(&failure),
         };
-        if let Asked::Refused(why) = asked {
+        if let FailoverReply::Refused(why) = asked {
             return self.fail(format!("the Sentinel {} refuses a failover: {why}", plan.at)).await;
         }
-        let (me, Plan { at, .. }) = (self.pod.me, plan);
+        let (me, FailoverPlan { at, .. }) = (self.pod.me, plan);
         match self.await_end(evidence, plan, deadline).await {
             End::Promoted(new) => {
                 self.begun.promoted = Some(new.clone());
@@ -146,8 +146,8 @@ impl Leaving<'_> {
     }
 
     /// Asks for the failover. Unless nothing listens there, silence may mean that it has begun.
-    async fn ask(&mut self, evidence: &Evidence, plan: &Plan, is_coordinated: bool) -> Result<Asked, Failure> {
-        let Observer { subject, logins, .. } = self.pod.observer;
+    async fn ask(&mut self, evidence: &Evidence, plan: &FailoverPlan, is_coordinated: bool) -> Result<FailoverReply, Failure> {
+        let Observer { group_config, credentials, .. } = self.pod.observer;
         let watch = evidence.watches().find(|(at, _)| **at == plan.at);
         self.begun.asked = watch.map(|(_, watch)| Request {
             sentinel: plan.sentinel.clone(),
@@ -156,17 +156,17 @@ impl Leaving<'_> {
             is_coordinated,
             since: Instant::now(),
         });
-        in_time(sentinel::fail_over(&plan.sentinel, &logins.sentinel, &subject.group, is_coordinated)).await
+        in_time(sentinel::fail_over(&plan.sentinel, &credentials.sentinel, &group_config.group, is_coordinated)).await
     }
 
-    async fn pause_and_ask(&mut self, evidence: &Evidence, plan: &Plan) -> Result<Asked, String> {
+    async fn pause_and_ask(&mut self, evidence: &Evidence, plan: &FailoverPlan) -> Result<FailoverReply, String> {
         self.begun.asked = None;
-        self.hold_until_caught_up(&plan.heirs).await?;
+        self.hold_until_caught_up(&plan.candidates).await?;
         Ok(self.ask(evidence, plan, false).await.unwrap_or_else(|failure| may_have_begun(&failure)))
     }
 
     /// Waits for the end of the failover, the writes held back while it makes progress.
-    async fn await_end(&mut self, evidence: &Evidence, plan: &Plan, deadline: Instant) -> End {
+    async fn await_end(&mut self, evidence: &Evidence, plan: &FailoverPlan, deadline: Instant) -> End {
         let (pod, limit) = (self.pod, self.pod.limit());
         let is_me = |at: &Endpoint| evidence.member_at(&at.host) == Some(pod.me);
         let asked = self.begun.asked.as_ref().map_or_else(Instant::now, |request| request.since);
@@ -203,8 +203,8 @@ impl Leaving<'_> {
             }
             match judge(stage, standing, is_held, progress.elapsed(), limit) {
                 Verdict::Wait => {}
-                Verdict::Follow => return self.follow_unsaid(successor.unwrap_or_else(|| plan.heir.clone()), is_held),
-                Verdict::GiveUp => return End::Lost,
+                Verdict::Follow => return self.follow_unsaid(successor.unwrap_or_else(|| plan.candidate.clone()), is_held),
+                Verdict::Abandon => return End::Lost,
                 Verdict::CallOff => {
                     was_called_off = true;
                     self.call_off().await;
@@ -259,19 +259,19 @@ impl Leaving<'_> {
 impl Pod<'_> {
     /// A Sentinel's view of the group.
     pub(super) async fn view(self, sentinel: &Target) -> Result<SentinelAnswer, Failure> {
-        let Observer { subject, logins, .. } = self.observer;
-        soon(sentinel::view(sentinel, &logins.sentinel, &subject.group)).await
+        let Observer { group_config, credentials, .. } = self.observer;
+        soon(sentinel::view(sentinel, &credentials.sentinel, &group_config.group)).await
     }
 
     async fn leads(self, at: &Endpoint) -> bool {
-        let Observer { world, logins, .. } = self.observer;
-        let role = world.ask(at, async |target| redis::role(target, &logins.redis).await);
+        let Observer { clients, credentials, .. } = self.observer;
+        let role = clients.ask(at, async |target| redis::role(target, &credentials.redis).await);
         soon(role).await == Ok(Role::Master)
     }
 
     /// Which of the replicas answers as master.
     pub(super) async fn promoted_of(self, links: &[(Target, Endpoint)]) -> Option<Endpoint> {
-        let login = &self.observer.logins.redis;
+        let login = &self.observer.credentials.redis;
         let roles = links.iter().map(async |(target, _)| (target, soon(redis::role(target, login)).await));
         let is_master = |(target, role): (&Target, _)| {
             (role == Ok(Role::Master)).then(|| Endpoint { host: target.name.clone(), port: target.port })
@@ -281,9 +281,9 @@ impl Pod<'_> {
 
     /// Another master that lives, by what another Sentinel says. Until this one is demoted, two answer as master.
     async fn announced(self, evidence: &Evidence, asked: &Endpoint) -> Option<Endpoint> {
-        let Observer { world, .. } = self.observer;
+        let Observer { clients, .. } = self.observer;
         let others = evidence.sentinels.iter().map(|sentinel| &sentinel.at).filter(|at| *at != asked);
-        let views = others.map(async |at| self.view(&soon(world.target(at)).await?).await);
+        let views = others.map(async |at| self.view(&soon(clients.target(at)).await?).await);
         for view in join_all(views).await {
             let Ok(SentinelAnswer::Watching(watch)) = view else { continue };
             let is_other = evidence.member_at(&watch.master.host).is_some_and(|pod| pod != self.me);
@@ -296,12 +296,12 @@ impl Pod<'_> {
 
     /// Ends a failover that has promoted nobody whom this pod has heard of. Returns whether the Sentinel said so.
     pub(super) async fn call_off(self, request: &Request) -> bool {
-        let Observer { subject, logins, .. } = self.observer;
+        let Observer { group_config, credentials, .. } = self.observer;
         let Request { sentinel, links, is_coordinated, .. } = request;
-        let is_forgotten = soon(sentinel::forget_replicas(sentinel, &logins.sentinel, &subject.group)).await.is_ok();
+        let is_forgotten = soon(sentinel::forget_replicas(sentinel, &credentials.sentinel, &group_config.group)).await.is_ok();
         if *is_coordinated {
             // Where none goes on, it says so.
-            let _ = soon(redis::abort_failover(self.own, &logins.redis)).await;
+            let _ = soon(redis::abort_failover(self.own, &credentials.redis)).await;
         }
         self.take_back(links).await;
         is_forgotten
@@ -309,7 +309,7 @@ impl Pod<'_> {
 
     /// Has whoever was told to lead follow this master again: who says so, and who says nothing.
     async fn take_back(self, links: &[(Target, Endpoint)]) {
-        let login = &self.observer.logins.redis;
+        let login = &self.observer.credentials.redis;
         join_all(links.iter().map(async |(target, me)| {
             if !matches!(soon(redis::role(target, login)).await, Ok(Role::Replica(_)))
                 && soon(redis::follow(target, login, me)).await.is_ok()
@@ -321,9 +321,9 @@ impl Pod<'_> {
     }
 
     /// Gives each rival of the heir another priority, where it is the same server still: Sentinel promotes none with 0.
-    pub(super) async fn prioritise(self, rivals: &[(Target, Replica)], priority: fn(&Replica) -> u32) {
-        let login = &self.observer.logins.redis;
-        let given = rivals.iter().map(async |(target, before)| {
+    pub(super) async fn prioritise(self, other_replicas: &[(Target, Replica)], priority: fn(&Replica) -> u32) {
+        let login = &self.observer.credentials.redis;
+        let given = other_replicas.iter().map(async |(target, before)| {
             let is_same = |role: &Role| matches!(role, Role::Replica(now) if now.run == before.run);
             in_time(redis::set_priority(target, login, priority(before), is_same)).await
         });
@@ -334,11 +334,11 @@ impl Pod<'_> {
 }
 
 /// What was not answered may have begun, unless nothing listens there.
-fn may_have_begun(failure: &Failure) -> Asked {
+fn may_have_begun(failure: &Failure) -> FailoverReply {
     match failure {
         Failure::Refused | Failure::NoSuchHost | Failure::NotAllowed(_) | Failure::NotASentinel => {
-            Asked::Refused(failure.to_string())
+            FailoverReply::Refused(failure.to_string())
         }
-        _ => Asked::Begun,
+        _ => FailoverReply::Begun,
     }
 }

@@ -14,7 +14,7 @@ use crate::core::rules;
 use crate::edge::kubernetes::within;
 use crate::edge::redis::{self, Master};
 use crate::steps::announce::announce_promotion;
-use crate::steps::context::{Subject, in_time};
+use crate::steps::context::{GroupConfig, in_time};
 use crate::steps::decide::{Settled, act};
 use crate::steps::label::label;
 use crate::steps::observe::Observer;
@@ -31,7 +31,7 @@ const HOOK: Duration = Duration::from_secs(2);
 impl Leaving<'_> {
     /// Follows the new master, and waits until it is labelled.
     pub(super) async fn leave(&mut self, evidence: &Evidence, new: &Endpoint, deadline: Instant) -> Result<()> {
-        let Pod { me, observer: Observer { subject, world, .. }, .. } = self.pod;
+        let Pod { me, observer: Observer { group_config, clients, .. }, .. } = self.pod;
         let name = evidence.member_at(&new.host).map_or_else(|| new.to_string(), ToString::to_string);
         if let Some(since) = self.begun.paused {
             // Until Sentinel demotes it, it would take writes again after the pause.
@@ -50,8 +50,8 @@ impl Leaving<'_> {
         }
         self.pod.be_labelled(deadline).await;
         labelled.map_err(|error| error.context(format!("{name} is the master now, and not labelled")))?;
-        let Scheme { key, master: value, .. } = &subject.scheme;
-        let labelled = world.cluster().map_or_else(String::new, |_| format!(", and labelled {key}={value}"));
+        let Scheme { key, master: value, .. } = &group_config.scheme;
+        let labelled = clients.cluster().map_or_else(String::new, |_| format!(", and labelled {key}={value}"));
         info!("{me} has handed over: {name} is the master{labelled}");
         Ok(())
     }
@@ -61,7 +61,7 @@ impl Pod<'_> {
     /// Makes this pod's Redis a replica. One that stands still does it first of all when it goes on.
     pub(super) async fn follow(self, new: &Endpoint, deadline: Instant) -> Result<(), Failure> {
         loop {
-            match in_time(redis::follow(self.own, &self.observer.logins.redis, new)).await {
+            match in_time(redis::follow(self.own, &self.observer.credentials.redis, new)).await {
                 Err(Failure::TimedOut | Failure::Unreachable(_)) if Instant::now() + ENOUGH < deadline => sleep(PACE).await,
                 followed => return followed,
             }
@@ -71,7 +71,7 @@ impl Pod<'_> {
     /// Whoever waits for an answer gets none here any more.
     async fn send_clients_away(self) {
         let ended = async {
-            let (mut own, role) = Master::connect(self.own, &self.observer.logins.redis).await?;
+            let (mut own, role) = Master::connect(self.own, &self.observer.credentials.redis).await?;
             if role != Role::Master {
                 own.unpause().await?;
                 own.send_clients_away().await?;
@@ -85,8 +85,8 @@ impl Pod<'_> {
 
     /// Has this pod carry no label while it hands over. Where that cannot be, clients find the new master later.
     pub(super) async fn take_label_off(self) -> Option<Instant> {
-        let Observer { world, subject, .. } = self.observer;
-        let off = world.cluster()?.begin_handover(self.me, SystemTime::now().into(), &subject.scheme);
+        let Observer { clients, group_config, .. } = self.observer;
+        let off = clients.cluster()?.begin_handover(self.me, SystemTime::now().into(), &group_config.scheme);
         match within(UNLABELLED, off).await {
             Ok(()) => Some(Instant::now()),
             Err(refusal) => {
@@ -98,11 +98,11 @@ impl Pod<'_> {
 
     /// Labels this pod by its part again, whichever that is now. What this leaves undone reconcile does.
     pub(super) async fn be_labelled(self, deadline: Instant) {
-        let Observer { world, subject, .. } = self.observer;
-        let Some(cluster) = world.cluster() else { return };
+        let Observer { clients, group_config, .. } = self.observer;
+        let Some(cluster) = clients.cluster() else { return };
         let done = async {
             within(HOOK, cluster.end_handover(self.me)).await.map_err(|refusal| refused("the end of the handover", refusal))?;
-            label(cluster, subject, |pod| pod, deadline.min(Instant::now() + HOOK)).await.failure.map_or(Ok(()), Err)
+            label(cluster, group_config, |pod| pod, deadline.min(Instant::now() + HOOK)).await.failure.map_or(Ok(()), Err)
         };
         if let Err(error) = done.await {
             warn!("{} is not labelled: {error:#}", self.me);
@@ -111,9 +111,9 @@ impl Pod<'_> {
 
     /// Waits for the label. Where Sentinel's hook does not set it, the record and the labels are moved here.
     async fn labelled(self, evidence: &Evidence, new: &Endpoint, deadline: Instant) -> Result<()> {
-        let Observer { world, subject, .. } = self.observer;
-        let Some(cluster) = world.cluster() else { return Ok(()) };
-        let Subject { group, scheme, .. } = subject;
+        let Observer { clients, group_config, .. } = self.observer;
+        let Some(cluster) = clients.cluster() else { return Ok(()) };
+        let GroupConfig { group, scheme, .. } = group_config;
         let Some(pod) = evidence.member_at(&new.host) else { bail!("it is no pod of this group") };
         if timeout(HOOK, cluster.carries(pod, scheme, &scheme.master)).await.is_ok() {
             return Ok(());
@@ -128,8 +128,8 @@ impl Pod<'_> {
                 {
                     bail!("{obstacle}");
                 }
-                let labelled = label(cluster, subject, |pod| pod, deadline).await;
-                announce_promotion(cluster, group, &labelled, subject.me.as_ref(), "handover").await;
+                let labelled = label(cluster, group_config, |pod| pod, deadline).await;
+                announce_promotion(cluster, group, &labelled, group_config.me.as_ref(), "handover").await;
                 if timeout(HOOK, cluster.carries(pod, scheme, &scheme.master)).await.is_ok() {
                     return Ok(());
                 }

@@ -26,17 +26,17 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{info, warn};
 
 use self::begun::Begun;
-use self::failover::{Attempt, Plan};
-use super::{BACKSTOP, Then};
+use self::failover::{Attempt, FailoverPlan};
+use super::{BACKSTOP, Next};
 use crate::cli::Handover;
-use crate::core::evidence::{Evidence, Failure, Heard, Link, Role};
-use crate::core::handover::{Step, heirs, rivals, step, timing, unheard};
+use crate::core::evidence::{Evidence, Failure, Link, Reply, Role};
+use crate::core::handover::{Step, candidates, other_replicas, step, timing, unheard};
 use crate::core::identity::{Endpoint, PodName};
 use crate::edge::redis::Master;
 use crate::edge::wire::Target;
 use crate::edge::{redis, sentinel};
 use crate::signals::Signals;
-use crate::steps::context::{Council, Ground, Logins, Subject, World, in_time, own_group, own_pod};
+use crate::steps::context::{Clients, Credentials, GroupConfig, KubernetesMode, SentinelSet, in_time, own_group, own_pod};
 use crate::steps::decide::give_up_if_no_member;
 use crate::steps::news::News;
 use crate::steps::observe::Observer;
@@ -76,26 +76,26 @@ async fn soon<T>(ask: impl Future<Output = Result<T, Failure>>) -> Result<T, Fai
 /// What a run stands on.
 struct Ready {
     me: PodName,
-    world: World,
-    council: Council,
-    subject: Subject,
-    logins: Logins,
+    clients: Clients,
+    sentinel_set: SentinelSet,
+    group_config: GroupConfig,
+    credentials: Credentials,
     own: Target,
     is_dry_run: bool,
 }
 
-pub async fn run(args: Handover, signals: &mut Signals) -> Result<Then> {
+pub async fn run(args: Handover, signals: &mut Signals) -> Result<Next> {
     let deadline = Instant::now() + args.deadline;
     let ready = tokio::select! {
         ready = prepare(args) => ready?,
         by = signals.next() => bail!("stopped by {by}: nothing was begun"),
     };
-    let Ready { me, world, council, subject, logins, own, is_dry_run } = &ready;
-    if *is_dry_run && matches!(world.ground, Ground::Nowhere) {
+    let Ready { me, clients, sentinel_set, group_config, credentials, own, is_dry_run } = &ready;
+    if *is_dry_run && matches!(clients.ground, KubernetesMode::Nowhere) {
         info!("{me} would hand over to a replica, if it is the master");
-        return Ok(Then::Exit);
+        return Ok(Next::Exit);
     }
-    let observer = Observer::new(world, subject, council, logins);
+    let observer = Observer::new(clients, group_config, sentinel_set, credentials);
     let pod = Pod { me, observer: &observer, own };
     let mut begun = Begun::default();
     let why = tokio::select! {
@@ -112,19 +112,19 @@ async fn prepare(args: Handover) -> Result<Ready> {
     let Handover { group, pod, members, sentinels, labels, secrets, run, deadline: _ } = args;
     let me = own_pod(&pod)?;
     let group = own_group(group, &members, &me)?;
-    let logins = Logins::read(&secrets).await?;
-    let world = World::open(&run, &pod).await?;
-    let council = Council::new(&world, &sentinels)?;
+    let credentials = Credentials::read(&secrets).await?;
+    let clients = Clients::open(&run, &pod).await?;
+    let sentinel_set = SentinelSet::new(&clients, &sentinels)?;
     // The others' view of the group, in which this pod is one of them.
-    let mut subject = Subject::new(&world, group, Some(me.clone()), &pod, &members, &labels)?;
+    let mut group_config = GroupConfig::new(&clients, group, Some(me.clone()), &pod, &members, &labels)?;
     let ip = pod.pod_ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let own = subject.target(&me, vec![ip]);
-    subject.me = None;
-    Ok(Ready { me, world, council, subject, logins, own, is_dry_run: run.dry_run })
+    let own = group_config.target(&me, vec![ip]);
+    group_config.me = None;
+    Ok(Ready { me, clients, sentinel_set, group_config, credentials, own, is_dry_run: run.dry_run })
 }
 
 /// Looks, waits and hands over, until the deadline.
-async fn hand_over(pod: Pod<'_>, begun: &mut Begun, is_dry_run: bool, deadline: Instant) -> Result<Then> {
+async fn hand_over(pod: Pod<'_>, begun: &mut Begun, is_dry_run: bool, deadline: Instant) -> Result<Next> {
     let Pod { me, observer, .. } = pod;
     let mut backoff = Backoff::new();
     let mut news = News::default();
@@ -132,7 +132,7 @@ async fn hand_over(pod: Pod<'_>, begun: &mut Begun, is_dry_run: bool, deadline: 
     let started = Instant::now();
     loop {
         let is_late = is_dry_run || Instant::now() + ENOUGH >= deadline;
-        let (master, role) = match in_time(Master::connect(pod.own, &observer.logins.redis)).await {
+        let (master, role) = match in_time(Master::connect(pod.own, &observer.credentials.redis)).await {
             Err(Failure::Refused) => return Ok(nothing(me, "no Redis runs here")),
             // It may stand still for a moment only.
             Err(failure @ (Failure::TimedOut | Failure::Unreachable(_))) if !is_late => {
@@ -148,14 +148,14 @@ async fn hand_over(pod: Pod<'_>, begun: &mut Begun, is_dry_run: bool, deadline: 
         let mut leaving = Leaving { pod, master, begun };
         let (evidence, in_tilt) = pod.look(deadline).await;
         give_up_if_no_member(observer, me, &evidence, is_dry_run)?;
-        if observer.council.is_unnamed() {
+        if observer.sentinel_set.is_unnamed() {
             return leaving.deliver(evidence, is_dry_run, deadline).await;
         }
         let obstacle = match step(&evidence, me, &in_tilt, &leaving.begun.stalled) {
             Step::Nothing(why) => return Ok(nothing(me, &why)),
             Step::Wait(why) => why,
             Step::Ask(at) => match leaving.try_by(&evidence, at, started, is_dry_run, deadline).await? {
-                Tried::Done => return Ok(Then::Exit),
+                Tried::Done => return Ok(Next::Exit),
                 Tried::Again => continue,
                 Tried::Not(why) => why,
             },
@@ -168,9 +168,9 @@ async fn hand_over(pod: Pod<'_>, begun: &mut Begun, is_dry_run: bool, deadline: 
     }
 }
 
-fn nothing(me: &PodName, why: &str) -> Then {
+fn nothing(me: &PodName, why: &str) -> Next {
     info!("{me} has nothing to hand over: {why}");
-    Then::Exit
+    Next::Exit
 }
 
 /// Says once what is in the way.
@@ -210,19 +210,19 @@ impl Pod<'_> {
     /// Looks, and waits for every Redis' and every Sentinel's answer: one that is failing over already must be heard. Also tells which
     /// of them are in TILT.
     async fn look(self, deadline: Instant) -> (Evidence, Vec<Endpoint>) {
-        let Observer { world, subject, logins, .. } = self.observer;
+        let Observer { clients, group_config, credentials, .. } = self.observer;
         let mut evidence = self.observer.observe_peers(deadline).await;
         // Sentinels that name this pod by its address mean it, whether or not the API server or DNS still has it.
-        if let (Some(own), Some(ip)) = (evidence.peers.iter_mut().find(|peer| peer.pod == *self.me), subject.my_ip) {
+        if let (Some(own), Some(ip)) = (evidence.peers.iter_mut().find(|peer| peer.pod == *self.me), group_config.my_ip) {
             own.ips.push(ip);
         }
-        join_all(evidence.sentinels.iter_mut().filter(|sentinel| sentinel.heard == Heard::Pending).map(async |sentinel| {
-            let view = async |target: &Target| sentinel::view(target, &logins.sentinel, &subject.group).await;
-            sentinel.heard = world.ask(&sentinel.at, view).await.into();
+        join_all(evidence.sentinels.iter_mut().filter(|sentinel| sentinel.heard == Reply::Pending).map(async |sentinel| {
+            let view = async |target: &Target| sentinel::view(target, &credentials.sentinel, &group_config.group).await;
+            sentinel.heard = clients.ask(&sentinel.at, view).await.into();
         }))
         .await;
         let tilts = evidence.watches().map(async |(at, _)| {
-            let is_in_tilt = world.ask(at, async |target| sentinel::is_in_tilt(target, &logins.sentinel).await).await;
+            let is_in_tilt = clients.ask(at, async |target| sentinel::is_in_tilt(target, &credentials.sentinel).await).await;
             (is_in_tilt == Ok(true)).then(|| at.clone())
         });
         let in_tilt = join_all(tilts).await.into_iter().flatten().collect();
@@ -254,7 +254,7 @@ impl Leaving<'_> {
         if Instant::now() + ENOUGH >= deadline {
             return Ok(Tried::Not("the deadline is too near to begin".to_owned()));
         }
-        let Plan { at, unheard, wait, .. } = &plan;
+        let FailoverPlan { at, unheard, wait, .. } = &plan;
         // For a while: what never is the right moment is not waited for.
         if let Some(pod) = unheard
             && Instant::now() < timely
@@ -273,29 +273,31 @@ impl Leaving<'_> {
 
     /// Whether this Sentinel can be asked for a failover now, and who must have all writes before. Whoever
     /// would have to catch up for long is waited for without a pause.
-    async fn plan(&mut self, evidence: &Evidence, at: Endpoint, not_before: Duration) -> Result<Plan, String> {
-        let Pod { me, observer: Observer { world, subject, logins, .. }, .. } = self.pod;
+    async fn plan(&mut self, evidence: &Evidence, at: Endpoint, not_before: Duration) -> Result<FailoverPlan, String> {
+        let Pod { me, observer: Observer { clients, group_config, credentials, .. }, .. } = self.pod;
         let says = |failure: Failure| format!("the Sentinel {at}: {failure}");
-        let sentinel = in_time(world.target(&at)).await.map_err(says)?;
-        let known = in_time(sentinel::replicas(&sentinel, &logins.sentinel, &subject.group)).await.map_err(says)?;
-        let target = |pod| subject.target(pod, evidence.ips_of(pod).to_owned());
-        let heirs: Vec<_> = heirs(evidence, me, &known)?.into_iter().map(|pod| (pod.clone(), target(pod))).collect();
+        let sentinel = in_time(clients.target(&at)).await.map_err(says)?;
+        let known = in_time(sentinel::replicas(&sentinel, &credentials.sentinel, &group_config.group)).await.map_err(says)?;
+        let target = |pod| group_config.target(pod, evidence.ips_of(pod).to_owned());
+        let candidates: Vec<_> = candidates(evidence, me, &known)?.into_iter().map(|pod| (pod.clone(), target(pod))).collect();
         let follows = |pod| Some(evidence.peer(pod)?.replica()?.of.clone());
-        let links = heirs.iter().filter_map(|(pod, target)| Some((target.clone(), follows(pod)?))).collect();
-        let (heir, wait) = timing(evidence, me, &known, not_before).ok_or("the Sentinel knows no replica that it may promote")?;
+        let links = candidates.iter().filter_map(|(pod, target)| Some((target.clone(), follows(pod)?))).collect();
+        let (candidate, wait) =
+            timing(evidence, me, &known, not_before).ok_or("the Sentinel knows no replica that it may promote")?;
         let unheard = unheard(evidence, me, &known).next().cloned();
-        let rivals = rivals(evidence, me, &heir.at);
-        let rivals = rivals.map(|(pod, replica)| (target(pod), replica.clone())).collect();
-        let plan = Plan { at, sentinel, heirs, links, heir: heir.at.clone(), rivals, wait, unheard };
-        self.catch_up(&plan.heirs).await?;
+        let other_replicas = other_replicas(evidence, me, &candidate.at);
+        let other_replicas = other_replicas.map(|(pod, replica)| (target(pod), replica.clone())).collect();
+        let plan =
+            FailoverPlan { at, sentinel, candidates, links, candidate: candidate.at.clone(), other_replicas, wait, unheard };
+        self.catch_up(&plan.candidates).await?;
         Ok(plan)
     }
 
     /// Waits until every heir has read as far as this master has written by now.
-    async fn catch_up(&mut self, heirs: &[(PodName, Target)]) -> Result<(), String> {
+    async fn catch_up(&mut self, candidates: &[(PodName, Target)]) -> Result<(), String> {
         let offset = in_time(self.master.offset()).await.map_err(|failure| format!("this Redis: {failure}"))?;
         let until = Instant::now() + CATCH_UP;
-        let login = &self.pod.observer.logins.redis;
+        let login = &self.pod.observer.credentials.redis;
         let wait = async |(pod, target): &(PodName, Target)| loop {
             let lacks = match in_time(redis::role(target, login)).await {
                 Ok(Role::Replica(replica)) if replica.link != Link::Up => return Err(format!("{pod} has lost its link")),
@@ -309,16 +311,16 @@ impl Leaving<'_> {
             }
             sleep(PACE).await;
         };
-        try_join_all(heirs.iter().map(wait)).await.map(drop)
+        try_join_all(candidates.iter().map(wait)).await.map(drop)
     }
 
     /// Holds the writes back, and waits until every heir has them all: both within the time for which they may be held
     /// back.
-    async fn hold_until_caught_up(&mut self, heirs: &[(PodName, Target)]) -> Result<(), String> {
+    async fn hold_until_caught_up(&mut self, candidates: &[(PodName, Target)]) -> Result<(), String> {
         let began = Instant::now();
         self.begun.paused.get_or_insert(began);
         in_time(self.master.pause(PAUSE)).await.map_err(|failure| format!("writes could not be paused: {failure}"))?;
-        let caught_up = timeout(self.pod.patience().saturating_sub(began.elapsed()), self.catch_up(heirs)).await;
+        let caught_up = timeout(self.pod.patience().saturating_sub(began.elapsed()), self.catch_up(candidates)).await;
         caught_up.unwrap_or_else(|_| Err("the replicas do not answer while writes are held back".to_owned()))?;
         // For whatever comes now, from now on.
         in_time(self.master.pause(PAUSE)).await.map_err(|failure| format!("writes could not be paused: {failure}"))?;
@@ -348,6 +350,6 @@ impl Pod<'_> {
     /// For how long writes are held back without progress. The other Sentinels, whose pings wait behind the pause,
     /// find this master down after theirs.
     fn limit(self) -> Duration {
-        HELD.min(self.observer.subject.down_after.mul_f64(0.9))
+        HELD.min(self.observer.group_config.down_after.mul_f64(0.9))
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow};
 use tracing::info;
 
 use crate::commands::HOOK;
-use crate::core::disk::Word;
+use crate::core::disk::DiskReport;
 use crate::core::evidence::{Evidence, Peer, Role};
 use crate::core::identity::{Endpoint, Host, PodName};
 use crate::core::record::{Claim, Record};
@@ -24,54 +24,55 @@ const INSTALLED: &str = "/opt/ordain";
 
 /// Does one repair. Returns whether what it is of was still as it was seen.
 pub async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Record>, repair: &Repair) -> Result<bool> {
-    let Observer { world, subject, logins, .. } = observer;
-    let target = |pod: &PodName| subject.target(pod, evidence.ips_of(pod).to_owned());
+    let Observer { clients, group_config, credentials, .. } = observer;
+    let target = |pod: &PodName| group_config.target(pod, evidence.ips_of(pod).to_owned());
     let done = match repair {
-        Repair::MakeElectable(pod) | Repair::ElectInstead(pod) | Repair::KeepUnpromotable(pod) => {
+        Repair::MakePromotable(pod) | Repair::PromoteInstead(pod) | Repair::KeepUnpromotable(pod) => {
             let own = evidence.peer(pod).and_then(|peer| evidence.own_priority(peer)).unwrap_or(0);
-            in_time(redis::set_priority(&target(pod), &logins.redis, own, is_as_seen(evidence, pod))).await
+            in_time(redis::set_priority(&target(pod), &credentials.redis, own, is_as_seen(evidence, pod))).await
         }
         Repair::Follow(pod, master) => {
-            let at = subject.announced(master, evidence.ips_of(master));
+            let at = group_config.announced(master, evidence.ips_of(master));
             let at = at.ok_or_else(|| anyhow!("the address of {master} is not known"))?;
-            in_time(redis::follow_instead(&target(pod), &logins.redis, &at, is_as_seen(evidence, pod))).await
+            in_time(redis::follow_instead(&target(pod), &credentials.redis, &at, is_as_seen(evidence, pod))).await
         }
-        Repair::Restart(pod) => in_time(redis::shut_down(&target(pod), &logins.redis, is_as_seen(evidence, pod))).await,
-        Repair::Tell(at, master) | Repair::TellRest(at, master) => {
+        Repair::Restart(pod) => in_time(redis::shut_down(&target(pod), &credentials.redis, is_as_seen(evidence, pod))).await,
+        Repair::AddGroup(at, master) | Repair::AddSettings(at, master) => {
             return tell(observer, evidence, at, master).await.map(|()| true);
         }
-        Repair::Unwatch(at) => {
-            world.ask(at, async |target| sentinel::forget_group(target, &logins.sentinel, &subject.group).await).await
+        Repair::ForgetGroup(at) => {
+            clients.ask(at, async |target| sentinel::forget_group(target, &credentials.sentinel, &group_config.group).await).await
         }
-        Repair::Reset(at) => {
-            let forget = async |target: &Target| sentinel::forget_replicas(target, &logins.sentinel, &subject.group).await;
-            world.ask(at, forget).await.map(|()| true)
+        Repair::ForgetReplicas(at) => {
+            let forget =
+                async |target: &Target| sentinel::forget_replicas(target, &credentials.sentinel, &group_config.group).await;
+            clients.ask(at, forget).await.map(|()| true)
         }
-        Repair::GiveUp(claim) => {
+        Repair::Abandon(claim) => {
             let told = || evidence.watches().find(|(_, watch)| evidence.member_at(&watch.master.host) == Some(&claim.master));
-            let announced = subject.announced(&claim.master, evidence.ips_of(&claim.master));
+            let announced = group_config.announced(&claim.master, evidence.ips_of(&claim.master));
             let address = announced.or_else(|| told().map(|(_, watch)| watch.master.clone()));
             let named = match (record, address) {
                 (Some(record), _) if record.claim == *claim => Some(record.clone()),
                 (Some(record), Some(address)) => Some(record.moved_to(claim, &address)),
                 _ => None,
             };
-            return update(observer, named.map(|record| record.with_holder_given_up(true))).await.map(|()| true);
+            return update(observer, named.map(|record| record.with_abandoned_holder(true))).await.map(|()| true);
         }
         Repair::NameInstead(claim) => return name_instead(observer, evidence, record, claim).await,
         Repair::TakeHolderBack => {
-            return update(observer, record.map(|record| record.with_holder_given_up(false))).await.map(|()| true);
+            return update(observer, record.map(|record| record.with_abandoned_holder(false))).await.map(|()| true);
         }
-        Repair::EndWord(pod) => {
-            let Some(cluster) = world.cluster() else { return Ok(false) };
+        Repair::ExpireReport(pod) => {
+            let Some(cluster) = clients.cluster() else { return Ok(false) };
             let seen = observer.seen().into_iter().find(|seen| seen.name == *pod);
             let Some((word, version)) = seen.and_then(|seen| Some((seen.word?, seen.version))) else { return Ok(false) };
-            let ended = Word { started: true, at: evidence.now, ..word };
+            let ended = DiskReport { started: true, at: evidence.now, ..word };
             let done = from_api(cluster.publish(pod, &ended, Some(&version))).await;
             return done.map(|_| true).map_err(|refusal| refused(&format!("the word of {pod}"), refusal));
         }
     };
-    done.map_err(|failure| blame(&format!("{}: {repair}", subject.group), failure))
+    done.map_err(|failure| blame(&format!("{}: {repair}", group_config.group), failure))
 }
 
 /// The same server, with the same link, as was seen.
@@ -83,12 +84,12 @@ fn is_as_seen(evidence: &Evidence, pod: &PodName) -> impl Fn(&Role) -> bool + us
 /// Has the record name a replica that no Sentinel could promote, and its server start anew, to lead. Returns whether
 /// no Sentinel knows it: one that does promotes it.
 async fn name_instead(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Record>, claim: &Claim) -> Result<bool> {
-    let Observer { world, subject, logins, .. } = observer;
+    let Observer { clients, group_config, credentials, .. } = observer;
     let ips = evidence.ips_of(&claim.master);
     for (at, _) in evidence.watches() {
-        let ask = async |target: &Target| sentinel::replicas(target, &logins.sentinel, &subject.group).await;
+        let ask = async |target: &Target| sentinel::replicas(target, &credentials.sentinel, &group_config.group).await;
         let known =
-            world.ask(at, ask).await.map_err(|failure| blame(&format!("the replicas that Sentinel {at} knows"), failure))?;
+            clients.ask(at, ask).await.map_err(|failure| blame(&format!("the replicas that Sentinel {at} knows"), failure))?;
         if known
             .iter()
             .any(|replica| matches!(&replica.at.host, Host::Name(_)) || ips.iter().any(|ip| replica.at.host == Host::Ip(*ip)))
@@ -96,42 +97,43 @@ async fn name_instead(observer: &Observer<'_>, evidence: &Evidence, record: Opti
             return Ok(false);
         }
     }
-    let address = subject.announced(&claim.master, ips).ok_or_else(|| anyhow!("the address of {} is not known", claim.master))?;
+    let address =
+        group_config.announced(&claim.master, ips).ok_or_else(|| anyhow!("the address of {} is not known", claim.master))?;
     update(observer, record.map(|record| record.moved_to(claim, &address))).await?;
-    let target = subject.target(&claim.master, ips.to_owned());
-    let ended = in_time(redis::shut_down(&target, &logins.redis, is_as_seen(evidence, &claim.master))).await;
+    let target = group_config.target(&claim.master, ips.to_owned());
+    let ended = in_time(redis::shut_down(&target, &credentials.redis, is_as_seen(evidence, &claim.master))).await;
     ended.map_err(|failure| blame(&format!("{}, which the record names now, was not started anew", claim.master), failure))
 }
 
 /// Has a Sentinel watch the group, as its file would say it.
 async fn tell(observer: &Observer<'_>, evidence: &Evidence, at: &Endpoint, master: &PodName) -> Result<()> {
-    let Observer { world, subject, council, logins, .. } = observer;
-    let address = subject.announced(master, evidence.ips_of(master));
+    let Observer { clients, group_config, sentinel_set, credentials, .. } = observer;
+    let address = group_config.announced(master, evidence.ips_of(master));
     let hook = Path::new(INSTALLED).join(HOOK);
     let watched = Watched {
-        group: &subject.group,
+        group: &group_config.group,
         master: address.ok_or_else(|| anyhow!("the address of {master} is not known"))?,
-        quorum: council.majority(),
-        down_after_ms: subject.down_after.as_millis(),
+        quorum: sentinel_set.majority(),
+        down_after_ms: group_config.down_after.as_millis(),
         script: files::bytes(&hook),
-        user: logins.redis.user.as_deref(),
-        password: logins.redis.password.as_deref(),
+        user: credentials.redis.user.as_deref(),
+        password: credentials.redis.password.as_deref(),
         config_epoch: 0,
         leader_epoch: 0,
         replicas: Vec::new(),
         sentinels: Vec::new(),
     };
     watched.check().or_wrong()?;
-    let told = world.ask(at, async |target| sentinel::watch_group(target, &logins.sentinel, &watched).await);
+    let told = clients.ask(at, async |target| sentinel::watch_group(target, &credentials.sentinel, &watched).await);
     let has_hook = told.await.map_err(|failure| blame(&format!("Sentinel {at} was not told to watch the group"), failure))?;
     if !has_hook {
-        info!("{}: Sentinel {at} takes no hook at run time: its failovers are found out by reconcile", subject.group);
+        info!("{}: Sentinel {at} takes no hook at run time: its failovers are found out by reconcile", group_config.group);
     }
     Ok(())
 }
 
 async fn update(observer: &Observer<'_>, record: Option<Record>) -> Result<()> {
-    let (Some(cluster), Some(record)) = (observer.world.cluster(), record) else { return Ok(()) };
-    let updated = from_api(cluster.update_record(&observer.subject.group, &record)).await;
+    let (Some(cluster), Some(record)) = (observer.clients.cluster(), record) else { return Ok(()) };
+    let updated = from_api(cluster.update_record(&observer.group_config.group, &record)).await;
     updated.map(drop).map_err(|refusal| refused("the record", refusal))
 }

@@ -2,7 +2,7 @@
 //! lags, labels the pods, and lets Sentinel promote those who are fit; `--watch` goes on doing so, and
 //! gives a master up that does not come back.
 
-mod assume;
+mod force;
 mod mend;
 mod pass;
 mod watch;
@@ -13,23 +13,23 @@ use anyhow::{Result, anyhow};
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::Then;
+use super::Next;
 use crate::cli::Reconcile;
 use crate::core::evidence::RecordSeen;
 use crate::core::sentinels::nobody_promotable;
 use crate::exit::Wrong;
 use crate::steps::announce::announce_non_members;
-use crate::steps::context::{Council, Logins, Subject, World, own_group};
+use crate::steps::context::{Clients, Credentials, GroupConfig, SentinelSet, own_group};
 use crate::steps::groups::{check_names_one, groups_to_watch};
 use crate::steps::label::nobody;
 use crate::steps::observe::Observer;
 use crate::steps::retry::{Failures, Retries, blame, share};
-use assume::assume;
+use force::force;
 use pass::{Memory, finds_nobody, put_right};
 use watch::Watch;
 
 /// Goes on putting right what differs until it is dropped.
-pub async fn watch(args: Reconcile) -> Result<Then> {
+pub async fn watch(args: Reconcile) -> Result<Next> {
     let Reconcile {
         groups,
         pod,
@@ -44,15 +44,15 @@ pub async fn watch(args: Reconcile) -> Result<Then> {
         yes: _,
         deadline: _,
     } = args;
-    let logins = Logins::read(&secrets).await?;
-    let world = World::open(&run, &pod).await?;
-    let council = Council::new(&world, &sentinels)?;
-    council.tell_short_grace(&members);
+    let credentials = Credentials::read(&secrets).await?;
+    let clients = Clients::open(&run, &pod).await?;
+    let sentinel_set = SentinelSet::new(&clients, &sentinels)?;
+    sentinel_set.tell_short_grace(&members);
     check_names_one(&groups, &members, &labels)?;
     let watch = Watch {
-        world: &world,
-        council: &council,
-        logins: &logins,
+        clients: &clients,
+        sentinel_set: &sentinel_set,
+        credentials: &credentials,
         pod: &pod,
         members: &members,
         labels: &labels,
@@ -60,11 +60,11 @@ pub async fn watch(args: Reconcile) -> Result<Then> {
         stale_after: stale_after.0,
     };
     watch.go_on().await;
-    Ok(Then::Exit)
+    Ok(Next::Exit)
 }
 
 /// Puts right once what differs.
-pub async fn run(args: Reconcile, deadline: Instant) -> Result<Then> {
+pub async fn run(args: Reconcile, deadline: Instant) -> Result<Next> {
     let Reconcile {
         groups,
         pod,
@@ -79,36 +79,36 @@ pub async fn run(args: Reconcile, deadline: Instant) -> Result<Then> {
         watch: _,
         deadline: _,
     } = args;
-    let logins = Logins::read(&secrets).await?;
-    let world = World::open(&run, &pod).await?;
-    let council = Council::new(&world, &sentinels)?;
-    council.tell_short_grace(&members);
+    let credentials = Credentials::read(&secrets).await?;
+    let clients = Clients::open(&run, &pod).await?;
+    let sentinel_set = SentinelSet::new(&clients, &sentinels)?;
+    sentinel_set.tell_short_grace(&members);
     // A person's choice tells of which group it is.
     let chosen = assume_master.as_ref().filter(|_| groups.is_empty());
     let groups = match chosen.map(|pod| own_group(None, &members, pod)).transpose()? {
         Some(group) => vec![group],
         None => groups,
     };
-    let groups = groups_to_watch(groups, &[], &world, &members, &labels, deadline).await?;
-    let subject = |group| Subject::new(&world, group, None, &pod, &members, &labels);
+    let groups = groups_to_watch(groups, &[], &clients, &members, &labels, deadline).await?;
+    let group_config = |group| GroupConfig::new(&clients, group, None, &pod, &members, &labels);
     if let Some(pod) = assume_master {
         let [group] = &groups[..] else {
             return Err(Wrong("--assume-master is of one group: name it by --group".to_owned()).into());
         };
-        let mut subject = subject(group.clone())?;
-        subject.chosen = Some(pod.clone());
-        assume(&Observer::new(&world, &subject, &council, &logins), &pod, yes, run.dry_run, deadline).await?;
-        return Ok(Then::Exit);
+        let mut group_config = group_config(group.clone())?;
+        group_config.chosen = Some(pod.clone());
+        force(&Observer::new(&clients, &group_config, &sentinel_set, &credentials), &pod, yes, run.dry_run, deadline).await?;
+        return Ok(Next::Exit);
     }
     // What one group's pass cannot do keeps nobody from the next one's.
     let mut failures = Failures::default();
     let count = groups.len();
     for (number, group) in groups.into_iter().enumerate() {
-        let Some(subject) = failures.note(subject(group)) else { continue };
-        let observer = Observer::new(&world, &subject, &council, &logins);
+        let Some(group_config) = failures.note(group_config(group)) else { continue };
+        let observer = Observer::new(&clients, &group_config, &sentinel_set, &credentials);
         failures.extend(one_pass(&observer, stale_after.0, run.dry_run, share(deadline, count - number)).await);
     }
-    failures.into_result().map(|()| Then::Exit)
+    failures.into_result().map(|()| Next::Exit)
 }
 
 /// Looks at a group once, and puts right what differs; returns what could not be done.
@@ -116,26 +116,29 @@ async fn one_pass(observer: &Observer<'_>, stale_after: Option<Duration>, dry_ru
     let evidence = observer.observe_all(deadline).await;
     let memory = Memory { stale_after, ..Memory::default() };
     if let Some(warning) = nobody_promotable(&evidence) {
-        warn!("{}: {warning}", observer.subject.group);
+        warn!("{}: {warning}", observer.group_config.group);
     }
     let mut failures = put_right(observer, &evidence, &memory, &mut Retries::default(), dry_run, deadline).await.failures;
     if let RecordSeen::Unknown(failure) = &evidence.record {
-        failures.note::<()>(Err(blame(&format!("the record of `{}` cannot be read", observer.subject.group), failure.clone())));
+        failures
+            .note::<()>(Err(blame(&format!("the record of `{}` cannot be read", observer.group_config.group), failure.clone())));
     }
     if let Some(failure) = &evidence.listing {
-        let what =
-            format!("the pods of `{}` cannot be listed, and only those of known names were looked at", observer.subject.group);
+        let what = format!(
+            "the pods of `{}` cannot be listed, and only those of known names were looked at",
+            observer.group_config.group
+        );
         failures.note::<()>(Err(blame(&what, failure.clone())));
     }
     let answers = evidence.peers.iter().any(|peer| peer.heard.answer().is_some());
     if !answers && evidence.sentinels.iter().all(|sentinel| sentinel.heard.answer().is_none()) {
-        failures.note::<()>(Err(anyhow!("no Redis and no Sentinel of `{}` answers", observer.subject.group)));
+        failures.note::<()>(Err(anyhow!("no Redis and no Sentinel of `{}` answers", observer.group_config.group)));
     }
     if !dry_run {
         announce_non_members(observer, "reconcile").await;
     }
-    if let (Some(holder), Some(cluster)) = (finds_nobody(observer, &evidence), observer.world.cluster()) {
-        failures.note::<()>(Err(nobody(cluster, observer.subject, holder).await.into()));
+    if let (Some(holder), Some(cluster)) = (finds_nobody(observer, &evidence), observer.clients.cluster()) {
+        failures.note::<()>(Err(nobody(cluster, observer.group_config, holder).await.into()));
     }
     failures
 }

@@ -13,11 +13,11 @@ use crate::core::identity::{Endpoint, PodName};
 use crate::core::pod::Pod;
 use crate::core::record::Record;
 use crate::core::rules;
-use crate::core::rules::repair::{self, Due, Repair, is_kept_from_readers, stubborn};
+use crate::core::rules::repair::{self, Due, Repair, diverged, is_kept_from_readers};
 use crate::edge::kubernetes::{Cluster, Refusal};
 use crate::edge::redis;
 use crate::steps::announce::{announce_promotion, announce_repairs};
-use crate::steps::context::{Subject, in_time};
+use crate::steps::context::{GroupConfig, in_time};
 use crate::steps::decide::{Settled, act, would_write};
 use crate::steps::label::{Moved, due, is_due, label_listed};
 use crate::steps::observe::{Observer, from_api};
@@ -34,7 +34,7 @@ pub struct Memory {
     /// For how long the link of each replica has been seen down.
     pub links_down: BTreeMap<PodName, Duration>,
     /// The Sentinels that have gone on naming another master than all the others for too long.
-    pub stubborn: Vec<Endpoint>,
+    pub diverged: Vec<Endpoint>,
     /// After how long of that its label is withheld.
     pub stale_after: Option<Duration>,
 }
@@ -75,21 +75,21 @@ pub fn is_amiss(observer: &Observer<'_>, evidence: &Evidence, memory: &Memory, r
 
 /// The master that the record names, where there is no member that could be labelled.
 pub fn finds_nobody<'a>(observer: &Observer<'_>, evidence: &'a Evidence) -> Option<&'a PodName> {
-    let record = evidence.recorded().filter(|_| evidence.listing.is_none() && observer.world.cluster().is_some())?;
+    let record = evidence.recorded().filter(|_| evidence.listing.is_none() && observer.clients.cluster().is_some())?;
     observer.seen().is_empty().then_some(&record.claim.master)
 }
 
 /// What no label and no record puts right.
 fn all_repairs(evidence: &Evidence, memory: &Memory) -> Vec<Due> {
-    let goes_on = |at: &Endpoint| memory.stubborn.contains(at);
+    let goes_on = |at: &Endpoint| memory.diverged.contains(at);
     // One at a time: the others must be a majority without it.
-    let unwatch = stubborn(evidence).into_iter().find(goes_on).map(Due::unwatch);
+    let unwatch = diverged(evidence).into_iter().find(goes_on).map(Due::unwatch);
     memory.repairs(evidence).into_iter().chain(unwatch).collect()
 }
 
 fn is_unlabelled(observer: &Observer<'_>, evidence: &Evidence, record: &Record, memory: &Memory) -> bool {
     let pods: Vec<_> = observer.seen().into_iter().map(|pod| memory.judge(evidence, pod)).collect();
-    is_due(record, &pods, &observer.subject.scheme)
+    is_due(record, &pods, &observer.group_config.scheme)
 }
 
 /// A whole look and an attempt are some seven requests: within so much more than a minute, two a minute.
@@ -121,7 +121,7 @@ pub async fn put_right(
     dry_run: bool,
     deadline: Instant,
 ) -> Pass {
-    let group = &observer.subject.group;
+    let group = &observer.group_config.group;
     let started = Instant::now();
     let mut pass = Pass::default();
     let mut moved = Moving { record: evidence.recorded().cloned(), is_news: false };
@@ -137,7 +137,7 @@ pub async fn put_right(
         pass.failures.note(done);
     }
     // What was refused for one pod does not keep a new master from its label.
-    if let (Some(cluster), Some(record), false) = (observer.world.cluster(), &moved.record, dry_run)
+    if let (Some(cluster), Some(record), false) = (observer.clients.cluster(), &moved.record, dry_run)
         && (moved.is_news || retries.allow(&labels_of(record), started))
         && is_unlabelled(observer, evidence, record, memory)
     {
@@ -155,7 +155,7 @@ pub async fn put_right(
         }
         let done = if dry_run { Ok(true) } else { mend(observer, evidence, moved.record.as_ref(), repair).await };
         // What only another attempt can tell to be allowed is attempted so much later.
-        let dear = if matches!(repair, Repair::MakeElectable(_) | Repair::ElectInstead(_)) { Duration::ZERO } else { DEAR };
+        let dear = if matches!(repair, Repair::MakePromotable(_) | Repair::PromoteInstead(_)) { Duration::ZERO } else { DEAR };
         let from = if Outcome::from(&done) == Outcome::Refused { Instant::now() + dear } else { Instant::now() };
         retries.note(&due.to_string(), Outcome::from(&done), from);
         match pass.failures.note(done) {
@@ -197,7 +197,7 @@ async fn move_record(
 ) -> Result<()> {
     let Ok(mut settled) = Settled::from(rules::for_sentinel(evidence), evidence.clone()) else { return Ok(()) };
     let Some(claim) = settled.recorded.clone() else { return Ok(()) };
-    let group = &observer.subject.group;
+    let group = &observer.group_config.group;
     if let Some(obstacle) = act(observer, &mut settled, deadline, dry_run).await? {
         bail!("record {group}: {obstacle}");
     }
@@ -208,9 +208,9 @@ async fn move_record(
 
 /// Has the record name the group's StatefulSets, where a pod of 0.1 has made it, or written it since.
 async fn name_sets(observer: &Observer<'_>, moved: &mut Moving, pass: &mut Pass, dry_run: bool) -> Result<()> {
-    let (Some(cluster), Some(record)) = (observer.world.cluster(), &moved.record) else { return Ok(()) };
-    let group = &observer.subject.group;
-    let named = record.with_sets(observer.subject.sure_sets());
+    let (Some(cluster), Some(record)) = (observer.clients.cluster(), &moved.record) else { return Ok(()) };
+    let group = &observer.group_config.group;
+    let named = record.with_sets(observer.group_config.sure_sets());
     let sets = named.sets.iter().cloned().collect::<Vec<_>>().join(", ");
     if !dry_run {
         let written = from_api(cluster.update_record(group, &named)).await;
@@ -230,9 +230,9 @@ async fn label_as(
     pass: &mut Pass,
     deadline: Instant,
 ) -> Result<()> {
-    let Subject { group, scheme, .. } = observer.subject;
+    let GroupConfig { group, scheme, .. } = observer.group_config;
     let judge = |pod| memory.judge(evidence, pod);
-    let labelled = label_listed(cluster, observer.subject, moved, observer.seen(), judge, deadline).await;
+    let labelled = label_listed(cluster, observer.group_config, moved, observer.seen(), judge, deadline).await;
     for patch in &labelled.patches {
         pass.tell(format!("label {}: {}={}", patch.pod, scheme.key, patch.label.as_deref().unwrap_or_default()));
     }
@@ -244,23 +244,25 @@ async fn label_as(
 /// Whether a part that was refused may be tried again, as far as can be found out without doing anything. `evidence`
 /// is a glance's: what is done afterwards rests on a whole look.
 pub async fn may_be_allowed(observer: &Observer<'_>, evidence: &Evidence, memory: &Memory, part: &str) -> bool {
-    let Observer { subject, logins, .. } = observer;
+    let Observer { group_config, credentials, .. } = observer;
     let is_refused = |refusal: &Refusal| matches!(refusal, Refusal::Failed(Failure::NotAllowed(_)));
-    match (observer.world.cluster(), part) {
+    match (observer.clients.cluster(), part) {
         (Some(cluster), RECORD) => {
             let Ok(settled) = Settled::from(rules::for_sentinel(evidence), evidence.clone()) else { return true };
             !from_api(would_write(cluster, observer, &settled)).await.is_err_and(|refusal| is_refused(&refusal))
         }
         (Some(cluster), SETS) => {
-            let Some(named) = evidence.recorded().map(|record| record.with_sets(subject.sure_sets())) else { return true };
-            !from_api(cluster.would_write_record(&subject.group, &named, false)).await.is_err_and(|refusal| is_refused(&refusal))
+            let Some(named) = evidence.recorded().map(|record| record.with_sets(group_config.sure_sets())) else { return true };
+            !from_api(cluster.would_write_record(&group_config.group, &named, false))
+                .await
+                .is_err_and(|refusal| is_refused(&refusal))
         }
         (Some(cluster), part) if part.starts_with(LABELS) => {
             let Some(record) = evidence.recorded() else { return true };
             let pods: Vec<_> = observer.seen().into_iter().map(|pod| memory.judge(evidence, pod)).collect();
-            let patches = due(record, &pods, &subject.scheme);
+            let patches = due(record, &pods, &group_config.scheme);
             for patch in &patches {
-                if !from_api(cluster.would_patch(patch, &subject.scheme)).await.is_err_and(|refusal| is_refused(&refusal)) {
+                if !from_api(cluster.would_patch(patch, &group_config.scheme)).await.is_err_and(|refusal| is_refused(&refusal)) {
                     return true;
                 }
             }
@@ -268,12 +270,12 @@ pub async fn may_be_allowed(observer: &Observer<'_>, evidence: &Evidence, memory
         }
         _ => {
             let repair = all_repairs(evidence, memory).into_iter().find(|due| due.to_string() == part).map(|due| due.repair);
-            let Some(Repair::MakeElectable(pod) | Repair::ElectInstead(pod)) = repair else { return true };
+            let Some(Repair::MakePromotable(pod) | Repair::PromoteInstead(pod)) = repair else { return true };
             let Some(replica) = evidence.peer(&pod).and_then(Peer::replica) else { return true };
             // It is given the priority that it has.
-            let target = subject.target(&pod, evidence.ips_of(&pod).to_owned());
+            let target = group_config.target(&pod, evidence.ips_of(&pod).to_owned());
             let is_as_now = |role: &Role| matches!(role, Role::Replica(now) if now.priority == replica.priority);
-            let set = in_time(redis::set_priority(&target, &logins.redis, replica.priority, is_as_now)).await;
+            let set = in_time(redis::set_priority(&target, &credentials.redis, replica.priority, is_as_now)).await;
             !matches!(set, Err(Failure::NotAllowed(_)))
         }
     }

@@ -30,11 +30,11 @@ use crate::edge::kubernetes::Cluster;
 use crate::edge::kubernetes::follow::Change;
 use crate::edge::sentinel::{self, Event};
 use crate::steps::announce::announce_non_members;
-use crate::steps::books::Books;
-use crate::steps::context::{Council, Ground, Logins, Subject, World, in_time, own_pod};
+use crate::steps::context::{Clients, Credentials, GroupConfig, KubernetesMode, SentinelSet, in_time, own_pod};
 use crate::steps::label::nobody;
 use crate::steps::observe::{Known, Observer};
 use crate::steps::retry::{Backoff, Outcome, Retries, jittered};
+use crate::steps::watch_cache::WatchCache;
 
 /// How long a look may take, and how far apart two looks may be to count as one watch.
 const PASS: Duration = Duration::from_secs(20);
@@ -60,9 +60,9 @@ const COMPONENT: &str = "app.kubernetes.io/component=redis";
 
 /// What everyone who looks after a group shares.
 pub struct Watch<'a> {
-    pub world: &'a World,
-    pub council: &'a Council,
-    pub logins: &'a Logins,
+    pub clients: &'a Clients,
+    pub sentinel_set: &'a SentinelSet,
+    pub credentials: &'a Credentials,
     pub pod: &'a PodArgs,
     pub members: &'a Members,
     pub labels: &'a Labels,
@@ -75,22 +75,22 @@ pub struct Watch<'a> {
 impl Watch<'_> {
     /// Goes on without end.
     pub async fn go_on(&self) {
-        let books = Books::default();
+        let cache = WatchCache::default();
         let (new, found) = mpsc::unbounded_channel();
         for group in self.named {
             let _ = new.send(group.clone());
         }
         let follow = async {
-            match &self.world.ground {
-                Ground::Cluster(cluster) => self.follow(cluster, &books, &new).await,
-                Ground::NoKubernetes | Ground::Nowhere => std::future::pending().await,
+            match &self.clients.ground {
+                KubernetesMode::Cluster(cluster) => self.follow(cluster, &cache, &new).await,
+                KubernetesMode::NoKubernetes | KubernetesMode::Nowhere => std::future::pending().await,
             }
         };
-        tokio::join!(follow, self.listen(&books), self.look_after_all(&books, found));
+        tokio::join!(follow, self.listen(&cache), self.look_after_all(&cache, found));
     }
 
     /// Keeps the books.
-    async fn follow(&self, cluster: &Cluster, books: &Books, new: &mpsc::UnboundedSender<Group>) {
+    async fn follow(&self, cluster: &Cluster, cache: &WatchCache, new: &mpsc::UnboundedSender<Group>) {
         let mut unreadable = Unreadable::default();
         let records = async {
             let only = match self.named {
@@ -99,8 +99,8 @@ impl Watch<'_> {
             };
             each(cluster.follow_records(only), "records", |change| {
                 let change = change.map(|(group, record)| (group, record.map_or_else(RecordSeen::Unknown, RecordSeen::Present)));
-                for group in books.take_record(change) {
-                    match books.record(&group) {
+                for group in cache.take_record(change) {
+                    match cache.record(&group) {
                         RecordSeen::Present(_) if self.named.is_empty() => drop(new.send(group)),
                         RecordSeen::Unknown(failure) => unreadable.tell(&failure),
                         _ => {}
@@ -116,14 +116,14 @@ impl Watch<'_> {
         };
         let scheme = Scheme::from(self.labels);
         let pods = each(cluster.follow_pods(selector.unwrap_or(COMPONENT), scheme, group_of), "pods", |change| {
-            books.take_pod(change.map(|(group, found)| ((group, found.name()), found)));
+            cache.take_pod(change.map(|(group, found)| ((group, found.name()), found)));
         });
         tokio::join!(records, pods);
     }
 
     /// Hears what the Sentinels tell; without any there is nothing to hear, and the others go on.
-    async fn listen(&self, books: &Books) {
-        if self.council.is_unnamed() {
+    async fn listen(&self, cache: &WatchCache) {
+        if self.sentinel_set.is_unnamed() {
             return;
         }
         let mut backoff = Backoff::slow();
@@ -135,7 +135,7 @@ impl Watch<'_> {
             backoff = Backoff::slow();
             // Where the Service has none yet, whoever comes is heard once it has been looked up again.
             let ears = async {
-                join_all(sentinels.iter().map(|at| self.listen_to(at, books))).await;
+                join_all(sentinels.iter().map(|at| self.listen_to(at, cache))).await;
                 std::future::pending::<()>().await;
             };
             let moved = async {
@@ -151,30 +151,30 @@ impl Watch<'_> {
     }
 
     async fn sentinels(&self) -> Result<Vec<Endpoint>, Failure> {
-        let mut all = self.council.endpoints(self.world).await?;
+        let mut all = self.sentinel_set.endpoints(self.clients).await?;
         all.sort();
         Ok(all)
     }
 
-    async fn listen_to(&self, at: &Endpoint, books: &Books) {
+    async fn listen_to(&self, at: &Endpoint, cache: &WatchCache) {
         let mut backoff = Backoff::slow();
         loop {
             let begun = Instant::now();
-            if let Ok(target) = in_time(self.world.target(at)).await {
+            if let Ok(target) = in_time(self.clients.target(at)).await {
                 let is_said = Cell::new(false);
                 let hear = |event: Event| match event {
-                    Event::Of(group) => books.wake(&group),
+                    Event::Of(group) => cache.notify(&group),
                     Event::CurrentEpoch(epoch) if !epoch::can_be(epoch, []) => {
                         // Whoever tells such epochs may tell one after the other.
                         if !is_said.replace(true) {
                             warn!("{}", invalid::current_epoch(at, epoch));
                         }
                     }
-                    Event::CurrentEpoch(_) | Event::Other => books.wake_all(),
+                    Event::CurrentEpoch(_) | Event::Other => cache.wake_all(),
                 };
                 // One that sends without end would else take the task's whole budget at each turn, and nobody else
                 // of this task would ever be given anything.
-                let _ = unconstrained(sentinel::listen(&target, &self.logins.sentinel, hear)).await;
+                let _ = unconstrained(sentinel::listen(&target, &self.credentials.sentinel, hear)).await;
             }
             if begun.elapsed() > PASS {
                 backoff = Backoff::slow();
@@ -184,15 +184,15 @@ impl Watch<'_> {
     }
 
     /// Looks after every group that is found.
-    async fn look_after_all(&self, books: &Books, mut found: mpsc::UnboundedReceiver<Group>) {
-        let seats = Seats { running: Semaphore::new(AT_ONCE), empty: Semaphore::new(EMPTY_AT_ONCE) };
+    async fn look_after_all(&self, cache: &WatchCache, mut found: mpsc::UnboundedReceiver<Group>) {
+        let permits = Permits { running: Semaphore::new(AT_ONCE), empty: Semaphore::new(EMPTY_AT_ONCE) };
         let mut tasks: FuturesUnordered<LocalBoxFuture<'_, ()>> = FuturesUnordered::new();
         loop {
             tokio::select! {
                 Some(group) = found.recv() => {
-                    let (news, is_new) = books.news_of(&group);
+                    let (news, is_new) = cache.subscribe(&group);
                     if is_new {
-                        tasks.push(self.look_after(group, books, news, &seats).boxed_local());
+                        tasks.push(self.look_after(group, cache, news, &permits).boxed_local());
                     }
                 }
                 Some(()) = tasks.next() => {}
@@ -200,26 +200,28 @@ impl Watch<'_> {
         }
     }
 
-    async fn look_after(&self, group: Group, books: &Books, news: Rc<Notify>, seats: &Seats) {
-        let subject = match Subject::new(self.world, group, None, self.pod, self.members, self.labels) {
-            Ok(subject) => subject,
+    async fn look_after(&self, group: Group, cache: &WatchCache, news: Rc<Notify>, permits: &Permits) {
+        let group_config = match GroupConfig::new(self.clients, group, None, self.pod, self.members, self.labels) {
+            Ok(group_config) => group_config,
             Err(error) => return warn!("{error:#}"),
         };
-        let group = &subject.group;
-        let mut observer = Observer::new(self.world, &subject, self.council, self.logins);
+        let group = &group_config.group;
+        let mut observer = Observer::new(self.clients, &group_config, self.sentinel_set, self.credentials);
         let turn = TURN * (1 + self.place_in_line(group));
         let mut care = Care::default();
         loop {
-            let known = match &self.world.ground {
-                Ground::Cluster(_) => books.known(group),
-                Ground::NoKubernetes | Ground::Nowhere => Some(Known { record: RecordSeen::NotKept, ..Known::default() }),
+            let known = match &self.clients.ground {
+                KubernetesMode::Cluster(_) => cache.known(group),
+                KubernetesMode::NoKubernetes | KubernetesMode::Nowhere => {
+                    Some(Known { record: RecordSeen::NotKept, ..Known::default() })
+                }
             };
             let Some(known) = known else {
                 news.notified().await;
                 continue;
             };
-            let is_empty = known.pods.is_empty() && self.world.cluster().is_some();
-            let seat = if is_empty { &seats.empty } else { &seats.running }.acquire().await;
+            let is_empty = known.pods.is_empty() && self.clients.cluster().is_some();
+            let permit = if is_empty { &permits.empty } else { &permits.running }.acquire().await;
             let now = Instant::now();
             let memory = care.memory(now, self.stale_after);
             let evidence = self.look(&observer, known, &memory, &mut care).await;
@@ -227,10 +229,10 @@ impl Watch<'_> {
             tell_nobody(&observer, &evidence, &mut care).await;
             tell_nobody_promotable(group, &evidence, &mut care);
             tell_unknown_priority(group, &mut care);
-            drop(seat);
+            drop(permit);
             let is_left = is_gone(&evidence) && !is_amiss(&observer, &evidence, &memory, &Retries::default());
-            if self.named.is_empty() && is_left && books.record(group) == RecordSeen::Absent {
-                books.forget(group);
+            if self.named.is_empty() && is_left && cache.record(group) == RecordSeen::Absent {
+                cache.forget(group);
                 return info!("{group}: its record is gone, and no Sentinel watches it: it is not looked after any more");
             }
             observer.remember(&evidence);
@@ -257,7 +259,7 @@ impl Watch<'_> {
         let evidence = observer.observe_all(now + PASS).await;
         let pass = put_right(observer, &evidence, memory, &mut care.retries, false, now + PASS).await;
         for error in pass.failures.iter() {
-            warn!("{}: {error:#}", observer.subject.group);
+            warn!("{}: {error:#}", observer.group_config.group);
         }
         let is_vain = pass.changed.is_empty() && pass.failures.iter().next().is_none();
         let outcome = match evidence.record {
@@ -284,7 +286,7 @@ struct Care {
     holder: Option<PodName>,
     masterless: Lasting,
     links_down: BTreeMap<PodName, Lasting>,
-    stubborn: BTreeMap<Endpoint, Lasting>,
+    diverged: BTreeMap<Endpoint, Lasting>,
     /// Whether it was said that there is no member.
     has_nobody: bool,
     /// What was said of the last master that led while nobody might be promoted.
@@ -303,7 +305,7 @@ impl Default for Care {
             holder: None,
             masterless: Lasting::default(),
             links_down: BTreeMap::new(),
-            stubborn: BTreeMap::new(),
+            diverged: BTreeMap::new(),
             has_nobody: false,
             unpromotable: None,
             unknown: BTreeMap::new(),
@@ -314,12 +316,12 @@ impl Default for Care {
 
 impl Care {
     fn memory(&self, now: Instant, stale_after: Option<Duration>) -> Memory {
-        let stubborn = self.stubborn.iter().filter(|(_, since)| since.so_far(now) >= PATIENCE);
+        let diverged = self.diverged.iter().filter(|(_, since)| since.so_far(now) >= PATIENCE);
         Memory {
             holder: self.holder.clone(),
             masterless: self.masterless.so_far(now),
             links_down: self.links_down.iter().map(|(pod, down)| (pod.clone(), down.so_far(now))).collect(),
-            stubborn: stubborn.map(|(at, _)| at.clone()).collect(),
+            diverged: diverged.map(|(at, _)| at.clone()).collect(),
             stale_after,
         }
     }
@@ -332,7 +334,7 @@ impl Care {
         }
         self.masterless.note(look, evidence.living_masters().is_empty() && !may_yet_lead(evidence));
         note_all(&mut self.links_down, look, repair::links_down(evidence).cloned().collect());
-        note_all(&mut self.stubborn, look, repair::stubborn(evidence));
+        note_all(&mut self.diverged, look, repair::diverged(evidence));
         note_all(&mut self.unknown, look, of_unknown_priority(evidence).into_iter().cloned().collect());
     }
 
@@ -356,7 +358,7 @@ impl Watch<'_> {
         let Ok(me) = own_pod(self.pod) else { return 0 };
         let mut hasher = DefaultHasher::new();
         group.hash(&mut hasher);
-        let all = self.council.count.max(1) as u64;
+        let all = self.sentinel_set.count.max(1) as u64;
         ((hasher.finish() + u64::from(me.ordinal())) % all) as u32
     }
 }
@@ -381,7 +383,7 @@ impl Unreadable {
 }
 
 /// Who may look, how many at once. Those of whom no pod exists wait for each other only.
-struct Seats {
+struct Permits {
     running: Semaphore,
     empty: Semaphore,
 }
@@ -408,8 +410,8 @@ impl Lasting {
 /// Says once that a group has no member that could be labelled: it may be scaled to 0.
 async fn tell_nobody(observer: &Observer<'_>, evidence: &Evidence, care: &mut Care) {
     let holder = finds_nobody(observer, evidence);
-    if let (Some(holder), Some(cluster), false) = (holder, observer.world.cluster(), care.has_nobody) {
-        warn!("{}: {}", observer.subject.group, nobody(cluster, observer.subject, holder).await);
+    if let (Some(holder), Some(cluster), false) = (holder, observer.clients.cluster(), care.has_nobody) {
+        warn!("{}: {}", observer.group_config.group, nobody(cluster, observer.group_config, holder).await);
     }
     care.has_nobody = holder.is_some();
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::disk::{Disk, Instance, LastHeard, Moment, Word};
+use super::disk::{Disk, DiskReport, Instance, LastHeard, Moment};
 use super::identity::{Endpoint, PodName};
 use super::record::Record;
 use super::sets::Sets;
@@ -27,7 +27,7 @@ pub enum Failure {
     /// It answered that we may not ask: a password, an ACL rule, RBAC.
     NotAllowed(String),
     /// It answered, and not what such a server answers.
-    Nonsense(String),
+    InvalidReply(String),
     /// It was asked as a Sentinel, and says that it is a Redis.
     NotASentinel,
     /// Its certificate, or ours, is not trusted by the other.
@@ -39,7 +39,7 @@ pub enum Failure {
 impl Failure {
     /// Whether nothing runs there, as far as one can know without the API server. A firewall refuses for others,
     /// and DNS is late: of a pod it is believed by [`Evidence::is_known_not_to_run`] alone.
-    pub fn proves_nothing_runs(&self) -> bool {
+    pub fn nothing_listens(&self) -> bool {
         matches!(self, Self::NoSuchHost | Self::Refused)
     }
 }
@@ -51,7 +51,7 @@ impl fmt::Display for Failure {
             Self::Refused => f.write_str("connection refused"),
             Self::TimedOut => f.write_str("timed out"),
             Self::NotAllowed(reason) => write!(f, "not allowed: {reason}"),
-            Self::Nonsense(reason) => write!(f, "nonsense: {reason}"),
+            Self::InvalidReply(reason) => write!(f, "nonsense: {reason}"),
             Self::NotASentinel => f.write_str("a Redis, not a Sentinel"),
             Self::Untrusted(reason) => write!(f, "unreachable: TLS: {reason}"),
             Self::Unreachable(reason) => write!(f, "unreachable: {reason}"),
@@ -64,7 +64,7 @@ impl std::error::Error for Failure {}
 /// What has come back from a source so far.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Heard<T> {
+pub enum Reply<T> {
     /// Nothing yet.
     Pending,
     /// Its answer.
@@ -73,7 +73,7 @@ pub enum Heard<T> {
     Failed(Failure),
 }
 
-impl<T> Heard<T> {
+impl<T> Reply<T> {
     /// The answer, if there is one.
     pub fn answer(&self) -> Option<&T> {
         match self {
@@ -83,7 +83,7 @@ impl<T> Heard<T> {
     }
 }
 
-impl<T> From<Result<T, Failure>> for Heard<T> {
+impl<T> From<Result<T, Failure>> for Reply<T> {
     fn from(result: Result<T, Failure>) -> Self {
         match result {
             Ok(answer) => Self::Answer(answer),
@@ -178,7 +178,7 @@ pub struct Sentinel {
     /// Where it was asked.
     pub at: Endpoint,
     /// Its answer.
-    pub heard: Heard<SentinelAnswer>,
+    pub heard: Reply<SentinelAnswer>,
 }
 
 /// Another pod of the group.
@@ -191,12 +191,12 @@ pub struct Peer {
     /// The pod as the API server has it.
     pub object: Object,
     /// What its Redis answered.
-    pub heard: Heard<Role>,
+    pub heard: Reply<Role>,
 }
 
 impl Peer {
     /// What the pod has published, and which instance that was.
-    pub fn word(&self) -> Option<(Instance, &Word)> {
+    pub fn word(&self) -> Option<(Instance, &DiskReport)> {
         match &self.object {
             Object::Present { uid, word: Some(word), .. } => {
                 Some((Instance { pod: self.pod.clone(), uid: uid.clone(), run: word.run.clone() }, word))
@@ -237,7 +237,7 @@ pub enum Object {
         /// Its uid.
         uid: String,
         /// What it has published of its disk.
-        word: Option<Word>,
+        word: Option<DiskReport>,
         /// Its Redis' container.
         #[serde(skip_serializing_if = "Container::is_unknown")]
         container: Container,
@@ -265,7 +265,7 @@ impl Container {
 
 /// What the other pods can know of a pod's disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Known {
+pub enum DiskData {
     /// Nothing: it has not told, or its word does not hold any more.
     Nothing,
     /// Its Redis has copied a master since it started.

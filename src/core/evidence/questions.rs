@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 
-use super::{Container, Evidence, Heard, Kept, Known, Link, Object, Peer, RecordSeen, Role, SentinelAnswer, Watch, is_name_of};
+use super::{
+    Container, DiskData, Evidence, Kept, Link, Object, Peer, RecordSeen, Reply, Role, SentinelAnswer, Watch, is_name_of,
+};
 use crate::core::disk::{Moment, published_group_id};
 use crate::core::epoch;
 use crate::core::identity::{Endpoint, Host, PodName};
-use crate::core::record::{Claim, Mark, Record, Step};
+use crate::core::record::{Claim, Record, StartMarker, Step};
 use crate::core::redis_conf::{USUAL_PRIORITY, priority_of};
 use crate::core::rules::{self, Rules};
 
@@ -80,7 +82,7 @@ impl Evidence {
                 word.as_ref().is_some_and(|word| !word.started && word.at >= since)
             }
         };
-        matches!(&peer.heard, Heard::Failed(failure) if failure.proves_nothing_runs()) && is_confirmed()
+        matches!(&peer.heard, Reply::Failed(failure) if failure.nothing_listens()) && is_confirmed()
     }
 
     /// The record, where it is present.
@@ -92,7 +94,7 @@ impl Evidence {
     }
 
     /// What is known of a peer's disk.
-    pub fn disk_of(&self, peer: &Peer) -> Known {
+    pub fn disk_of(&self, peer: &Peer) -> DiskData {
         rules::disk_of(Rules::ALL, self, peer)
     }
 
@@ -138,7 +140,7 @@ impl Evidence {
 
     /// The peers that are heard of now: they answer, or what they have told of their disks holds.
     pub fn heard_of(&self) -> impl Iterator<Item = &PodName> {
-        let is_heard = |peer: &&Peer| peer.heard.answer().is_some() || self.disk_of(peer) != Known::Nothing;
+        let is_heard = |peer: &&Peer| peer.heard.answer().is_some() || self.disk_of(peer) != DiskData::Nothing;
         self.peers.iter().filter(is_heard).map(|peer| &peer.pod)
     }
 
@@ -149,8 +151,8 @@ impl Evidence {
     }
 
     /// The mark in the record, while it is younger than the grace.
-    pub fn young_mark(&self) -> Option<&Mark> {
-        self.recorded()?.mark.as_ref().filter(|mark| self.now.is_within(self.grace, mark.at))
+    pub fn young_start_marker(&self) -> Option<&StartMarker> {
+        self.recorded()?.start_marker.as_ref().filter(|start_marker| self.now.is_within(self.grace, start_marker.at))
     }
 
     /// Whether there are no Sentinels, by the flags and by what was found.

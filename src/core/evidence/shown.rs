@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Evidence, Heard, Known, Link, Object, Own, Peer, RecordSeen, Replica, Role, Sentinel, SentinelAnswer, Watch};
+use super::{DiskData, Evidence, Link, Object, Own, Peer, RecordSeen, Replica, Reply, Role, Sentinel, SentinelAnswer, Watch};
 use crate::core::epoch::Shown;
 
 impl fmt::Display for Role {
@@ -42,14 +42,14 @@ impl fmt::Display for RecordSeen {
 }
 
 /// What has come back from a source.
-struct Line<'a, T>(&'a Heard<T>);
+struct Line<'a, T>(&'a Reply<T>);
 
 impl<T: fmt::Display> fmt::Display for Line<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Heard::Pending => f.write_str("not waited for"),
-            Heard::Failed(failure) => write!(f, "{failure}"),
-            Heard::Answer(answer) => write!(f, "{answer}"),
+            Reply::Pending => f.write_str("not waited for"),
+            Reply::Failed(failure) => write!(f, "{failure}"),
+            Reply::Answer(answer) => write!(f, "{answer}"),
         }
     }
 }
@@ -91,7 +91,7 @@ impl Evidence {
         let Peer { pod, object, .. } = peer;
         match object {
             Object::Present { word: Some(word), .. } => {
-                let is_current = self.disk_of(peer) == Known::Told(word.disk.as_of(self.now));
+                let is_current = self.disk_of(peer) == DiskData::Told(word.disk.as_of(self.now));
                 let expired = if is_current { "" } else { ", expired" };
                 let state = if word.started { "started" } else { "starting" };
                 write!(f, "disk of {pod}: {}", word.disk)?;

@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use super::report;
 use super::table::{Rules, Table};
-use crate::core::evidence::{Evidence, Heard, Known, Peer, Role};
+use crate::core::evidence::{DiskData, Evidence, Peer, Reply, Role};
 use crate::core::identity::PodName;
 use crate::core::record::Record;
 
@@ -29,7 +29,7 @@ impl<'a> Facts<'a> {
     }
 
     /// What is known of a peer's disk.
-    pub fn disk_of(&self, peer: &Peer) -> Known {
+    pub fn disk_of(&self, peer: &Peer) -> DiskData {
         report::disk_of(self.rules, self.evidence, peer)
     }
 
@@ -46,8 +46,8 @@ impl<'a> Facts<'a> {
     /// Whether a pod has said that it is a replica, or nothing runs there: as in this pod, which asks.
     pub(super) fn is_no_master(&self, pod: &PodName) -> bool {
         let has_said_so = |peer: &Peer| match &peer.heard {
-            Heard::Answer(role) => *role != Role::Master,
-            Heard::Pending | Heard::Failed(_) => self.is_known_not_to_run(peer),
+            Reply::Answer(role) => *role != Role::Master,
+            Reply::Pending | Reply::Failed(_) => self.is_known_not_to_run(peer),
         };
         self.me.as_ref() == Some(pod) || self.peer(pod).is_some_and(has_said_so)
     }

@@ -10,7 +10,7 @@ use super::report::{damaged, missing_report};
 use super::table::{Row, Table};
 use crate::core::decision::{Decision, Reason};
 use crate::core::epoch::Shown;
-use crate::core::evidence::{Heard, Known, Link, Peer, RecordSeen};
+use crate::core::evidence::{DiskData, Link, Peer, RecordSeen, Reply};
 use crate::core::record::Claim;
 
 /// Nobody claims anything: a master that lives is taken as it is, else the most advanced disk, else
@@ -119,9 +119,9 @@ fn unfounded_claim(facts: &Facts<'_>) -> Option<String> {
 
 fn holds_data_anywhere(facts: &Facts<'_>) -> bool {
     let holds_data = |peer: &Peer| match facts.disk_of(peer) {
-        Known::Told(disk) => disk.holds_data(),
-        Known::Copied => true,
-        Known::Nothing => false,
+        DiskData::Told(disk) => disk.holds_data(),
+        DiskData::Copied => true,
+        DiskData::Nothing => false,
     };
     facts.own.disk.holds_data() || facts.peers().iter().any(holds_data)
 }
@@ -156,16 +156,16 @@ fn obstacle_without_record(facts: &Facts<'_>) -> Option<String> {
     if let Some((who, why)) = silent_peer.or_else(silent_sentinel) {
         return Some(format!("{who} gave no answer ({why}), and without a record silence proves nothing"));
     }
-    let unfound = facts.discovery.as_ref().filter(|failure| !failure.proves_nothing_runs())?;
+    let unfound = facts.discovery.as_ref().filter(|failure| !failure.nothing_listens())?;
     Some(format!("the Sentinels could not be looked up ({unfound})"))
 }
 
 /// Why nothing was heard from a source that may be there all the same.
-fn silence<T>(heard: &Heard<T>) -> Option<String> {
+fn silence<T>(heard: &Reply<T>) -> Option<String> {
     match heard {
-        Heard::Answer(_) => None,
-        Heard::Failed(failure) => (!failure.proves_nothing_runs()).then(|| failure.to_string()),
-        Heard::Pending => Some("not heard yet".to_owned()),
+        Reply::Answer(_) => None,
+        Reply::Failed(failure) => (!failure.nothing_listens()).then(|| failure.to_string()),
+        Reply::Pending => Some("not heard yet".to_owned()),
     }
 }
 
@@ -187,7 +187,7 @@ impl Table for Adopts {
 }
 
 fn some_disk_is_not_known(facts: &Facts<'_>) -> Option<Decision> {
-    let is_unknown = |peer: &&Peer| !matches!(facts.disk_of(peer), Known::Told(_));
+    let is_unknown = |peer: &&Peer| !matches!(facts.disk_of(peer), DiskData::Told(_));
     if let Some(peer) = facts.peers().iter().find(is_unknown) {
         return Some(Decision::undecided(format!(
             "waits: {} has not reported its disk, there is data, and nobody knows who was the master. If that pod never comes back, a person decides: `ordain reconcile --assume-master POD`",
@@ -205,8 +205,8 @@ fn some_disk_is_not_known(facts: &Facts<'_>) -> Option<Decision> {
 fn the_newest_data_leads(facts: &Facts<'_>) -> Option<Decision> {
     let own = facts.evidence.me.iter().map(|me| (facts.own.disk, me));
     let others = facts.peers().iter().filter_map(|peer| match facts.disk_of(peer) {
-        Known::Told(disk) => Some((disk, &peer.pod)),
-        Known::Copied | Known::Nothing => None,
+        DiskData::Told(disk) => Some((disk, &peer.pod)),
+        DiskData::Copied | DiskData::Nothing => None,
     });
     let (_, best) = own.chain(others).max_by_key(|(disk, pod)| (*disk, Reverse(facts.sets.place(pod))))?;
     let claim = Claim { master: best.clone(), epoch: 0 };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::record::claim_above_all;
 use crate::core::disk::Disk;
-use crate::core::evidence::{Evidence, Heard, Known, Object, Peer, RecordSeen, Role};
+use crate::core::evidence::{DiskData, Evidence, Object, Peer, RecordSeen, Reply, Role};
 use crate::core::identity::PodName;
 use crate::core::outside::shown;
 use crate::core::record::Claim;
@@ -56,11 +56,11 @@ fn held<'a>(evidence: &Evidence, peer: &'a Peer) -> Holds<'a> {
         return Holds::AllWrites;
     }
     match (evidence.disk_of(peer), peer.word(), peer.replica()) {
-        (Known::Copied, _, Some(replica)) => Holds::Copied { of: replica.of.to_string(), offset: replica.offset },
-        (Known::Told(disk), Some((_, word)), _) if !disk.holds_data() => {
+        (DiskData::Copied, _, Some(replica)) => Holds::Copied { of: replica.of.to_string(), offset: replica.offset },
+        (DiskData::Told(disk), Some((_, word)), _) if !disk.holds_data() => {
             word.damage.as_deref().map_or(Holds::Reported(disk), Holds::Damaged)
         }
-        (Known::Told(disk), ..) => Holds::Reported(disk),
+        (DiskData::Told(disk), ..) => Holds::Reported(disk),
         (_, Some((_, word)), _) => Holds::Expired(word.disk.as_of(evidence.now)),
         _ => Holds::Unknown,
     }
@@ -115,10 +115,10 @@ fn loss(evidence: &Evidence, peer: &Peer, master: &Peer) -> String {
 fn why_unknown(evidence: &Evidence, peer: &Peer) -> String {
     match (&peer.object, &peer.heard) {
         (Object::Absent, _) => "the pod does not exist, its volume may".to_owned(),
-        (_, Heard::Failed(failure)) if evidence.is_known_not_to_run(peer) => {
+        (_, Reply::Failed(failure)) if evidence.is_known_not_to_run(peer) => {
             format!("it has not reported its disk, and runs no server: {failure}")
         }
-        (_, Heard::Failed(failure)) => format!("it has not reported its disk: {failure}"),
-        (_, Heard::Pending | Heard::Answer(_)) => "it has not reported its disk".to_owned(),
+        (_, Reply::Failed(failure)) => format!("it has not reported its disk: {failure}"),
+        (_, Reply::Pending | Reply::Answer(_)) => "it has not reported its disk".to_owned(),
     }
 }

@@ -13,9 +13,9 @@ use super::report::{damaged, missing_report};
 use super::table::{Row, Table};
 use crate::core::decision::{Decision, FAILOVER, Reason};
 use crate::core::disk::Disk;
-use crate::core::evidence::{Evidence, Heard, Known, Link, Object, Peer, RecordSeen, Role, Watch};
+use crate::core::evidence::{DiskData, Evidence, Link, Object, Peer, RecordSeen, Reply, Role, Watch};
 use crate::core::identity::{Endpoint, PodName};
-use crate::core::record::{Assumed, Claim, Record};
+use crate::core::record::{Claim, Forced, Record};
 
 /// How another comes to lead where no Sentinel elects one.
 const BY_A_PERSON: &str = "; without Sentinel a person decides: `ordain reconcile --assume-master POD`";
@@ -148,10 +148,10 @@ fn holds_no_data(facts: &Facts<'_>) -> Option<Data> {
         return Some(waits("its data directory is empty, and the group has had a master: its volume was lost".to_owned()));
     }
     let held_by = |peer: &Peer| match facts.disk_of(peer) {
-        Known::Told(Disk::Empty) => damaged(peer),
-        Known::Told(disk) => Some(format!("that of {} was {disk}", peer.pod)),
-        Known::Copied => Some(format!("{} has copied a master", peer.pod)),
-        Known::Nothing => None,
+        DiskData::Told(Disk::Empty) => damaged(peer),
+        DiskData::Told(disk) => Some(format!("that of {} was {disk}", peer.pod)),
+        DiskData::Copied => Some(format!("{} has copied a master", peer.pod)),
+        DiskData::Nothing => None,
     };
     facts.peers().iter().find_map(held_by).map(|held| waits(format!("its data directory is empty, and {held}")))
 }
@@ -159,10 +159,10 @@ fn holds_no_data(facts: &Facts<'_>) -> Option<Data> {
 fn another_holds_newer_data(facts: &Facts<'_>) -> Option<Data> {
     let own = facts.own.disk;
     facts.peers().iter().find_map(|peer| match facts.disk_of(peer) {
-        Known::Told(disk) if disk.is_newer_than(own, facts.down_after) => {
+        DiskData::Told(disk) if disk.is_newer_than(own, facts.down_after) => {
             Some(waits(format!("its data ({own}) is older than that of {} ({disk})", peer.pod)))
         }
-        Known::Told(_) | Known::Copied | Known::Nothing => None,
+        DiskData::Told(_) | DiskData::Copied | DiskData::Nothing => None,
     })
 }
 
@@ -187,9 +187,9 @@ fn is_no_loss(facts: &Facts<'_>) -> bool {
 fn is_forced(facts: &Facts<'_>) -> bool {
     let Some(record) = facts.record() else { return false };
     facts.me.as_ref() == Some(&record.claim.master)
-        && match &record.assumed {
-            Some(Assumed::Open) => true,
-            Some(Assumed::By(instance)) => facts.own.instance.as_ref() == Some(instance),
+        && match &record.forced {
+            Some(Forced::Open) => true,
+            Some(Forced::By(instance)) => facts.own.instance.as_ref() == Some(instance),
             None => false,
         }
 }
@@ -198,7 +198,7 @@ fn is_forced(facts: &Facts<'_>) -> bool {
 fn does_not_lead(claimed: &Claimed<'_>, mut reason: Reason) -> Decision {
     let how = if claimed.has_no_sentinels() { BY_A_PERSON } else { "" };
     reason.why = format!("waits: {}{how}", reason.why);
-    Decision { at_last: claimed.facts.first::<LastResort>(), ..Decision::waits(reason) }
+    Decision { last_resort_master: claimed.facts.first::<LastResort>(), ..Decision::waits(reason) }
 }
 
 pub(in crate::core) struct LastResort;
@@ -238,7 +238,7 @@ impl Table for MayLead {
 }
 
 fn was_abandoned(claimed: &Claimed<'_>) -> Option<Decision> {
-    let record = claimed.record().filter(|record| record.is_given_up && record.claim.master == claimed.claim.master);
+    let record = claimed.record().filter(|record| record.is_abandoned && record.claim.master == claimed.claim.master);
     let why =
         "it was abandoned while it was away, and leads only if its data is seen to be the newest; else Sentinel promotes another";
     record.map(|_| does_not_lead(claimed, why.to_owned().into()))
@@ -290,12 +290,12 @@ fn has_waited(facts: &Facts<'_>) -> bool {
 
 /// Whom Sentinel could elect: whatever is not known to be down may be a replica that it can.
 fn candidate(evidence: &Evidence) -> Option<&Peer> {
-    let electable = |peer: &&Peer| match &peer.heard {
-        Heard::Answer(Role::Replica(replica)) => replica.priority > 0,
-        Heard::Answer(Role::Master) => false,
-        Heard::Pending | Heard::Failed(_) => !evidence.is_known_not_to_run(peer),
+    let promotable = |peer: &&Peer| match &peer.heard {
+        Reply::Answer(Role::Replica(replica)) => replica.priority > 0,
+        Reply::Answer(Role::Master) => false,
+        Reply::Pending | Reply::Failed(_) => !evidence.is_known_not_to_run(peer),
     };
-    evidence.peers.iter().find(electable)
+    evidence.peers.iter().find(promotable)
 }
 
 /// Whether a failover could come: a majority of the Sentinels watches this pod, and there is whom they

@@ -36,7 +36,7 @@ pub use claims::newest_claim;
 pub use lead::a_failover_could_come;
 pub use record::{failed_over, outvoted};
 pub use redis::{for_redis, for_redis_by};
-pub use report::{disk_of, has_ended_its_word};
+pub use report::{disk_of, report_has_expired};
 pub use sentinel::{for_sentinel, for_sentinel_by};
 pub use settled::is_settled;
 pub use table::{Row, Rules, Table};

@@ -10,7 +10,7 @@ use super::lead::{Claimed, lead_or_yield};
 use super::record::{behind_the_majority, forward};
 use super::table::{Row, Rules, Table};
 use crate::core::decision::{Decision, FAILOVER};
-use crate::core::evidence::{Evidence, Known, Peer, RecordSeen};
+use crate::core::evidence::{DiskData, Evidence, Peer, RecordSeen};
 
 /// What the pod `evidence.me` shall start as.
 pub fn for_redis(evidence: &Evidence) -> Decision {
@@ -81,10 +81,10 @@ fn asks_for_the_record_again(claimed: &Claimed<'_>) -> Option<Decision> {
 
 fn follows(claimed: &Claimed<'_>) -> Option<Decision> {
     let Claimed { claim, by, .. } = claimed;
-    let electable = claimed.rules.first::<StartsPromotable>(claimed).is_none();
-    let fit = if electable { ", whose data is older, and may be promoted at once" } else { "" };
+    let promotable = claimed.rules.first::<StartsPromotable>(claimed).is_none();
+    let fit = if promotable { ", whose data is older, and may be promoted at once" } else { "" };
     let why = format!("follows {}{fit}: {by}", claim.master);
-    Some(Decision { electable, ..Decision::follow((*claim).clone(), forward(claimed, claim), why) })
+    Some(Decision { promotable, ..Decision::follow((*claim).clone(), forward(claimed, claim), why) })
 }
 
 pub(in crate::core) struct StartsPromotable;
@@ -109,12 +109,12 @@ fn nobody_promotes(claimed: &Claimed<'_>) -> Option<()> {
 fn is_not_known_to_be_the_newest(claimed: &Claimed<'_>) -> Option<()> {
     let (own, claim) = (claimed.own.disk, claimed.claim);
     // While a person's word is open, whom it names starts whatever the disks hold.
-    let is_recorded = claimed.record().is_some_and(|record| record.assumed.is_none());
+    let is_recorded = claimed.record().is_some_and(|record| record.forced.is_none());
     let is_recorded = is_recorded && claimed.recorded_claim().as_ref() == Some(claim);
     let is_behind = |peer: &Peer| match claimed.disk_of(peer) {
-        Known::Told(disk) if peer.pod == claim.master => own.is_newer_than(disk, claimed.down_after),
-        Known::Told(disk) => !disk.is_newer_than(own, Duration::ZERO),
-        Known::Copied | Known::Nothing => false,
+        DiskData::Told(disk) if peer.pod == claim.master => own.is_newer_than(disk, claimed.down_after),
+        DiskData::Told(disk) => !disk.is_newer_than(own, Duration::ZERO),
+        DiskData::Copied | DiskData::Nothing => false,
     };
     let is_the_newest =
         own.holds_data() && is_recorded && claimed.peer(&claim.master).is_some() && claimed.peers().iter().all(is_behind);

@@ -14,28 +14,28 @@ use super::catalogue::{
 use super::claims::newest_claim;
 use super::facts::Facts;
 use super::record::claim_above_all;
-use super::report::{has_ended_its_word, have_all_reported};
+use super::report::{have_all_reported, report_has_expired};
 use super::table::{Row, Rules, Table};
 use crate::core::disk::Disk;
-use crate::core::evidence::{Evidence, Known, Link, Peer, Role, Sentinel, SentinelAnswer, Watch};
+use crate::core::evidence::{DiskData, Evidence, Link, Peer, Role, Sentinel, SentinelAnswer, Watch};
 use crate::core::identity::{Endpoint, Host, PodName};
-use crate::core::record::{Assumed, Claim, Record};
+use crate::core::record::{Claim, Forced, Record};
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Repair {
     /// This replica is in sync: Sentinel may promote it.
-    MakeElectable(PodName),
+    MakePromotable(PodName),
     /// This replica's own priority is 0, and its server has another: Sentinel may not promote it.
     KeepUnpromotable(PodName),
     /// The claimed master has been away for too long: the record says that it may not lead any more.
-    GiveUp(Claim),
+    Abandon(Claim),
     /// The holder that was given up lives as master, or is back with the newest disk: the word is
     /// taken back.
     TakeHolderBack,
     /// The holder was given up: this replica holds the most of what is left, and Sentinel shall
     /// promote it.
-    ElectInstead(PodName),
+    PromoteInstead(PodName),
     /// The same, where no Sentinel looks for the group at any member's address, so that none can promote it: the
     /// record names it, and it starts anew to lead.
     NameInstead(Claim),
@@ -47,44 +47,46 @@ pub enum Repair {
     /// that it tells and decides anew.
     Restart(PodName),
     /// This pod's Redis runs, though its word of its disk says that it has not started: the word ends.
-    EndWord(PodName),
+    ExpireReport(PodName),
     /// This Sentinel does not watch the group: it is told to watch this master.
-    Tell(Endpoint, PodName),
+    AddGroup(Endpoint, PodName),
     /// This Sentinel was told to watch the group, and by a run that was cut short nothing else: it is told the rest.
-    TellRest(Endpoint, PodName),
+    AddSettings(Endpoint, PodName),
     /// This Sentinel knows more replicas than the group has pods: it forgets the replicas, and finds those
     /// that live.
-    Reset(Endpoint),
+    ForgetReplicas(Endpoint),
     /// This Sentinel names another than all the others do, or an address where the master is not any more, and
     /// nothing will change its mind: it forgets the group, and is told of it again.
-    Unwatch(Endpoint),
+    ForgetGroup(Endpoint),
 }
 
 impl fmt::Display for Repair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::MakeElectable(pod) => write!(f, "{pod} is in sync: Sentinel may promote {pod}"),
+            Self::MakePromotable(pod) => write!(f, "{pod} is in sync: Sentinel may promote {pod}"),
             Self::KeepUnpromotable(pod) => write!(f, "{pod} has the priority 0: Sentinel may not promote {pod}"),
-            Self::GiveUp(Claim { master, .. }) => {
+            Self::Abandon(Claim { master, .. }) => {
                 write!(f, "{master} stayed away, or its data is surpassed: abandoned as master")
             }
             Self::TakeHolderBack => f.write_str("the abandoned master is back: it may lead again"),
-            Self::ElectInstead(pod) => write!(f, "{pod} holds the newest data that is left: Sentinel may promote {pod}"),
+            Self::PromoteInstead(pod) => write!(f, "{pod} holds the newest data that is left: Sentinel may promote {pod}"),
             Self::NameInstead(Claim { master, .. }) => write!(
                 f,
                 "{master} holds the newest data that is left, at an address that no Sentinel knows: the record names {master}"
             ),
             Self::Follow(pod, master) => write!(f, "{pod} follows an address where {master} is not: {pod} follows {master} now"),
             Self::Restart(pod) => write!(f, "restarting {pod}: no master lives, and {pod} runs as a replica"),
-            Self::EndWord(pod) => write!(f, "{pod} runs: its disk report has expired"),
-            Self::Tell(at, master) => write!(f, "Sentinel {at} does not know the group: it is added with the master {master}"),
-            Self::TellRest(at, _) => {
+            Self::ExpireReport(pod) => write!(f, "{pod} runs: its disk report has expired"),
+            Self::AddGroup(at, master) => {
+                write!(f, "Sentinel {at} does not know the group: it is added with the master {master}")
+            }
+            Self::AddSettings(at, _) => {
                 write!(f, "Sentinel {at} watches the group with its own default times and without a hook: both are set")
             }
-            Self::Unwatch(at) => {
+            Self::ForgetGroup(at) => {
                 write!(f, "Sentinel {at} goes on naming where no master is: it forgets the group, to be given it again")
             }
-            Self::Reset(at) => {
+            Self::ForgetReplicas(at) => {
                 write!(f, "Sentinel {at} knows replicas that are gone: it forgets all replicas, and finds those that live")
             }
         }
@@ -103,7 +105,7 @@ pub struct Due {
 impl Due {
     /// That a Sentinel which has diverged for too long forgets the group.
     pub fn unwatch(at: Endpoint) -> Self {
-        Self { rule: &DIVERGED_SENTINEL, repair: Repair::Unwatch(at) }
+        Self { rule: &DIVERGED_SENTINEL, repair: Repair::ForgetGroup(at) }
     }
 }
 
@@ -147,7 +149,7 @@ impl Table for Members {
 
 fn whose_servers_run(facts: &Facts<'_>) -> Option<Vec<Repair>> {
     let has_started = |peer: &&Peer| peer.heard.answer().is_some() && peer.word().is_some_and(|(_, word)| !word.started);
-    each_of(facts.evidence, has_started, Repair::EndWord)
+    each_of(facts.evidence, has_started, Repair::ExpireReport)
 }
 
 fn who_are_never_promoted(facts: &Facts<'_>) -> Option<Vec<Repair>> {
@@ -187,8 +189,8 @@ fn who_are_in_sync(led: &Led<'_>) -> Option<Vec<Repair>> {
     let Led { evidence, master, .. } = *led;
     let may_be_promoted = |peer: &Peer| evidence.own_priority(peer).is_some_and(|own| own > 0);
     let is_due =
-        |peer: &&Peer| may_be_promoted(peer) && evidence.is_in_sync_at_0(peer, master) && has_ended_its_word(evidence, peer);
-    is_calm(evidence, master).then(|| each_of(evidence, is_due, Repair::MakeElectable))?
+        |peer: &&Peer| may_be_promoted(peer) && evidence.is_in_sync_at_0(peer, master) && report_has_expired(evidence, peer);
+    is_calm(evidence, master).then(|| each_of(evidence, is_due, Repair::MakePromotable))?
 }
 
 /// While nobody doubts who leads. A group without a record is told to nobody: it is new, or was forgotten. Nor is it where
@@ -200,13 +202,14 @@ fn who_do_not_know_the_group(led: &Led<'_>) -> Option<Vec<Repair>> {
         return None;
     }
     let is_unaware = |sentinel: &&Sentinel| sentinel.heard.answer() == Some(&SentinelAnswer::Unaware);
-    let unaware = evidence.sentinels.iter().filter(is_unaware).map(|sentinel| Repair::Tell(sentinel.at.clone(), master.clone()));
+    let unaware =
+        evidence.sentinels.iter().filter(is_unaware).map(|sentinel| Repair::AddGroup(sentinel.at.clone(), master.clone()));
     let half_told = evidence.watches().filter(|(_, watch)| watch.is_half_told);
-    Some(unaware.chain(half_told.map(|(at, _)| Repair::TellRest(at.clone(), master.clone()))).collect())
+    Some(unaware.chain(half_told.map(|(at, _)| Repair::AddSettings(at.clone(), master.clone()))).collect())
 }
 
 fn is_back(led: &Led<'_>) -> Option<Vec<Repair>> {
-    let record = led.record.filter(|record| record.is_given_up && record.claim.master == *led.master);
+    let record = led.record.filter(|record| record.is_abandoned && record.claim.master == *led.master);
     record.map(|_| vec![Repair::TakeHolderBack])
 }
 
@@ -218,7 +221,7 @@ pub fn may_yet_lead(evidence: &Evidence) -> bool {
 
 fn has_the_newest_disk(facts: &Facts<'_>, pod: &PodName) -> bool {
     match facts.peer(pod).map(|peer| facts.disk_of(peer)) {
-        Some(Known::Told(disk)) => disk.holds_data() && !is_surpassed(facts, disk, facts.down_after),
+        Some(DiskData::Told(disk)) => disk.holds_data() && !is_surpassed(facts, disk, facts.down_after),
         _ => false,
     }
 }
@@ -266,7 +269,7 @@ fn who_look_elsewhere(led: &Led<'_>) -> Option<Vec<Repair>> {
         && evidence.watches().all(|(_, watch)| !watch.failover_in_progress)
         && (is_named_by_all(evidence, record, master) || is_named_by_record_alone(evidence, record, master));
     let lost = evidence.watches().filter(|(_, watch)| is_lost(watch));
-    is_found_out.then(|| lost.map(|(at, _)| Repair::Unwatch(at.clone())).collect())
+    is_found_out.then(|| lost.map(|(at, _)| Repair::ForgetGroup(at.clone())).collect())
 }
 
 /// The replicas that follow an address where the master is not, though nobody doubts who leads and no failover is
@@ -293,7 +296,7 @@ fn who_follow_elsewhere(led: &Led<'_>) -> Option<Vec<Repair>> {
 /// that, and not by a newer epoch. One that has not heard of a failover yet does so for a moment; one that
 /// lost its own failover to another at the same epoch, for ever, or that was told to forget all in its midst.
 /// Sentinels that are gone keep the others from nothing here: to forget them takes that all agree.
-pub fn stubborn(evidence: &Evidence) -> Vec<Endpoint> {
+pub fn diverged(evidence: &Evidence) -> Vec<Endpoint> {
     let ([master], record) = (&evidence.living_masters()[..], evidence.recorded()) else { return Vec::new() };
     let found = Rules::ALL.first::<Diverged>(&Led { evidence, record, master });
     found.map(|(_, diverged)| diverged).unwrap_or_default()
@@ -338,7 +341,7 @@ fn knows_too_many(led: &Led<'_>) -> Option<Vec<Repair>> {
         && evidence.watches().all(|(_, watch)| knows_all(watch) && is_done(watch));
     let knows_more = |watch: &Watch| watch.known_replicas + 1 > evidence.peers.len();
     let first = evidence.watches().find(|(_, watch)| knows_more(watch)).filter(|_| are_all_well)?;
-    Some(vec![Repair::Reset(first.0.clone())])
+    Some(vec![Repair::ForgetReplicas(first.0.clone())])
 }
 
 /// Whether nothing is wrong with a group, and nothing is about to change by itself: everyone has answered, one
@@ -428,7 +431,7 @@ impl<'a> Masterless<'a> {
     /// The claimed master, where the record says that it was abandoned.
     fn abandoned(&self) -> Option<&PodName> {
         let named = &self.claim.as_ref()?.master;
-        (self.record.is_given_up && self.record.claim.master == *named).then_some(named)
+        (self.record.is_abandoned && self.record.claim.master == *named).then_some(named)
     }
 
     fn runs_as_replica(&self, pod: &PodName) -> bool {
@@ -463,11 +466,11 @@ impl Table for WithoutMaster {
 /// What a server holds that runs without a report can be known only if its pod reports before it starts again.
 fn must_start_anew(of: &Masterless<'_>) -> Option<Measure> {
     let facts = &of.facts;
-    if let Some(peer) = facts.peers().iter().find(|peer| runs_without_a_word(peer)) {
+    if let Some(peer) = facts.peers().iter().find(|peer| runs_without_report(peer)) {
         return Some(Measure::Take(Repair::Restart(peer.pod.clone())));
     }
     let named = &of.claim.as_ref()?.master;
-    let is_wanted = of.record.assumed == Some(Assumed::Open) && of.record.claim.master == *named;
+    let is_wanted = of.record.forced == Some(Forced::Open) && of.record.claim.master == *named;
     let is_needed = is_wanted || has_the_newest_disk(facts, named) && have_all_reported(facts);
     (of.runs_as_replica(named) && is_needed).then(|| Measure::Take(Repair::Restart(named.clone())))
 }
@@ -488,17 +491,17 @@ fn another_in_its_place(of: &Masterless<'_>) -> Option<Measure> {
 }
 
 fn a_person_waits_for_it(of: &Masterless<'_>) -> Option<Measure> {
-    (of.record.assumed == Some(Assumed::Open)).then_some(Measure::Nothing)
+    (of.record.forced == Some(Forced::Open)).then_some(Measure::Nothing)
 }
 
 /// For the grace, or where all have reported and it may not lead for its disk: then nothing is gained by waiting for it.
 fn holder_stays_away(of: &Masterless<'_>) -> Option<Measure> {
     let (facts, claim) = (&of.facts, of.claim.as_ref()?);
-    let is_over = of.time >= facts.grace && facts.young_mark().is_none();
+    let is_over = of.time >= facts.grace && facts.young_start_marker().is_none();
     let disk = facts.peer(&claim.master).map(|peer| facts.disk_of(peer));
-    let cannot_lead = matches!(disk, Some(Known::Told(disk)) if is_surpassed(facts, disk, facts.down_after));
+    let cannot_lead = matches!(disk, Some(DiskData::Told(disk)) if is_surpassed(facts, disk, facts.down_after));
     let is_hopeless = cannot_lead && have_all_reported(facts);
-    (is_over || is_hopeless).then(|| Measure::Take(Repair::GiveUp(claim.clone())))
+    (is_over || is_hopeless).then(|| Measure::Take(Repair::Abandon(claim.clone())))
 }
 
 /// The replica that holds the most of what is left, once its holder was abandoned.
@@ -518,9 +521,9 @@ fn elect_instead(facts: &Facts<'_>, holder: &PodName) -> Option<Repair> {
     let worth = |peer: &Peer| {
         let replica = peer.replica()?;
         match facts.disk_of(peer) {
-            Known::Copied => Some((true, Disk::Empty, replica.offset)),
-            Known::Told(disk) => Some((false, disk, 0)),
-            Known::Nothing => None,
+            DiskData::Copied => Some((true, Disk::Empty, replica.offset)),
+            DiskData::Told(disk) => Some((false, disk, 0)),
+            DiskData::Nothing => None,
         }
     };
     let replicas = facts.peers().iter().filter(|peer| peer.pod != *holder);
@@ -552,7 +555,7 @@ impl Table for Instead {
 
 fn one_that_is_silent_may_hold_more(best: &Best<'_>) -> Option<Measure> {
     let facts = &best.facts;
-    let is_awaited = |peer: &Peer| facts.disk_of(peer) == Known::Nothing && facts.was_heard_lately(peer);
+    let is_awaited = |peer: &Peer| facts.disk_of(peer) == DiskData::Nothing && facts.was_heard_lately(peer);
     facts.peers().iter().any(is_awaited).then_some(Measure::Nothing)
 }
 
@@ -566,17 +569,17 @@ fn is_promoted(best: &Best<'_>) -> Option<Measure> {
     facts.own_priority(peer)?;
     // Nothing is more than what others have not reported only once all have, who does not exist yet, too; and it is no
     // more than what cannot be loaded.
-    let is_known = |peer: &Peer| matches!(facts.disk_of(peer), Known::Told(_)) && peer.damage().is_none();
+    let is_known = |peer: &Peer| matches!(facts.disk_of(peer), DiskData::Told(_)) && peer.damage().is_none();
     let may_be_surpassed = !best.has_copied && !best.disk.holds_data() && !facts.peers().iter().all(is_known);
     if best.loses_a_copy || may_be_surpassed {
         return None;
     }
-    let is_electable = peer.replica().is_some_and(|replica| replica.priority > 0);
-    let repair = if is_electable {
+    let is_promotable = peer.replica().is_some_and(|replica| replica.priority > 0);
+    let repair = if is_promotable {
         let names = || Repair::NameInstead(claim_above_all(facts.evidence, &peer.pod));
         nobody_can_promote(facts.evidence, best.holder).then(names)
     } else {
-        has_ended_its_word(facts.evidence, peer).then(|| Repair::ElectInstead(peer.pod.clone()))
+        report_has_expired(facts.evidence, peer).then(|| Repair::PromoteInstead(peer.pod.clone()))
     };
     repair.map(Measure::Take)
 }
@@ -591,13 +594,13 @@ fn nobody_can_promote(evidence: &Evidence, holder: &PodName) -> bool {
 
 /// Whether it runs with what its disk held, and its run has not told what that is: the API server was
 /// away when it started.
-fn runs_without_a_word(peer: &Peer) -> bool {
+fn runs_without_report(peer: &Peer) -> bool {
     let run = peer.word().map(|(instance, _)| instance.run);
     peer.replica().is_some_and(|replica| replica.link == Link::Never && (replica.run.is_none() || replica.run != run))
 }
 
 /// Whether somebody has told of a disk that is newer by more than `margin`.
 fn is_surpassed(facts: &Facts<'_>, than: Disk, margin: Duration) -> bool {
-    let is_newer = |peer: &Peer| matches!(facts.disk_of(peer), Known::Told(disk) if disk.is_newer_than(than, margin));
+    let is_newer = |peer: &Peer| matches!(facts.disk_of(peer), DiskData::Told(disk) if disk.is_newer_than(than, margin));
     facts.peers().iter().any(is_newer)
 }

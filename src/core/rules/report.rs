@@ -4,18 +4,18 @@ use super::catalogue::{ALL_REPORTED, HEARD_LATELY, LOWER_ORDINALS, OWN_GROUP, RE
 use super::facts::Facts;
 use super::table::{Row, Rules, Table};
 use crate::core::decision::Reason;
-use crate::core::disk::{Disk, Instance, Word};
-use crate::core::evidence::{Evidence, Known, Link, Object, Peer, RecordSeen, Role};
+use crate::core::disk::{Disk, DiskReport, Instance};
+use crate::core::evidence::{DiskData, Evidence, Link, Object, Peer, RecordSeen, Role};
 use crate::core::outside::shown;
 
 /// What is known of a peer's disk.
-pub fn disk_of(rules: Rules, evidence: &Evidence, peer: &Peer) -> Known {
+pub fn disk_of(rules: Rules, evidence: &Evidence, peer: &Peer) -> DiskData {
     let report = peer.word();
     let known = rules.first::<Report>(&Reported { evidence, peer, report: report.as_ref().map(|(run, report)| (run, *report)) });
     match (known, report) {
         (Some((_, known)), _) => known,
-        (None, Some((_, report))) => Known::Told(report.disk.as_of(evidence.now)),
-        (None, None) => Known::Nothing,
+        (None, Some((_, report))) => DiskData::Told(report.disk.as_of(evidence.now)),
+        (None, None) => DiskData::Nothing,
     }
 }
 
@@ -24,14 +24,14 @@ pub(in crate::core) struct Reported<'a> {
     evidence: &'a Evidence,
     peer: &'a Peer,
     /// The run that has published it, and what it says.
-    report: Option<(&'a Instance, &'a Word)>,
+    report: Option<(&'a Instance, &'a DiskReport)>,
 }
 
 pub(in crate::core) struct Report;
 
 impl Table for Report {
     type Facts<'a> = Reported<'a>;
-    type Outcome = Known;
+    type Outcome = DiskData;
     const QUESTION: &'static str = "What is known of a member's disk? Where no row applies: what its report says.";
     const ROWS: &'static [Row<Self>] = &[
         Row { rule: &REPORT_EXPIRES, check: has_run_since },
@@ -42,9 +42,9 @@ impl Table for Report {
 
 /// Its server has had a link to a master, answers as one, or was started and is gone. Before its server starts the pod
 /// itself answers for its disk, afterwards only that server does, and not another that was started since.
-fn has_run_since(facts: &Reported<'_>) -> Option<Known> {
+fn has_run_since(facts: &Reported<'_>) -> Option<DiskData> {
     if facts.peer.replica().is_some_and(|replica| replica.link != Link::Never) {
-        return Some(Known::Copied);
+        return Some(DiskData::Copied);
     }
     let (_, report) = facts.report?;
     let has_run = match facts.peer.heard.answer() {
@@ -52,19 +52,19 @@ fn has_run_since(facts: &Reported<'_>) -> Option<Known> {
         Some(Role::Replica(replica)) => replica.run.as_ref() != Some(&report.run),
         None => report.started,
     };
-    has_run.then_some(Known::Nothing)
+    has_run.then_some(DiskData::Nothing)
 }
 
-fn has_written_a_start_marker(facts: &Reported<'_>) -> Option<Known> {
+fn has_written_a_start_marker(facts: &Reported<'_>) -> Option<DiskData> {
     let (run, _) = facts.report?;
-    facts.evidence.recorded()?.is_marked_by(run).then_some(Known::Nothing)
+    facts.evidence.recorded()?.has_start_marker_of(run).then_some(DiskData::Nothing)
 }
 
 /// What another group left there is none of this group's data.
-fn is_of_another_group(facts: &Reported<'_>) -> Option<Known> {
+fn is_of_another_group(facts: &Reported<'_>) -> Option<DiskData> {
     let (_, report) = facts.report?;
     let record = facts.evidence.recorded()?;
-    report.group.as_ref().filter(|id| **id != record.group_id).map(|_| Known::Told(Disk::Empty))
+    report.group.as_ref().filter(|id| **id != record.group_id).map(|_| DiskData::Told(Disk::Empty))
 }
 
 /// A peer, and the facts.
@@ -75,7 +75,7 @@ pub(in crate::core) struct OfPeer<'a> {
 
 /// Why one waits for a peer's report, where its disk is not known.
 pub(super) fn missing_report(facts: &Facts<'_>, peer: &Peer) -> Option<Reason> {
-    if facts.disk_of(peer) != Known::Nothing {
+    if facts.disk_of(peer) != DiskData::Nothing {
         return None;
     }
     let (rule, reason) = facts.rules.first::<Awaited>(&OfPeer { facts: *facts, peer })?;
@@ -138,7 +138,7 @@ fn may_report(of: &OfPeer<'_>) -> bool {
 }
 
 fn has_just_marked(of: &OfPeer<'_>) -> bool {
-    of.facts.young_mark().is_some_and(|mark| of.peer.is(&mark.by))
+    of.facts.young_start_marker().is_some_and(|start_marker| of.peer.is(&start_marker.by))
 }
 
 /// That a peer's data cannot be loaded: its disk is reported as an empty one, and is none.
@@ -148,13 +148,13 @@ pub(super) fn damaged(peer: &Peer) -> Option<String> {
 
 /// Whether the disk of every member that exists is known.
 pub(super) fn have_all_reported(facts: &Facts<'_>) -> bool {
-    facts.peers().iter().all(|peer| peer.object == Object::Absent || matches!(facts.disk_of(peer), Known::Told(_)))
+    facts.peers().iter().all(|peer| peer.object == Object::Absent || matches!(facts.disk_of(peer), DiskData::Told(_)))
 }
 
 /// Whether what a replica has reported of its disk holds no more for anybody. Else it counts again once this server is gone,
 /// though what that was promoted for, and took since, is newer: it may have started while the API server was away, and
 /// while that is so nobody knows.
-pub fn has_ended_its_word(evidence: &Evidence, peer: &Peer) -> bool {
+pub fn report_has_expired(evidence: &Evidence, peer: &Peer) -> bool {
     match &peer.object {
         Object::Present { word, .. } => word.as_ref().is_none_or(|word| word.started),
         Object::Absent | Object::Unknown => evidence.record == RecordSeen::NotKept,

@@ -46,9 +46,9 @@ impl Table for BeforeAnyClaim {
 /// The pod that has marked the record and may be about to start: it has not answered yet, the same instance is still
 /// there, the mark is young, and no master lives.
 fn waits_for_who_starts(facts: &Facts<'_>) -> Option<Decision> {
-    let mark = facts.young_mark()?;
-    let peer = facts.peer(&mark.by.pod)?;
-    let is_starting = peer.is(&mark.by) && peer.heard.answer().is_none() && facts.living_masters().is_empty();
+    let start_marker = facts.young_start_marker()?;
+    let peer = facts.peer(&start_marker.by.pod)?;
+    let is_starting = peer.is(&start_marker.by) && peer.heard.answer().is_none() && facts.living_masters().is_empty();
     let why = || format!("waits for {}, which has written a start marker and is starting", peer.pod);
     is_starting.then(|| Decision::undecided(why()))
 }

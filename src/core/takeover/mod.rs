@@ -87,7 +87,7 @@ pub struct Node {
 
 /// A pod of a group that is bound to a node and has not ended.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Guest {
+pub struct HostedPod {
     /// Its namespace.
     pub namespace: String,
     /// Its name.
@@ -97,10 +97,10 @@ pub struct Guest {
     /// Its node.
     pub node: String,
     /// Where its servers listen.
-    pub doors: Vec<SocketAddr>,
+    pub probe_addresses: Vec<SocketAddr>,
 }
 
-impl fmt::Display for Guest {
+impl fmt::Display for HostedPod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
     }
@@ -115,7 +115,7 @@ pub enum Answer {
     /// node, which then counts as alive.
     Refused,
     /// Nothing came back, or a router told that nobody is there: a node that is dead, or one that we do not
-    /// reach. Which of them, only others can tell: see [`Why::OurSilence`].
+    /// reach. Which of them, only others can tell: see [`Hold::OurSilence`].
     Silence,
     /// It could not be asked: that proves nothing.
     NotAsked(String),
@@ -140,7 +140,7 @@ impl fmt::Display for Answer {
 
 /// What the rounds of asking one node have come to, by our own clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub struct NodeAsked {
     /// When the first of those rounds began in which nothing has answered, without one between in which
     /// something has; of the last round, where something has.
     pub since: Duration,
@@ -149,10 +149,10 @@ pub struct Asked {
     /// What its kubelet came to, at each address.
     pub kubelet: Vec<(SocketAddr, Answer)>,
     /// What its pods came to.
-    pub guests: Vec<(SocketAddr, Answer)>,
+    pub hosted_pods: Vec<(SocketAddr, Answer)>,
 }
 
-impl Asked {
+impl NodeAsked {
     /// A round, after the one before.
     pub fn after(before: Option<&Self>, began: Duration, round: Self, settings: &Settings) -> Self {
         let goes_on = |before: &&Self| before.life().is_none() && began.saturating_sub(before.at) <= settings.grace;
@@ -164,7 +164,7 @@ impl Asked {
     }
 
     fn life(&self) -> Option<&(SocketAddr, Answer)> {
-        self.kubelet.iter().chain(&self.guests).find(|(_, answer)| answer.is_life())
+        self.kubelet.iter().chain(&self.hosted_pods).find(|(_, answer)| answer.is_life())
     }
 }
 
@@ -187,18 +187,18 @@ pub struct Facts {
     /// The nodes.
     pub nodes: Vec<Node>,
     /// The pods of groups.
-    pub guests: Vec<Guest>,
+    pub hosted_pods: Vec<HostedPod>,
     /// Since when each node has been seen silent without a break, by our own clock.
     pub silent: BTreeMap<String, Duration>,
     /// What asking came to, node by node.
-    pub asked: BTreeMap<String, Asked>,
+    pub asked: BTreeMap<String, NodeAsked>,
     /// The Nodes that were deleted by us, and when.
     pub deleted: BTreeMap<String, Moment>,
 }
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Deed {
+pub enum Action {
     /// Taint the node out of service.
     TakeOut,
     /// Take our taint from it.
@@ -206,7 +206,7 @@ pub enum Deed {
     /// Delete the Node.
     Delete,
     /// Delete a pod of a Node that was deleted, without waiting for its kubelet.
-    Free(Guest),
+    Free(HostedPod),
 }
 
 /// Something that is to be done to a node, and why.
@@ -217,14 +217,14 @@ pub struct Act {
     /// The node's uid and version, where it exists.
     pub seen: Option<(String, String)>,
     /// What is to be done.
-    pub deed: Deed,
+    pub action: Action,
     /// Why, in one line.
     pub why: String,
 }
 
 /// Why a node that is not Ready and hosts pods of groups is left alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Why {
+pub enum Hold {
     /// Its kubelet says that it is not Ready.
     KubeletReports,
     /// Somebody is deleting it.
@@ -249,7 +249,7 @@ pub enum Why {
     AtMost(BTreeSet<String>),
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::KubeletReports => f.write_str("its own kubelet says that it is not Ready: it lives"),
@@ -276,16 +276,16 @@ impl fmt::Display for Why {
 
 /// What is to be done, and what is left alone.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Plan {
+pub struct TakeoverPlan {
     /// In this order.
     pub acts: Vec<Act>,
     /// By the nodes' names.
-    pub holds: BTreeMap<String, Why>,
+    pub holds: BTreeMap<String, Hold>,
 }
 
 impl Facts {
-    fn guests_of<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = &'a Guest> {
-        self.guests.iter().filter(move |guest| guest.node == node.name)
+    fn hosted_pods_of<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = &'a HostedPod> {
+        self.hosted_pods.iter().filter(move |hosted_pod| hosted_pod.node == node.name)
     }
 
     fn ready(&self) -> impl Iterator<Item = &Node> {
@@ -308,9 +308,10 @@ impl Facts {
     /// Where to knock at the nodes that are in question: those that say nothing and host pods of groups.
     pub fn in_question(&self) -> Vec<(&Node, Vec<SocketAddr>)> {
         let is_silent = |node: &&Node| matches!(node.state, State::Silent(_)) && node.service == Service::In;
-        let doors = |node| self.guests_of(node).flat_map(|guest| guest.doors.iter().copied()).collect();
-        let hosts = |node: &&Node| self.guests_of(node).next().is_some();
-        self.nodes.iter().filter(is_silent).filter(hosts).map(|node| (node, doors(node))).collect()
+        let probe_addresses =
+            |node| self.hosted_pods_of(node).flat_map(|hosted_pod| hosted_pod.probe_addresses.iter().copied()).collect();
+        let hosts = |node: &&Node| self.hosted_pods_of(node).next().is_some();
+        self.nodes.iter().filter(is_silent).filter(hosts).map(|node| (node, probe_addresses(node))).collect()
     }
 
     /// For how long a node has been silent. The longer of both clocks counts: ours has seen it, and whoever
@@ -331,86 +332,88 @@ impl Facts {
     }
 
     /// What keeps a node from being acted upon; else what proves it dead.
-    fn doubt(&self, node: &Node, settings: &Settings) -> Result<String, Why> {
+    fn doubt(&self, node: &Node, settings: &Settings) -> Result<String, Hold> {
         if !matches!(node.state, State::Silent(_)) {
-            return Err(Why::KubeletReports);
+            return Err(Hold::KubeletReports);
         }
         if node.is_leaving {
-            return Err(Why::Leaving);
+            return Err(Hold::Leaving);
         }
         if node.service == Service::OutByAnother {
-            return Err(Why::TakenByAnother);
+            return Err(Hold::TakenByAnother);
         }
         if !self.is_complete {
-            return Err(Why::Untold);
+            return Err(Hold::Untold);
         }
         let (ready, of) = (self.ready().count(), self.nodes.len() + self.missing().count());
         if 2 * ready <= of {
-            return Err(Why::MajorityLost(ready, of));
+            return Err(Hold::MajorityLost(ready, of));
         }
         let asked = self.asked.get(&node.name).filter(|asked| asked.is_fresh(&self.clock));
-        if let Some((at, answer)) = asked.and_then(Asked::life) {
-            return Err(Why::Answers(at.to_string(), answer.clone()));
+        if let Some((at, answer)) = asked.and_then(NodeAsked::life) {
+            return Err(Hold::Answers(at.to_string(), answer.clone()));
         }
         if node.kubelet.is_empty() {
-            return Err(Why::CannotAsk("the node has no InternalIP".to_owned()));
+            return Err(Hold::CannotAsk("the node has no InternalIP".to_owned()));
         }
         if let Some((at, answer)) = asked.and_then(|asked| asked.kubelet.iter().find(|(_, answer)| *answer != Answer::Silence)) {
-            return Err(Why::CannotAsk(format!("{at} {answer}")));
+            return Err(Hold::CannotAsk(format!("{at} {answer}")));
         }
         let silent_for = self.silent_for(node);
         if silent_for < settings.grace {
-            return Err(Why::Grace(settings.grace));
+            return Err(Hold::Grace(settings.grace));
         }
         let asked = asked.filter(|asked| !asked.kubelet.is_empty() && asked.at.saturating_sub(asked.since) >= settings.round());
-        let Some(asked) = asked else { return Err(Why::NotAskedYet) };
+        let Some(asked) = asked else { return Err(Hold::NotAskedYet) };
         let (heard, of) = self.heard();
         if 2 * heard <= of {
-            return Err(Why::OurSilence(heard, of));
+            return Err(Hold::OurSilence(heard, of));
         }
-        let doors: Vec<_> = asked.kubelet.iter().chain(&asked.guests).map(|(at, _)| at.to_string()).collect();
-        let guests: Vec<_> = self.guests_of(node).map(ToString::to_string).collect();
+        let probe_addresses: Vec<_> = asked.kubelet.iter().chain(&asked.hosted_pods).map(|(at, _)| at.to_string()).collect();
+        let hosted_pods: Vec<_> = self.hosted_pods_of(node).map(ToString::to_string).collect();
         let seconds = |time: Duration| humantime::format_duration(Duration::from_secs(time.as_secs()));
         Ok(format!(
             "not Ready for {}, nothing has answered for {} at {}; it hosts {}",
             seconds(silent_for),
             seconds(asked.at.saturating_sub(asked.since)),
-            doors.join(", "),
-            guests.join(", ")
+            probe_addresses.join(", "),
+            hosted_pods.join(", ")
         ))
     }
 }
 
 /// Decides what is to be done about which nodes.
-pub fn decide(facts: &Facts, settings: &Settings) -> Plan {
-    let mut plan = Plan::default();
+pub fn decide(facts: &Facts, settings: &Settings) -> TakeoverPlan {
+    let mut plan = TakeoverPlan::default();
     let seen = |node: &Node| Some((node.uid.clone(), node.version.clone()));
     // What we took goes back, whatever else is amiss.
     for node in facts.ready().filter(|node| node.service == Service::OutByUs) {
         let why = "it is Ready again".to_owned();
-        plan.acts.push(Act { node: node.name.clone(), seen: seen(node), deed: Deed::GiveBack, why });
+        plan.acts.push(Act { node: node.name.clone(), seen: seen(node), action: Action::GiveBack, why });
     }
-    for guest in facts.guests.iter().filter(|guest| facts.missing().any(|name| *name == guest.node)) {
-        let why = format!("its node {} was deleted", guest.node);
-        plan.acts.push(Act { node: guest.node.clone(), seen: None, deed: Deed::Free(guest.clone()), why });
+    for hosted_pod in facts.hosted_pods.iter().filter(|hosted_pod| facts.missing().any(|name| *name == hosted_pod.node)) {
+        let why = format!("its node {} was deleted", hosted_pod.node);
+        plan.acts.push(Act { node: hosted_pod.node.clone(), seen: None, action: Action::Free(hosted_pod.clone()), why });
     }
     let mut out: BTreeSet<String> = facts.missing().cloned().collect();
     out.extend(facts.nodes.iter().filter(|node| node.service == Service::OutByUs).map(|node| node.name.clone()));
     let mut lost: Vec<&Node> = facts.nodes.iter().collect();
-    lost.retain(|node| node.state != State::Ready && node.service != Service::OutByUs && facts.guests_of(node).next().is_some());
+    lost.retain(|node| {
+        node.state != State::Ready && node.service != Service::OutByUs && facts.hosted_pods_of(node).next().is_some()
+    });
     // Who has been silent longest comes first.
     lost.sort_by_key(|node| (std::cmp::Reverse(facts.silent_for(node)), &node.name));
     for node in lost {
         let proven = facts.doubt(node, settings);
-        let proven = if proven.is_ok() && out.len() >= settings.at_most { Err(Why::AtMost(out.clone())) } else { proven };
+        let proven = if proven.is_ok() && out.len() >= settings.at_most { Err(Hold::AtMost(out.clone())) } else { proven };
         match proven {
             Ok(why) => {
                 out.insert(node.name.clone());
-                let deed = match settings.method {
-                    Method::OutOfService => Deed::TakeOut,
-                    Method::DeleteNode => Deed::Delete,
+                let action = match settings.method {
+                    Method::OutOfService => Action::TakeOut,
+                    Method::DeleteNode => Action::Delete,
                 };
-                plan.acts.push(Act { node: node.name.clone(), seen: seen(node), deed, why });
+                plan.acts.push(Act { node: node.name.clone(), seen: seen(node), action, why });
             }
             Err(why) => drop(plan.holds.insert(node.name.clone(), why)),
         }

@@ -42,20 +42,25 @@ fn node(name: &str, state: State) -> Node {
     }
 }
 
-fn guest(node: &str) -> Guest {
-    Guest {
+fn hosted_pod(node: &str) -> HostedPod {
+    HostedPod {
         namespace: "demo".to_owned(),
         name: format!("redis-on-{node}"),
         uid: format!("uid of redis-on-{node}"),
         node: node.to_owned(),
-        doors: vec![at(6379)],
+        probe_addresses: vec![at(6379)],
     }
 }
 
 /// Asked for as long, until a second ago.
-fn asked(long: Duration, kubelet: Answer, pod: Answer) -> Asked {
+fn asked(long: Duration, kubelet: Answer, pod: Answer) -> NodeAsked {
     let end = past(seconds(1));
-    Asked { since: end.saturating_sub(long), at: end, kubelet: vec![(at(10250), kubelet)], guests: vec![(at(6379), pod)] }
+    NodeAsked {
+        since: end.saturating_sub(long),
+        at: end,
+        kubelet: vec![(at(10250), kubelet)],
+        hosted_pods: vec![(at(6379), pod)],
+    }
 }
 
 /// `dead` is dead beyond doubt; `here` and `there` live, and answer.
@@ -66,7 +71,7 @@ fn dead() -> Facts {
         clock: Clock { own: NOW, wall: WALL },
         is_complete: true,
         nodes: vec![node("dead", State::Silent(Some(ago(seconds(21))))), node("here", State::Ready), node("there", State::Ready)],
-        guests: vec![guest("dead"), guest("here")],
+        hosted_pods: vec![hosted_pod("dead"), hosted_pod("here")],
         silent: BTreeMap::from([silent("dead")]),
         asked: BTreeMap::from([
             ("dead".to_owned(), asked(seconds(6), Answer::Silence, Answer::Silence)),
@@ -84,7 +89,7 @@ fn edit(facts: &mut Facts, name: &str, edit: impl FnOnce(&mut Node)) {
 /// Another node that is as dead as `dead`.
 fn add_dead(facts: &mut Facts, name: &str) {
     facts.nodes.push(node(name, State::Silent(Some(ago(seconds(21))))));
-    facts.guests.push(guest(name));
+    facts.hosted_pods.push(hosted_pod(name));
     facts.silent.insert(name.to_owned(), past(seconds(21)));
     facts.asked.insert(name.to_owned(), asked(seconds(6), Answer::Silence, Answer::Silence));
 }
@@ -94,14 +99,14 @@ fn add_ready(facts: &mut Facts, name: &str) {
     facts.asked.insert(name.to_owned(), asked(seconds(0), Answer::Refused, Answer::Silence));
 }
 
-fn deeds(plan: &Plan) -> Vec<(&str, &Deed)> {
-    plan.acts.iter().map(|act| (act.node.as_str(), &act.deed)).collect()
+fn deeds(plan: &TakeoverPlan) -> Vec<(&str, &Action)> {
+    plan.acts.iter().map(|act| (act.node.as_str(), &act.action)).collect()
 }
 
 #[test]
 fn a_node_that_is_dead_beyond_doubt_is_taken_out_of_service() {
     let plan = decide(&dead(), &settings());
-    assert_eq!(deeds(&plan), [("dead", &Deed::TakeOut)]);
+    assert_eq!(deeds(&plan), [("dead", &Action::TakeOut)]);
     assert!(plan.holds.is_empty());
     let [act] = &plan.acts[..] else { panic!("one act") };
     assert_eq!(act.seen, Some(("uid of dead".to_owned(), "7".to_owned())));
@@ -110,80 +115,80 @@ fn a_node_that_is_dead_beyond_doubt_is_taken_out_of_service() {
 }
 
 /// What is changed, and what must then keep it.
-type Doubt = (fn(&mut Facts), fn(&Why) -> bool);
+type Doubt = (fn(&mut Facts), fn(&Hold) -> bool);
 
 #[test]
 fn each_guard_alone_keeps_a_node_that_is_dead_for_all_others() {
     let doubts: [Doubt; 20] = [
-        (|facts| edit(facts, "dead", |node| node.state = State::Unready), |why| matches!(why, Why::KubeletReports)),
-        (|facts| edit(facts, "dead", |node| node.is_leaving = true), |why| matches!(why, Why::Leaving)),
-        (|facts| edit(facts, "dead", |node| node.service = Service::OutByAnother), |why| matches!(why, Why::TakenByAnother)),
-        (|facts| facts.is_complete = false, |why| matches!(why, Why::Untold)),
-        (|facts| edit(facts, "there", |node| node.state = State::Unready), |why| matches!(why, Why::MajorityLost(1, 3))),
+        (|facts| edit(facts, "dead", |node| node.state = State::Unready), |why| matches!(why, Hold::KubeletReports)),
+        (|facts| edit(facts, "dead", |node| node.is_leaving = true), |why| matches!(why, Hold::Leaving)),
+        (|facts| edit(facts, "dead", |node| node.service = Service::OutByAnother), |why| matches!(why, Hold::TakenByAnother)),
+        (|facts| facts.is_complete = false, |why| matches!(why, Hold::Untold)),
+        (|facts| edit(facts, "there", |node| node.state = State::Unready), |why| matches!(why, Hold::MajorityLost(1, 3))),
         // Half is no majority: who is cut off cannot be known.
-        (|facts| drop(facts.nodes.pop()), |why| matches!(why, Why::MajorityLost(1, 2))),
+        (|facts| drop(facts.nodes.pop()), |why| matches!(why, Hold::MajorityLost(1, 2))),
         (
             |facts| {
                 facts.nodes.push(node("other", State::Unready));
             },
-            |why| matches!(why, Why::MajorityLost(2, 4)),
+            |why| matches!(why, Hold::MajorityLost(2, 4)),
         ),
         // One that was deleted by us is still away.
-        (|facts| facts.deleted.extend([("gone".to_owned(), ago(seconds(3500)))]), |why| matches!(why, Why::MajorityLost(2, 4))),
+        (|facts| facts.deleted.extend([("gone".to_owned(), ago(seconds(3500)))]), |why| matches!(why, Hold::MajorityLost(2, 4))),
         (
             |facts| facts.asked.get_mut("dead").unwrap().kubelet[0].1 = Answer::Accepted,
-            |why| matches!(why, Why::Answers(_, Answer::Accepted)),
+            |why| matches!(why, Hold::Answers(_, Answer::Accepted)),
         ),
         (
             |facts| facts.asked.get_mut("dead").unwrap().kubelet[0].1 = Answer::Refused,
-            |why| matches!(why, Why::Answers(_, Answer::Refused)),
+            |why| matches!(why, Hold::Answers(_, Answer::Refused)),
         ),
         (
-            |facts| facts.asked.get_mut("dead").unwrap().guests[0].1 = Answer::Accepted,
-            |why| matches!(why, Why::Answers(_, Answer::Accepted)),
+            |facts| facts.asked.get_mut("dead").unwrap().hosted_pods[0].1 = Answer::Accepted,
+            |why| matches!(why, Hold::Answers(_, Answer::Accepted)),
         ),
         (
-            |facts| facts.asked.get_mut("dead").unwrap().guests[0].1 = Answer::Refused,
-            |why| matches!(why, Why::Answers(_, Answer::Refused)),
+            |facts| facts.asked.get_mut("dead").unwrap().hosted_pods[0].1 = Answer::Refused,
+            |why| matches!(why, Hold::Answers(_, Answer::Refused)),
         ),
-        (|facts| edit(facts, "dead", |node| node.kubelet.clear()), |why| matches!(why, Why::CannotAsk(_))),
+        (|facts| edit(facts, "dead", |node| node.kubelet.clear()), |why| matches!(why, Hold::CannotAsk(_))),
         (
             |facts| facts.asked.get_mut("dead").unwrap().kubelet[0].1 = Answer::NotAsked("no route".to_owned()),
-            |why| matches!(why, Why::CannotAsk(_)),
+            |why| matches!(why, Hold::CannotAsk(_)),
         ),
         (
             |facts| {
                 facts.silent.insert("dead".to_owned(), past(seconds(19)));
                 edit(facts, "dead", |node| node.state = State::Silent(Some(ago(seconds(19)))));
             },
-            |why| matches!(why, Why::Grace(GRACE)),
+            |why| matches!(why, Hold::Grace(GRACE)),
         ),
-        (|facts| drop(facts.asked.remove("dead")), |why| matches!(why, Why::NotAskedYet)),
-        (|facts| facts.asked.get_mut("dead").unwrap().since = past(seconds(5)), |why| matches!(why, Why::NotAskedYet)),
+        (|facts| drop(facts.asked.remove("dead")), |why| matches!(why, Hold::NotAskedYet)),
+        (|facts| facts.asked.get_mut("dead").unwrap().since = past(seconds(5)), |why| matches!(why, Hold::NotAskedYet)),
         (
             |facts| {
                 let asked = facts.asked.get_mut("dead").unwrap();
                 (asked.since, asked.at) = (past(seconds(20)), past(seconds(6)));
             },
-            |why| matches!(why, Why::NotAskedYet),
+            |why| matches!(why, Hold::NotAskedYet),
         ),
         (
             |facts| drop(facts.asked.insert("there".to_owned(), asked(seconds(9), Answer::Silence, Answer::Silence))),
-            |why| matches!(why, Why::OurSilence(1, 2)),
+            |why| matches!(why, Hold::OurSilence(1, 2)),
         ),
         (
             |facts| {
                 add_ready(facts, "fourth");
                 edit(facts, "there", |node| node.service = Service::OutByUs);
             },
-            |why| matches!(why, Why::AtMost(out) if out.contains("there")),
+            |why| matches!(why, Hold::AtMost(out) if out.contains("there")),
         ),
     ];
     for (number, (doubt, is_why)) in doubts.into_iter().enumerate() {
         let mut facts = dead();
         doubt(&mut facts);
         let plan = decide(&facts, &settings());
-        assert!(plan.acts.iter().all(|act| act.deed != Deed::TakeOut), "doubt {number}: it acts");
+        assert!(plan.acts.iter().all(|act| act.action != Action::TakeOut), "doubt {number}: it acts");
         let why = &plan.holds["dead"];
         assert!(is_why(why), "doubt {number}: {why}");
     }
@@ -192,8 +197,8 @@ fn each_guard_alone_keeps_a_node_that_is_dead_for_all_others() {
 #[test]
 fn what_hosts_no_pod_of_a_group_is_nobodys_business() {
     let mut facts = dead();
-    facts.guests.retain(|guest| guest.node != "dead");
-    assert_eq!(decide(&facts, &settings()), Plan::default());
+    facts.hosted_pods.retain(|hosted_pod| hosted_pod.node != "dead");
+    assert_eq!(decide(&facts, &settings()), TakeoverPlan::default());
     assert!(facts.in_question().is_empty());
 }
 
@@ -217,9 +222,10 @@ fn the_longer_of_both_clocks_counts_for_the_grace_and_ours_alone_for_the_asking(
 
 #[test]
 fn silence_counts_from_the_first_round_of_an_unbroken_run() {
-    let round = |began: u64, before: Option<&Asked>, answer: Answer| {
-        let answers = Asked { since: Duration::ZERO, at: seconds(began + 2), kubelet: vec![(at(10250), answer)], guests: vec![] };
-        Asked::after(before, seconds(began), answers, &settings())
+    let round = |began: u64, before: Option<&NodeAsked>, answer: Answer| {
+        let answers =
+            NodeAsked { since: Duration::ZERO, at: seconds(began + 2), kubelet: vec![(at(10250), answer)], hosted_pods: vec![] };
+        NodeAsked::after(before, seconds(began), answers, &settings())
     };
     let first = round(100, None, Answer::Silence);
     let second = round(105, Some(&first), Answer::Silence);
@@ -242,10 +248,10 @@ fn the_one_that_has_been_silent_longest_comes_first_and_no_more_than_at_most() {
     }
     facts.silent.insert("dead-2".to_owned(), past(seconds(50)));
     let one = decide(&facts, &settings());
-    assert_eq!(deeds(&one), [("dead-2", &Deed::TakeOut)]);
-    assert_eq!(one.holds["dead"], Why::AtMost(BTreeSet::from(["dead-2".to_owned()])));
+    assert_eq!(deeds(&one), [("dead-2", &Action::TakeOut)]);
+    assert_eq!(one.holds["dead"], Hold::AtMost(BTreeSet::from(["dead-2".to_owned()])));
     let two = decide(&facts, &Settings { at_most: 2, ..settings() });
-    assert_eq!(deeds(&two), [("dead-2", &Deed::TakeOut), ("dead", &Deed::TakeOut)]);
+    assert_eq!(deeds(&two), [("dead-2", &Action::TakeOut), ("dead", &Action::TakeOut)]);
 }
 
 #[test]
@@ -254,7 +260,7 @@ fn a_node_that_is_back_loses_our_taint_whatever_else_is_amiss_and_keeps_anothers
     facts.is_complete = false;
     facts.nodes = vec![node("back", State::Ready), node("b", State::Unready), node("c", State::Unready)];
     edit(&mut facts, "back", |node| node.service = Service::OutByUs);
-    assert_eq!(deeds(&decide(&facts, &settings())), [("back", &Deed::GiveBack)]);
+    assert_eq!(deeds(&decide(&facts, &settings())), [("back", &Action::GiveBack)]);
     edit(&mut facts, "back", |node| node.service = Service::OutByAnother);
     assert!(decide(&facts, &settings()).acts.is_empty());
     edit(&mut facts, "back", |node| (node.service, node.state) = (Service::OutByUs, State::Unready));
@@ -265,24 +271,24 @@ fn a_node_that_is_back_loses_our_taint_whatever_else_is_amiss_and_keeps_anothers
 fn pods_of_a_node_that_we_deleted_are_freed_and_no_others() {
     let by_deleting = Settings { method: Method::DeleteNode, ..settings() };
     let mut facts = dead();
-    assert_eq!(deeds(&decide(&facts, &by_deleting)), [("dead", &Deed::Delete)]);
+    assert_eq!(deeds(&decide(&facts, &by_deleting)), [("dead", &Action::Delete)]);
     facts.nodes.retain(|node| node.name != "dead");
     assert!(decide(&facts, &by_deleting).acts.is_empty(), "somebody else deleted it");
     facts.deleted.insert("dead".to_owned(), ago(seconds(1)));
-    assert_eq!(deeds(&decide(&facts, &by_deleting)), [("dead", &Deed::Free(guest("dead")))]);
+    assert_eq!(deeds(&decide(&facts, &by_deleting)), [("dead", &Action::Free(hosted_pod("dead")))]);
     facts.deleted.insert("dead".to_owned(), ago(seconds(3601)));
     assert!(decide(&facts, &by_deleting).acts.is_empty(), "that is long ago");
     let mut facts = dead();
     facts.deleted.insert("here".to_owned(), ago(seconds(1)));
     facts.deleted.insert("gone".to_owned(), ago(seconds(3601)));
-    assert_eq!(deeds(&decide(&facts, &by_deleting)), [("dead", &Deed::Delete)], "it is back");
+    assert_eq!(deeds(&decide(&facts, &by_deleting)), [("dead", &Action::Delete)], "it is back");
     assert!(facts.still_deleted().keys().eq(["gone"]), "one that is back is forgotten");
     edit(&mut facts, "here", |node| node.is_leaving = true);
     assert!(facts.still_deleted().keys().eq(["gone", "here"]), "one that is going is not back");
 }
 
 /// One of each class, of all that is known of the node in question.
-fn every_subject() -> Vec<(Node, Option<Duration>, Option<Asked>, bool)> {
+fn every_subject() -> Vec<(Node, Option<Duration>, Option<NodeAsked>, bool)> {
     let states = [
         (State::Ready, None),
         (State::Unready, None),
@@ -297,8 +303,8 @@ fn every_subject() -> Vec<(Node, Option<Duration>, Option<Asked>, bool)> {
         rounds.extend(answers.iter().map(|pod| Some(asked(seconds(6), kubelet.clone(), pod.clone()))));
     }
     let silent = asked(seconds(6), Answer::Silence, Answer::Silence);
-    rounds.push(Some(Asked { at: past(seconds(6)), since: past(seconds(20)), ..silent.clone() }));
-    rounds.push(Some(Asked { kubelet: vec![], ..silent }));
+    rounds.push(Some(NodeAsked { at: past(seconds(6)), since: past(seconds(20)), ..silent.clone() }));
+    rounds.push(Some(NodeAsked { kubelet: vec![], ..silent }));
     let mut subjects = Vec::new();
     for (state, seen) in states {
         for service in [Service::In, Service::OutByUs, Service::OutByAnother] {
@@ -321,7 +327,7 @@ fn every_subject() -> Vec<(Node, Option<Duration>, Option<Asked>, bool)> {
 /// Those beside it: each a state, whether it is out of service by us, whether it answers, and whether it hosts.
 fn every_company() -> Vec<Facts> {
     let mut companies = Vec::new();
-    let none = Facts { nodes: Vec::new(), guests: Vec::new(), asked: BTreeMap::new(), silent: BTreeMap::new(), ..dead() };
+    let none = Facts { nodes: Vec::new(), hosted_pods: Vec::new(), asked: BTreeMap::new(), silent: BTreeMap::new(), ..dead() };
     for (ready, heard, dead) in [(1, 1, 0), (2, 0, 0), (2, 1, 0), (2, 2, 0), (3, 2, 1), (4, 4, 1), (4, 4, 2), (1, 1, 2)] {
         for out in [0, 1] {
             for is_deleted in [false, true] {
@@ -341,7 +347,7 @@ fn every_company() -> Vec<Facts> {
                 }
                 if is_deleted {
                     facts.deleted.insert("gone".to_owned(), ago(seconds(5)));
-                    facts.guests.push(guest("gone"));
+                    facts.hosted_pods.push(hosted_pod("gone"));
                 }
                 companies.push(facts);
             }
@@ -359,7 +365,7 @@ fn what_must_hold_holds_in_every_combination() {
             facts.nodes.push(subject);
             facts.silent.extend(seen.map(|seen| ("subject".to_owned(), past(seen))));
             facts.asked.extend(round.map(|round| ("subject".to_owned(), round)));
-            facts.guests.extend(is_host.then(|| guest("subject")));
+            facts.hosted_pods.extend(is_host.then(|| hosted_pod("subject")));
             for (is_complete, method, at_most) in [
                 (true, Method::OutOfService, 1),
                 (true, Method::OutOfService, 2),
@@ -377,7 +383,7 @@ fn what_must_hold_holds_in_every_combination() {
 }
 
 /// What holds whatever is known. It is written from the facts alone, and calls nothing of what it checks.
-fn must_hold(facts: &Facts, method: Method, at_most: usize, plan: &Plan) -> usize {
+fn must_hold(facts: &Facts, method: Method, at_most: usize, plan: &TakeoverPlan) -> usize {
     let named = |name: &str| facts.nodes.iter().find(|node| node.name == name);
     let ready = facts.nodes.iter().filter(|node| node.state == State::Ready).count();
     let away = facts.deleted.keys().filter(|name| named(name).is_none()).count();
@@ -392,11 +398,16 @@ fn must_hold(facts: &Facts, method: Method, at_most: usize, plan: &Plan) -> usiz
     let mut taken = 0;
     for act in &plan.acts {
         let what = || format!("{act:?} of {facts:?}");
-        match &act.deed {
-            Deed::TakeOut | Deed::Delete => {
+        match &act.action {
+            Action::TakeOut | Action::Delete => {
                 taken += 1;
                 let node = named(&act.node).unwrap_or_else(|| panic!("{}", what()));
-                assert_eq!(act.deed == Deed::Delete, method == Method::DeleteNode, "by the method that was chosen: {}", what());
+                assert_eq!(
+                    act.action == Action::Delete,
+                    method == Method::DeleteNode,
+                    "by the method that was chosen: {}",
+                    what()
+                );
                 assert!(facts.is_complete, "never on half of the story: {}", what());
                 assert!(2 * ready > facts.nodes.len() + away, "never where a majority is lost: {}", what());
                 assert!(heard > 0, "never where nobody answers us: {}", what());
@@ -406,9 +417,13 @@ fn must_hold(facts: &Facts, method: Method, at_most: usize, plan: &Plan) -> usiz
                 assert!(own >= GRACE || told, "never before the grace is over: {}", what());
                 assert!(!node.kubelet.is_empty(), "never on a node without an address: {}", what());
                 assert!(node.service == Service::In && !node.is_leaving, "never in anybody's way: {}", what());
-                assert!(facts.guests.iter().any(|guest| guest.node == act.node), "never for nobody's sake: {}", what());
+                assert!(
+                    facts.hosted_pods.iter().any(|hosted_pod| hosted_pod.node == act.node),
+                    "never for nobody's sake: {}",
+                    what()
+                );
                 let asked = facts.asked.get(&act.node).unwrap_or_else(|| panic!("{}", what()));
-                let mut answers = asked.kubelet.iter().chain(&asked.guests);
+                let mut answers = asked.kubelet.iter().chain(&asked.hosted_pods);
                 let is_life = |answer: &Answer| matches!(answer, Answer::Accepted | Answer::Refused);
                 assert!(answers.all(|(_, answer)| !is_life(answer)), "never on a node where something answered: {}", what());
                 let is_silent = |(_, answer): &(SocketAddr, Answer)| *answer == Answer::Silence;
@@ -419,7 +434,7 @@ fn must_hold(facts: &Facts, method: Method, at_most: usize, plan: &Plan) -> usiz
                 );
                 assert!(asked.at >= asked.since + seconds(5) && asked.at >= past(seconds(5)), "never on old answers: {}", what());
             }
-            Deed::GiveBack => {
+            Action::GiveBack => {
                 let node = named(&act.node).unwrap_or_else(|| panic!("{}", what()));
                 assert_eq!(
                     (node.service, node.state),
@@ -428,9 +443,9 @@ fn must_hold(facts: &Facts, method: Method, at_most: usize, plan: &Plan) -> usiz
                     what()
                 );
             }
-            Deed::Free(guest) => {
+            Action::Free(hosted_pod) => {
                 assert!(
-                    named(&guest.node).is_none() && facts.deleted.contains_key(&guest.node),
+                    named(&hosted_pod.node).is_none() && facts.deleted.contains_key(&hosted_pod.node),
                     "never from a node that is there: {}",
                     what()
                 );
@@ -440,12 +455,15 @@ fn must_hold(facts: &Facts, method: Method, at_most: usize, plan: &Plan) -> usiz
     assert!(taken == 0 || taken + ours + away <= at_most, "never more than {at_most} at a time: {plan:?} of {facts:?}");
     let back = |node: &&Node| node.service == Service::OutByUs && node.state == State::Ready;
     for node in facts.nodes.iter().filter(back) {
-        assert!(plan.acts.iter().any(|act| act.node == node.name && act.deed == Deed::GiveBack), "what is back is given back");
+        assert!(
+            plan.acts.iter().any(|act| act.node == node.name && act.action == Action::GiveBack),
+            "what is back is given back"
+        );
     }
     for node in &facts.nodes {
         let needs_word = node.state != State::Ready && node.service != Service::OutByUs;
-        let is_host = facts.guests.iter().any(|guest| guest.node == node.name);
-        let is_taken = plan.acts.iter().any(|act| act.node == node.name && act.deed != Deed::GiveBack);
+        let is_host = facts.hosted_pods.iter().any(|hosted_pod| hosted_pod.node == node.name);
+        let is_taken = plan.acts.iter().any(|act| act.node == node.name && act.action != Action::GiveBack);
         let is_held = plan.holds.contains_key(&node.name);
         assert_eq!(
             is_taken || is_held,

@@ -97,7 +97,7 @@ struct Commands<'a> {
 }
 
 /// Part of a file, as far as it goes.
-enum Part<T> {
+enum StartAs<T> {
     Whole(T),
     Torn,
     /// No server could read it, or it is too long.
@@ -117,9 +117,9 @@ impl<'a> Commands<'a> {
         while self.at < self.length {
             let begin = self.at;
             let line = match self.line()? {
-                Part::Whole(line) => line,
-                Part::Torn => break,
-                Part::Unreadable => return Ok(None),
+                StartAs::Whole(line) => line,
+                StartAs::Torn => break,
+                StartAs::Unreadable => return Ok(None),
             };
             if line.starts_with(b"#") {
                 if let Some(second) = line.strip_prefix(MARK).and_then(number) {
@@ -130,9 +130,9 @@ impl<'a> Commands<'a> {
             }
             let Some(count @ 1..) = line.strip_prefix(b"*").and_then(number) else { return Ok(None) };
             match self.command(count)? {
-                Part::Whole(words) => self.note(&words),
-                Part::Torn => break,
-                Part::Unreadable => return Ok(None),
+                StartAs::Whole(words) => self.note(&words),
+                StartAs::Torn => break,
+                StartAs::Unreadable => return Ok(None),
             }
         }
         Ok(Some(self.found))
@@ -158,17 +158,17 @@ impl<'a> Commands<'a> {
     }
 
     /// The first two words of a command of so many; long ones are passed over, and empty here.
-    fn command(&mut self, count: u64) -> io::Result<Part<Vec<Vec<u8>>>> {
+    fn command(&mut self, count: u64) -> io::Result<StartAs<Vec<Vec<u8>>>> {
         let mut words = Vec::new();
         for position in 0..count {
             let line = match self.line()? {
-                Part::Whole(line) => line,
-                Part::Torn => return Ok(Part::Torn),
-                Part::Unreadable => return Ok(Part::Unreadable),
+                StartAs::Whole(line) => line,
+                StartAs::Torn => return Ok(StartAs::Torn),
+                StartAs::Unreadable => return Ok(StartAs::Unreadable),
             };
-            let Some(size) = line.strip_prefix(b"$").and_then(number) else { return Ok(Part::Unreadable) };
+            let Some(size) = line.strip_prefix(b"$").and_then(number) else { return Ok(StartAs::Unreadable) };
             if size.saturating_add(2) > self.length.saturating_sub(self.at) {
-                return Ok(Part::Torn);
+                return Ok(StartAs::Torn);
             }
             let mut word = Vec::new();
             if position < 2 && size <= LONGEST_WORD {
@@ -179,14 +179,14 @@ impl<'a> Commands<'a> {
             let mut end = Vec::new();
             self.input.by_ref().take(2).read_to_end(&mut end)?;
             if end != b"\r\n" {
-                return Ok(Part::Unreadable);
+                return Ok(StartAs::Unreadable);
             }
             self.at += size + 2;
             if position < 2 {
                 words.push(word);
             }
         }
-        Ok(Part::Whole(words))
+        Ok(StartAs::Whole(words))
     }
 
     /// Passes over so many bytes, of which those that are not in the buffer are not read.
@@ -201,14 +201,14 @@ impl<'a> Commands<'a> {
         Ok(())
     }
 
-    fn line(&mut self) -> io::Result<Part<Vec<u8>>> {
+    fn line(&mut self) -> io::Result<StartAs<Vec<u8>>> {
         let mut line = Vec::new();
         self.input.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)?;
         self.at += line.len() as u64;
         if self.at >= self.length && !line.ends_with(b"\n") {
-            return Ok(Part::Torn);
+            return Ok(StartAs::Torn);
         }
-        Ok(line.strip_suffix(b"\r\n").map_or(Part::Unreadable, |line| Part::Whole(line.to_vec())))
+        Ok(line.strip_suffix(b"\r\n").map_or(StartAs::Unreadable, |line| StartAs::Whole(line.to_vec())))
     }
 }
 

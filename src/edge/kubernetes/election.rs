@@ -27,7 +27,7 @@ const TERM: Duration = Duration::from_secs(15);
 /// The longest term that is waited for: ours is [`TERM`], and a number that somebody else wrote may be any.
 const LONGEST: Duration = TERM.saturating_mul(4);
 /// How long after a renewal its holder may act: what it then does is done before another may.
-const SEAT: Duration = Duration::from_secs(10);
+const LEADERSHIP: Duration = Duration::from_secs(10);
 /// How often it is renewed.
 const RENEWAL: Duration = Duration::from_secs(5);
 /// How long after a failure it is tried again.
@@ -44,7 +44,7 @@ pub struct Election {
     me: String,
     /// As it was seen last, and when something is to be done about it.
     known: Mutex<Option<Known>>,
-    seat: watch::Sender<Option<Instant>>,
+    leadership: watch::Sender<Option<Instant>>,
     memory: watch::Sender<String>,
     /// Told when this one is to end.
     end: Notify,
@@ -63,15 +63,15 @@ impl Election {
             // A container that starts again is another candidate.
             me: format!("{pod}_{:08x}", fastrand::u32(..)),
             known: Mutex::new(None),
-            seat: watch::Sender::new(None),
+            leadership: watch::Sender::new(None),
             memory: watch::Sender::new(String::new()),
             end: Notify::new(),
         }
     }
 
     /// Until when this one may act; none while another holds the Lease.
-    pub fn seat(&self) -> watch::Receiver<Option<Instant>> {
-        self.seat.subscribe()
+    pub fn leadership(&self) -> watch::Receiver<Option<Instant>> {
+        self.leadership.subscribe()
     }
 
     /// What the holder before has left, or this one has remembered.
@@ -125,7 +125,7 @@ impl Election {
                     Ok(Event::Delete(_)) => {
                         warn!("the Lease `{}` is gone: nobody acts until it is made again", self.name);
                         *self.known.lock().await = None;
-                        self.seat.send_replace(None);
+                        self.leadership.send_replace(None);
                     }
                     Ok(Event::Init | Event::InitDone) => {}
                     Err(error) => warn!("the watch of the Lease `{}` begins again: {error}", self.name),
@@ -137,13 +137,13 @@ impl Election {
 
     /// Ends [`Election::stand`] as soon as what it has begun is done.
     pub fn resign(&self) {
-        self.seat.send_replace(None);
+        self.leadership.send_replace(None);
         self.end.notify_one();
     }
 
     /// Lets another have the Lease at once.
     async fn give_back(&self) {
-        self.seat.send_replace(None);
+        self.leadership.send_replace(None);
         let Some(Known { lease, .. }) = self.known.lock().await.take() else { return };
         let given_back = match self.free(lease).await {
             // A renewal whose answer never came was made all the same: the Lease is ours in a later version.
@@ -175,7 +175,7 @@ impl Election {
             return;
         }
         if !self.is_mine(&lease) {
-            self.seat.send_replace(None);
+            self.leadership.send_replace(None);
         }
         *known = Some(Known { due: self.due(&lease), lease });
     }
@@ -218,7 +218,7 @@ impl Election {
                 let is_mine = self.is_mine(&now);
                 let due = if is_mine || refusal != Refusal::Conflict { Instant::now() + RETRY } else { self.due(&now) };
                 if !is_mine {
-                    self.seat.send_replace(None);
+                    self.leadership.send_replace(None);
                 }
                 *known = Some(Known { lease: now, due });
             }
@@ -246,7 +246,7 @@ impl Election {
             let left = held.metadata.annotations.as_ref().and_then(|notes| notes.get(MEMORY)).cloned();
             self.memory.send_replace(left.unwrap_or_default());
         }
-        self.seat.send_replace(Some(began + SEAT));
+        self.leadership.send_replace(Some(began + LEADERSHIP));
         Ok(Known { lease: held, due: began + RENEWAL })
     }
 

@@ -76,7 +76,7 @@ impl<T> Change<T> {
 
 /// What the two watches of one group tell.
 #[derive(Debug)]
-pub enum Told {
+pub enum FollowEvent {
     /// From here on what changes is told, what there is first. What is gone by then is not.
     Opened(Kind),
     /// Nothing is told until this opens again.
@@ -107,22 +107,22 @@ const OPENING: Duration = Duration::from_secs(5);
 impl Cluster {
     /// One group's record and pods, for as long as it is polled: one watch of each, which begins again by itself
     /// after pauses that grow. What the Role forbids is said, and not tried again.
-    pub fn follow_group(&self, group: &Group, selector: &Selector, scheme: Scheme) -> impl Stream<Item = Told> + use<> {
+    pub fn follow_group(&self, group: &Group, selector: &Selector, scheme: Scheme) -> impl Stream<Item = FollowEvent> + use<> {
         let record = WatchParams::default().fields(&format!("metadata.name={group}"));
         let record = watch(self.leases.clone(), record).map(|told| match told {
-            Watched::Opened => Told::Opened(Kind::Record),
-            Watched::Closed => Told::Closed(Kind::Record),
+            Watched::Opened => FollowEvent::Opened(Kind::Record),
+            Watched::Closed => FollowEvent::Closed(Kind::Record),
             Watched::Is(lease) => {
-                Told::Record(Box::new(read_record(&lease).map_or_else(RecordSeen::Unknown, RecordSeen::Present)))
+                FollowEvent::Record(Box::new(read_record(&lease).map_or_else(RecordSeen::Unknown, RecordSeen::Present)))
             }
-            Watched::Gone(_) => Told::Record(Box::new(RecordSeen::Absent)),
+            Watched::Gone(_) => FollowEvent::Record(Box::new(RecordSeen::Absent)),
         });
         let pods = watch(self.pods.clone(), WatchParams::default().labels(selector.as_str())).filter_map(move |told| {
             let told = match told {
-                Watched::Opened => Some(Told::Opened(Kind::Pods)),
-                Watched::Closed => Some(Told::Closed(Kind::Pods)),
-                Watched::Is(pod) => read_found(&pod, &scheme).map(Told::Pod),
-                Watched::Gone(pod) => Some(Told::Gone(pod.name_any())),
+                Watched::Opened => Some(FollowEvent::Opened(Kind::Pods)),
+                Watched::Closed => Some(FollowEvent::Closed(Kind::Pods)),
+                Watched::Is(pod) => read_found(&pod, &scheme).map(FollowEvent::Pod),
+                Watched::Gone(pod) => Some(FollowEvent::Gone(pod.name_any())),
             };
             std::future::ready(told)
         });

@@ -10,7 +10,7 @@ use crate::core::disk::{Instance, Moment};
 use crate::core::epoch;
 use crate::core::evidence::Failure;
 use crate::core::identity::{Endpoint, Group, PodName};
-use crate::core::record::{Assumed, Claim, Mark, Record};
+use crate::core::record::{Claim, Forced, Record, StartMarker};
 
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "ordain");
 const EPOCH: &str = "ordain.dev/config-epoch";
@@ -40,7 +40,7 @@ pub(super) fn ours() -> String {
 
 /// The Lease that says what `record` says, and else what it said when it was read: others write into it, too.
 pub(super) fn write_record(group: &Group, record: &Record, transitions: i32, over: Option<&Record>) -> LeaseView {
-    let Record { claim, address, group_id, is_new, mark, is_given_up, assumed, sets, as_read, .. } = record;
+    let Record { claim, address, group_id, is_new, start_marker, is_abandoned, forced, sets, as_read, .. } = record;
     let mut lease: LeaseView = serde_json::from_str(as_read).unwrap_or_default();
     let mut notes = lease.metadata.annotations.take().unwrap_or_default();
     for passing in [MARK, MARKED_AT, NEW, GIVEN_UP, ASSUMED] {
@@ -51,24 +51,24 @@ pub(super) fn write_record(group: &Group, record: &Record, transitions: i32, ove
         (ADDRESS.to_owned(), address.to_string()),
         (GROUP_ID.to_owned(), group_id.clone()),
     ]);
-    if let Some(Mark { by, at }) = mark {
+    if let Some(StartMarker { by, at }) = start_marker {
         notes.extend([(MARK.to_owned(), by.to_string()), (MARKED_AT.to_owned(), at.to_string())]);
     }
     if *is_new {
         notes.insert(NEW.to_owned(), "true".to_owned());
     }
-    if *is_given_up {
+    if *is_abandoned {
         notes.insert(GIVEN_UP.to_owned(), claim.master.to_string());
     }
     if !sets.is_empty() {
         notes.insert(SETS.to_owned(), sets.iter().map(String::as_str).collect::<Vec<_>>().join(","));
     }
-    let assumed = match assumed {
-        Some(Assumed::Open) => Some(OPEN.to_owned()),
-        Some(Assumed::By(instance)) => Some(instance.to_string()),
+    let forced = match forced {
+        Some(Forced::Open) => Some(OPEN.to_owned()),
+        Some(Forced::By(instance)) => Some(instance.to_string()),
         None => None,
     };
-    notes.extend(assumed.map(|word| (ASSUMED.to_owned(), word)));
+    notes.extend(forced.map(|word| (ASSUMED.to_owned(), word)));
     let mut labels = lease.metadata.labels.take().unwrap_or_default();
     labels.insert(MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned());
     lease.metadata = ObjectMeta {
@@ -93,10 +93,12 @@ pub(super) fn read_record(lease: &LeaseView) -> Result<Record, Failure> {
     let name = meta.name.as_deref().unwrap_or_default();
     let ours = meta.labels.as_ref().and_then(|labels| labels.get(MANAGED_BY.0)).is_some_and(|value| value == MANAGED_BY.1);
     if !ours {
-        return Err(Failure::Nonsense(format!("the Lease `{name}` belongs to something else: rename the group or the Lease")));
+        return Err(Failure::InvalidReply(format!(
+            "the Lease `{name}` belongs to something else: rename the group or the Lease"
+        )));
     }
     let nonsense = |what: &str| {
-        Failure::Nonsense(format!(
+        Failure::InvalidReply(format!(
             "the Lease `{name}` has no readable {what}: put it back as it was, or delete the Lease while a master lives, and it is made anew"
         ))
     };
@@ -106,20 +108,21 @@ pub(super) fn read_record(lease: &LeaseView) -> Result<Record, Failure> {
     let spec = &lease.spec;
     let master: PodName =
         spec.holder_identity.as_ref().and_then(|pod| pod.parse().ok()).ok_or_else(|| nonsense("holderIdentity"))?;
-    let mark = match noted(MARK) {
-        Some(by) => {
-            Some(Mark { by: instance(MARK, by)?, at: noted(MARKED_AT).map_or(UNREADABLE, |at| at.parse().unwrap_or(UNREADABLE)) })
-        }
+    let start_marker = match noted(MARK) {
+        Some(by) => Some(StartMarker {
+            by: instance(MARK, by)?,
+            at: noted(MARKED_AT).map_or(UNREADABLE, |at| at.parse().unwrap_or(UNREADABLE)),
+        }),
         None => None,
     };
-    let assumed = match noted(ASSUMED) {
-        Some(word) if word == OPEN => Some(Assumed::Open),
-        Some(word) => Some(Assumed::By(instance(ASSUMED, word)?)),
+    let forced = match noted(ASSUMED) {
+        Some(word) if word == OPEN => Some(Forced::Open),
+        Some(word) => Some(Forced::By(instance(ASSUMED, word)?)),
         None => None,
     };
     let as_read: Arc<str> = serde_json::to_string(lease).unwrap_or_default().into();
     if as_read.len() > LONGEST {
-        return Err(Failure::Nonsense(format!(
+        return Err(Failure::InvalidReply(format!(
             "the Lease `{name}` has more than {LONGEST} bytes: take away labels and annotations of others"
         )));
     }
@@ -130,10 +133,10 @@ pub(super) fn read_record(lease: &LeaseView) -> Result<Record, Failure> {
         address: Endpoint::parse(note(ADDRESS)?, 6379).map_err(|_| nonsense(ADDRESS))?,
         group_id: note(GROUP_ID)?.clone(),
         is_new: noted(NEW).is_some(),
-        is_given_up: noted(GIVEN_UP).is_some_and(|holder| *holder == master.to_string()),
+        is_abandoned: noted(GIVEN_UP).is_some_and(|holder| *holder == master.to_string()),
         claim: Claim { master, epoch: epoch::read(note(EPOCH)?).ok_or_else(|| nonsense(EPOCH))? },
-        mark,
-        assumed,
+        start_marker,
+        forced,
         as_read,
         sets: noted(SETS).map_or_else(BTreeSet::new, |names| read_sets(names)),
     })

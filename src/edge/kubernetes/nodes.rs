@@ -14,7 +14,7 @@ use super::view::{NodeView, PodView, Taint};
 use super::{Refusal, has_ended, read_controller, refusal, within};
 use crate::core::disk::Moment;
 use crate::core::pod::Controller;
-use crate::core::takeover::{Guest, Node, Service, State};
+use crate::core::takeover::{HostedPod, Node, Service, State};
 
 /// The taint by which Kubernetes takes a node for shut down (1.28 and later): its volumes are detached and
 /// its pods deleted.
@@ -43,11 +43,11 @@ impl Nodes {
     ///
     /// # Errors
     /// The API server's refusal.
-    pub async fn check(&self, nodes: Option<&str>, guests: &str) -> Result<(), Refusal> {
+    pub async fn check(&self, nodes: Option<&str>, hosted_pods: &str) -> Result<(), Refusal> {
         let one = ListParams::default().limit(1);
         let which = nodes.map_or_else(|| one.clone(), |nodes| one.clone().labels(nodes));
         within(ANSWER, async { self.all.list(&which).await.map_err(|error| refusal(&error, "list nodes")) }).await?;
-        let which = one.labels(guests);
+        let which = one.labels(hosted_pods);
         within(ANSWER, async { self.pods.list(&which).await.map_err(|error| refusal(&error, "list pods")) }).await.map(drop)
     }
 
@@ -64,7 +64,7 @@ impl Nodes {
 
     /// The pods that `selector` matches in all namespaces and that are bound to a node and have not ended, by
     /// their uids.
-    pub fn follow_guests(&self, selector: &str) -> impl Stream<Item = Change<(String, Option<Guest>)>> + use<> {
+    pub fn follow_guests(&self, selector: &str) -> impl Stream<Item = Change<(String, Option<HostedPod>)>> + use<> {
         follow(self.pods.clone(), Config::default().labels(selector))
             .filter_map(async |event| Change::read(event, |pod| Some((pod.metadata.uid.clone()?, read_guest(pod)))))
     }
@@ -111,9 +111,9 @@ impl Nodes {
                 return Err(Refusal::Conflict);
             }
             let mut taints = node.spec.taints;
-            let mark = change(&mut taints);
+            let start_marker = change(&mut taints);
             let body = json!({
-                "metadata": { "resourceVersion": version, "annotations": { TAKEN: mark } },
+                "metadata": { "resourceVersion": version, "annotations": { TAKEN: start_marker } },
                 "spec": { "taints": taints },
             });
             let patched = self.all.patch(name, &PatchParams::default(), &Body::Merge(body)).await;
@@ -137,11 +137,11 @@ impl Nodes {
     ///
     /// # Errors
     /// The API server's refusal; that it is gone already is none.
-    pub async fn free(&self, guest: &Guest) -> Result<(), Refusal> {
-        let same = Preconditions { uid: Some(guest.uid.clone()), resource_version: None };
+    pub async fn free(&self, hosted_pod: &HostedPod) -> Result<(), Refusal> {
+        let same = Preconditions { uid: Some(hosted_pod.uid.clone()), resource_version: None };
         let now = DeleteParams { grace_period_seconds: Some(0), preconditions: Some(same), ..DeleteParams::default() };
-        let pods: Api<PodView> = Api::namespaced(self.client.clone(), &guest.namespace);
-        let deleted = async { pods.delete(&guest.name, &now).await.map_err(|error| refusal(&error, "delete pods")) };
+        let pods: Api<PodView> = Api::namespaced(self.client.clone(), &hosted_pod.namespace);
+        let deleted = async { pods.delete(&hosted_pod.name, &now).await.map_err(|error| refusal(&error, "delete pods")) };
         match within(ANSWER, deleted).await {
             Ok(_) | Err(Refusal::Missing | Refusal::Conflict) => Ok(()),
             Err(refusal) => Err(refusal),
@@ -195,7 +195,7 @@ fn read_node(node: &NodeView) -> Option<Node> {
 
 /// A pod that runs nowhere yet, or has ended, is nobody's guest. Nor is one that no StatefulSet controls, whatever
 /// its labels: nobody but a StatefulSet makes it anew.
-fn read_guest(pod: &PodView) -> Option<Guest> {
+fn read_guest(pod: &PodView) -> Option<HostedPod> {
     let PodView { metadata: meta, spec, status } = pod;
     let is_a_sets = matches!(read_controller(meta), Controller::StatefulSet(_));
     if has_ended(status.phase.as_deref()) || !is_a_sets {
@@ -205,11 +205,11 @@ fn read_guest(pod: &PodView) -> Option<Guest> {
     let ports = ports.filter(|port| port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP"));
     let ports: Vec<_> = ports.map(|port| port.container_port).collect();
     let ips: Vec<_> = status.pod_ips.iter().filter_map(|entry| entry.ip.as_ref()?.parse().ok()).collect();
-    Some(Guest {
+    Some(HostedPod {
         namespace: meta.namespace.clone()?,
         name: meta.name.clone()?,
         uid: meta.uid.clone()?,
         node: spec.node_name.clone()?,
-        doors: ips.iter().flat_map(|ip| ports.iter().map(|port| SocketAddr::new(*ip, *port))).collect(),
+        probe_addresses: ips.iter().flat_map(|ip| ports.iter().map(|port| SocketAddr::new(*ip, *port))).collect(),
     })
 }

@@ -11,20 +11,20 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Known, Observer, Outside, Until, failure_of, from_api, record_seen};
 use crate::core::disk::Moment;
-use crate::core::evidence::{Evidence, Failure, Heard, Object, Peer, RecordSeen, Role, Sentinel, SentinelAnswer};
+use crate::core::evidence::{Evidence, Failure, Object, Peer, RecordSeen, Reply, Role, Sentinel, SentinelAnswer};
 use crate::core::identity::{Endpoint, PodName};
 use crate::core::invalid;
-use crate::core::members::{Found, Named, NonMember, Why};
+use crate::core::members::{Found, Named, NonMember, NotMember};
 use crate::core::pod::Pod;
 use crate::edge::kubernetes::{Cluster, Refusal};
 use crate::edge::wire::Target;
 use crate::edge::{redis, sentinel};
-use crate::steps::context::{Ground, Subject, in_time};
+use crate::steps::context::{GroupConfig, KubernetesMode, in_time};
 
 /// What comes back from a source.
 enum News {
     /// The Sentinels behind their Service's name.
-    Council(Result<Vec<Endpoint>, Failure>),
+    SentinelSet(Result<Vec<Endpoint>, Failure>),
     Sentinel(Endpoint, Result<SentinelAnswer, Failure>),
     Record(Box<RecordSeen>),
     /// The group's pods as the API server's cache has them: which there are, beside the numbered ones.
@@ -76,17 +76,17 @@ pub(super) struct Look<'o, 'a> {
 impl<'o, 'a> Look<'o, 'a> {
     /// Of whom nothing has been asked yet. `waited` is how long this run has been looking.
     pub(super) fn new(observer: &'o Observer<'a>, waited: Duration) -> Self {
-        let Observer { subject, council, .. } = observer;
+        let Observer { group_config, sentinel_set, .. } = observer;
         let evidence = Evidence {
-            me: subject.me.clone(),
+            me: group_config.me.clone(),
             own: observer.own.clone(),
-            my_ips: subject.my_ip.into_iter().collect(),
-            first: subject.first.clone(),
-            sets: subject.sets.clone(),
-            domain: subject.domain.clone(),
-            sentinel_count: council.count,
-            down_after: subject.down_after,
-            grace: subject.grace,
+            my_ips: group_config.my_ip.into_iter().collect(),
+            first: group_config.first.clone(),
+            sets: group_config.sets.clone(),
+            domain: group_config.domain.clone(),
+            sentinel_count: sentinel_set.count,
+            down_after: group_config.down_after,
+            grace: group_config.grace,
             waited,
             now: Moment::from(SystemTime::now()),
             sentinels: Vec::new(),
@@ -96,7 +96,7 @@ impl<'o, 'a> Look<'o, 'a> {
             peers: Vec::new(),
             unproven: Vec::new(),
             handing_over: None,
-            kept: subject.kept.clone(),
+            kept: group_config.kept.clone(),
             invalid: Vec::new(),
         };
         Self {
@@ -114,16 +114,16 @@ impl<'o, 'a> Look<'o, 'a> {
     /// has come, or the deadline.
     pub(super) async fn until(mut self, known: Option<Known>, until: Until, deadline: Instant) -> Evidence {
         self.observer.outside.borrow_mut().clear();
-        match (&self.observer.world.ground, known) {
-            (Ground::Cluster(_), Some(known)) => self.take(known),
-            (Ground::Cluster(cluster), None) => self.ask_api(cluster),
-            (Ground::NoKubernetes, _) => {
+        match (&self.observer.clients.ground, known) {
+            (KubernetesMode::Cluster(_), Some(known)) => self.take(known),
+            (KubernetesMode::Cluster(cluster), None) => self.ask_api(cluster),
+            (KubernetesMode::NoKubernetes, _) => {
                 self.evidence.record = RecordSeen::NotKept;
                 for pod in self.observer.numbered_peers() {
                     self.ask_peer(pod, None);
                 }
             }
-            (Ground::Nowhere, _) => {
+            (KubernetesMode::Nowhere, _) => {
                 // By the time the others start, the first pod would have created the record.
                 let leads = self.evidence.me.as_ref() == Some(&self.evidence.first);
                 self.evidence.record = if leads { RecordSeen::Absent } else { RecordSeen::NotKept };
@@ -133,7 +133,7 @@ impl<'o, 'a> Look<'o, 'a> {
         }
         self.ask_council();
         loop {
-            let is_told = self.is_council_known && self.evidence.sentinels.iter().all(|one| one.heard != Heard::Pending);
+            let is_told = self.is_council_known && self.evidence.sentinels.iter().all(|one| one.heard != Reply::Pending);
             if self.pods_to_come == 0 && is_told {
                 self.sort_by_reports();
             }
@@ -170,7 +170,7 @@ impl<'o, 'a> Look<'o, 'a> {
     /// Asks the API server for the record, the list and each pod.
     fn ask_api(&mut self, cluster: &'a Cluster) {
         let observer = self.observer;
-        let record = async { News::Record(Box::new(record_seen(from_api(cluster.record(&observer.subject.group)).await))) };
+        let record = async { News::Record(Box::new(record_seen(from_api(cluster.record(&observer.group_config.group)).await))) };
         self.asked.push(record.boxed_local());
         self.asked.push(async { News::Listed(in_time(observer.list_pods(cluster)).await) }.boxed_local());
         self.pods_to_come += 1;
@@ -179,25 +179,26 @@ impl<'o, 'a> Look<'o, 'a> {
 
     /// Asks the Sentinels, and which there are, where that is not known.
     fn ask_council(&mut self) {
-        let Observer { world, council, .. } = *self.observer;
+        let Observer { clients, sentinel_set, .. } = *self.observer;
         if let Some(located) = self.observer.located() {
             for (at, target) in located {
                 self.ask_sentinel(at, Some(target));
             }
             return;
         }
-        for at in &council.named {
+        for at in &sentinel_set.named {
             self.ask_sentinel(at.clone(), None);
         }
-        if let Some(service) = &council.service {
+        if let Some(service) = &sentinel_set.service {
             self.is_council_known = false;
-            self.asked.push(async { News::Council(in_time(world.servers(service, council.port)).await) }.boxed_local());
+            self.asked
+                .push(async { News::SentinelSet(in_time(clients.servers(service, sentinel_set.port)).await) }.boxed_local());
         }
     }
 
     fn hear(&mut self, news: News) {
         match news {
-            News::Council(found) => {
+            News::SentinelSet(found) => {
                 self.is_council_known = true;
                 match found {
                     Ok(found) => found.into_iter().for_each(|at| self.ask_sentinel(at, None)),
@@ -257,7 +258,7 @@ impl<'o, 'a> Look<'o, 'a> {
     /// What is to be remembered of it, and said.
     fn end(mut self) -> Evidence {
         let observer = self.observer;
-        if observer.subject.knows_no_sets(&self.evidence.record) {
+        if observer.group_config.knows_no_sets(&self.evidence.record) {
             // The time was up before anything could say whose they are.
             let held = std::mem::take(&mut self.pods.held).into_iter();
             held.filter_map(|(found, _)| found.name().parse().ok()).for_each(|name| self.leave_open(name));
@@ -265,12 +266,12 @@ impl<'o, 'a> Look<'o, 'a> {
         let Self { mut evidence, pods: Pods { seen, others, .. }, told_at, .. } = self;
         evidence.invalid = invalid::findings(&evidence, &seen);
         observer.tell_invalid(&evidence.invalid);
-        observer.subject.name_non_members(&others);
+        observer.group_config.name_non_members(&others);
         (*observer.seen.borrow_mut(), *observer.others.borrow_mut()) = (seen, others);
         // What a Sentinel told while others were still waited for has aged since.
         for (at, when) in told_at {
             let sentinel = evidence.sentinels.iter_mut().find(|sentinel| sentinel.at == at);
-            if let Some(Heard::Answer(SentinelAnswer::Watching(watch))) = sentinel.map(|sentinel| &mut sentinel.heard) {
+            if let Some(Reply::Answer(SentinelAnswer::Watching(watch))) = sentinel.map(|sentinel| &mut sentinel.heard) {
                 watch.last_ok_ping += when.elapsed();
             }
         }
@@ -278,15 +279,15 @@ impl<'o, 'a> Look<'o, 'a> {
     }
 
     fn ask_sentinel(&mut self, at: Endpoint, target: Option<Target>) {
-        self.evidence.sentinels.push(Sentinel { at: at.clone(), heard: Heard::Pending });
-        let Observer { world, subject, logins, .. } = *self.observer;
+        self.evidence.sentinels.push(Sentinel { at: at.clone(), heard: Reply::Pending });
+        let Observer { clients, group_config, credentials, .. } = *self.observer;
         let ask = async move {
             let view = async {
                 let target = match target {
                     Some(target) => target,
-                    None => world.target(&at).await?,
+                    None => clients.target(&at).await?,
                 };
-                sentinel::view(&target, &logins.sentinel, &subject.group).await
+                sentinel::view(&target, &credentials.sentinel, &group_config.group).await
             };
             let answer = in_time(view).await;
             News::Sentinel(at, answer)
@@ -302,19 +303,19 @@ impl<'o, 'a> Look<'o, 'a> {
         let mut names: Vec<_> = self
             .observer
             .numbered_peers()
-            .chain(self.observer.subject.me.clone())
+            .chain(self.observer.group_config.me.clone())
             .chain(seen.iter().map(|pod| pod.name.clone()))
             .collect();
         names.sort();
         names.dedup();
         for name in names.clone() {
-            if Some(&name) != self.observer.subject.me.as_ref() {
+            if Some(&name) != self.observer.group_config.me.as_ref() {
                 match seen.iter().find(|pod| pod.name == name).filter(|pod| !pod.ips.is_empty()) {
                     Some(pod) => self.ask_peer(name.clone(), Some(pod.ips.clone())),
-                    None => self.set(Peer { heard: Heard::Pending, object: Object::Unknown, ..absent(name.clone()) }),
+                    None => self.set(Peer { heard: Reply::Pending, object: Object::Unknown, ..absent(name.clone()) }),
                 }
             }
-            let scheme = &self.observer.subject.scheme;
+            let scheme = &self.observer.group_config.scheme;
             let ask = async move {
                 let answer = match from_api(cluster.pod(&name, scheme)).await {
                     Ok(pod) => Ok(Some(Box::new(pod))),
@@ -335,15 +336,15 @@ impl<'o, 'a> Look<'o, 'a> {
             Found::Unnumbered(other) => return self.pods.others.push(other),
             Found::Pod(pod) => pod,
         };
-        let Subject { named, .. } = self.observer.subject;
+        let GroupConfig { named, .. } = self.observer.group_config;
         let is_known = Some(&pod.name) == self.evidence.me.as_ref() || self.evidence.peer(&pod.name).is_some();
         let checked = self
             .observer
-            .subject
+            .group_config
             .membership(&self.evidence.record, self.pods.reported.as_ref().unwrap_or(&BTreeSet::new()))
             .check(&pod);
         let is_early = self.evidence.record == RecordSeen::Pending && by != FoundBy::Watch;
-        let is_untold = self.observer.subject.knows_no_sets(&self.evidence.record) && self.pods.reported.is_none();
+        let is_untold = self.observer.group_config.knows_no_sets(&self.evidence.record) && self.pods.reported.is_none();
         if is_untold || is_early && (checked.is_err() || *named == Named::ByGroup) {
             return self.pods.held.push((Found::Pod(pod), by));
         }
@@ -352,7 +353,7 @@ impl<'o, 'a> Look<'o, 'a> {
             (Ok(()), FoundBy::List) if is_known => {}
             (Ok(()), _) => self.see(*pod),
             (Err(why), FoundBy::ItsName) => self.turn_away(pod.name, Outside::NonMember(why)),
-            (Err(Why::Unproven), _) => self.leave_open(pod.name),
+            (Err(NotMember::Unproven), _) => self.leave_open(pod.name),
             (Err(why), _) => self.pods.others.push(NonMember::new(&pod, why)),
         }
     }
@@ -360,12 +361,13 @@ impl<'o, 'a> Look<'o, 'a> {
     /// Where nothing but the disk reports and the claims tells which pods are members, and all of them are in: sorts
     /// the pods by them.
     fn sort_by_reports(&mut self) {
-        if !self.observer.subject.knows_no_sets(&self.evidence.record) || self.pods.reported.is_some() {
+        if !self.observer.group_config.knows_no_sets(&self.evidence.record) || self.pods.reported.is_some() {
             return;
         }
         let told = self.evidence.watches().map(|(_, watch)| &watch.master.host);
         let claimed = told.chain(self.evidence.kept.iter().map(|kept| &kept.master.host));
-        self.pods.reported = Some(self.observer.subject.sets_by_reports(self.pods.held.iter().map(|(found, _)| found), claimed));
+        self.pods.reported =
+            Some(self.observer.group_config.sets_by_reports(self.pods.held.iter().map(|(found, _)| found), claimed));
         for (found, by) in std::mem::take(&mut self.pods.held) {
             self.meet(found, by);
         }
@@ -377,7 +379,7 @@ impl<'o, 'a> Look<'o, 'a> {
             (RecordSeen::Unknown(_) | RecordSeen::Pending, Outside::NonMember(why)) => why.is_by_itself(),
             _ => true,
         };
-        let is_unproven = matches!(why, Outside::NonMember(Why::Unproven));
+        let is_unproven = matches!(why, Outside::NonMember(NotMember::Unproven));
         self.observer.outside.borrow_mut().push((name.clone(), why));
         if Some(&name) == self.evidence.me.as_ref() {
             return;
@@ -386,7 +388,7 @@ impl<'o, 'a> Look<'o, 'a> {
             return self.leave_open(name);
         }
         let nobody = absent(name);
-        self.set(if is_known { nobody } else { Peer { heard: Heard::Pending, object: Object::Unknown, ..nobody } });
+        self.set(if is_known { nobody } else { Peer { heard: Reply::Pending, object: Object::Unknown, ..nobody } });
     }
 
     /// Takes a pod as the API server has it. Its Redis is asked where that says that it is, whatever
@@ -398,7 +400,7 @@ impl<'o, 'a> Look<'o, 'a> {
         }
         if Some(&pod.name) == self.evidence.me.as_ref() {
             // Where it was before, the API server may say for a while that it still is.
-            if self.observer.subject.my_ip.is_none_or(|own| pod.ips.contains(&own)) {
+            if self.observer.group_config.my_ip.is_none_or(|own| pod.ips.contains(&own)) {
                 self.evidence.my_ips = pod.ips;
             }
             self.evidence.own.trying =
@@ -406,7 +408,7 @@ impl<'o, 'a> Look<'o, 'a> {
             self.evidence.own.heard.take_over(&pod.heard, self.evidence.now);
             return;
         }
-        let container = pod.container(self.observer.subject.port);
+        let container = pod.container(self.observer.group_config.port);
         let object = Object::Present { uid: pod.uid, word: pod.word, container };
         let is_asked_there = |peer: &Peer| peer.pod == pod.name && peer.ips == pod.ips && !pod.ips.is_empty();
         if !self.evidence.peers.iter().any(is_asked_there) {
@@ -418,17 +420,19 @@ impl<'o, 'a> Look<'o, 'a> {
     }
 
     fn ask_peer(&mut self, pod: PodName, ips: Option<Vec<IpAddr>>) {
-        self.set(Peer { pod: pod.clone(), ips: ips.clone().unwrap_or_default(), object: Object::Unknown, heard: Heard::Pending });
-        let Observer { world, subject, logins, .. } = *self.observer;
+        self.set(Peer { pod: pod.clone(), ips: ips.clone().unwrap_or_default(), object: Object::Unknown, heard: Reply::Pending });
+        let Observer { clients, group_config, credentials, .. } = *self.observer;
         let ask = async move {
             let found = match ips {
                 Some(ips) => Ok(ips),
-                None => in_time(world.addresses(&subject.host_name(&pod))).await.map(|ips| subject.own_family_first(ips)),
+                None => {
+                    in_time(clients.addresses(&group_config.host_name(&pod))).await.map(|ips| group_config.own_family_first(ips))
+                }
             };
             let (ips, answer) = match found {
                 Ok(ips) => {
-                    let target = subject.target(&pod, ips);
-                    let answer = in_time(redis::role(&target, &logins.redis)).await;
+                    let target = group_config.target(&pod, ips);
+                    let answer = in_time(redis::role(&target, &credentials.redis)).await;
                     (target.ips, answer)
                 }
                 Err(failure) => (Vec::new(), Err(failure)),
@@ -449,7 +453,7 @@ impl<'o, 'a> Look<'o, 'a> {
     /// Nothing says whether the pod of this name is a member: it is not asked, and nobody takes it for gone.
     fn leave_open(&mut self, name: PodName) {
         if self.evidence.peer(&name).is_some() {
-            self.set(Peer { heard: Heard::Pending, object: Object::Unknown, ..absent(name.clone()) });
+            self.set(Peer { heard: Reply::Pending, object: Object::Unknown, ..absent(name.clone()) });
         }
         if !self.evidence.unproven.contains(&name) {
             self.evidence.unproven.push(name);
@@ -458,5 +462,5 @@ impl<'o, 'a> Look<'o, 'a> {
 }
 
 fn absent(pod: PodName) -> Peer {
-    Peer { pod, ips: Vec::new(), object: Object::Absent, heard: Heard::Failed(Failure::NoSuchHost) }
+    Peer { pod, ips: Vec::new(), object: Object::Absent, heard: Reply::Failed(Failure::NoSuchHost) }
 }

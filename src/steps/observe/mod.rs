@@ -8,11 +8,11 @@ use futures::future::try_join_all;
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
-use super::context::{ANSWER, Council, Ground, Logins, Subject, World, in_time};
+use super::context::{ANSWER, Clients, Credentials, GroupConfig, KubernetesMode, SentinelSet, in_time};
 use super::retry::Trying;
-use crate::core::evidence::{Evidence, Failure, Heard, Own, Peer, RecordSeen};
+use crate::core::evidence::{Evidence, Failure, Own, Peer, RecordSeen, Reply};
 use crate::core::identity::{Endpoint, PodName};
-use crate::core::members::{Found, NonMember, Why};
+use crate::core::members::{Found, NonMember, NotMember};
 use crate::core::pod::Pod;
 use crate::core::record::Record;
 use crate::core::rules::is_settled;
@@ -31,10 +31,10 @@ const LONGEST_LOOK: Duration = ANSWER.saturating_mul(4);
 
 /// Asks everyone about one group.
 pub struct Observer<'a> {
-    pub world: &'a World,
-    pub subject: &'a Subject,
-    pub council: &'a Council,
-    pub logins: &'a Logins,
+    pub clients: &'a Clients,
+    pub group_config: &'a GroupConfig,
+    pub sentinel_set: &'a SentinelSet,
+    pub credentials: &'a Credentials,
     /// What this pod knows of itself, but for how long it has been trying and whom its earlier runs have heard.
     pub own: Own,
     /// How long this pod has been trying to start.
@@ -80,7 +80,7 @@ pub enum Outside {
     /// No pod has it.
     Missing,
     /// The pod that has it is none.
-    NonMember(Why),
+    NonMember(NotMember),
 }
 
 /// How long a look goes on.
@@ -99,12 +99,17 @@ type Located = (Endpoint, Target);
 
 impl<'a> Observer<'a> {
     /// For a pod whose disk is not asked about: a Sentinel, or one that does not start anything.
-    pub fn new(world: &'a World, subject: &'a Subject, council: &'a Council, logins: &'a Logins) -> Self {
+    pub fn new(
+        clients: &'a Clients,
+        group_config: &'a GroupConfig,
+        sentinel_set: &'a SentinelSet,
+        credentials: &'a Credentials,
+    ) -> Self {
         Self {
-            world,
-            subject,
-            council,
-            logins,
+            clients,
+            group_config,
+            sentinel_set,
+            credentials,
             own: Own::default(),
             trying: Trying::default(),
             seen: RefCell::default(),
@@ -123,11 +128,11 @@ impl<'a> Observer<'a> {
     /// ask them at once.
     pub async fn prepare(&self) {
         let pods = async {
-            if let Ground::Cluster(cluster) = &self.world.ground
+            if let KubernetesMode::Cluster(cluster) = &self.clients.ground
                 && let Ok(pods) = in_time(self.list_pods(cluster)).await
             {
                 // Before the record is known, whoever is no member without it is left out.
-                *self.seen.borrow_mut() = self.subject.membership(&RecordSeen::Pending, &BTreeSet::new()).sort(pods).0;
+                *self.seen.borrow_mut() = self.group_config.membership(&RecordSeen::Pending, &BTreeSet::new()).sort(pods).0;
             }
         };
         let sentinels = async {
@@ -139,9 +144,9 @@ impl<'a> Observer<'a> {
     }
 
     async fn locate_sentinels(&self) -> Result<Vec<Located>, Failure> {
-        let Self { world, council, .. } = self;
-        let all = council.endpoints(world).await?;
-        try_join_all(all.into_iter().map(async |at| world.target(&at).await.map(|target| (at, target)))).await
+        let Self { clients, sentinel_set, .. } = self;
+        let all = sentinel_set.endpoints(clients).await?;
+        try_join_all(all.into_iter().map(async |at| clients.target(&at).await.map(|target| (at, target)))).await
     }
 
     /// Where the Sentinels are, if that was looked up so lately that another look would say the same.
@@ -188,7 +193,7 @@ impl<'a> Observer<'a> {
             *sets = (record.uid.clone(), BTreeSet::new());
         }
         let known = sets.1.iter().map(String::as_str);
-        self.lacks_sets.set(record.lacks(known.clone().chain(self.subject.sure_sets())));
+        self.lacks_sets.set(record.lacks(known.clone().chain(self.group_config.sure_sets())));
         let whole = record.with_sets(known);
         sets.1.clone_from(&whole.sets);
         RecordSeen::Present(whole)
@@ -215,7 +220,7 @@ impl<'a> Observer<'a> {
     /// again.
     pub async fn observe_peers(&self, deadline: Instant) -> Evidence {
         let evidence = self.look(None, Until::PeersAreHeard, Duration::ZERO, deadline).await;
-        let silent = evidence.peers.iter().filter(|peer| matches!(peer.heard, Heard::Pending | Heard::Failed(Failure::TimedOut)));
+        let silent = evidence.peers.iter().filter(|peer| matches!(peer.heard, Reply::Pending | Reply::Failed(Failure::TimedOut)));
         *self.silent.borrow_mut() = silent.map(|peer| peer.pod.clone()).collect();
         evidence
     }
@@ -228,7 +233,7 @@ impl<'a> Observer<'a> {
     async fn look(&self, known: Option<Known>, until: Until, waited: Duration, deadline: Instant) -> Evidence {
         loop {
             // Where none is free until the deadline, nobody is asked any more.
-            let _seat = timeout_at(deadline, self.world.seats.acquire()).await;
+            let _seat = timeout_at(deadline, self.clients.permits.acquire()).await;
             let asked = Instant::now();
             let evidence = Look::new(self, waited).until(known.clone(), until, deadline).await;
             // A look that took longer than its sources may was overtaken by a stop of this process.
@@ -247,7 +252,7 @@ impl<'a> Observer<'a> {
     /// Whether nobody else is waited for.
     fn is_enough(&self, until: Until, evidence: &Evidence) -> bool {
         let silent = self.silent.borrow();
-        let is_waited_for = |peer: &Peer| peer.heard == Heard::Pending && !silent.contains(&peer.pod);
+        let is_waited_for = |peer: &Peer| peer.heard == Reply::Pending && !silent.contains(&peer.pod);
         match until {
             Until::Settled => is_settled(evidence),
             Until::PeersAreHeard => is_settled(evidence) && !evidence.peers.iter().any(is_waited_for),
@@ -264,18 +269,18 @@ impl<'a> Observer<'a> {
         }
         for invalid in now {
             if !said.contains(invalid) {
-                warn!("{}: {invalid}", self.subject.group);
+                warn!("{}: {invalid}", self.group_config.group);
                 said.push(invalid.clone());
             }
         }
     }
 
     async fn list_pods(&self, cluster: &Cluster) -> Result<Vec<Found>, Failure> {
-        cluster.pods_lately(&self.subject.selector, &self.subject.scheme).await.map_err(failure_of)
+        cluster.pods_lately(&self.group_config.selector, &self.group_config.scheme).await.map_err(failure_of)
     }
 
     fn numbered_peers(&self) -> impl Iterator<Item = PodName> {
-        let Subject { sets, me, .. } = self.subject;
+        let GroupConfig { sets, me, .. } = self.group_config;
         sets.pods().filter(move |pod| Some(pod) != me.as_ref())
     }
 }
@@ -285,7 +290,7 @@ pub fn record_seen(read: Result<Record, Refusal>) -> RecordSeen {
     match read {
         Ok(record) => RecordSeen::Present(record),
         Err(Refusal::Missing) => RecordSeen::Absent,
-        Err(Refusal::Conflict) => RecordSeen::Unknown(Failure::Nonsense("a conflict where nothing was written".to_owned())),
+        Err(Refusal::Conflict) => RecordSeen::Unknown(Failure::InvalidReply("a conflict where nothing was written".to_owned())),
         Err(Refusal::Failed(failure)) => RecordSeen::Unknown(failure),
     }
 }
@@ -293,7 +298,7 @@ pub fn record_seen(read: Result<Record, Refusal>) -> RecordSeen {
 fn failure_of(refusal: Refusal) -> Failure {
     match refusal {
         Refusal::Failed(failure) => failure,
-        refusal => Failure::Nonsense(refusal.to_string()),
+        refusal => Failure::InvalidReply(refusal.to_string()),
     }
 }
 

@@ -69,7 +69,7 @@ fn healthy_group(ordain: &Path) -> Bed {
     bed.start_all();
     bed.wait_for_master("redis-0", UP);
     bed.wait_for_sentinels(UP);
-    bed.wait_for_electable(UP);
+    bed.wait_for_promotable(UP);
     bed.wait_for_labels("redis-0", UP);
     bed.ask("redis-0", &["SET", "key", "value"]).expect("a write");
     bed.put_account_here("redis");
@@ -117,7 +117,7 @@ fn measure_restarts(bed: &mut Bed, folder: &Path) {
     master.print("a master's restart: the same, marked, looked again");
     bed.start("redis-0");
     bed.wait_for_master("redis-0", UP);
-    bed.wait_for_electable(UP);
+    bed.wait_for_promotable(UP);
 }
 
 /// Has another be promoted; returns which one.
@@ -200,7 +200,7 @@ fn whole_groups(ordain: &Path) {
         in_sync.push(started.elapsed().as_secs_f64() * 1e3);
 
         bed.wait_for_sentinels(UP);
-        bed.wait_for_electable(UP);
+        bed.wait_for_promotable(UP);
         bed.hand_over_to("redis-2", UP);
         bed.wait_for_master("redis-2", UP);
         bed.wait_for_labels("redis-2", UP);

@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     bed.start_all();
     bed.wait_for_master("redis-0", STEP);
     bed.wait_for_sentinels(STEP);
-    bed.wait_for_electable(STEP);
+    bed.wait_for_promotable(STEP);
     screen.say("redis-0 is the master; every Sentinel knows both replicas, and may promote them");
     if on_kubernetes {
         bed.wait_for_labels("redis-0", STEP);

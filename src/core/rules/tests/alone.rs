@@ -4,9 +4,9 @@ use rstest::rstest;
 
 use super::given::*;
 use super::*;
-use crate::core::decision::Part::{Follow, Lead, Undecided};
+use crate::core::decision::StartAs::{Follow, Lead, Undecided};
 use crate::core::evidence::{Failure, Object};
-use crate::core::record::Assumed;
+use crate::core::record::Forced;
 
 /// redis-1 is recorded, has its data, and nobody elects; redis-2 copied it when nothing was written any more.
 fn alone() -> Evidence {
@@ -15,11 +15,11 @@ fn alone() -> Evidence {
 
 #[test]
 fn without_sentinels_the_holder_leads_with_its_data_however_late_it_was_copied() {
-    let others = [alone(), alone().untold(0, refused()), alone().absent(0), alone().peer_is(0, Object::Unknown, silent())];
+    let others = [alone(), alone().unreported(0, refused()), alone().absent(0), alone().peer_is(0, Object::Unknown, silent())];
     for evidence in others.into_iter().chain([alone().started(2, NEW, waits_for(1)), alone().started(2, NEW, replica_of(1))]) {
         assert_eq!(evidence.decide(), (Lead(claim(1, 5)), None), "at once");
     }
-    assert_eq!(alone().beside(0, MASTER).part(), Follow(claim(0, 6)));
+    assert_eq!(alone().beside(0, MASTER).role(), Follow(claim(0, 6)));
 }
 
 #[rstest]
@@ -29,7 +29,7 @@ fn without_sentinels_the_holder_leads_with_its_data_however_late_it_was_copied()
 #[case::it_has_lost_its_data_and_not_its_stamp(alone().holding(EMPTY).stamped(Some("g")))]
 #[case::its_data_has_no_stamp(alone().stamped(None))]
 #[case::its_data_is_another_groups(alone().stamped(Some("other")))]
-#[case::it_was_given_up_while_there_were_sentinels(alone().record_but(|record| record.is_given_up = true))]
+#[case::it_was_given_up_while_there_were_sentinels(alone().record_but(|record| record.is_abandoned = true))]
 #[case::the_record_cannot_be_read(alone().record(UNKNOWN))]
 #[case::the_sentinels_were_not_found(alone().but(|evidence| evidence.discovery = Some(Failure::TimedOut)))]
 fn without_sentinels_the_holder_does_not_lead_where(#[case] evidence: Evidence) {
@@ -42,8 +42,8 @@ fn without_sentinels_who_may_not_lead_says_how_a_person_decides() {
     let how = "its volume was lost; without Sentinel a person says who shall lead, by `ordain reconcile --assume-master POD`";
     assert!(why.ends_with(how), "{why}");
     assert!(!power_cut().holding(EMPTY).decision().reason.why.contains("a person"));
-    let named = alone().holding(EMPTY).record_but(|record| record.assumed = Some(Assumed::Open));
-    assert_eq!(named.part(), Lead(claim(1, 5)), "it was said");
+    let named = alone().holding(EMPTY).record_but(|record| record.forced = Some(Forced::Open));
+    assert_eq!(named.role(), Lead(claim(1, 5)), "it was said");
 }
 
 #[test]

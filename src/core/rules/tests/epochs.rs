@@ -2,7 +2,7 @@
 
 use super::given::*;
 use super::*;
-use crate::core::decision::Part::{Follow, Lead, Undecided};
+use crate::core::decision::StartAs::{Follow, Lead, Undecided};
 use crate::core::epoch::{LARGEST, LEAP};
 use crate::core::evidence::SentinelAnswer;
 use crate::core::invalid::findings;
@@ -15,15 +15,15 @@ fn a_true_claim_counts_beside_one_with_an_epoch_that_cannot_be() {
     for forged in ABSURD {
         let council = [calm(1, 5), calm(1, 5), calm(2, forged)];
         assert_eq!(redis(0).record(present(1, 5)).sentinels(council.clone()).decide(), (Follow(claim(1, 5)), None), "{forged}");
-        assert_eq!(redis(0).record(present(0, 4)).sentinels(council).part(), Follow(claim(1, 5)), "{forged}");
+        assert_eq!(redis(0).record(present(0, 4)).sentinels(council).role(), Follow(claim(1, 5)), "{forged}");
         let alone = redis(0).record(present(1, 5)).sentinels([silent(), silent(), calm(2, forged)]);
-        assert_eq!(alone.part(), Follow(claim(1, 5)), "{forged}");
+        assert_eq!(alone.role(), Follow(claim(1, 5)), "{forged}");
     }
 }
 
 #[test]
 fn an_epoch_that_cannot_be_is_believed_where_nobody_else_says_anything_but_never_beyond_the_largest() {
-    let alone = |epoch| redis(0).record(UNKNOWN).sentinels([silent(), silent(), calm(2, epoch)]).part();
+    let alone = |epoch| redis(0).record(UNKNOWN).sentinels([silent(), silent(), calm(2, epoch)]).role();
     assert_eq!(alone(9 * LEAP), Follow(claim(2, 9 * LEAP)));
     assert_eq!(alone(LARGEST + 1), Undecided);
 }
@@ -46,7 +46,7 @@ fn a_foreign_address_at_an_epoch_that_cannot_be_holds_nobody_up() {
     for forged in ABSURD {
         let foreign = watching("192.0.2.77", forged, |_| {});
         let evidence = redis(2).record(present(1, 5)).sentinels([calm(1, 5), calm(1, 5), foreign]);
-        assert_eq!(evidence.part(), Follow(claim(1, 5)), "{forged}");
+        assert_eq!(evidence.role(), Follow(claim(1, 5)), "{forged}");
     }
 }
 
@@ -82,15 +82,15 @@ fn a_sentinels_own_file_with_an_epoch_that_cannot_be_is_no_claim() {
 #[test]
 fn without_a_record_an_epoch_that_cannot_be_makes_no_first_boot() {
     let forged = redis(0).record(RecordSeen::NotKept).sentinels([calm(1, u64::MAX), calm(1, u64::MAX), calm(1, u64::MAX)]);
-    assert_eq!(forged.part(), Undecided);
+    assert_eq!(forged.role(), Undecided);
     let lives = forged.but(|evidence| evidence.peer_mut(1).heard = MASTER);
-    assert_eq!(lives.part(), Follow(claim(1, 0)));
+    assert_eq!(lives.role(), Follow(claim(1, 0)));
 }
 
 #[test]
 fn the_epoch_after_the_largest_is_the_largest() {
     let evidence = redis(0).record(present(0, LARGEST)).sentinels([UNAWARE, UNAWARE, UNAWARE]).beside(1, MASTER);
-    assert_eq!(evidence.part(), Follow(claim(1, LARGEST)));
+    assert_eq!(evidence.role(), Follow(claim(1, LARGEST)));
 }
 
 #[test]
@@ -115,7 +115,8 @@ fn what_cannot_be_is_said_with_its_source_and_what_to_do() {
 fn a_time_more_than_a_minute_ahead_is_said() {
     let of = |ahead: u64| {
         redis(0).record(present(1, 5)).record_but(|record| {
-            record.mark = Some(crate::core::record::Mark { by: instance(1), at: crate::core::disk::Moment(NOW.0 + ahead) });
+            record.start_marker =
+                Some(crate::core::record::StartMarker { by: instance(1), at: crate::core::disk::Moment(NOW.0 + ahead) });
         })
     };
     assert_eq!(findings(&of(60_000), &[]), [""; 0]);
@@ -127,7 +128,7 @@ fn a_time_more_than_a_minute_ahead_is_said() {
 fn forged(evidence: &Evidence, mask: usize, epoch: u64) -> Evidence {
     evidence.clone().but(|evidence| {
         for (_, sentinel) in evidence.sentinels.iter_mut().enumerate().filter(|(place, _)| mask >> place & 1 == 1) {
-            if let Heard::Answer(SentinelAnswer::Watching(watch)) = &mut sentinel.heard {
+            if let Reply::Answer(SentinelAnswer::Watching(watch)) = &mut sentinel.heard {
                 watch.config_epoch = epoch;
             }
         }
@@ -156,7 +157,8 @@ fn beside_a_record_an_epoch_that_cannot_be_is_as_good_as_the_oldest() {
                     }
                     let (told, oldest) = (forged(&evidence, mask, *absurd), forged(&evidence, mask, 0));
                     let (by_forged, by_oldest) = (told.decision(), oldest.decision());
-                    let same = |one: &Decision| (one.part.clone(), one.record.clone(), one.electable, one.at_last.clone());
+                    let same =
+                        |one: &Decision| (one.role.clone(), one.record.clone(), one.promotable, one.last_resort_master.clone());
                     assert_eq!(same(&by_forged), same(&by_oldest), "{told}");
                     cases += 1;
                 }

@@ -6,29 +6,29 @@ use rstest::rstest;
 use super::given::*;
 use super::invariants::{OF_REDIS, OF_SENTINEL, all_hold, told};
 use super::*;
-use crate::core::decision::Part::{Follow, Lead, Undecided};
-use crate::core::disk::{Disk, Word};
+use crate::core::decision::StartAs::{Follow, Lead, Undecided};
+use crate::core::disk::{Disk, DiskReport};
 use crate::core::evidence::{Link, Object, Sentinel, SentinelAnswer};
-use crate::core::record::{Assumed, Record};
+use crate::core::record::{Forced, Record};
 
-type Answer = Heard<SentinelAnswer>;
+type Answer = Reply<SentinelAnswer>;
 
 /// The epoch of the Sentinels; the records are before it, at it and past it.
 const EPOCH: u64 = 2;
 
 /// What a peer can be seen to be.
-pub type Seen = (Object, Heard<Role>);
+pub type Seen = (Object, Reply<Role>);
 
 /// Every class of peer. The disks are those of the pod that looks, too.
 pub fn each_peer(ordinal: u32) -> Vec<Seen> {
     let told = |disk, heard| (object(ordinal, Some(word(disk))), heard);
-    let started = |disk, heard| (object(ordinal, Some(Word { started: true, ..word(disk) })), heard);
+    let started = |disk, heard| (object(ordinal, Some(DiskReport { started: true, ..word(disk) })), heard);
     let of = (ordinal + 1) % 3;
     let mut seen = vec![
         (Object::Absent, missing()),
         (Object::Unknown, silent()),
         (object(ordinal, None), refused()),
-        (object(ordinal, Some(Word { started: true, at: LATELY, ..word(NEW) })), refused()),
+        (object(ordinal, Some(DiskReport { started: true, at: LATELY, ..word(NEW) })), refused()),
         started(OLD, refused()),
         started(NEW, silent()),
         started(OLD, MASTER),
@@ -52,19 +52,19 @@ pub fn each_own_disk() -> [(Disk, Option<String>); 6] {
 
 /// Marked by a run that has ended, and what a first boot has just created.
 fn each_age(record: &Record) -> [Record; 2] {
-    [record.clone(), Record { is_new: true, mark: None, ..record.clone() }]
+    [record.clone(), Record { is_new: true, start_marker: None, ..record.clone() }]
 }
 
 /// The same; marked by the current run of each pod, lately and long ago; with a holder that was given up;
 /// and with one that a person has named, before and after its mark.
 fn each_marking(record: &Record) -> Vec<Record> {
-    let marks = [mark(instance(0)), mark(instance(1)), mark(instance(2)), old_mark(instance(2))];
-    let by_a_persons_word = Record { assumed: Some(Assumed::Open), ..record.clone() };
+    let marks = [start_marker(instance(0)), start_marker(instance(1)), start_marker(instance(2)), old_mark(instance(2))];
+    let forced = Record { forced: Some(Forced::Open), ..record.clone() };
     let mut markings = each_age(record).to_vec();
-    markings.extend(marks.map(|mark| Record { mark: Some(mark), ..record.clone() }));
-    markings.push(Record { is_given_up: true, ..record.clone() });
-    markings.push(by_a_persons_word.marked(&instance(ordinal_of(&record.claim.master)), NOW));
-    markings.push(by_a_persons_word);
+    markings.extend(marks.map(|start_marker| Record { start_marker: Some(start_marker), ..record.clone() }));
+    markings.push(Record { is_abandoned: true, ..record.clone() });
+    markings.push(forced.marked(&instance(ordinal_of(&record.claim.master)), NOW));
+    markings.push(forced);
     markings
 }
 
@@ -135,22 +135,22 @@ pub fn show(evidence: &mut Evidence, place: usize, (object, heard): &Seen) {
 struct Parts {
     led: u32,
     followed: u32,
-    electable: u32,
+    promotable: u32,
     undecided: u32,
 }
 
 impl Parts {
     fn count(&mut self, decision: &Decision) {
-        match (&decision.part, decision.electable) {
+        match (&decision.role, decision.promotable) {
             (Lead(_), _) => self.led += 1,
             (Follow(_), false) => self.followed += 1,
-            (Follow(_), true) => self.electable += 1,
+            (Follow(_), true) => self.promotable += 1,
             (Undecided, _) => self.undecided += 1,
         }
     }
 
     fn all(&self) -> u32 {
-        self.led + self.followed + self.electable + self.undecided
+        self.led + self.followed + self.promotable + self.undecided
     }
 }
 
@@ -169,7 +169,7 @@ fn check_the_order(evidence: &Evidence) {
     turned.sentinels.reverse();
     turned.peers.reverse();
     let (decision, other) = (evidence.decision(), turned.decision());
-    let same = |one: &Decision| (one.part.clone(), one.record.clone(), one.electable, one.at_last.clone());
+    let same = |one: &Decision| (one.role.clone(), one.record.clone(), one.promotable, one.last_resort_master.clone());
     assert!(same(&decision) == same(&other), "{}", told(evidence, &decision, "the order decides"));
 }
 
@@ -214,7 +214,7 @@ fn no_disks_and_records_break_a_rule(
         }
     }
     println!("{} cases as redis-{me}: {parts:?}", parts.all());
-    assert!(parts.led > 0 && parts.followed > 0 && parts.undecided > 0 && (parts.electable > 0) == has_sentinels);
+    assert!(parts.led > 0 && parts.followed > 0 && parts.undecided > 0 && (parts.promotable > 0) == has_sentinels);
 }
 
 /// What keeps nobody from leading by its disk, and what does, in few scenes: each is what two peers are.
@@ -307,7 +307,7 @@ fn no_evidence_makes_a_sentinel_break_a_rule() {
         }
     }
     println!("{} cases: {parts:?}", parts.all());
-    assert!(parts.led == 0 && parts.electable == 0 && parts.followed > 0 && parts.undecided > 0);
+    assert!(parts.led == 0 && parts.promotable == 0 && parts.followed > 0 && parts.undecided > 0);
 }
 
 /// Whether the silence of one Sentinel more may be borne: it named nobody else, and without it no
@@ -348,7 +348,7 @@ fn silence_makes_nobody_lead_who_would_not_have_led() {
     let mut evidence = redis(1);
     let [first_peers, second_peers] = [0, 2].map(each_peer);
     let mut records = vec![RecordSeen::Absent, present(0, EPOCH)];
-    let own = each_marking(&recorded(1, EPOCH)).into_iter().filter(|record| record.assumed.is_none());
+    let own = each_marking(&recorded(1, EPOCH)).into_iter().filter(|record| record.forced.is_none());
     records.extend(own.map(RecordSeen::Present));
     let waits = [Duration::ZERO, DOWN_AFTER + FAILOVER];
     let mut looks = 0;
@@ -365,13 +365,13 @@ fn silence_makes_nobody_lead_who_would_not_have_led() {
                     show(&mut evidence, 0, first);
                     show(&mut evidence, 1, second);
                     let decision = evidence.decision();
-                    if matches!(decision.part, Lead(_)) {
+                    if matches!(decision.role, Lead(_)) {
                         continue;
                     }
                     for fewer in each_silence(&evidence) {
                         looks += 1;
                         let by_silence = fewer.decision();
-                        let leads = matches!(by_silence.part, Lead(_));
+                        let leads = matches!(by_silence.role, Lead(_));
                         assert!(
                             !leads,
                             "{}{}",
@@ -430,7 +430,9 @@ impl World {
         let record = match (view.recorded(), &decision.record) {
             (Some(record), Some(claim)) => record.moved_to(claim, &record.address),
             (Some(record), None) => record.clone(),
-            (None, Some(claim)) => Record { claim: claim.clone(), is_new: decision.is_first_boot, mark: None, ..recorded(0, 0) },
+            (None, Some(claim)) => {
+                Record { claim: claim.clone(), is_new: decision.is_first_boot, start_marker: None, ..recorded(0, 0) }
+            }
             (None, None) => panic!("{}", told(view, decision, "starts without a record")),
         };
         record.marked(view.own.instance.as_ref().unwrap(), NOW)
@@ -440,20 +442,20 @@ impl World {
     /// the record, it checks again and starts, and no other does.
     fn check(&mut self) -> u32 {
         let decisions = self.decisions();
-        let led = decisions.iter().filter(|one| matches!(one.part, Lead(_))).count();
-        let electable = decisions.iter().filter(|one| matches!(one.part, Follow(_)) && one.electable).count();
+        let led = decisions.iter().filter(|one| matches!(one.role, Lead(_))).count();
+        let promotable = decisions.iter().filter(|one| matches!(one.role, Follow(_)) && one.promotable).count();
         let report = |what| self.views.iter().zip(&decisions).map(|(view, one)| told(view, one, what)).collect::<String>();
         assert!(led <= 1, "{}", report("\ntwo lead"));
-        assert!(led == 0 || electable == 0, "{}", report("\none leads, and another may be elected"));
+        assert!(led == 0 || promotable == 0, "{}", report("\none leads, and another may be elected"));
         let record = self.views[0].record.clone();
-        let starting = decisions.iter().enumerate().filter(|(_, one)| one.electable);
+        let starting = decisions.iter().enumerate().filter(|(_, one)| one.promotable);
         let marked: Vec<_> =
             starting.map(|(place, one)| (place, RecordSeen::Present(self.record_marked_by(place, one)))).collect();
         for (place, marked) in &marked {
             self.record(marked);
             let stamp = self.views[*place].own.group_id.replace("g".into());
             for (other, again) in self.decisions().iter().enumerate() {
-                let starts = again.electable;
+                let starts = again.promotable;
                 let what = if other == *place { "does not start after its mark" } else { "starts after another's mark" };
                 assert!(starts == (other == *place), "{}", told(&self.views[other], again, what));
             }
@@ -465,12 +467,12 @@ impl World {
 }
 
 /// Records x few councils for what a world holds.
-fn check_worlds(worlds: impl IntoIterator<Item = World>, by_a_persons_word: bool, tried_for_long: bool) {
+fn check_worlds(worlds: impl IntoIterator<Item = World>, forced: bool, tried_for_long: bool) {
     // A run that has marked the record has started, or is another run, long before the grace is over.
-    let is_over = |record: &Record| record.mark == Some(old_mark(instance(2)));
+    let is_over = |record: &Record| record.start_marker == Some(old_mark(instance(2)));
     let is_so = |record: &RecordSeen| match record {
-        RecordSeen::Present(record) => record.assumed.is_some() == by_a_persons_word && !is_over(record),
-        RecordSeen::Absent => !by_a_persons_word,
+        RecordSeen::Present(record) => record.forced.is_some() == forced && !is_over(record),
+        RecordSeen::Absent => !forced,
         _ => false,
     };
     let records: Vec<_> = each_record().into_iter().filter(is_so).collect();
@@ -497,26 +499,26 @@ const DISKS: [Disk; 4] = [EMPTY, OLD, BARELY_NEWER, NEW];
 /// All three wait to start: every three disks x stamps x records x few councils.
 #[rstest]
 fn of_three_pods_that_wait_to_start_only_one_does(
-    #[values(false, true)] by_a_persons_word: bool,
+    #[values(false, true)] forced: bool,
     #[values(false, true)] tried_for_long: bool,
     #[values(false, true)] has_sentinels: bool,
 ) {
     let disks = DISKS.into_iter().flat_map(|a| DISKS.into_iter().flat_map(move |b| DISKS.map(|c| [a, b, c])));
     let worlds = disks.flat_map(|[a, b, c]| [None, Some("g")].map(|stamp| World::new(&[(0, a), (1, b), (2, c)], None, stamp)));
     let worlds = worlds.map(|world| if has_sentinels { world } else { world.without_sentinels() });
-    check_worlds(worlds, by_a_persons_word, tried_for_long);
+    check_worlds(worlds, forced, tried_for_long);
 }
 
 /// Two wait to start, and the third is anything: its classes x both disks x records x few councils.
 #[rstest]
 fn of_two_pods_that_wait_to_start_only_one_does_whatever_the_third_is(
     #[values(0, 2)] third: u32,
-    #[values(false, true)] by_a_persons_word: bool,
+    #[values(false, true)] forced: bool,
     #[values(false, true)] tried_for_long: bool,
 ) {
     let waiting: Vec<u32> = (0..3).filter(|ordinal| *ordinal != third).collect();
     let disks: Vec<_> = DISKS.into_iter().flat_map(|a| DISKS.map(|b| [(waiting[0], a), (waiting[1], b)])).collect();
     let thirds = each_peer(third);
     let worlds = thirds.iter().flat_map(|seen| disks.iter().map(move |disks| World::new(disks, Some((third, seen)), Some("g"))));
-    check_worlds(worlds, by_a_persons_word, tried_for_long);
+    check_worlds(worlds, forced, tried_for_long);
 }

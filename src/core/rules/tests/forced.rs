@@ -1,8 +1,8 @@
 //! What is told to a person who forces a pod to be the master, before it is done.
 
 use super::given::*;
-use crate::core::disk::{Disk, Moment, Word};
-use crate::core::evidence::{Evidence, Heard, Link, Replica, Role};
+use crate::core::disk::{Disk, DiskReport, Moment};
+use crate::core::evidence::{Evidence, Link, Replica, Reply, Role};
 use crate::core::rules::forced_claim::forced_claim;
 use crate::core::rules::forced_claim::losses;
 
@@ -11,7 +11,7 @@ fn shown(evidence: &Evidence, chosen: u32) -> Vec<String> {
 }
 
 /// A replica in sync with redis-0 that has read so far.
-fn has_read(offset: u64) -> Heard<Role> {
+fn has_read(offset: u64) -> Reply<Role> {
     let replica = Replica {
         of: address(0),
         link: Link::Lost,
@@ -21,13 +21,13 @@ fn has_read(offset: u64) -> Heard<Role> {
         down_for: None,
         is_empty: false,
     };
-    Heard::Answer(Role::Replica(replica))
+    Reply::Answer(Role::Replica(replica))
 }
 
 #[test]
 fn each_member_tells_by_how_much_its_data_is_newer_and_what_is_not_known() {
     let group = sentinel().record(present(0, 5)).tells(0, OLD).tells(1, Disk::Written(Moment(1_000_000 + 3_550_400)));
-    let told = shown(&group.clone().untold(2, silent()), 0);
+    let told = shown(&group.clone().unreported(2, silent()), 0);
     assert_eq!(
         told,
         [
@@ -58,7 +58,7 @@ fn replicas_that_have_copied_a_master_are_compared_by_how_far_they_have_read() {
 
 #[test]
 fn data_that_cannot_be_loaded_and_words_of_strangers_are_told_as_such() {
-    let damaged = Word { damage: Some("a\nb".into()), ..word(EMPTY) };
+    let damaged = DiskReport { damage: Some("a\nb".into()), ..word(EMPTY) };
     let group = sentinel().record(present(0, 5)).tells(0, OLD).peer_is(1, object(1, Some(damaged)), refused());
     assert_eq!(shown(&group, 0)[1], "redis-1: its data cannot be loaded (a\\nb)");
     assert!(shown(&group, 1)[1].ends_with("all of it is lost"));

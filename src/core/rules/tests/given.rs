@@ -1,9 +1,9 @@
 //! Evidence, put together in the words of a story.
 
 use super::*;
-use crate::core::disk::{Disk, Instance, Moment, Word};
+use crate::core::disk::{Disk, DiskReport, Instance, Moment};
 use crate::core::evidence::{Container, Failure, Kept, Link, Object, Own, Replica, Sentinel, SentinelAnswer, Watch};
-use crate::core::record::{Mark, Record};
+use crate::core::record::{Record, StartMarker};
 use crate::core::sets::Set;
 
 pub const NOW: Moment = Moment(100_000_000);
@@ -18,9 +18,9 @@ pub const OLD: Disk = Disk::Written(Moment(1_000_000));
 pub const BARELY_NEWER: Disk = Disk::Written(Moment(1_005_000));
 pub const NEW: Disk = Disk::Written(Moment(1_005_001));
 
-pub const UNAWARE: Heard<SentinelAnswer> = Heard::Answer(SentinelAnswer::Unaware);
+pub const UNAWARE: Reply<SentinelAnswer> = Reply::Answer(SentinelAnswer::Unaware);
 pub const UNKNOWN: RecordSeen = RecordSeen::Unknown(Failure::TimedOut);
-pub const MASTER: Heard<Role> = Heard::Answer(Role::Master);
+pub const MASTER: Reply<Role> = Reply::Answer(Role::Master);
 
 pub fn pod(ordinal: u32) -> PodName {
     format!("redis-{ordinal}").parse().unwrap()
@@ -53,29 +53,29 @@ fn run_of(ordinal: u32, run: &str) -> Instance {
 }
 
 /// A second ago.
-pub fn mark(by: Instance) -> Mark {
-    Mark { by, at: Moment(NOW.0 - 1_000) }
+pub fn start_marker(by: Instance) -> StartMarker {
+    StartMarker { by, at: Moment(NOW.0 - 1_000) }
 }
 
 /// As long ago as the grace.
-pub fn old_mark(by: Instance) -> Mark {
-    Mark { by, at: Moment(NOW.0 - 300_000) }
+pub fn old_mark(by: Instance) -> StartMarker {
+    StartMarker { by, at: Moment(NOW.0 - 300_000) }
 }
 
-pub fn silent<T>() -> Heard<T> {
-    Heard::Failed(Failure::TimedOut)
+pub fn silent<T>() -> Reply<T> {
+    Reply::Failed(Failure::TimedOut)
 }
 
-pub fn refused<T>() -> Heard<T> {
-    Heard::Failed(Failure::Refused)
+pub fn refused<T>() -> Reply<T> {
+    Reply::Failed(Failure::Refused)
 }
 
-pub fn missing<T>() -> Heard<T> {
-    Heard::Failed(Failure::NoSuchHost)
+pub fn missing<T>() -> Reply<T> {
+    Reply::Failed(Failure::NoSuchHost)
 }
 
-pub fn replica(of: u32, link: Link, priority: u32) -> Heard<Role> {
-    Heard::Answer(Role::Replica(Replica {
+pub fn replica(of: u32, link: Link, priority: u32) -> Reply<Role> {
+    Reply::Answer(Role::Replica(Replica {
         of: address(of),
         link,
         priority,
@@ -87,30 +87,30 @@ pub fn replica(of: u32, link: Link, priority: u32) -> Heard<Role> {
 }
 
 /// In sync, and electable.
-pub fn replica_of(master: u32) -> Heard<Role> {
+pub fn replica_of(master: u32) -> Reply<Role> {
     replica(master, Link::Up, 100)
 }
 
 /// Has never had a link since it started, and is not electable.
-pub fn waits_for(master: u32) -> Heard<Role> {
+pub fn waits_for(master: u32) -> Reply<Role> {
     replica(master, Link::Never, 0)
 }
 
 /// The same, and is seen to hold no data.
-pub fn waits_empty_for(master: u32) -> Heard<Role> {
+pub fn waits_empty_for(master: u32) -> Reply<Role> {
     with_data(waits_for(master), false)
 }
 
 /// A replica that is seen to hold no data, or not.
-pub fn with_data(mut heard: Heard<Role>, holds_data: bool) -> Heard<Role> {
-    if let Heard::Answer(Role::Replica(replica)) = &mut heard {
+pub fn with_data(mut heard: Reply<Role>, holds_data: bool) -> Reply<Role> {
+    if let Reply::Answer(Role::Replica(replica)) = &mut heard {
         replica.is_empty = !holds_data;
     }
     heard
 }
 
 /// A Sentinel that sees nothing wrong with `master`, changed by `but`.
-pub fn watching(master: &str, config_epoch: u64, but: impl FnOnce(&mut Watch)) -> Heard<SentinelAnswer> {
+pub fn watching(master: &str, config_epoch: u64, but: impl FnOnce(&mut Watch)) -> Reply<SentinelAnswer> {
     let mut watch = Watch {
         master: at(master),
         config_epoch,
@@ -123,18 +123,18 @@ pub fn watching(master: &str, config_epoch: u64, but: impl FnOnce(&mut Watch)) -
         is_half_told: false,
     };
     but(&mut watch);
-    Heard::Answer(SentinelAnswer::Watching(watch))
+    Reply::Answer(SentinelAnswer::Watching(watch))
 }
 
-pub fn calm(master: u32, epoch: u64) -> Heard<SentinelAnswer> {
+pub fn calm(master: u32, epoch: u64) -> Reply<SentinelAnswer> {
     watching(&format!("redis-{master}.redis-headless"), epoch, |_| {})
 }
 
-pub fn down(master: u32, epoch: u64) -> Heard<SentinelAnswer> {
+pub fn down(master: u32, epoch: u64) -> Reply<SentinelAnswer> {
     watching(&format!("redis-{master}.redis-headless"), epoch, |watch| watch.finds_master_down = true)
 }
 
-pub fn failing_over(master: u32, epoch: u64) -> Heard<SentinelAnswer> {
+pub fn failing_over(master: u32, epoch: u64) -> Reply<SentinelAnswer> {
     watching(&format!("redis-{master}.redis-headless"), epoch, |watch| watch.failover_in_progress = true)
 }
 
@@ -148,9 +148,9 @@ pub fn recorded(master: u32, epoch: u64) -> Record {
         address: address(master),
         group_id: "g".into(),
         is_new: false,
-        mark: Some(Mark { by: ended_instance(master), at: Moment(0) }),
-        is_given_up: false,
-        assumed: None,
+        start_marker: Some(StartMarker { by: ended_instance(master), at: Moment(0) }),
+        is_abandoned: false,
+        forced: None,
         as_read: std::sync::Arc::default(),
         sets: std::collections::BTreeSet::new(),
     }
@@ -162,30 +162,30 @@ pub fn present(master: u32, epoch: u64) -> RecordSeen {
 
 /// A record that a first boot has created, and of which no master has started yet.
 pub fn new(master: u32) -> RecordSeen {
-    RecordSeen::Present(Record { is_new: true, mark: None, ..recorded(master, 0) })
+    RecordSeen::Present(Record { is_new: true, start_marker: None, ..recorded(master, 0) })
 }
 
 /// A record that was made again, or by adoption: nobody has marked it, and the group has had a master.
 pub fn made_again(master: u32, epoch: u64) -> RecordSeen {
-    RecordSeen::Present(Record { mark: None, ..recorded(master, epoch) })
+    RecordSeen::Present(Record { start_marker: None, ..recorded(master, epoch) })
 }
 
-pub fn word(disk: Disk) -> Word {
-    Word { run: "now".into(), disk, at: Moment(0), group: None, started: false, damage: None, priority: None }
+pub fn word(disk: Disk) -> DiskReport {
+    DiskReport { run: "now".into(), disk, at: Moment(0), group: None, started: false, damage: None, priority: None }
 }
 
 /// What the volume of another group held.
-pub fn foreign(disk: Disk) -> Word {
-    Word { group: Some("other".into()), ..word(disk) }
+pub fn foreign(disk: Disk) -> DiskReport {
+    DiskReport { group: Some("other".into()), ..word(disk) }
 }
 
 /// A pod that exists and has published this word, or nothing. Where its Redis refuses, its container does not run.
-pub fn object(ordinal: u32, word: Option<Word>) -> Object {
+pub fn object(ordinal: u32, word: Option<DiskReport>) -> Object {
     Object::Present { uid: instance(ordinal).uid, word, container: Container::Stopped }
 }
 
 /// The same, whatever its kubelet has told of its container.
-pub fn object_with(ordinal: u32, word: Option<Word>, container: Container) -> Object {
+pub fn object_with(ordinal: u32, word: Option<DiskReport>, container: Container) -> Object {
     Object::Present { uid: instance(ordinal).uid, word, container }
 }
 
@@ -227,7 +227,7 @@ pub fn sentinel() -> Evidence {
 }
 
 /// redis-0 restarts with its data beside a replica, and two of three Sentinels say nothing against it.
-pub fn restart(third: Heard<SentinelAnswer>) -> Evidence {
+pub fn restart(third: Reply<SentinelAnswer>) -> Evidence {
     redis(0).holding(OLD).record(present(0, 5)).sentinels([calm(0, 5), calm(0, 5), third]).beside(1, replica_of(0))
 }
 
@@ -255,7 +255,7 @@ impl Evidence {
         })
     }
 
-    pub fn sentinels(self, heard: impl IntoIterator<Item = Heard<SentinelAnswer>>) -> Self {
+    pub fn sentinels(self, heard: impl IntoIterator<Item = Reply<SentinelAnswer>>) -> Self {
         let sentinels = heard.into_iter().enumerate();
         let sentinels = sentinels.map(|(ordinal, heard)| Sentinel { at: at(&format!("sentinel-{ordinal}:26379")), heard });
         Self { sentinels: sentinels.collect(), ..self }
@@ -284,8 +284,8 @@ impl Evidence {
 
     /// A peer of which this was heard, and which has told that its disk held what this pod's holds; one
     /// whose name is not known does not exist.
-    pub fn beside(self, ordinal: u32, heard: Heard<Role>) -> Self {
-        let word = Word { started: heard.answer().is_some(), ..word(self.own.disk) };
+    pub fn beside(self, ordinal: u32, heard: Reply<Role>) -> Self {
+        let word = DiskReport { started: heard.answer().is_some(), ..word(self.own.disk) };
         let exists = heard != missing();
         self.peer_is(ordinal, if exists { object(ordinal, Some(word)) } else { Object::Absent }, heard)
     }
@@ -301,20 +301,20 @@ impl Evidence {
     }
 
     /// A peer that exists, and has published nothing.
-    pub fn untold(self, ordinal: u32, heard: Heard<Role>) -> Self {
+    pub fn unreported(self, ordinal: u32, heard: Reply<Role>) -> Self {
         self.peer_is(ordinal, object(ordinal, None), heard)
     }
 
     /// A peer that has published its disk and then started its Redis.
-    pub fn started(self, ordinal: u32, disk: Disk, heard: Heard<Role>) -> Self {
-        self.peer_is(ordinal, object(ordinal, Some(Word { started: true, ..word(disk) })), heard)
+    pub fn started(self, ordinal: u32, disk: Disk, heard: Reply<Role>) -> Self {
+        self.peer_is(ordinal, object(ordinal, Some(DiskReport { started: true, ..word(disk) })), heard)
     }
 
     pub fn absent(self, ordinal: u32) -> Self {
         self.peer_is(ordinal, Object::Absent, missing())
     }
 
-    pub fn peer_is(mut self, ordinal: u32, object: Object, heard: Heard<Role>) -> Self {
+    pub fn peer_is(mut self, ordinal: u32, object: Object, heard: Reply<Role>) -> Self {
         let peer = self.peer_mut(ordinal);
         (peer.object, peer.heard) = (object, heard);
         self
@@ -338,12 +338,12 @@ impl Evidence {
     }
 
     /// The part, and what the record must say first.
-    pub fn decide(&self) -> (Part, Option<Claim>) {
+    pub fn decide(&self) -> (StartAs, Option<Claim>) {
         let decision = self.decision();
-        (decision.part, decision.record)
+        (decision.role, decision.record)
     }
 
-    pub fn part(&self) -> Part {
-        self.decision().part
+    pub fn role(&self) -> StartAs {
+        self.decision().role
     }
 }

@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 
 use super::*;
-use crate::core::decision::Part::{Follow, Lead, Undecided};
-use crate::core::disk::{Disk, Word};
+use crate::core::decision::StartAs::{Follow, Lead, Undecided};
+use crate::core::disk::{Disk, DiskReport};
 use crate::core::evidence::{Container, Link, Object};
 use crate::core::record::Record;
 
@@ -28,7 +28,7 @@ pub const OF_REDIS: [Invariant; 24] = [
     without_claims_and_data_only_the_first_pod_leads,
     only_a_first_boot_makes_a_new_record,
     what_is_adopted_is_the_most_advanced_of_all,
-    only_the_most_advanced_starts_electable,
+    only_the_most_advanced_starts_promotable,
     who_is_followed_is_known_as_master,
     a_majority_that_names_the_only_living_master_is_believed,
     nothing_is_written_without_a_decision,
@@ -36,7 +36,7 @@ pub const OF_REDIS: [Invariant; 24] = [
     what_is_settled_is_followed,
     only_an_empty_pod_runs_at_last,
     without_sentinels_the_holder_leads_with_its_data,
-    without_sentinels_nobody_starts_electable,
+    without_sentinels_nobody_starts_promotable,
 ];
 
 /// What holds of every decision for a Sentinel.
@@ -115,8 +115,8 @@ fn own_record(evidence: &Evidence) -> Option<&Record> {
 }
 
 fn is_assumed(evidence: &Evidence) -> bool {
-    use crate::core::record::Assumed::{By, Open};
-    match own_record(evidence).and_then(|record| record.assumed.as_ref()) {
+    use crate::core::record::Forced::{By, Open};
+    match own_record(evidence).and_then(|record| record.forced.as_ref()) {
         Some(Open) => true,
         Some(By(instance)) => evidence.own.instance.as_ref() == Some(instance),
         None => false,
@@ -128,8 +128,8 @@ fn has_copied(peer: &Peer) -> bool {
 }
 
 fn has_marked(evidence: &Evidence, peer: &Peer) -> bool {
-    let mark = evidence.recorded().and_then(|record| record.mark.as_ref());
-    peer.word().is_some_and(|(instance, _)| mark.is_some_and(|mark| mark.by == instance))
+    let start_marker = evidence.recorded().and_then(|record| record.start_marker.as_ref());
+    peer.word().is_some_and(|(instance, _)| start_marker.is_some_and(|start_marker| start_marker.by == instance))
 }
 
 fn may_have_copied_unseen(peer: &Peer) -> bool {
@@ -155,7 +155,7 @@ fn holds_data(evidence: &Evidence, peer: &Peer) -> bool {
 
 /// Nobody listens there, and the API server confirms it, or there is none.
 fn is_down(evidence: &Evidence, peer: &Peer) -> bool {
-    let waits_to_start = |word: &Option<Word>| word.as_ref().is_some_and(|word| !word.started);
+    let waits_to_start = |word: &Option<DiskReport>| word.as_ref().is_some_and(|word| !word.started);
     let is_confirmed = match &peer.object {
         Object::Absent | Object::Present { container: Container::Stopped, .. } => true,
         Object::Unknown => !is_kept(evidence),
@@ -164,16 +164,16 @@ fn is_down(evidence: &Evidence, peer: &Peer) -> bool {
             waits_to_start(word) && word.as_ref().is_some_and(|word| word.at >= *since)
         }
     };
-    is_confirmed && proves_nothing_runs(&peer.heard)
+    is_confirmed && nothing_listens(&peer.heard)
 }
 
-fn proves_nothing_runs<T>(heard: &Heard<T>) -> bool {
-    matches!(heard, Heard::Failed(failure) if failure.proves_nothing_runs())
+fn nothing_listens<T>(heard: &Reply<T>) -> bool {
+    matches!(heard, Reply::Failed(failure) if failure.nothing_listens())
 }
 
 /// This pod leads, the disks are published and nothing says that they do not count.
 fn leads_by_its_disk(evidence: &Evidence, decision: &Decision) -> bool {
-    matches!(decision.part, Lead(_)) && is_kept(evidence) && !is_assumed(evidence) && !holds_all_writes(evidence)
+    matches!(decision.role, Lead(_)) && is_kept(evidence) && !is_assumed(evidence) && !holds_all_writes(evidence)
 }
 
 /// It is recorded as master with the data of its group, and nobody can have made another one since.
@@ -184,8 +184,8 @@ fn holds_all_writes(evidence: &Evidence) -> bool {
 
 /// It runs, or is about to, or has not been waited for long enough.
 fn is_awaited(evidence: &Evidence, peer: &Peer) -> bool {
-    let mark = evidence.recorded().and_then(|record| record.mark.as_ref());
-    let is_lately = mark.is_some_and(|mark| evidence.now.since(mark.at) < evidence.grace);
+    let start_marker = evidence.recorded().and_then(|record| record.start_marker.as_ref());
+    let is_lately = start_marker.is_some_and(|start_marker| evidence.now.since(start_marker.at) < evidence.grace);
     evidence.own.trying < evidence.grace
         || peer.heard.answer().is_some()
         || is_lately && has_marked(evidence, peer)
@@ -197,14 +197,14 @@ fn has_told_lately(evidence: &Evidence, peer: &Peer) -> bool {
 }
 
 pub fn who_leads_is_named_by_the_newest_claim_or_nobody_is(evidence: &Evidence, decision: &Decision) -> Held {
-    let Lead(claim) = &decision.part else { return Ok(()) };
+    let Lead(claim) = &decision.role else { return Ok(()) };
     let me = evidence.me.as_ref().unwrap();
     let is_proven = match &evidence.record {
         RecordSeen::Absent => true,
         RecordSeen::NotKept => {
             let peers = evidence.peers.iter().all(|peer| peer.heard.answer().is_some() || is_down(evidence, peer));
             let sentinels = || evidence.sentinels.iter().map(|one| &one.heard);
-            peers && sentinels().all(|heard| heard.answer().is_some() || proves_nothing_runs(heard))
+            peers && sentinels().all(|heard| heard.answer().is_some() || nothing_listens(heard))
         }
         _ => false,
     };
@@ -213,7 +213,7 @@ pub fn who_leads_is_named_by_the_newest_claim_or_nobody_is(evidence: &Evidence, 
 }
 
 pub fn nobody_leads_beside_a_living_master(evidence: &Evidence, decision: &Decision) -> Held {
-    let leads = matches!(decision.part, Lead(_));
+    let leads = matches!(decision.role, Lead(_));
     holds(!leads || evidence.living_masters().is_empty(), evidence, decision, "leads beside a living master")
 }
 
@@ -239,7 +239,7 @@ pub fn an_empty_disk_leads_only_where_nothing_can_have_been_lost(evidence: &Evid
 /// Nobody publishes anything there: beside any other that may run and is not seen to be empty only a first boot is led,
 /// by the pod for which the others wait.
 pub fn without_kubernetes_an_empty_disk_leads_only_alone(evidence: &Evidence, decision: &Decision) -> Held {
-    if !matches!(decision.part, Lead(_)) || is_kept(evidence) || evidence.own.disk.holds_data() {
+    if !matches!(decision.role, Lead(_)) || is_kept(evidence) || evidence.own.disk.holds_data() {
         return Ok(());
     }
     let waits = |peer: &Peer| peer.replica().is_some() && !has_copied(peer) && is_unclaimed(evidence);
@@ -282,11 +282,11 @@ pub fn nobody_leads_while_another_may_have_copied_a_master_unseen(evidence: &Evi
 }
 
 pub fn nobody_leads_while_a_failover_may_be_under_way(evidence: &Evidence, decision: &Decision) -> Held {
-    let Lead(claim) = &decision.part else { return Ok(()) };
+    let Lead(claim) = &decision.role else { return Ok(()) };
     let may_be_elected = |peer: &Peer| match &peer.heard {
-        Heard::Answer(Role::Replica(replica)) => replica.priority > 0,
-        Heard::Answer(Role::Master) => false,
-        Heard::Pending | Heard::Failed(_) => !is_down(evidence, peer),
+        Reply::Answer(Role::Replica(replica)) => replica.priority > 0,
+        Reply::Answer(Role::Master) => false,
+        Reply::Pending | Reply::Failed(_) => !is_down(evidence, peer),
     };
     let is_under_way = evidence.watches().any(|(_, watch)| watch.failover_in_progress);
     let is_calm = |watch: &crate::core::evidence::Watch| {
@@ -300,30 +300,30 @@ pub fn nobody_leads_while_a_failover_may_be_under_way(evidence: &Evidence, decis
 }
 
 pub fn nobody_leads_after_being_given_up(evidence: &Evidence, decision: &Decision) -> Held {
-    let is_given_up = own_record(evidence).is_some_and(|record| record.is_given_up);
-    holds(!is_given_up || !matches!(decision.part, Lead(_)), evidence, decision, "leads after being given up")
+    let is_abandoned = own_record(evidence).is_some_and(|record| record.is_abandoned);
+    holds(!is_abandoned || !matches!(decision.role, Lead(_)), evidence, decision, "leads after being given up")
 }
 
 pub fn data_of_another_group_has_no_part(evidence: &Evidence, decision: &Decision) -> Held {
-    holds(!is_foreign(evidence) || decision.part == Undecided, evidence, decision, "data of another group takes part")
+    holds(!is_foreign(evidence) || decision.role == Undecided, evidence, decision, "data of another group takes part")
 }
 
 pub fn without_claims_and_data_only_the_first_pod_leads(evidence: &Evidence, decision: &Decision) -> Held {
     let is_boot = is_unclaimed(evidence) && !evidence.own.disk.holds_data();
-    let is_right = !is_boot || !matches!(decision.part, Lead(_)) || evidence.me.as_ref() == Some(&evidence.first);
+    let is_right = !is_boot || !matches!(decision.role, Lead(_)) || evidence.me.as_ref() == Some(&evidence.first);
     holds(is_right, evidence, decision, "leads a first boot and is not the first pod")
 }
 
 pub fn only_a_first_boot_makes_a_new_record(evidence: &Evidence, decision: &Decision) -> Held {
     let is_untouched = evidence.record == RecordSeen::Absent && is_unclaimed(evidence) && evidence.living_masters().is_empty();
     let is_empty = !evidence.own.disk.holds_data() && !evidence.peers.iter().any(|peer| holds_data(evidence, peer));
-    let creates = matches!(decision.part, Lead(_)) && decision.record.is_some();
+    let creates = matches!(decision.role, Lead(_)) && decision.record.is_some();
     let is_right = decision.is_first_boot == (creates && is_untouched && is_empty);
     holds(is_right, evidence, decision, "takes for a first boot what is none, or the other way round")
 }
 
 pub fn what_is_adopted_is_the_most_advanced_of_all(evidence: &Evidence, decision: &Decision) -> Held {
-    let (Lead(claim) | Follow(claim)) = &decision.part else { return Ok(()) };
+    let (Lead(claim) | Follow(claim)) = &decision.role else { return Ok(()) };
     let is_adoption = evidence.record == RecordSeen::Absent
         && is_unclaimed(evidence)
         && evidence.living_masters().is_empty()
@@ -339,8 +339,8 @@ pub fn what_is_adopted_is_the_most_advanced_of_all(evidence: &Evidence, decision
     holds(is_known && is_best, evidence, decision, "adopts another than the most advanced of all")
 }
 
-pub fn only_the_most_advanced_starts_electable(evidence: &Evidence, decision: &Decision) -> Held {
-    let (Follow(claim), true) = (&decision.part, decision.electable) else { return Ok(()) };
+pub fn only_the_most_advanced_starts_promotable(evidence: &Evidence, decision: &Decision) -> Held {
+    let (Follow(claim), true) = (&decision.role, decision.promotable) else { return Ok(()) };
     let own = evidence.own.disk;
     let is_behind = |peer: &Peer| {
         let margin = if peer.pod == claim.master { Some(evidence.down_after) } else { None };
@@ -350,12 +350,12 @@ pub fn only_the_most_advanced_starts_electable(evidence: &Evidence, decision: &D
         })
     };
     let is_fit = own.holds_data() && evidence.peers.iter().all(is_behind);
-    let is_recorded = evidence.recorded().is_some_and(|record| record.claim == *claim && record.assumed.is_none());
+    let is_recorded = evidence.recorded().is_some_and(|record| record.claim == *claim && record.forced.is_none());
     holds(is_fit && is_recorded, evidence, decision, "starts electable though another may hold more")
 }
 
 pub fn who_is_followed_is_known_as_master(evidence: &Evidence, decision: &Decision) -> Held {
-    let Follow(claim) = &decision.part else { return Ok(()) };
+    let Follow(claim) = &decision.role else { return Ok(()) };
     let is_first_boot = is_unclaimed(evidence) && !is_kept(evidence) && claim.master == evidence.first;
     let is_adoption = is_unclaimed(evidence) && evidence.record == RecordSeen::Absent;
     let lives = evidence.living_masters().contains(&&claim.master);
@@ -364,14 +364,14 @@ pub fn who_is_followed_is_known_as_master(evidence: &Evidence, decision: &Decisi
 }
 
 pub fn a_majority_that_names_the_only_living_master_is_believed(evidence: &Evidence, decision: &Decision) -> Held {
-    let (Follow(claim), Some(record), [master]) = (&decision.part, evidence.recorded(), &evidence.living_masters()[..]) else {
+    let (Follow(claim), Some(record), [master]) = (&decision.role, evidence.recorded(), &evidence.living_masters()[..]) else {
         return Ok(());
     };
     let holder = &record.claim.master;
     let is_no_master = |peer: &Peer| match &peer.heard {
-        Heard::Answer(Role::Master) => false,
-        Heard::Answer(Role::Replica(_)) => true,
-        Heard::Pending | Heard::Failed(_) => is_down(evidence, peer),
+        Reply::Answer(Role::Master) => false,
+        Reply::Answer(Role::Replica(_)) => true,
+        Reply::Pending | Reply::Failed(_) => is_down(evidence, peer),
     };
     let is_dead = evidence.me.as_ref() == Some(holder) || evidence.peer(holder).is_some_and(is_no_master);
     let naming = evidence.watches().filter(|(_, watch)| evidence.member_at(&watch.master.host) == Some(master));
@@ -381,7 +381,7 @@ pub fn a_majority_that_names_the_only_living_master_is_believed(evidence: &Evide
 
 pub fn nothing_is_written_without_a_decision(evidence: &Evidence, decision: &Decision) -> Held {
     let writes = decision.record.is_some();
-    let is_right = !writes || decision.part != Undecided && is_kept(evidence);
+    let is_right = !writes || decision.role != Undecided && is_kept(evidence);
     holds(is_right, evidence, decision, "writes what it has not decided")
 }
 
@@ -399,44 +399,44 @@ pub fn what_is_settled_is_followed(evidence: &Evidence, decision: &Decision) -> 
         return Ok(());
     }
     let is_followed =
-        matches!((&decision.part, &evidence.living_masters()[..]), (Follow(claim), [master]) if claim.master == **master);
+        matches!((&decision.role, &evidence.living_masters()[..]), (Follow(claim), [master]) if claim.master == **master);
     holds(is_followed, evidence, decision, "settled, and another is followed")
 }
 
 pub fn only_an_empty_pod_runs_at_last(evidence: &Evidence, decision: &Decision) -> Held {
-    let Some(of) = &decision.at_last else { return Ok(()) };
+    let Some(of) = &decision.last_resort_master else { return Ok(()) };
     let (absent, existing): (Vec<_>, Vec<_>) = evidence.peers.iter().partition(|peer| peer.object == Object::Absent);
     let is_first = absent.iter().map(|peer| &peer.pod).min() == Some(of);
     let is_given_up_on = |peer: &Peer| peer.heard.answer().is_none() && evidence.own.trying >= evidence.grace;
     let is_told = existing.iter().all(|peer| has_copied(peer) || sure(evidence, peer).is_some() || is_given_up_on(peer));
-    let is_right = decision.part == Undecided && !evidence.own.disk.holds_data() && is_first && is_told;
+    let is_right = decision.role == Undecided && !evidence.own.disk.holds_data() && is_first && is_told;
     holds(is_right, evidence, decision, "would run at last, though another may still tell that it holds the data")
 }
 
 pub fn without_sentinels_the_holder_leads_with_its_data(evidence: &Evidence, decision: &Decision) -> Held {
-    let is_given_up = own_record(evidence).is_some_and(|record| record.is_given_up);
-    let may_lead = holds_all_writes(evidence) && !is_given_up && evidence.living_masters().is_empty();
-    holds(!may_lead || matches!(decision.part, Lead(_)), evidence, decision, "does not lead, and nobody else ever will")
+    let is_abandoned = own_record(evidence).is_some_and(|record| record.is_abandoned);
+    let may_lead = holds_all_writes(evidence) && !is_abandoned && evidence.living_masters().is_empty();
+    holds(!may_lead || matches!(decision.role, Lead(_)), evidence, decision, "does not lead, and nobody else ever will")
 }
 
-pub fn without_sentinels_nobody_starts_electable(evidence: &Evidence, decision: &Decision) -> Held {
-    let is_elected = matches!(decision.part, Follow(_)) && decision.electable;
+pub fn without_sentinels_nobody_starts_promotable(evidence: &Evidence, decision: &Decision) -> Held {
+    let is_elected = matches!(decision.role, Follow(_)) && decision.promotable;
     holds(!is_elected || !evidence.sentinels.is_empty(), evidence, decision, "starts electable where nobody elects")
 }
 
 pub fn a_sentinel_watches_the_only_living_master(evidence: &Evidence, decision: &Decision) -> Held {
-    let (Follow(claim), [alive]) = (&decision.part, &evidence.living_masters()[..]) else { return Ok(()) };
+    let (Follow(claim), [alive]) = (&decision.role, &evidence.living_masters()[..]) else { return Ok(()) };
     let is_dead = evidence.peer(&claim.master).is_some_and(|peer| match &peer.heard {
-        Heard::Answer(role) => *role != Role::Master,
-        Heard::Pending | Heard::Failed(_) => is_down(evidence, peer),
+        Reply::Answer(role) => *role != Role::Master,
+        Reply::Pending | Reply::Failed(_) => is_down(evidence, peer),
     });
     holds(claim.master == **alive || !is_dead, evidence, decision, "watches the dead beside the living")
 }
 
 pub fn a_sentinel_waits_for_who_is_starting(evidence: &Evidence, decision: &Decision) -> Held {
-    let Some(mark) = evidence.recorded().and_then(|record| record.mark.as_ref()) else { return Ok(()) };
-    let is_young = evidence.now.since(mark.at) < evidence.grace && evidence.living_masters().is_empty();
+    let Some(start_marker) = evidence.recorded().and_then(|record| record.start_marker.as_ref()) else { return Ok(()) };
+    let is_young = evidence.now.since(start_marker.at) < evidence.grace && evidence.living_masters().is_empty();
     let is_starting = |peer: &Peer| has_marked(evidence, peer) && peer.heard.answer().is_none();
-    let waits = decision.part == Undecided || !is_young || !evidence.peers.iter().any(is_starting);
+    let waits = decision.role == Undecided || !is_young || !evidence.peers.iter().any(is_starting);
     holds(waits, evidence, decision, "does not wait for one that is starting")
 }

@@ -19,9 +19,9 @@ use rstest::rstest;
 
 use super::catalogue::{self, Rule};
 use super::*;
-use crate::core::decision::Part::{Follow, Lead, Undecided};
-use crate::core::decision::{Decision, FAILOVER, Part};
-use crate::core::evidence::{Evidence, Heard, Peer, RecordSeen, Role};
+use crate::core::decision::StartAs::{Follow, Lead, Undecided};
+use crate::core::decision::{Decision, FAILOVER, StartAs};
+use crate::core::evidence::{Evidence, Peer, RecordSeen, Reply, Role};
 use crate::core::evidence::{Failure, Link};
 use crate::core::identity::{Endpoint, PodName};
 use crate::core::record::Claim;
@@ -102,8 +102,8 @@ fn a_decision_says_who_made_the_claim() {
 fn an_address_of_nobody_in_a_sentinels_own_file_counts_only_where_the_record_is_older() {
     for (epoch, expected) in [(4, Follow(claim(1, 5))), (5, Follow(claim(1, 5))), (6, Undecided)] {
         let evidence = sentinel().record(present(1, 5)).sentinels([silent(), silent(), silent()]).kept("192.0.2.77", epoch);
-        assert_eq!(evidence.part(), expected, "{epoch}");
-        assert_eq!(evidence.record(RecordSeen::Absent).part(), Undecided, "{epoch}: without a record");
+        assert_eq!(evidence.role(), expected, "{epoch}");
+        assert_eq!(evidence.record(RecordSeen::Absent).role(), Undecided, "{epoch}: without a record");
     }
 }
 
@@ -177,7 +177,7 @@ fn a_claim_by_the_address_that_the_record_remembers_names_its_holder_whoever_is_
     let ip = |last: u8| IpAddr::from([192, 0, 2, last]);
     let named = |master: &str, epoch| [watching(master, epoch, |_| {}), watching(master, epoch, |_| {}), UNAWARE];
     // All pods have new addresses, and redis-2 has the one that redis-1 had.
-    let after_an_outage = |claims: [Heard<crate::core::evidence::SentinelAnswer>; 3]| {
+    let after_an_outage = |claims: [Reply<crate::core::evidence::SentinelAnswer>; 3]| {
         redis(0).record(present(1, 5)).record_but(|record| record.address = at("192.0.2.1")).sentinels(claims).but(|evidence| {
             evidence.my_ips = vec![ip(7)];
             evidence.peer_mut(1).ips = vec![ip(2)];
@@ -186,7 +186,7 @@ fn a_claim_by_the_address_that_the_record_remembers_names_its_holder_whoever_is_
     };
     assert_eq!(after_an_outage(named("192.0.2.1", 5)).decide(), (Follow(claim(1, 5)), None));
     // A newer claim is of whoever was there later.
-    assert_eq!(after_an_outage(named("192.0.2.1", 6)).beside(2, Heard::Answer(Role::Master)).decide().0, Follow(claim(2, 6)));
+    assert_eq!(after_an_outage(named("192.0.2.1", 6)).beside(2, Reply::Answer(Role::Master)).decide().0, Follow(claim(2, 6)));
     // A pod that hands over or a Sentinel's is no member in its own view, and is one all the same.
     let own = after_an_outage(named("192.0.2.7", 6)).but(|evidence| {
         evidence.me = None;
@@ -292,7 +292,7 @@ fn of_more_sentinels_than_are_configured_two_are_no_majority() {
 
 #[test]
 fn nobody_starts_as_no_pod() {
-    assert_eq!(for_redis(&sentinel().record(present(0, 5))).part, Undecided);
+    assert_eq!(for_redis(&sentinel().record(present(0, 5))).role, Undecided);
 }
 
 #[rstest]
@@ -334,10 +334,10 @@ fn who_is_named_leads_at_once_where_no_peer_can_be_elected() {
     let not_known_to_be_down = [
         Failure::TimedOut,
         Failure::NotAllowed("NOAUTH".into()),
-        Failure::Nonsense("LOADING".into()),
+        Failure::InvalidReply("LOADING".into()),
         Failure::Unreachable("no route".into()),
     ];
-    for heard in not_known_to_be_down.map(Heard::Failed).into_iter().chain([Heard::Pending, replica_of(0)]) {
+    for heard in not_known_to_be_down.map(Reply::Failed).into_iter().chain([Reply::Pending, replica_of(0)]) {
         assert_eq!(evidence.clone().beside(2, heard).decide(), (Undecided, None));
     }
 }
@@ -384,8 +384,8 @@ fn without_a_record_a_first_boot_needs_everyone_to_have_answered_or_not_to_run()
 #[test]
 fn without_a_record_what_was_not_heard_yet_is_silence() {
     let evidence = redis(0).record(RecordSeen::NotKept);
-    assert_eq!(evidence.clone().beside(1, Heard::Pending).decide(), (Undecided, None));
-    assert_eq!(evidence.sentinels([Heard::Pending]).decide(), (Undecided, None));
+    assert_eq!(evidence.clone().beside(1, Reply::Pending).decide(), (Undecided, None));
+    assert_eq!(evidence.sentinels([Reply::Pending]).decide(), (Undecided, None));
 }
 
 #[test]
@@ -456,7 +456,7 @@ fn a_sentinel_watches_the_only_living_master_and_moves_the_record_past_every_epo
 
 /// A majority, the record and the living master agree; a Sentinel and a peer have not answered yet.
 fn settled() -> Evidence {
-    redis(0).record(present(1, 5)).sentinels([calm(1, 5), calm(1, 5), Heard::Pending]).beside(1, MASTER).beside(2, Heard::Pending)
+    redis(0).record(present(1, 5)).sentinels([calm(1, 5), calm(1, 5), Reply::Pending]).beside(1, MASTER).beside(2, Reply::Pending)
 }
 
 #[rstest]
@@ -470,13 +470,13 @@ fn asking_may_end(#[case] evidence: Evidence) {
 
 #[rstest]
 #[case::after_dissent(settled().sentinels([calm(1, 5), calm(1, 5), calm(2, 4)]))]
-#[case::with_too_few_sentinels(settled().sentinels([calm(1, 5), Heard::Pending, Heard::Pending]))]
+#[case::with_too_few_sentinels(settled().sentinels([calm(1, 5), Reply::Pending, Reply::Pending]))]
 #[case::before_the_record_is_heard(settled().record(RecordSeen::Pending))]
 #[case::without_the_record(settled().record(RecordSeen::Absent))]
 #[case::while_the_record_is_unknown(settled().record(UNKNOWN))]
 #[case::while_the_record_names_another(settled().record(present(2, 5)))]
 #[case::with_two_living_masters(settled().beside(2, MASTER))]
-#[case::without_a_living_master(settled().beside(1, Heard::Pending))]
+#[case::without_a_living_master(settled().beside(1, Reply::Pending))]
 #[case::with_a_kept_file_that_disagrees(settled().kept("redis-2", 4))]
 fn asking_goes_on(#[case] evidence: Evidence) {
     assert!(!is_settled(&evidence));

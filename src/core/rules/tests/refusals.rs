@@ -4,15 +4,15 @@ use rstest::rstest;
 
 use super::given::*;
 use super::*;
-use crate::core::decision::Part::{Follow, Lead, Undecided};
-use crate::core::disk::{Moment, Word};
+use crate::core::decision::StartAs::{Follow, Lead, Undecided};
+use crate::core::disk::{DiskReport, Moment};
 use crate::core::evidence::{Container, Failure, Object};
 
 const EARLIER: Container = Container::Running(Moment(NOW.0 - 60_000));
 
 /// This run of the pod has told, or an earlier one; and its server has been started since, or not.
-fn told(seconds_ago: u64, started: bool) -> Word {
-    Word { at: Moment(NOW.0 - 1_000 * seconds_ago), started, ..word(OLD) }
+fn told(seconds_ago: u64, started: bool) -> DiskReport {
+    DiskReport { at: Moment(NOW.0 - 1_000 * seconds_ago), started, ..word(OLD) }
 }
 
 #[rstest]
@@ -35,7 +35,7 @@ fn a_refusal_counts_with_the_pods_own_state(#[case] object: Object, #[case] is_p
         let is_enough = is_proof || object == Object::Unknown;
         assert_eq!(alone.is_known_not_to_run(alone.peer(&pod(1)).unwrap()), is_enough, "without an API server");
     }
-    for may_run in [silent(), Heard::Pending, Heard::Failed(Failure::NotAllowed("NOAUTH".into())), replica_of(0)] {
+    for may_run in [silent(), Reply::Pending, Reply::Failed(Failure::NotAllowed("NOAUTH".into())), replica_of(0)] {
         let evidence = redis(0).peer_is(1, object.clone(), may_run);
         assert!(!evidence.is_known_not_to_run(evidence.peer(&pod(1)).unwrap()));
     }
@@ -48,7 +48,7 @@ fn a_master_behind_a_firewall_is_watched_and_no_record_moves_away_from_it() {
         let living = object_with(0, Some(told(30, true)), container);
         sentinel().record(present(0, 5)).sentinels([calm(1, 5), calm(1, 5), calm(1, 5)]).peer_is(0, living, refused())
     };
-    let beside = |evidence: Evidence| evidence.beside(1, Heard::Answer(Role::Master)).decide();
+    let beside = |evidence: Evidence| evidence.beside(1, Reply::Answer(Role::Master)).decide();
     assert_eq!(beside(behind(EARLIER)).1, None);
     assert_eq!(beside(behind(Container::Stopped)), (Follow(claim(1, 6)), Some(claim(1, 6))), "it is known to be none");
 }
@@ -61,6 +61,6 @@ fn whoever_refuses_and_may_run_may_be_elected_meanwhile() {
             *evidence = evidence.clone().absent(2).peer_is(1, object_with(1, Some(told(400, true)), container), refused());
         })
     };
-    assert_eq!(waiting(EARLIER).past_the_grace().part(), Undecided);
-    assert_eq!(waiting(Container::Stopped).past_the_grace().part(), Lead(claim(0, 5)));
+    assert_eq!(waiting(EARLIER).past_the_grace().role(), Undecided);
+    assert_eq!(waiting(Container::Stopped).past_the_grace().role(), Lead(claim(0, 5)));
 }

@@ -6,18 +6,18 @@ use std::time::Duration;
 use rstest::rstest;
 
 use super::super::repair::Repair::{
-    ElectInstead, EndWord, Follow, GiveUp, KeepUnpromotable, MakeElectable, NameInstead, Reset, Restart, TakeHolderBack, Tell,
-    TellRest, Unwatch,
+    Abandon, AddGroup, AddSettings, ExpireReport, Follow, ForgetGroup, ForgetReplicas, KeepUnpromotable, MakePromotable,
+    NameInstead, PromoteInstead, Restart, TakeHolderBack,
 };
 use super::super::repair::*;
 use super::super::*;
 use super::{Rule, catalogue};
-use crate::core::disk::{Disk, Instance, Moment, Word};
+use crate::core::disk::{Disk, DiskReport, Instance, Moment};
 use crate::core::evidence::{
-    Container, Evidence, Failure, Heard, Link, Object, Own, Peer, RecordSeen, Replica, Role, Sentinel, SentinelAnswer, Watch,
+    Container, Evidence, Failure, Link, Object, Own, Peer, RecordSeen, Replica, Reply, Role, Sentinel, SentinelAnswer, Watch,
 };
 use crate::core::identity::{Endpoint, Host, PodName};
-use crate::core::record::{Assumed, Claim, Mark, Record};
+use crate::core::record::{Claim, Forced, Record, StartMarker};
 use crate::core::sets::Set;
 
 const NOW: Moment = Moment(100_000_000);
@@ -40,7 +40,7 @@ fn repairs_by(rules: Rules, evidence: &Evidence, masterless: Duration) -> Vec<Re
 }
 
 /// What a pod is seen to be.
-type Seen = (Object, Heard<Role>);
+type Seen = (Object, Reply<Role>);
 
 fn pod(ordinal: u32) -> PodName {
     format!("redis-{ordinal}").parse().unwrap()
@@ -53,14 +53,14 @@ fn address(ordinal: u32) -> Endpoint {
 fn published(disk: Disk, started: bool) -> Object {
     Object::Present {
         uid: "uid".into(),
-        word: Some(Word { run: "now".into(), disk, at: Moment(0), group: None, started, damage: None, priority: None }),
+        word: Some(DiskReport { run: "now".into(), disk, at: Moment(0), group: None, started, damage: None, priority: None }),
         container: Container::Stopped,
     }
 }
 
 /// Told by a pod whose volume is another group's.
 fn of_another_group(disk: Disk) -> Seen {
-    let word = Word {
+    let word = DiskReport {
         run: "now".into(),
         disk,
         at: Moment(0),
@@ -69,7 +69,7 @@ fn of_another_group(disk: Disk) -> Seen {
         damage: None,
         priority: None,
     };
-    (Object::Present { uid: "uid".into(), word: Some(word), container: Container::Stopped }, Heard::Failed(Failure::Refused))
+    (Object::Present { uid: "uid".into(), word: Some(word), container: Container::Stopped }, Reply::Failed(Failure::Refused))
 }
 
 /// It runs, and the word that it has not started still stands.
@@ -78,26 +78,26 @@ fn with_its_word((_, heard): Seen) -> Seen {
 }
 
 fn absent() -> Seen {
-    (Object::Absent, Heard::Failed(Failure::NoSuchHost))
+    (Object::Absent, Reply::Failed(Failure::NoSuchHost))
 }
 
-fn untold() -> Seen {
-    (Object::Present { uid: "uid".into(), word: None, container: Container::Stopped }, Heard::Failed(Failure::Refused))
+fn unreported() -> Seen {
+    (Object::Present { uid: "uid".into(), word: None, container: Container::Stopped }, Reply::Failed(Failure::Refused))
 }
 
 /// It has told, and waits to start.
 fn waits(disk: Disk) -> Seen {
-    (published(disk, false), Heard::Failed(Failure::Refused))
+    (published(disk, false), Reply::Failed(Failure::Refused))
 }
 
 /// It has told and started, and does not answer.
 fn gone(disk: Disk) -> Seen {
-    (published(disk, true), Heard::Failed(Failure::TimedOut))
+    (published(disk, true), Reply::Failed(Failure::TimedOut))
 }
 
 /// Its Redis was started then with a newer disk, and is gone.
 fn gone_since(at: Moment) -> Seen {
-    let word = Word { run: "now".into(), disk: NEW, at, group: None, started: true, damage: None, priority: None };
+    let word = DiskReport { run: "now".into(), disk: NEW, at, group: None, started: true, damage: None, priority: None };
     (Object::Present { uid: "uid".into(), word: Some(word), container: Container::Stopped }, gone(NEW).1)
 }
 
@@ -108,7 +108,7 @@ fn runs(disk: Disk, link: Link, priority: u32) -> Seen {
 fn follows(master: u32, disk: Disk, link: Link, priority: u32) -> Seen {
     let replica =
         Replica { of: address(master), link, priority, offset: 1, run: Some("now".into()), down_for: None, is_empty: false };
-    (published(disk, true), Heard::Answer(Role::Replica(replica)))
+    (published(disk, true), Reply::Answer(Role::Replica(replica)))
 }
 
 fn has_read(offset: u64) -> Seen {
@@ -121,11 +121,11 @@ fn has_read(offset: u64) -> Seen {
         down_for: None,
         is_empty: false,
     };
-    (published(OLD, true), Heard::Answer(Role::Replica(replica)))
+    (published(OLD, true), Reply::Answer(Role::Replica(replica)))
 }
 
 fn master() -> Seen {
-    (published(OLD, true), Heard::Answer(Role::Master))
+    (published(OLD, true), Reply::Answer(Role::Master))
 }
 
 /// The record names redis-0; its mark is old.
@@ -138,24 +138,24 @@ fn record() -> Record {
         address: address(0),
         group_id: "g".into(),
         is_new: false,
-        mark: Some(Mark { by: instance("earlier"), at: LONG_AGO }),
-        is_given_up: false,
-        assumed: None,
+        start_marker: Some(StartMarker { by: instance("earlier"), at: LONG_AGO }),
+        is_abandoned: false,
+        forced: None,
         as_read: std::sync::Arc::default(),
         sets: std::collections::BTreeSet::new(),
     }
 }
 
-fn given_up() -> Record {
-    Record { is_given_up: true, ..record() }
+fn abandoned() -> Record {
+    Record { is_abandoned: true, ..record() }
 }
 
-fn by_a_persons_word(assumed: Assumed) -> Record {
-    Record { assumed: Some(assumed), ..record() }
+fn forced(forced: Forced) -> Record {
+    Record { forced: Some(forced), ..record() }
 }
 
 fn gives_up() -> Repair {
-    GiveUp(record().claim)
+    Abandon(record().claim)
 }
 
 fn instance(run: &str) -> Instance {
@@ -168,7 +168,7 @@ fn run_of(ordinal: u32, run: &str) -> Instance {
 
 /// What reconcile sees of the three pods, and one Sentinel that finds nothing wrong with the living master, or the first.
 fn group(record: Record, pods: [Seen; 3]) -> Evidence {
-    let living = (0..).zip(&pods).find(|(_, (_, heard))| *heard == Heard::Answer(Role::Master)).map_or(0, |(living, _)| living);
+    let living = (0..).zip(&pods).find(|(_, (_, heard))| *heard == Reply::Answer(Role::Master)).map_or(0, |(living, _)| living);
     let peer = |(ordinal, (object, heard))| Peer { pod: pod(ordinal), ips: Vec::new(), object, heard };
     Evidence {
         me: None,
@@ -212,15 +212,15 @@ fn names(master: u32, config_epoch: u64) -> Sentinel {
         is_half_told: false,
     };
     let at = Endpoint::parse("sentinel-0", 26379).unwrap();
-    Sentinel { at, heard: Heard::Answer(SentinelAnswer::Watching(watch)) }
+    Sentinel { at, heard: Reply::Answer(SentinelAnswer::Watching(watch)) }
 }
 
 /// What a Sentinel says of redis-0 as master while all is well, but for what differs.
 fn says(number: u32, differs: impl FnOnce(&mut Watch)) -> Sentinel {
-    let Sentinel { heard: Heard::Answer(SentinelAnswer::Watching(mut watch)), .. } = names(0, 5) else { unreachable!() };
+    let Sentinel { heard: Reply::Answer(SentinelAnswer::Watching(mut watch)), .. } = names(0, 5) else { unreachable!() };
     (watch.finds_master_down, watch.last_ok_ping) = (false, Duration::ZERO);
     differs(&mut watch);
-    Sentinel { at: sentinel(number), heard: Heard::Answer(SentinelAnswer::Watching(watch)) }
+    Sentinel { at: sentinel(number), heard: Reply::Answer(SentinelAnswer::Watching(watch)) }
 }
 
 /// The only Sentinel, which finds nothing wrong with this master.
@@ -233,7 +233,7 @@ fn sentinel(number: u32) -> Endpoint {
 }
 
 fn knows_nothing(number: u32) -> Sentinel {
-    Sentinel { at: sentinel(number), heard: Heard::Answer(SentinelAnswer::Unaware) }
+    Sentinel { at: sentinel(number), heard: Reply::Answer(SentinelAnswer::Unaware) }
 }
 
 /// A group in which all is well, as three Sentinels say.
@@ -248,7 +248,7 @@ fn well(sentinels: [Sentinel; 3]) -> Evidence {
 fn a_sentinel_that_does_not_know_the_group_is_told_while_nobody_doubts_who_leads() {
     let told = |evidence: &Evidence| repairs(evidence, Duration::ZERO);
     let seen = well([says(0, |_| {}), knows_nothing(1), knows_nothing(2)]);
-    assert_eq!(told(&seen), [Tell(sentinel(1), pod(0)), Tell(sentinel(2), pod(0))]);
+    assert_eq!(told(&seen), [AddGroup(sentinel(1), pod(0)), AddGroup(sentinel(2), pod(0))]);
     assert_eq!(told(&well([0, 1, 2].map(knows_nothing))).len(), 3, "all have lost it");
     let another = well([says(0, |watch| watch.master = address(1)), knows_nothing(1), says(2, |_| {})]);
     assert_eq!(told(&another), [], "one names another");
@@ -261,10 +261,13 @@ fn a_sentinel_that_does_not_know_the_group_is_told_while_nobody_doubts_who_leads
 fn a_sentinel_that_was_told_by_halves_is_told_the_rest_while_nobody_doubts_who_leads() {
     let half = |number| says(number, |watch| watch.is_half_told = true);
     let told = |sentinels| repairs(&well(sentinels), Duration::ZERO);
-    assert_eq!(told([half(0), says(1, |_| {}), knows_nothing(2)]), [Tell(sentinel(2), pod(0)), TellRest(sentinel(0), pod(0))]);
+    assert_eq!(
+        told([half(0), says(1, |_| {}), knows_nothing(2)]),
+        [AddGroup(sentinel(2), pod(0)), AddSettings(sentinel(0), pod(0))]
+    );
     // Without the password it finds a master down that lives.
     let blind = says(0, |watch| (watch.is_half_told, watch.finds_master_down) = (true, true));
-    assert_eq!(told([blind, says(1, |_| {}), says(2, |_| {})]), [TellRest(sentinel(0), pod(0))]);
+    assert_eq!(told([blind, says(1, |_| {}), says(2, |_| {})]), [AddSettings(sentinel(0), pod(0))]);
     let another = says(1, |watch| watch.master = address(1));
     assert_eq!(told([half(0), another, says(2, |_| {})]), [], "one names another");
 }
@@ -273,7 +276,7 @@ fn a_sentinel_that_was_told_by_halves_is_told_the_rest_while_nobody_doubts_who_l
 fn one_sentinel_at_a_time_forgets_the_replicas_of_which_there_are_too_many() {
     let too_many = |number| says(number, |watch| watch.known_replicas = 4);
     let told = |sentinels| repairs(&well(sentinels), Duration::ZERO);
-    assert_eq!(told([says(0, |_| {}), too_many(1), too_many(2)]), [Reset(sentinel(1))]);
+    assert_eq!(told([says(0, |_| {}), too_many(1), too_many(2)]), [ForgetReplicas(sentinel(1))]);
     assert_eq!(told([says(0, |watch| watch.known_replicas = 1), too_many(1), too_many(2)]), [], "one is finding them");
     assert_eq!(told([says(0, |watch| watch.other_sentinels = 1), too_many(1), too_many(2)]), []);
     let promotes = |number| says(number, |watch| (watch.known_replicas, watch.has_promoted) = (4, true));
@@ -289,7 +292,7 @@ fn one_sentinel_at_a_time_forgets_the_replicas_of_which_there_are_too_many() {
 #[test]
 fn a_sentinel_that_names_another_by_no_newer_epoch_is_stubborn() {
     let names_another = |epoch: u64| says(1, |watch| (watch.master, watch.config_epoch) = (address(1), epoch));
-    let found = |sentinels: [Sentinel; 3]| stubborn(&well(sentinels));
+    let found = |sentinels: [Sentinel; 3]| diverged(&well(sentinels));
     let [one, another] = [|| says(0, |_| {}), || says(2, |_| {})];
     assert_eq!(found([one(), names_another(5), another()]), [sentinel(1)]);
     assert_eq!(found([one(), names_another(4), another()]), [sentinel(1)]);
@@ -298,11 +301,11 @@ fn a_sentinel_that_names_another_by_no_newer_epoch_is_stubborn() {
     let knows_the_gone = |number| says(number, |watch| watch.other_sentinels = 4);
     assert_eq!(found([knows_the_gone(0), names_another(5), knows_the_gone(2)]), [sentinel(1)]);
     let leaving = Evidence { handing_over: Some(pod(0)), ..well([one(), names_another(5), another()]) };
-    assert_eq!(stubborn(&leaving), Vec::<Endpoint>::new());
+    assert_eq!(diverged(&leaving), Vec::<Endpoint>::new());
     let promotes = says(1, |watch| (watch.master, watch.failover_in_progress) = (address(1), true));
     assert_eq!(found([one(), promotes, another()]), [], "it is failing over");
     let two = group(record(), [master(), master(), runs(OLD, Link::Up, 100)]).peers;
-    assert_eq!(stubborn(&Evidence { peers: two, ..well([one(), names_another(5), another()]) }), Vec::<Endpoint>::new());
+    assert_eq!(diverged(&Evidence { peers: two, ..well([one(), names_another(5), another()]) }), Vec::<Endpoint>::new());
 }
 
 #[test]
@@ -326,14 +329,14 @@ fn a_sentinel_that_looks_for_the_master_where_it_was_forgets_the_group_and_is_to
     assert_eq!(found([named(0, 7, false), named(1, 7, false), named(2, 7, false)]), []);
     assert_eq!(
         found([named(0, 1, true), named(1, 1, true), named(2, 1, true)]),
-        [0, 1, 2].map(|number| Unwatch(sentinel(number)))
+        [0, 1, 2].map(|number| ForgetGroup(sentinel(number)))
     );
-    assert_eq!(found([named(0, 7, false), named(1, 7, false), named(2, 1, true)]), [Unwatch(sentinel(2))]);
+    assert_eq!(found([named(0, 7, false), named(1, 7, false), named(2, 1, true)]), [ForgetGroup(sentinel(2))]);
     assert_eq!(found([named(0, 7, false), named(1, 1, false), named(2, 7, false)]), [], "it has not found out yet");
     let one_has_found_out = found([named(0, 7, false), named(1, 1, true), named(2, 1, false)]);
-    assert_eq!(one_has_found_out, [1, 2].map(|number| Unwatch(sentinel(number))), "it would hear it again from the other");
+    assert_eq!(one_has_found_out, [1, 2].map(|number| ForgetGroup(sentinel(number))), "it would hear it again from the other");
     let promotes = |mut sentinel: Sentinel| {
-        if let Heard::Answer(SentinelAnswer::Watching(watch)) = &mut sentinel.heard {
+        if let Reply::Answer(SentinelAnswer::Watching(watch)) = &mut sentinel.heard {
             watch.failover_in_progress = true;
         }
         sentinel
@@ -341,7 +344,7 @@ fn a_sentinel_that_looks_for_the_master_where_it_was_forgets_the_group_and_is_to
     assert_eq!(found([promotes(named(0, 1, true)), named(1, 1, true), named(2, 1, true)]), [], "one is failing over");
     let told = |others: [Sentinel; 2]| {
         let [one, two] = others;
-        found([knows_nothing(0), one, two]).contains(&Tell(sentinel(0), pod(0)))
+        found([knows_nothing(0), one, two]).contains(&AddGroup(sentinel(0), pod(0)))
     };
     assert!(!told([named(1, 1, true), named(2, 1, true)]), "it would be told the old address by the others");
     assert!(told([named(1, 7, false), named(2, 7, false)]) && told([knows_nothing(1), knows_nothing(2)]));
@@ -355,7 +358,7 @@ fn a_sentinel_that_looks_for_the_master_where_it_was_forgets_the_group_and_is_to
         }
         repairs(&evidence, Duration::ZERO)
     };
-    assert_eq!(in_place([0, 1, 2].map(|number| named(number, 1, true))), [0, 1, 2].map(|number| Unwatch(sentinel(number))));
+    assert_eq!(in_place([0, 1, 2].map(|number| named(number, 1, true))), [0, 1, 2].map(|number| ForgetGroup(sentinel(number))));
     let one_has_found_out = in_place([named(0, 7, false), named(1, 1, true), named(2, 1, true)]);
     assert_eq!(one_has_found_out, [], "the others hear of it from that one");
 }
@@ -373,7 +376,7 @@ fn a_replica_that_follows_where_the_master_is_not_is_told_to_follow_it_for_no_se
             peer.ips = vec![ip(last)];
         }
         for (peer, of) in evidence.peers[1..].iter_mut().zip(follows) {
-            let Heard::Answer(Role::Replica(replica)) = &mut peer.heard else { unreachable!() };
+            let Reply::Answer(Role::Replica(replica)) = &mut peer.heard else { unreachable!() };
             replica.of = at(of);
         }
         if let RecordSeen::Present(record) = &mut evidence.record {
@@ -401,8 +404,8 @@ fn a_group_is_quiet_when_everyone_has_answered_and_nothing_is_about_to_change() 
     assert!(!is_quiet(&well([one, two, knows_nothing(2)])));
     let [one, two, _] = all_well();
     assert!(!is_quiet(&well([one, two, says(2, |watch| watch.finds_master_down = true)])));
-    let unelectable = group(record(), [master(), runs(OLD, Link::Up, 100), runs(OLD, Link::Up, 0)]).peers;
-    assert!(!is_quiet(&Evidence { peers: unelectable, ..well(all_well()) }));
+    let unpromotable = group(record(), [master(), runs(OLD, Link::Up, 100), runs(OLD, Link::Up, 0)]).peers;
+    assert!(!is_quiet(&Evidence { peers: unpromotable, ..well(all_well()) }));
     let elsewhere = Record { claim: Claim { master: pod(1), epoch: 5 }, ..record() };
     assert!(!is_quiet(&Evidence { record: RecordSeen::Present(elsewhere), ..well(all_well()) }));
 }
@@ -421,7 +424,7 @@ fn a_replica_whose_link_has_been_down_for_too_long_is_withheld_until_it_is_up() 
             down_for: Some(Duration::from_secs(ago)),
             is_empty: false,
         };
-        (published(OLD, true), Heard::Answer(Role::Replica(lost)))
+        (published(OLD, true), Reply::Answer(Role::Replica(lost)))
     };
     let seen = |of_one, of_two| group(record(), [master(), of_one, of_two]);
     let of = |is_withheld: bool, evidence: &Evidence, stale_after: Option<u64>, seen_down: u64| {
@@ -444,16 +447,16 @@ fn a_replica_whose_link_has_been_down_for_too_long_is_withheld_until_it_is_up() 
 // A replica that is in sync.
 
 #[test]
-fn a_replica_in_sync_with_the_living_master_becomes_electable() {
+fn a_replica_in_sync_with_the_living_master_becomes_promotable() {
     let evidence = group(record(), [master(), runs(OLD, Link::Up, 0), runs(EMPTY, Link::Up, 0)]);
-    assert_eq!(repairs(&evidence, Duration::ZERO), [MakeElectable(pod(1)), MakeElectable(pod(2))]);
+    assert_eq!(repairs(&evidence, Duration::ZERO), [MakePromotable(pod(1)), MakePromotable(pod(2))]);
     assert_eq!(repairs(&Evidence { record: RecordSeen::Absent, ..evidence }, GRACE).len(), 2, "whatever the record says");
 }
 
 /// Its pod has published a priority of its own.
 fn with_priority(priority: u32, (object, heard): Seen) -> Seen {
     let Object::Present { uid, word: Some(word), container } = object else { panic!("it has published nothing") };
-    (Object::Present { uid, word: Some(Word { priority: Some(priority), ..word }), container }, heard)
+    (Object::Present { uid, word: Some(DiskReport { priority: Some(priority), ..word }), container }, heard)
 }
 
 #[test]
@@ -463,8 +466,8 @@ fn a_replica_with_the_priority_0_is_never_made_promotable_and_one_that_is_so_no_
         let [one, two] = others(one);
         repairs(&group(record(), [master(), one, two]), Duration::ZERO)
     };
-    assert_eq!(of(0), [MakeElectable(pod(2))]);
-    assert_eq!(of(100), [KeepUnpromotable(pod(1)), MakeElectable(pod(2))]);
+    assert_eq!(of(0), [MakePromotable(pod(2))]);
+    assert_eq!(of(100), [KeepUnpromotable(pod(1)), MakePromotable(pod(2))]);
     let is_at_rest = |one: u32| {
         let fit = with_priority(50, runs(EMPTY, Link::Up, 50));
         is_quiet(&group(record(), [master(), with_priority(0, runs(OLD, Link::Up, one)), fit]))
@@ -477,16 +480,16 @@ fn a_replica_whose_own_priority_is_not_known_is_not_made_promotable_until_the_ap
     let unknown = |(_, heard): Seen| (Object::Unknown, heard);
     let of = |one, two| repairs(&group(record(), [master(), one, two]), Duration::ZERO);
     let fit = || runs(OLD, Link::Up, 0);
-    assert_eq!(of(unknown(fit()), fit()), [MakeElectable(pod(2))]);
-    assert_eq!(of((Object::Absent, fit().1), fit()), [MakeElectable(pod(2))]);
+    assert_eq!(of(unknown(fit()), fit()), [MakePromotable(pod(2))]);
+    assert_eq!(of((Object::Absent, fit().1), fit()), [MakePromotable(pod(2))]);
     assert_eq!(of(unknown(runs(OLD, Link::Up, 100)), runs(OLD, Link::Up, 100)), [], "nor is it set back");
     let without_kubernetes = group(record(), [master(), unknown(fit()), unknown(fit())]);
     let without_kubernetes = Evidence { record: RecordSeen::NotKept, ..without_kubernetes };
-    assert_eq!(repairs(&without_kubernetes, Duration::ZERO), [MakeElectable(pod(1)), MakeElectable(pod(2))]);
+    assert_eq!(repairs(&without_kubernetes, Duration::ZERO), [MakePromotable(pod(1)), MakePromotable(pod(2))]);
     // Where the report is gone or of another run, the server may tell.
     let by = |run: Option<&str>, (object, heard): Seen| {
-        let Heard::Answer(Role::Replica(replica)) = heard else { unreachable!() };
-        (object, Heard::Answer(Role::Replica(Replica { run: run.map(str::to_owned), ..replica })))
+        let Reply::Answer(Role::Replica(replica)) = heard else { unreachable!() };
+        (object, Reply::Answer(Role::Replica(Replica { run: run.map(str::to_owned), ..replica })))
     };
     let unreported = |(object, heard): Seen| {
         let Object::Present { uid, container, .. } = object else { unreachable!() };
@@ -495,13 +498,13 @@ fn a_replica_whose_own_priority_is_not_known_is_not_made_promotable_until_the_ap
     for run in [None, Some("earlier"), Some("earlier.P0"), Some("earlier.P")] {
         assert_eq!(of(by(run, fit()), by(run, unreported(fit()))), [], "{run:?}");
     }
-    assert_eq!(of(unreported(fit()), by(Some("a.P50"), unreported(fit()))), [MakeElectable(pod(2))]);
+    assert_eq!(of(unreported(fit()), by(Some("a.P50"), unreported(fit()))), [MakePromotable(pod(2))]);
     assert_eq!(of(by(Some("a.P0"), unreported(runs(OLD, Link::Up, 100))), fit())[0], KeepUnpromotable(pod(1)));
     // Nor in the place of a master that was abandoned, where it has read the furthest.
-    let instead = |one, two| repairs(&group(given_up(), [absent(), one, two]), Duration::ZERO);
-    assert_eq!(instead(has_read(9), has_read(7)), [ElectInstead(pod(1))]);
+    let instead = |one, two| repairs(&group(abandoned(), [absent(), one, two]), Duration::ZERO);
+    assert_eq!(instead(has_read(9), has_read(7)), [PromoteInstead(pod(1))]);
     assert_eq!(instead(unknown(has_read(9)), has_read(7)), []);
-    assert_eq!(instead(has_read(9), unknown(has_read(7))), [ElectInstead(pod(1))]);
+    assert_eq!(instead(has_read(9), unknown(has_read(7))), [PromoteInstead(pod(1))]);
 }
 
 #[test]
@@ -509,30 +512,30 @@ fn an_empty_replica_is_not_promoted_while_the_data_of_another_cannot_be_loaded()
     let empty = || runs(EMPTY, Link::Never, 0);
     let damaged = |(object, heard): Seen| {
         let Object::Present { uid, word: Some(word), container } = object else { unreachable!() };
-        (Object::Present { uid, word: Some(Word { damage: Some("damaged".into()), ..word }), container }, heard)
+        (Object::Present { uid, word: Some(DiskReport { damage: Some("damaged".into()), ..word }), container }, heard)
     };
-    let of = |zero, one| repairs(&group(given_up(), [zero, one, empty()]), Duration::ZERO);
-    assert_eq!(of(waits(EMPTY), empty()), [ElectInstead(pod(1))]);
+    let of = |zero, one| repairs(&group(abandoned(), [zero, one, empty()]), Duration::ZERO);
+    assert_eq!(of(waits(EMPTY), empty()), [PromoteInstead(pod(1))]);
     assert_eq!(of(damaged(waits(EMPTY)), empty()), [], "a person decides");
-    assert_eq!(of(damaged(waits(EMPTY)), runs(OLD, Link::Never, 0)), [ElectInstead(pod(1))], "there is data");
+    assert_eq!(of(damaged(waits(EMPTY)), runs(OLD, Link::Never, 0)), [PromoteInstead(pod(1))], "there is data");
 }
 
 #[test]
 fn a_replica_with_the_priority_0_is_not_promoted_in_the_place_of_an_abandoned_master() {
-    let of = |one: Seen, two: Seen| repairs(&group(given_up(), [absent(), one, two]), GRACE);
+    let of = |one: Seen, two: Seen| repairs(&group(abandoned(), [absent(), one, two]), GRACE);
     let (ahead, behind) = (has_read(9), has_read(7));
-    assert_eq!(of(ahead.clone(), behind.clone()), [ElectInstead(pod(1))]);
-    assert_eq!(of(with_priority(0, ahead.clone()), behind), [ElectInstead(pod(2))]);
+    assert_eq!(of(ahead.clone(), behind.clone()), [PromoteInstead(pod(1))]);
+    assert_eq!(of(with_priority(0, ahead.clone()), behind), [PromoteInstead(pod(2))]);
     assert_eq!(of(with_priority(0, ahead.clone()), with_priority(0, has_read(7))), [], "a person decides");
     assert_eq!(of(with_priority(0, ahead), runs(OLD, Link::Never, 0)), [], "what was copied would be lost");
 }
 
 #[test]
-fn nobody_becomes_electable_before_a_majority_of_the_sentinels_finds_nothing_wrong_with_the_master() {
+fn nobody_becomes_promotable_before_a_majority_of_the_sentinels_finds_nothing_wrong_with_the_master() {
     let told = |down: [bool; 3]| {
         let sentinels = down.map(|is_down| {
             let mut sentinel = names(0, 5);
-            if let Heard::Answer(SentinelAnswer::Watching(watch)) = &mut sentinel.heard {
+            if let Reply::Answer(SentinelAnswer::Watching(watch)) = &mut sentinel.heard {
                 watch.finds_master_down = is_down;
             }
             sentinel
@@ -540,24 +543,24 @@ fn nobody_becomes_electable_before_a_majority_of_the_sentinels_finds_nothing_wro
         let evidence = group(record(), [master(), runs(OLD, Link::Up, 0), absent()]);
         repairs(&Evidence { sentinel_count: 3, sentinels: sentinels.into(), ..evidence }, Duration::ZERO)
     };
-    assert_eq!(told([false, false, true]), [MakeElectable(pod(1))]);
+    assert_eq!(told([false, false, true]), [MakePromotable(pod(1))]);
     assert_eq!(told([false, true, true]), []);
     let unheard = Evidence { sentinel_count: 3, ..group(record(), [master(), runs(OLD, Link::Up, 0), absent()]) };
     assert_eq!(repairs(&unheard, Duration::ZERO), []);
 }
 
 #[test]
-fn nobody_becomes_electable_while_the_master_hands_over() {
+fn nobody_becomes_promotable_while_the_master_hands_over() {
     let of = |handing_over| {
         let evidence = group(record(), [master(), runs(OLD, Link::Up, 0), absent()]);
         repairs(&Evidence { handing_over, ..evidence }, Duration::ZERO)
     };
     assert_eq!(of(Some(pod(0))), []);
-    assert_eq!(of(Some(pod(1))), [MakeElectable(pod(1))], "another has handed over to this master");
+    assert_eq!(of(Some(pod(1))), [MakePromotable(pod(1))], "another has handed over to this master");
 }
 
 #[rstest]
-#[case::is_electable_already(runs(OLD, Link::Up, 100))]
+#[case::is_promotable_already(runs(OLD, Link::Up, 100))]
 #[case::has_lost_its_link(runs(NEW, Link::Lost, 0))]
 #[case::never_had_a_link(runs(NEW, Link::Never, 0))]
 #[case::follows_another(follows(2, NEW, Link::Up, 0))]
@@ -566,19 +569,19 @@ fn nobody_becomes_electable_while_the_master_hands_over() {
 #[case::is_gone(gone(NEW))]
 fn a_replica_stays_as_it_is_where_it(#[case] replica: Seen) {
     assert_eq!(repairs(&group(record(), [master(), replica.clone(), absent()]), GRACE), []);
-    assert_eq!(repairs(&group(given_up(), [master(), replica, absent()]), GRACE), [TakeHolderBack]);
+    assert_eq!(repairs(&group(abandoned(), [master(), replica, absent()]), GRACE), [TakeHolderBack]);
 }
 
 #[test]
 fn beside_two_living_masters_nothing_is_repaired() {
-    assert_eq!(repairs(&group(given_up(), [master(), master(), runs(NEW, Link::Up, 0)]), GRACE), []);
+    assert_eq!(repairs(&group(abandoned(), [master(), master(), runs(NEW, Link::Up, 0)]), GRACE), []);
 }
 
 // A holder that does not come back.
 
 #[test]
 fn a_holder_that_is_away_for_the_grace_is_given_up() {
-    for holder in [absent(), untold(), gone(NEW), runs(NEW, Link::Lost, 0)] {
+    for holder in [absent(), unreported(), gone(NEW), runs(NEW, Link::Lost, 0)] {
         let evidence = group(record(), [holder, waits(NEW), runs(OLD, Link::Never, 0)]);
         assert_eq!(repairs(&evidence, JUST_UNDER), []);
         assert_eq!(repairs(&evidence, GRACE), [gives_up()]);
@@ -590,7 +593,7 @@ fn a_holder_that_may_not_lead_for_its_disk_is_given_up_at_once_when_all_have_tol
     for holder in [waits(EMPTY), waits(OLD), runs(OLD, Link::Never, 0)] {
         let evidence = group(record(), [holder.clone(), waits(NEW), runs(OLD, Link::Never, 0)]);
         assert_eq!(repairs(&evidence, Duration::ZERO), [gives_up()]);
-        for another in [untold(), gone(NEW), runs(NEW, Link::Lost, 0)] {
+        for another in [unreported(), gone(NEW), runs(NEW, Link::Lost, 0)] {
             assert_eq!(repairs(&group(record(), [holder.clone(), waits(NEW), another]), Duration::ZERO), []);
         }
     }
@@ -600,15 +603,15 @@ fn a_holder_that_may_not_lead_for_its_disk_is_given_up_at_once_when_all_have_tol
 
 #[test]
 fn an_empty_replica_is_not_elected_before_all_have_told_who_does_not_exist_yet_too() {
-    let alone = group(given_up(), [absent(), runs(EMPTY, Link::Never, 0), absent()]);
+    let alone = group(abandoned(), [absent(), runs(EMPTY, Link::Never, 0), absent()]);
     assert_eq!(repairs(&alone, GRACE), []);
-    let told = group(given_up(), [waits(EMPTY), runs(EMPTY, Link::Never, 0), waits(EMPTY)]);
-    assert_eq!(repairs(&told, GRACE), [ElectInstead(pod(1))]);
+    let told = group(abandoned(), [waits(EMPTY), runs(EMPTY, Link::Never, 0), waits(EMPTY)]);
+    assert_eq!(repairs(&told, GRACE), [PromoteInstead(pod(1))]);
 }
 
 #[test]
 fn a_mark_begins_the_grace_anew() {
-    let marked = |at| Record { mark: Some(Mark { by: instance("earlier"), at }), ..record() };
+    let marked = |at| Record { start_marker: Some(StartMarker { by: instance("earlier"), at }), ..record() };
     let others = || [absent(), waits(NEW), waits(OLD)];
     assert_eq!(repairs(&group(marked(LATELY), others()), GRACE), []);
     assert_eq!(repairs(&group(marked(LONG_AGO), others()), GRACE), [gives_up()]);
@@ -617,11 +620,11 @@ fn a_mark_begins_the_grace_anew() {
         [gives_up()],
         "a clock that is an hour ahead"
     );
-    assert_eq!(repairs(&group(Record { mark: None, ..record() }, others()), GRACE), [gives_up()]);
+    assert_eq!(repairs(&group(Record { start_marker: None, ..record() }, others()), GRACE), [gives_up()]);
 }
 
 #[rstest]
-#[case::newer_than_all(waits(NEW), [waits(OLD), untold()])]
+#[case::newer_than_all(waits(NEW), [waits(OLD), unreported()])]
 #[case::as_new_as_any(waits(NEW), [waits(NEW), absent()])]
 #[case::all_that_is_known(waits(OLD), [gone(NEW), runs(OLD, Link::Never, 0)])]
 fn a_holder_is_not_given_up_whose_disk_is(#[case] holder: Seen, #[case] others: [Seen; 2]) {
@@ -631,45 +634,45 @@ fn a_holder_is_not_given_up_whose_disk_is(#[case] holder: Seen, #[case] others: 
 
 #[test]
 fn a_holder_that_has_marked_does_not_answer_for_its_disk_any_more() {
-    let marked = Record { mark: Some(Mark { by: instance("now"), at: LONG_AGO }), ..record() };
+    let marked = Record { start_marker: Some(StartMarker { by: instance("now"), at: LONG_AGO }), ..record() };
     assert_eq!(repairs(&group(marked, [waits(NEW), waits(OLD), absent()]), GRACE), [gives_up()]);
 }
 
 #[test]
 fn a_holder_that_was_given_up_is_taken_back_when_its_disk_is_the_newest() {
-    assert_eq!(repairs(&group(given_up(), [waits(NEW), waits(OLD), waits(NEW)]), Duration::ZERO), [TakeHolderBack]);
-    assert_eq!(repairs(&group(given_up(), [waits(OLD), waits(NEW), absent()]), GRACE), []);
-    assert_eq!(repairs(&group(given_up(), [waits(EMPTY), waits(EMPTY), absent()]), GRACE), []);
-    assert_eq!(repairs(&group(given_up(), [gone(NEW), waits(OLD), absent()]), GRACE), []);
+    assert_eq!(repairs(&group(abandoned(), [waits(NEW), waits(OLD), waits(NEW)]), Duration::ZERO), [TakeHolderBack]);
+    assert_eq!(repairs(&group(abandoned(), [waits(OLD), waits(NEW), absent()]), GRACE), []);
+    assert_eq!(repairs(&group(abandoned(), [waits(EMPTY), waits(EMPTY), absent()]), GRACE), []);
+    assert_eq!(repairs(&group(abandoned(), [gone(NEW), waits(OLD), absent()]), GRACE), []);
 }
 
 #[test]
 fn a_holder_that_was_given_up_and_lives_as_the_one_master_is_taken_back() {
-    let evidence = group(given_up(), [master(), waits(NEW), absent()]);
+    let evidence = group(abandoned(), [master(), waits(NEW), absent()]);
     assert_eq!(repairs(&evidence, Duration::ZERO), [TakeHolderBack], "whatever another disk holds");
-    let in_sync = group(given_up(), [master(), runs(OLD, Link::Up, 0), absent()]);
-    assert_eq!(repairs(&in_sync, GRACE), [MakeElectable(pod(1)), TakeHolderBack]);
+    let in_sync = group(abandoned(), [master(), runs(OLD, Link::Up, 0), absent()]);
+    assert_eq!(repairs(&in_sync, GRACE), [MakePromotable(pod(1)), TakeHolderBack]);
     assert_eq!(repairs(&group(record(), [master(), waits(NEW), absent()]), GRACE), [], "it was not given up");
-    assert_eq!(repairs(&group(given_up(), [waits(NEW), master(), absent()]), GRACE), [], "another lives");
-    assert_eq!(repairs(&group(given_up(), [master(), waits(NEW), master()]), GRACE), [], "another lives as well");
+    assert_eq!(repairs(&group(abandoned(), [waits(NEW), master(), absent()]), GRACE), [], "another lives");
+    assert_eq!(repairs(&group(abandoned(), [master(), waits(NEW), master()]), GRACE), [], "another lives as well");
 }
 
 #[test]
 fn while_a_persons_word_is_open_the_holder_is_not_given_up() {
     let pods = || [absent(), waits(NEW), runs(OLD, Link::Never, 0)];
-    assert_eq!(repairs(&group(by_a_persons_word(Assumed::Open), pods()), 2 * GRACE), []);
-    let started = by_a_persons_word(Assumed::By(instance("earlier")));
+    assert_eq!(repairs(&group(forced(Forced::Open), pods()), 2 * GRACE), []);
+    let started = forced(Forced::By(instance("earlier")));
     assert_eq!(repairs(&group(started, pods()), GRACE), [gives_up()]);
 }
 
 #[test]
 fn whom_a_person_wants_starts_anew_whatever_the_disks_hold() {
-    let open = || by_a_persons_word(Assumed::Open);
+    let open = || forced(Forced::Open);
     for link in [Link::Never, Link::Lost] {
         let evidence = group(open(), [runs(OLD, link, 0), waits(NEW), absent()]);
         assert_eq!(repairs(&evidence, Duration::ZERO), [Restart(pod(0))]);
     }
-    let started = by_a_persons_word(Assumed::By(instance("earlier")));
+    let started = forced(Forced::By(instance("earlier")));
     let once = repairs(&group(started, [runs(OLD, Link::Never, 0), waits(NEW), absent()]), Duration::ZERO);
     assert!(!once.contains(&Restart(pod(0))), "a person's word holds for one start");
 }
@@ -684,7 +687,7 @@ fn a_replica_that_runs_without_having_told_starts_anew_while_no_master_lives() {
     let has_copied = started_blindly(runs(OLD, Link::Lost, 0));
     assert_eq!(repairs(&group(record(), [waits(NEW), has_copied, absent()]), Duration::ZERO), []);
     let (_, mut heard) = blind();
-    if let Heard::Answer(Role::Replica(replica)) = &mut heard {
+    if let Reply::Answer(Role::Replica(replica)) = &mut heard {
         replica.run = Some("earlier".into());
     }
     let by_another_run = (published(OLD, true), heard);
@@ -695,8 +698,8 @@ fn a_replica_that_runs_without_having_told_starts_anew_while_no_master_lives() {
 
 #[test]
 fn whom_the_newest_claim_names_is_given_up_though_the_record_names_another() {
-    let newest = GiveUp(Claim { master: pod(1), epoch: 6 });
-    for record in [record(), given_up()] {
+    let newest = Abandon(Claim { master: pod(1), epoch: 6 });
+    for record in [record(), abandoned()] {
         let evidence = while_a_newer_claim_names(1, group(record.clone(), [waits(NEW), absent(), runs(OLD, Link::Never, 0)]));
         assert_eq!(repairs(&evidence, JUST_UNDER), []);
         assert_eq!(repairs(&evidence, GRACE), std::slice::from_ref(&newest));
@@ -708,7 +711,7 @@ fn whom_the_newest_claim_names_is_given_up_though_the_record_names_another() {
 #[test]
 fn whom_the_newest_claim_names_starts_anew_though_the_record_names_another() {
     let pods = [waits(OLD), runs(NEW, Link::Never, 0), runs(OLD, Link::Never, 0)];
-    let evidence = while_a_newer_claim_names(1, group(given_up(), pods));
+    let evidence = while_a_newer_claim_names(1, group(abandoned(), pods));
     assert_eq!(repairs(&evidence, Duration::ZERO), [Restart(pod(1))]);
 }
 
@@ -716,8 +719,8 @@ fn whom_the_newest_claim_names_starts_anew_though_the_record_names_another() {
 fn where_no_claim_is_the_newest_nobody_is_given_up_elected_taken_back_or_restarted() {
     let groups = [
         (record(), [absent(), waits(NEW), runs(OLD, Link::Never, 0)], gives_up()),
-        (given_up(), [waits(NEW), runs(OLD, Link::Never, 0), absent()], TakeHolderBack),
-        (given_up(), [absent(), runs(NEW, Link::Never, 0), waits(OLD)], ElectInstead(pod(1))),
+        (abandoned(), [waits(NEW), runs(OLD, Link::Never, 0), absent()], TakeHolderBack),
+        (abandoned(), [absent(), runs(NEW, Link::Never, 0), waits(OLD)], PromoteInstead(pod(1))),
         (record(), [runs(NEW, Link::Never, 0), waits(OLD), absent()], Restart(pod(0))),
     ];
     for (record, pods, repair) in groups {
@@ -734,13 +737,13 @@ fn where_no_claim_is_the_newest_nobody_is_given_up_elected_taken_back_or_restart
 #[test]
 fn nobody_may_be_promoted_whose_word_may_still_stand() {
     let (_, mut answers) = runs(OLD, Link::Up, 0);
-    if let Heard::Answer(Role::Replica(replica)) = &mut answers {
+    if let Reply::Answer(Role::Replica(replica)) = &mut answers {
         replica.run = Some("now.P100".into());
     }
     let is_made_promotable = |object: &Object, record_seen: RecordSeen| {
         let others = [master(), (object.clone(), answers.clone()), runs(OLD, Link::Up, 100)];
         let evidence = Evidence { record: record_seen, ..group(record(), others) };
-        repairs(&evidence, Duration::ZERO).contains(&MakeElectable(pod(1)))
+        repairs(&evidence, Duration::ZERO).contains(&MakePromotable(pod(1)))
     };
     for object in [Object::Unknown, published(OLD, false)] {
         for seen in [RecordSeen::Present(record()), RecordSeen::Unknown(Failure::TimedOut)] {
@@ -761,8 +764,8 @@ fn nobody_may_be_promoted_whose_word_may_still_stand() {
 fn the_word_that_it_has_not_started_ends_for(#[case] running: Seen) {
     for first in [absent(), master(), waits(OLD)] {
         for record in [RecordSeen::Present(record()), RecordSeen::Absent, RecordSeen::NotKept] {
-            let evidence = Evidence { record, ..group(given_up(), [first.clone(), running.clone(), absent()]) };
-            assert_eq!(repairs(&evidence, Duration::ZERO).first(), Some(&EndWord(pod(1))));
+            let evidence = Evidence { record, ..group(abandoned(), [first.clone(), running.clone(), absent()]) };
+            assert_eq!(repairs(&evidence, Duration::ZERO).first(), Some(&ExpireReport(pod(1))));
         }
     }
 }
@@ -770,29 +773,29 @@ fn the_word_that_it_has_not_started_ends_for(#[case] running: Seen) {
 #[test]
 fn a_word_ends_before_anything_else_is_repaired_and_keeps_only_its_own_replica_from_being_promoted() {
     let beside_a_master = [master(), runs(OLD, Link::Up, 0), with_its_word(runs(OLD, Link::Up, 0))];
-    let expected = [EndWord(pod(2)), MakeElectable(pod(1)), TakeHolderBack];
-    assert_eq!(repairs(&group(given_up(), beside_a_master), GRACE), expected);
+    let expected = [ExpireReport(pod(2)), MakePromotable(pod(1)), TakeHolderBack];
+    assert_eq!(repairs(&group(abandoned(), beside_a_master), GRACE), expected);
     let without_one = || [absent(), with_its_word(runs(OLD, Link::Never, 0)), with_its_word(runs(OLD, Link::Never, 0))];
-    let ended = [EndWord(pod(1)), EndWord(pod(2))];
+    let ended = [ExpireReport(pod(1)), ExpireReport(pod(2))];
     assert_eq!(repairs(&group(record(), without_one()), GRACE), [&ended[..], &[gives_up()]].concat());
-    assert_eq!(repairs(&group(given_up(), without_one()), GRACE), ended);
+    assert_eq!(repairs(&group(abandoned(), without_one()), GRACE), ended);
     let several = [with_its_word(master()), master(), absent()];
-    assert_eq!(repairs(&group(record(), several), GRACE), [EndWord(pod(0))]);
+    assert_eq!(repairs(&group(record(), several), GRACE), [ExpireReport(pod(0))]);
 }
 
 #[rstest]
 #[case::has_said_that_it_started(runs(OLD, Link::Never, 0))]
 #[case::waits_to_start(waits(OLD))]
-#[case::is_silent((published(OLD, false), Heard::Failed(Failure::TimedOut)))]
-#[case::has_told_nothing((untold().0, runs(OLD, Link::Never, 0).1))]
+#[case::is_silent((published(OLD, false), Reply::Failed(Failure::TimedOut)))]
+#[case::has_told_nothing((unreported().0, runs(OLD, Link::Never, 0).1))]
 fn a_word_stays_where_a_pod(#[case] seen: Seen) {
-    let ended = |repair: &Repair| matches!(repair, EndWord(_));
+    let ended = |repair: &Repair| matches!(repair, ExpireReport(_));
     assert!(!repairs(&group(record(), [absent(), seen.clone(), seen]), GRACE).iter().any(ended));
 }
 
 #[test]
 fn without_a_record_nothing_is_repaired_while_no_master_lives() {
-    let evidence = group(given_up(), [absent(), runs(NEW, Link::Never, 0), waits(OLD)]);
+    let evidence = group(abandoned(), [absent(), runs(NEW, Link::Never, 0), waits(OLD)]);
     for seen in [RecordSeen::Absent, RecordSeen::Unknown(Failure::TimedOut), RecordSeen::Pending, RecordSeen::NotKept] {
         assert_eq!(repairs(&Evidence { record: seen, ..evidence.clone() }, GRACE), []);
     }
@@ -806,47 +809,47 @@ fn without_a_record_nothing_is_repaired_while_no_master_lives() {
 #[case::the_one_that_runs_of_equal_ones([absent(), waits(NEW), runs(NEW, Link::Never, 0)], 2)]
 #[case::what_was_copied_before_what_a_disk_held([absent(), runs(NEW, Link::Never, 0), runs(EMPTY, Link::Lost, 0)], 2)]
 #[case::who_has_read_the_most([absent(), has_read(8), has_read(9)], 2)]
-#[case::the_only_one([gone(NEW), untold(), runs(OLD, Link::Never, 0)], 2)]
-#[case::the_newest_beside_an_electable_older_one([absent(), runs(OLD, Link::Never, 100), runs(NEW, Link::Never, 0)], 2)]
+#[case::the_only_one([gone(NEW), unreported(), runs(OLD, Link::Never, 0)], 2)]
+#[case::the_newest_beside_an_promotable_older_one([absent(), runs(OLD, Link::Never, 100), runs(NEW, Link::Never, 0)], 2)]
 fn instead_of_a_holder_that_was_given_up(#[case] pods: [Seen; 3], #[case] elected: u32) {
-    assert_eq!(repairs(&group(given_up(), pods), Duration::ZERO), [ElectInstead(pod(elected))]);
+    assert_eq!(repairs(&group(abandoned(), pods), Duration::ZERO), [PromoteInstead(pod(elected))]);
 }
 
 #[rstest]
 #[case::a_newer_disk_does_not_run([absent(), runs(OLD, Link::Never, 0), waits(NEW)])]
-#[case::it_is_electable_already([absent(), runs(OLD, Link::Never, 0), runs(NEW, Link::Never, 100)])]
+#[case::it_is_promotable_already([absent(), runs(OLD, Link::Never, 0), runs(NEW, Link::Never, 100)])]
 #[case::nobody_runs([absent(), waits(NEW), gone(OLD)])]
 #[case::the_holder_alone_runs([runs(OLD, Link::Lost, 0), absent(), waits(OLD)])]
-#[case::the_holder_runs_with_a_newer_disk([runs(NEW, Link::Never, 0), runs(OLD, Link::Never, 0), untold()])]
-#[case::nobody_knows_what_it_holds([absent(), (untold().0, runs(OLD, Link::Never, 0).1), absent()])]
+#[case::the_holder_runs_with_a_newer_disk([runs(NEW, Link::Never, 0), runs(OLD, Link::Never, 0), unreported()])]
+#[case::nobody_knows_what_it_holds([absent(), (unreported().0, runs(OLD, Link::Never, 0).1), absent()])]
 fn nobody_is_elected_where(#[case] pods: [Seen; 3]) {
-    let repairs = repairs(&group(given_up(), pods), GRACE);
-    assert!(!repairs.iter().any(|repair| matches!(repair, ElectInstead(_))), "{repairs:?}");
+    let repairs = repairs(&group(abandoned(), pods), GRACE);
+    assert!(!repairs.iter().any(|repair| matches!(repair, PromoteInstead(_))), "{repairs:?}");
 }
 
 #[test]
 fn nobody_is_elected_while_one_is_silent_that_was_heard_of_within_the_grace() {
-    let seen = |at| group(given_up(), [absent(), runs(OLD, Link::Never, 0), gone_since(at)]);
+    let seen = |at| group(abandoned(), [absent(), runs(OLD, Link::Never, 0), gone_since(at)]);
     assert_eq!(repairs(&seen(LATELY), GRACE), []);
-    assert_eq!(repairs(&seen(LONG_AGO), GRACE), [ElectInstead(pod(1))]);
+    assert_eq!(repairs(&seen(LONG_AGO), GRACE), [PromoteInstead(pod(1))]);
     let heard = |at| {
         let mut evidence = seen(LONG_AGO);
         evidence.own.heard.note(&pod(2), at);
         repairs(&evidence, GRACE)
     };
     assert_eq!(heard(LATELY), []);
-    assert_eq!(heard(LONG_AGO), [ElectInstead(pod(1))]);
+    assert_eq!(heard(LONG_AGO), [PromoteInstead(pod(1))]);
 }
 
 #[test]
 fn who_the_newest_claim_names_is_not_elected_for_sentinel_never_promotes_it() {
-    let pods = || [untold(), runs(NEW, Link::Never, 0), runs(NEW, Link::Never, 0)];
-    assert_eq!(repairs(&group(given_up(), pods()), GRACE), [ElectInstead(pod(1))]);
-    let named = while_a_newer_claim_names(1, group(given_up(), pods()));
+    let pods = || [unreported(), runs(NEW, Link::Never, 0), runs(NEW, Link::Never, 0)];
+    assert_eq!(repairs(&group(abandoned(), pods()), GRACE), [PromoteInstead(pod(1))]);
+    let named = while_a_newer_claim_names(1, group(abandoned(), pods()));
     assert_eq!(repairs(&named, GRACE), [], "it is not given up itself, and shall lead");
-    let lost = [untold(), runs(NEW, Link::Lost, 0), runs(NEW, Link::Never, 0)];
-    let given_up = |master| Record { claim: Claim { master: pod(master), epoch: 6 }, ..given_up() };
-    assert_eq!(repairs(&while_a_newer_claim_names(1, group(given_up(1), lost)), GRACE), [ElectInstead(pod(2))]);
+    let lost = [unreported(), runs(NEW, Link::Lost, 0), runs(NEW, Link::Never, 0)];
+    let abandoned = |master| Record { claim: Claim { master: pod(master), epoch: 6 }, ..abandoned() };
+    assert_eq!(repairs(&while_a_newer_claim_names(1, group(abandoned(1), lost)), GRACE), [PromoteInstead(pod(2))]);
 }
 
 #[test]
@@ -861,7 +864,7 @@ fn a_replica_at_an_address_that_no_sentinel_knows_is_named_by_the_record_in_the_
     // The master is nowhere now.
     let found_at = |was: u8, priority, sentinels: Vec<Sentinel>| {
         let pods = [absent(), runs(NEW, Link::Never, priority), runs(OLD, Link::Never, 0)];
-        let mut evidence = Evidence { sentinels, ..group(given_up(), pods) };
+        let mut evidence = Evidence { sentinels, ..group(abandoned(), pods) };
         for (peer, last) in evidence.peers[1..].iter_mut().zip([8, 9]) {
             peer.ips = vec![ip(last)];
         }
@@ -873,7 +876,7 @@ fn a_replica_at_an_address_that_no_sentinel_knows_is_named_by_the_record_in_the_
     let found = |priority, sentinels| found_at(1, priority, sentinels);
     let all_look_at = |last| [0, 1, 2].map(|number| looks_at(number, last)).to_vec();
     let named = [NameInstead(Claim { master: pod(1), epoch: 6 })];
-    assert_eq!(found(0, all_look_at(1)), [ElectInstead(pod(1))], "where one knows it after all");
+    assert_eq!(found(0, all_look_at(1)), [PromoteInstead(pod(1))], "where one knows it after all");
     assert_eq!(found(100, all_look_at(1)), named);
     assert_eq!(found_at(9, 100, all_look_at(9)), named, "another member has the address now");
     let by_name = || [0, 1, 2].map(|number| says(number, |watch| watch.finds_master_down = true)).to_vec();
@@ -881,7 +884,7 @@ fn a_replica_at_an_address_that_no_sentinel_knows_is_named_by_the_record_in_the_
     assert_eq!(found(100, vec![looks_at(0, 1), by_name().remove(1), looks_at(2, 1)]), [], "one may promote it");
     assert_eq!(found(100, vec![looks_at(0, 1), knows_nothing(1), knows_nothing(2)]), [], "one is no majority");
     let mut promotes = all_look_at(1);
-    if let Heard::Answer(SentinelAnswer::Watching(watch)) = &mut promotes[2].heard {
+    if let Reply::Answer(SentinelAnswer::Watching(watch)) = &mut promotes[2].heard {
         watch.failover_in_progress = true;
     }
     assert_eq!(found(100, promotes), [], "one is failing over");
@@ -890,15 +893,15 @@ fn a_replica_at_an_address_that_no_sentinel_knows_is_named_by_the_record_in_the_
 #[test]
 fn what_another_group_left_with_a_pod_keeps_nobody_from_being_elected_and_is_not_taken_back() {
     let pods = [absent(), runs(OLD, Link::Never, 0), of_another_group(NEW)];
-    assert_eq!(repairs(&group(given_up(), pods), GRACE), [ElectInstead(pod(1))]);
-    assert_eq!(repairs(&group(given_up(), [of_another_group(NEW), waits(OLD), absent()]), GRACE), []);
+    assert_eq!(repairs(&group(abandoned(), pods), GRACE), [PromoteInstead(pod(1))]);
+    assert_eq!(repairs(&group(abandoned(), [of_another_group(NEW), waits(OLD), absent()]), GRACE), []);
 }
 
 // A holder that runs as a replica.
 
 #[test]
 fn a_holder_that_runs_as_a_replica_with_the_newest_disk_starts_anew() {
-    for record in [record(), given_up()] {
+    for record in [record(), abandoned()] {
         for others in [[waits(OLD), absent()], [waits(NEW), runs(OLD, Link::Never, 0)]] {
             let [one, other] = others;
             let evidence = group(record.clone(), [follows(1, NEW, Link::Never, 0), one, other]);
@@ -911,7 +914,7 @@ fn a_holder_that_runs_as_a_replica_with_the_newest_disk_starts_anew() {
 #[case::holds_less_than_another([follows(1, OLD, Link::Never, 0), waits(NEW), absent()])]
 #[case::holds_nothing([follows(1, EMPTY, Link::Never, 0), waits(EMPTY), absent()])]
 #[case::has_copied_a_master([follows(1, NEW, Link::Lost, 0), waits(OLD), absent()])]
-#[case::is_not_known_to_hold_the_most([follows(1, NEW, Link::Never, 0), untold(), absent()])]
+#[case::is_not_known_to_hold_the_most([follows(1, NEW, Link::Never, 0), unreported(), absent()])]
 #[case::follows_a_living_master([follows(1, NEW, Link::Never, 0), master(), absent()])]
 fn a_holder_is_not_restarted_where_it(#[case] pods: [Seen; 3]) {
     assert!(!repairs(&group(record(), pods), Duration::ZERO).contains(&Restart(pod(0))));
@@ -929,8 +932,14 @@ fn a_holder_that_a_newer_claim_does_not_name_is_not_restarted() {
 
 fn each_pod(ordinal: u32) -> Vec<Seen> {
     let of = u32::from(ordinal == 0);
-    let mut seen =
-        vec![absent(), untold(), (Object::Unknown, Heard::Failed(Failure::TimedOut)), master(), gone(OLD), gone_since(LATELY)];
+    let mut seen = vec![
+        absent(),
+        unreported(),
+        (Object::Unknown, Reply::Failed(Failure::TimedOut)),
+        master(),
+        gone(OLD),
+        gone_since(LATELY),
+    ];
     seen.extend([EMPTY, OLD, NEW].map(waits));
     seen.extend([of_another_group(NEW), with_its_word(master()), with_its_word(follows(of, OLD, Link::Never, 0))]);
     for priority in [0, 100] {
@@ -942,11 +951,12 @@ fn each_pod(ordinal: u32) -> Vec<Seen> {
 
 fn each_record() -> Vec<RecordSeen> {
     let marks = [(instance("earlier"), LATELY), (instance("now"), LONG_AGO), (run_of(1, "now"), LATELY)];
-    let marks = marks.into_iter().map(|(by, at)| Some(Mark { by, at }));
-    let marks = [None, record().mark].into_iter().chain(marks);
-    let records = marks.flat_map(|mark| [record(), given_up()].map(|record| Record { mark: mark.clone(), ..record }));
-    let assumed = [Assumed::Open, Assumed::By(instance("now"))].map(by_a_persons_word);
-    let records = records.chain([Record { is_new: true, mark: None, ..record() }]).chain(assumed);
+    let marks = marks.into_iter().map(|(by, at)| Some(StartMarker { by, at }));
+    let marks = [None, record().start_marker].into_iter().chain(marks);
+    let records = marks
+        .flat_map(|start_marker| [record(), abandoned()].map(|record| Record { start_marker: start_marker.clone(), ..record }));
+    let forced = [Forced::Open, Forced::By(instance("now"))].map(forced);
+    let records = records.chain([Record { is_new: true, start_marker: None, ..record() }]).chain(forced);
     [RecordSeen::Absent, RecordSeen::NotKept].into_iter().chain(records.map(RecordSeen::Present)).collect()
 }
 
@@ -996,10 +1006,12 @@ fn named(evidence: &Evidence) -> Option<Claim> {
 fn sure(evidence: &Evidence, pod: &PodName) -> Option<Disk> {
     let peer = evidence.peer(pod)?;
     let (instance, word) = peer.word()?;
-    let has_marked = evidence.recorded().is_some_and(|record| record.mark.as_ref().is_some_and(|mark| mark.by == instance));
+    let has_marked = evidence
+        .recorded()
+        .is_some_and(|record| record.start_marker.as_ref().is_some_and(|start_marker| start_marker.by == instance));
     let may_have_copied = match &peer.heard {
-        Heard::Answer(Role::Replica(replica)) => replica.link != Link::Never,
-        Heard::Answer(Role::Master) => true,
+        Reply::Answer(Role::Replica(replica)) => replica.link != Link::Never,
+        Reply::Answer(Role::Master) => true,
         _ => word.started,
     };
     let is_foreign = word.group.as_ref().is_some_and(|stamp| evidence.recorded().is_some_and(|record| *stamp != record.group_id));
@@ -1017,14 +1029,14 @@ fn holds(condition: bool, evidence: &Evidence, repairs: &[Repair], what: &str) -
 }
 
 /// In sync with the one living master, or the most advanced after the holder was given up.
-fn only_who_holds_the_most_becomes_electable(evidence: &Evidence, _: Duration, repairs: &[Repair]) -> Result<(), String> {
+fn only_who_holds_the_most_becomes_promotable(evidence: &Evidence, _: Duration, repairs: &[Repair]) -> Result<(), String> {
     let living = evidence.living_masters();
     let is_fit = |repair: &Repair| match repair {
-        MakeElectable(pod) => {
+        MakePromotable(pod) => {
             let replica = evidence.peer(pod).and_then(Peer::replica).expect("it is a replica");
             matches!(living[..], [master] if evidence.member_at(&replica.of.host) == Some(master)) && replica.link == Link::Up
         }
-        ElectInstead(pod) => {
+        PromoteInstead(pod) => {
             let record = evidence.recorded().expect("there is a record");
             let replica = evidence.peer(pod).and_then(Peer::replica).expect("it is a replica");
             let is_most_advanced = replica.link != Link::Never || sure(evidence, pod) == newest(evidence);
@@ -1034,7 +1046,7 @@ fn only_who_holds_the_most_becomes_electable(evidence: &Evidence, _: Duration, r
                 told_lately && sure(evidence, &peer.pod).is_none() && peer.heard.answer().is_none()
             };
             let is_certain = is_most_advanced && !evidence.peers.iter().any(may_hold_more);
-            living.is_empty() && record.is_given_up && is_the_named && record.claim.master != *pod && is_certain
+            living.is_empty() && record.is_abandoned && is_the_named && record.claim.master != *pod && is_certain
         }
         _ => true,
     };
@@ -1046,18 +1058,18 @@ fn only_a_holder_that_is_away_and_not_the_newest_is_given_up(
     masterless: Duration,
     repairs: &[Repair],
 ) -> Result<(), String> {
-    let given_up = repairs.iter().find_map(|repair| if let GiveUp(claim) = repair { Some(claim) } else { None });
-    let Some(claim) = given_up else { return Ok(()) };
+    let abandoned = repairs.iter().find_map(|repair| if let Abandon(claim) = repair { Some(claim) } else { None });
+    let Some(claim) = abandoned else { return Ok(()) };
     let record = evidence.recorded().expect("there is a record");
     let disk = sure(evidence, &claim.master).filter(|disk| disk.holds_data());
     let is_newest = disk.is_some() && disk == newest(evidence);
-    let is_marked_lately = record.mark.as_ref().is_some_and(|mark| mark.at > LONG_AGO);
-    let is_again = record.is_given_up && record.claim.master == claim.master;
+    let is_marked_lately = record.start_marker.as_ref().is_some_and(|start_marker| start_marker.at > LONG_AGO);
+    let is_again = record.is_abandoned && record.claim.master == claim.master;
     let have_all_told = evidence.peers.iter().all(|peer| peer.object == Object::Absent || sure(evidence, &peer.pod).is_some());
     let is_hopeless = have_all_told && sure(evidence, &claim.master).is_some();
     let is_due = masterless >= GRACE && !is_marked_lately || is_hopeless;
     let is_right =
-        is_due && record.assumed != Some(Assumed::Open) && !is_newest && !is_again && named(evidence).as_ref() == Some(claim);
+        is_due && record.forced != Some(Forced::Open) && !is_newest && !is_again && named(evidence).as_ref() == Some(claim);
     holds(is_right, evidence, repairs, "gives up a holder that may come back")
 }
 
@@ -1076,10 +1088,10 @@ fn only_a_holder_with_the_newest_disk_is_taken_back_or_restarted(
             TakeHolderBack => record.is_some_and(|record| {
                 let holder = &record.claim.master;
                 let lives_alone = evidence.living_masters() == [holder];
-                record.is_given_up && (lives_alone || evidence.living_masters().is_empty() && is_newest(holder))
+                record.is_abandoned && (lives_alone || evidence.living_masters().is_empty() && is_newest(holder))
             }),
             Restart(pod) => {
-                let is_wanted = |record: &Record| record.assumed == Some(Assumed::Open) && record.claim.master == *pod;
+                let is_wanted = |record: &Record| record.forced == Some(Forced::Open) && record.claim.master == *pod;
                 let has_told = evidence.peer(pod).is_some_and(|peer| peer.word().is_some());
                 !has_told || is_newest(pod) || record.is_some_and(is_wanted)
             }
@@ -1094,10 +1106,10 @@ fn without_a_master_at_most_one_thing_is_done_and_with_one_its_holder_is_at_most
     _: Duration,
     repairs: &[Repair],
 ) -> Result<(), String> {
-    let (_, others): (Vec<_>, Vec<_>) = repairs.iter().partition(|repair| matches!(repair, EndWord(_)));
+    let (_, others): (Vec<_>, Vec<_>) = repairs.iter().partition(|repair| matches!(repair, ExpireReport(_)));
     let is_right = match evidence.living_masters().len() {
-        0 => others.len() <= 1 && !others.iter().any(|repair| matches!(repair, MakeElectable(_))),
-        1 => others.iter().all(|repair| matches!(repair, MakeElectable(_) | TakeHolderBack)),
+        0 => others.len() <= 1 && !others.iter().any(|repair| matches!(repair, MakePromotable(_))),
+        1 => others.iter().all(|repair| matches!(repair, MakePromotable(_) | TakeHolderBack)),
         _ => others.is_empty(),
     };
     holds(is_right, evidence, repairs, "does too much")
@@ -1108,21 +1120,21 @@ fn the_words_of_all_that_run_end_first(evidence: &Evidence, _: Duration, repairs
     let stands = |peer: &&Peer| {
         peer.heard.answer().is_some() && matches!(&peer.object, Object::Present { word: Some(word), .. } if !word.started)
     };
-    let ended: Vec<_> = evidence.peers.iter().filter(stands).map(|peer| EndWord(peer.pod.clone())).collect();
+    let ended: Vec<_> = evidence.peers.iter().filter(stands).map(|peer| ExpireReport(peer.pod.clone())).collect();
     let others = repairs.strip_prefix(&ended[..]);
-    let is_right = others.is_some_and(|others| !others.iter().any(|repair| matches!(repair, EndWord(_))));
+    let is_right = others.is_some_and(|others| !others.iter().any(|repair| matches!(repair, ExpireReport(_))));
     holds(is_right, evidence, repairs, "ends another word, or too late")
 }
 
 /// Nobody would promote another, and the holder would wait for ever.
 fn without_sentinels_nobody_is_given_up_or_elected(evidence: &Evidence, _: Duration, repairs: &[Repair]) -> Result<(), String> {
-    let replaces = repairs.iter().any(|repair| matches!(repair, GiveUp(_) | ElectInstead(_)));
+    let replaces = repairs.iter().any(|repair| matches!(repair, Abandon(_) | PromoteInstead(_)));
     holds(!replaces || !evidence.sentinels.is_empty(), evidence, repairs, "replaces a holder where nobody elects")
 }
 
 const INVARIANTS: [Invariant; 6] = [
     without_sentinels_nobody_is_given_up_or_elected,
-    only_who_holds_the_most_becomes_electable,
+    only_who_holds_the_most_becomes_promotable,
     only_a_holder_that_is_away_and_not_the_newest_is_given_up,
     only_a_holder_with_the_newest_disk_is_taken_back_or_restarted,
     without_a_master_at_most_one_thing_is_done_and_with_one_its_holder_is_at_most_taken_back,
@@ -1142,14 +1154,14 @@ fn no_three_pods_make_a_repair_do_harm() {
         cases += 1;
         for repair in repairs {
             let kind = match repair {
-                MakeElectable(_) => 0,
-                GiveUp(_) => 1,
+                MakePromotable(_) => 0,
+                Abandon(_) => 1,
                 TakeHolderBack => 2,
-                ElectInstead(_) => 3,
+                PromoteInstead(_) => 3,
                 Restart(_) => 4,
-                EndWord(_) => 5,
+                ExpireReport(_) => 5,
                 KeepUnpromotable(_) => panic!("nobody has another priority than the usual one"),
-                Tell(..) | TellRest(..) | Reset(_) | Unwatch(_) => panic!("there are no Sentinels here"),
+                AddGroup(..) | AddSettings(..) | ForgetReplicas(_) | ForgetGroup(_) => panic!("there are no Sentinels here"),
                 NameInstead(_) | Follow(..) => panic!("every address is a name here"),
             };
             done[kind] += 1;
@@ -1161,8 +1173,8 @@ fn no_three_pods_make_a_repair_do_harm() {
 
 #[rstest]
 #[case::newest_is_not_given_up(&catalogue::NEWEST_NOT_ABANDONED, only_a_holder_that_is_away_and_not_the_newest_is_given_up)]
-#[case::newest_is_elected(&catalogue::NEWEST_PROMOTED, only_who_holds_the_most_becomes_electable)]
-#[case::heard_lately_is_awaited(&catalogue::HEARD_LATELY, only_who_holds_the_most_becomes_electable)]
+#[case::newest_is_elected(&catalogue::NEWEST_PROMOTED, only_who_holds_the_most_becomes_promotable)]
+#[case::heard_lately_is_awaited(&catalogue::HEARD_LATELY, only_who_holds_the_most_becomes_promotable)]
 #[case::own_group(&catalogue::OWN_GROUP, only_a_holder_with_the_newest_disk_is_taken_back_or_restarted)]
 #[case::own_group_of_who_is_given_up(&catalogue::OWN_GROUP, only_a_holder_that_is_away_and_not_the_newest_is_given_up)]
 #[case::only_the_holder_writes(&catalogue::ONLY_HOLDER_WRITES, without_sentinels_nobody_is_given_up_or_elected)]

@@ -2,7 +2,7 @@
 
 use super::given::*;
 use super::*;
-use crate::core::decision::Part::{Follow, Lead, Undecided};
+use crate::core::decision::StartAs::{Follow, Lead, Undecided};
 use crate::core::disk::{Disk, Instance};
 use crate::core::evidence::{Container, Object, Own};
 use crate::core::record::Record;
@@ -55,53 +55,53 @@ fn in_two_sets_the_first_pod_of_the_first_set_leads_a_first_boot() {
 fn of_pods_that_do_not_exist_those_of_an_earlier_set_are_waited_for_whatever_they_are_called() {
     let waits_for = |me: &PodName, told: &[PodName]| {
         let evidence = told.iter().fold(split_and_recorded(me, me), |evidence, pod| told_by(evidence, pod, OLD));
-        match evidence.part() {
+        match evidence.role() {
             Lead(_) => None,
             _ => Some(evidence.decision().reason.why.rsplit(": ").next().unwrap().to_owned()),
         }
     };
-    let untold = |pod: &str| Some(format!("{pod} has not reported its disk"));
+    let unreported = |pod: &str| Some(format!("{pod} has not reported its disk"));
     assert_eq!(waits_for(&pod(0), &[]), None);
-    assert_eq!(waits_for(&cache(0), &[]), untold("redis-0"));
+    assert_eq!(waits_for(&cache(0), &[]), unreported("redis-0"));
     assert_eq!(waits_for(&cache(0), &[pod(0)]), None, "and for nobody after it");
-    assert_eq!(waits_for(&cache(1), &[pod(0)]), untold("cache-0"));
-    assert_eq!(waits_for(&cache(1), &[cache(0)]), untold("redis-0"));
+    assert_eq!(waits_for(&cache(1), &[pod(0)]), unreported("cache-0"));
+    assert_eq!(waits_for(&cache(1), &[cache(0)]), unreported("redis-0"));
     assert_eq!(waits_for(&cache(1), &[pod(0), cache(0)]), None);
-    assert_eq!(waits_for(&cache(1), &[]), untold("redis-0"));
+    assert_eq!(waits_for(&cache(1), &[]), unreported("redis-0"));
     let long = split_and_recorded(&cache(1), &cache(1)).past_the_grace();
-    assert!(matches!(long.part(), Lead(_)), "not for ever");
+    assert!(matches!(long.role(), Lead(_)), "not for ever");
 }
 
 #[test]
 fn a_pod_of_the_first_set_does_not_lead_over_a_newer_disk_of_another() {
     let evidence = told_by(split_and_recorded(&pod(0), &pod(0)), &cache(1), NEW);
-    assert_eq!(evidence.part(), Undecided);
-    assert_eq!(told_by(evidence.holding(NEW), &cache(0), OLD).part(), Lead(claim(0, 5)));
+    assert_eq!(evidence.role(), Undecided);
+    assert_eq!(told_by(evidence.holding(NEW), &cache(0), OLD).role(), Lead(claim(0, 5)));
 }
 
 #[test]
 fn of_two_sets_the_newest_disk_is_adopted_and_of_equal_ones_that_of_the_first() {
     let seen = |mine: Disk, cached: Disk| {
         let evidence = told_by(split(&pod(0)).holding(mine), &cache(0), cached);
-        let (Follow(claim) | Lead(claim)) = told_by(evidence, &cache(1), OLD).part() else { panic!("it is adopted") };
+        let (Follow(claim) | Lead(claim)) = told_by(evidence, &cache(1), OLD).role() else { panic!("it is adopted") };
         claim.master
     };
     assert_eq!(seen(OLD, NEW), cache(0));
     assert_eq!(seen(NEW, NEW), pod(0), "though cache-0 sorts before it");
-    assert_eq!(told_by(split(&pod(0)).holding(NEW), &cache(0), OLD).part(), Undecided, "cache-1 may hold more");
+    assert_eq!(told_by(split(&pod(0)).holding(NEW), &cache(0), OLD).role(), Undecided, "cache-1 may hold more");
 }
 
 #[test]
 fn an_empty_pod_runs_at_last_behind_the_first_pod_of_its_own_or_another_set_that_does_not_exist() {
-    let at_last = |evidence: Evidence| evidence.holding(EMPTY).decision().at_last;
+    let last_resort_master = |evidence: Evidence| evidence.holding(EMPTY).decision().last_resort_master;
     let lost = split_and_recorded(&cache(0), &cache(0));
-    assert_eq!(at_last(lost.clone()), Some(pod(0)));
-    assert_eq!(at_last(told_by(lost.clone(), &pod(0), OLD)), Some(cache(1)));
-    assert_eq!(at_last(told_by(told_by(lost, &pod(0), OLD), &cache(1), OLD)), None, "all exist");
+    assert_eq!(last_resort_master(lost.clone()), Some(pod(0)));
+    assert_eq!(last_resort_master(told_by(lost.clone(), &pod(0), OLD)), Some(cache(1)));
+    assert_eq!(last_resort_master(told_by(told_by(lost, &pod(0), OLD), &cache(1), OLD)), None, "all exist");
 }
 
 #[test]
 fn a_claim_that_names_a_pod_of_another_set_by_its_host_name_is_followed() {
     let evidence = split(&pod(0)).holding(OLD).sentinels([watching("cache-1.redis-headless", 5, |_| {}), UNAWARE, UNAWARE]);
-    assert_eq!(evidence.part(), Follow(Claim { master: cache(1), epoch: 5 }));
+    assert_eq!(evidence.role(), Follow(Claim { master: cache(1), epoch: 5 }));
 }

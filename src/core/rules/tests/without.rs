@@ -77,10 +77,10 @@ fn show_need(rule: &'static Rule, invariant: Invariant, decide: Decide, beginnin
 #[case::first_boot_is_empty_for_its_record(&catalogue::FIRST_BOOT_IS_EMPTY, only_a_first_boot_makes_a_new_record)]
 #[case::all_told_before_adoption(&catalogue::ADOPT_AFTER_ALL, what_is_adopted_is_the_most_advanced_of_all)]
 #[case::word_ends_with_mark(&catalogue::START_MARKER_ENDS_REPORT, nobody_leads_while_another_that_marked_the_record_may_be_starting)]
-#[case::word_ends_with_mark_when_electable(&catalogue::START_MARKER_ENDS_REPORT, only_the_most_advanced_starts_electable)]
+#[case::word_ends_with_mark_when_promotable(&catalogue::START_MARKER_ENDS_REPORT, only_the_most_advanced_starts_promotable)]
 #[case::word_ends_with_link(&catalogue::REPORT_EXPIRES, nobody_leads_while_another_may_have_copied_a_master_unseen)]
-#[case::word_ends_with_link_when_electable(&catalogue::REPORT_EXPIRES, only_the_most_advanced_starts_electable)]
-#[case::starts_unelectable(&catalogue::START_UNPROMOTABLE, only_the_most_advanced_starts_electable)]
+#[case::word_ends_with_link_when_promotable(&catalogue::REPORT_EXPIRES, only_the_most_advanced_starts_promotable)]
+#[case::starts_unpromotable(&catalogue::START_UNPROMOTABLE, only_the_most_advanced_starts_promotable)]
 #[case::majority_outvotes_the_record(&catalogue::MAJORITY_OUTVOTES, a_majority_that_names_the_only_living_master_is_believed)]
 fn a_redis_needs(#[case] rule: &'static Rule, #[case] invariant: Invariant) {
     show_need(rule, invariant, for_redis_by, vec![redis(1), redis(0)]);
@@ -88,7 +88,7 @@ fn a_redis_needs(#[case] rule: &'static Rule, #[case] invariant: Invariant) {
 
 #[rstest]
 #[case::only_the_holder_writes(&catalogue::ONLY_HOLDER_WRITES, without_sentinels_the_holder_leads_with_its_data)]
-#[case::only_the_holder_writes_and_nobody_is_elected(&catalogue::ONLY_HOLDER_WRITES, without_sentinels_nobody_starts_electable)]
+#[case::only_the_holder_writes_and_nobody_is_elected(&catalogue::ONLY_HOLDER_WRITES, without_sentinels_nobody_starts_promotable)]
 #[case::holds_data(&catalogue::NO_DATA, an_empty_disk_leads_only_where_nothing_can_have_been_lost)]
 #[case::not_given_up(&catalogue::ABANDONED, nobody_leads_after_being_given_up)]
 #[case::no_other_master(&catalogue::LIVING_MASTER, nobody_leads_beside_a_living_master)]

@@ -14,14 +14,14 @@ use crate::edge::kubernetes::follow::Change;
 
 /// What is known of all groups, and who waits for news of which.
 #[derive(Default)]
-pub struct Books {
-    records: RefCell<Book<Group, RecordSeen>>,
-    pods: RefCell<Book<(Group, String), Found>>,
+pub struct WatchCache {
+    records: RefCell<CacheOf<Group, RecordSeen>>,
+    pods: RefCell<CacheOf<(Group, String), Found>>,
     waiting: RefCell<BTreeMap<Group, Rc<Notify>>>,
 }
 
 /// Things of one kind by their names.
-pub struct Book<K, V> {
+pub struct CacheOf<K, V> {
     /// None until all were told once.
     all: Option<BTreeMap<K, V>>,
     /// What was told since everything began anew.
@@ -29,13 +29,13 @@ pub struct Book<K, V> {
     is_anew: bool,
 }
 
-impl<K, V> Default for Book<K, V> {
+impl<K, V> Default for CacheOf<K, V> {
     fn default() -> Self {
         Self { all: None, anew: BTreeMap::new(), is_anew: true }
     }
 }
 
-impl<K: Ord + Clone, V: PartialEq> Book<K, V> {
+impl<K: Ord + Clone, V: PartialEq> CacheOf<K, V> {
     /// Takes a change; returns the names of what is not as it was.
     pub fn take(&mut self, change: Change<(K, V)>) -> Vec<K> {
         match change {
@@ -74,12 +74,12 @@ impl<K: Ord + Clone, V: PartialEq> Book<K, V> {
     }
 }
 
-impl Books {
+impl WatchCache {
     /// Takes what was told of a record; returns the groups it is news of.
     pub fn take_record(&self, change: Change<(Group, RecordSeen)>) -> Vec<Group> {
         let news = self.records.borrow_mut().take(change);
         for group in &news {
-            self.wake(group);
+            self.notify(group);
         }
         news
     }
@@ -87,7 +87,7 @@ impl Books {
     /// Takes what was told of a pod.
     pub fn take_pod(&self, change: Change<((Group, String), Found)>) {
         for (group, _) in self.pods.borrow_mut().take(change) {
-            self.wake(&group);
+            self.notify(&group);
         }
     }
 
@@ -111,14 +111,14 @@ impl Books {
     }
 
     /// What is woken by news of a group; whether it is new.
-    pub fn news_of(&self, group: &Group) -> (Rc<Notify>, bool) {
+    pub fn subscribe(&self, group: &Group) -> (Rc<Notify>, bool) {
         let mut waiting = self.waiting.borrow_mut();
         let is_new = !waiting.contains_key(group);
         (waiting.entry(group.clone()).or_default().clone(), is_new)
     }
 
     /// Wakes who waits for news of a group.
-    pub fn wake(&self, group: &Group) {
+    pub fn notify(&self, group: &Group) {
         if let Some(news) = self.waiting.borrow().get(group) {
             news.notify_one();
         }
@@ -134,13 +134,13 @@ impl Books {
 mod tests {
     use super::*;
 
-    fn told(book: &mut Book<u8, char>, changes: impl IntoIterator<Item = Change<(u8, char)>>) -> Vec<u8> {
+    fn told(book: &mut CacheOf<u8, char>, changes: impl IntoIterator<Item = Change<(u8, char)>>) -> Vec<u8> {
         changes.into_iter().flat_map(|change| book.take(change)).collect()
     }
 
     #[test]
     fn nothing_is_known_until_all_was_told_and_only_what_differs_is_news() {
-        let mut book = Book::default();
+        let mut book = CacheOf::default();
         assert_eq!(told(&mut book, [Change::Anew, Change::Is((1, 'a')), Change::Is((2, 'b'))]), [0; 0]);
         assert!(book.all.is_none());
         assert_eq!(told(&mut book, [Change::All]), [1, 2]);
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn while_all_is_told_anew_what_was_known_stays() {
-        let mut book = Book::default();
+        let mut book = CacheOf::default();
         told(&mut book, [Change::Anew, Change::Is((1, 'a')), Change::Is((2, 'b')), Change::All]);
         assert_eq!(
             told(&mut book, [Change::Broken { why: "gone".into(), is_refused: false }, Change::Anew, Change::Is((2, 'c'))]),

@@ -10,15 +10,15 @@ use crate::core::rules;
 use crate::core::rules::forced_claim::losses;
 use crate::exit::Wrong;
 use crate::steps::confirm::{can_ask, is_confirmed};
-use crate::steps::context::Subject;
+use crate::steps::context::GroupConfig;
 use crate::steps::decide::first_record;
 use crate::steps::observe::Observer;
 use crate::steps::retry::refused;
 
 /// A person's word moves the record, once, after that person was shown what it costs.
-pub async fn assume(observer: &Observer<'_>, pod: &PodName, yes: bool, dry_run: bool, deadline: Instant) -> Result<()> {
-    let Subject { group, .. } = observer.subject;
-    let Some(cluster) = observer.world.cluster() else {
+pub async fn force(observer: &Observer<'_>, pod: &PodName, yes: bool, dry_run: bool, deadline: Instant) -> Result<()> {
+    let GroupConfig { group, .. } = observer.group_config;
+    let Some(cluster) = observer.clients.cluster() else {
         return Err(Wrong("--assume-master moves the record, and without Kubernetes there is none".to_owned()).into());
     };
     let mut evidence = observer.observe_all(deadline).await;
@@ -44,7 +44,7 @@ pub async fn assume(observer: &Observer<'_>, pod: &PodName, yes: bool, dry_run: 
             bail!("what would be lost has changed since it was shown: nothing was changed, look again");
         }
     }
-    let address = observer.subject.announced(pod, evidence.ips_of(pod));
+    let address = observer.group_config.announced(pod, evidence.ips_of(pod));
     let address = address.ok_or_else(|| anyhow!("the address of {pod} is not known yet"))?;
     println!("record {group}: {pod} at epoch {}, by a person's word", claim.epoch);
     if dry_run {
@@ -53,7 +53,7 @@ pub async fn assume(observer: &Observer<'_>, pod: &PodName, yes: bool, dry_run: 
     let written = match &evidence.record {
         RecordSeen::Present(record) => cluster.update_record(group, &record.assumed_for(&claim, &address)).await,
         RecordSeen::Absent => {
-            let first = first_record(observer.subject, &evidence, &claim, &address, false);
+            let first = first_record(observer.group_config, &evidence, &claim, &address, false);
             cluster.create_record(group, &first.assumed_for(&claim, &address)).await
         }
         RecordSeen::Unknown(failure) => return Err(anyhow!("the record of `{group}` cannot be read: {failure}")),

@@ -13,7 +13,7 @@ use crate::core::takeover::Answer;
 const LIMIT: Duration = Duration::from_secs(2);
 
 /// Knocks.
-pub async fn knock(at: SocketAddr) -> Answer {
+pub async fn tcp_probe(at: SocketAddr) -> Answer {
     match timeout(LIMIT, TcpStream::connect(at)).await {
         Ok(Ok(_)) => Answer::Accepted,
         Ok(Err(error)) => match error.kind() {
