@@ -377,8 +377,8 @@ pub fn perform(setting: &Setting, state: &mut State, action: Action) {
         Action::PowerCut(keeps_files) => fault::cut_power(state, keeps_files),
         Action::DeleteRecord => state.write_record(None),
         Action::ExpireReport(pod) => {
-            if let Some(word) = &mut state.pod_mut(pod).word {
-                word.has_started = true;
+            if let Some(report) = &mut state.pod_mut(pod).report {
+                report.has_started = true;
             }
         }
         Action::ApiGoes => {

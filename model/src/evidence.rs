@@ -48,7 +48,7 @@ struct Names {
 }
 
 static NAMES: LazyLock<Names> = LazyLock::new(|| {
-    let endpoint = |word: String| Endpoint::parse(&word, 6379).expect("an endpoint");
+    let endpoint = |report: String| Endpoint::parse(&report, 6379).expect("an endpoint");
     Names {
         pods: pods().map(|pod| format!("redis-{pod}").parse().expect("a pod's name")).collect(),
         sets: format!("redis={}", pods().count()).parse::<Set>().expect("a set").into(),
@@ -166,7 +166,7 @@ pub fn real_word(told: Told, is_lately: bool, setting: &Setting) -> DiskReport {
 
 /// The word of a run that begins, over the one that it finds: a run that never started its Redis was
 /// part of the same attempt.
-pub fn first_word(earlier: Option<Told>, run: u8, disk: Option<u8>) -> Told {
+pub fn first_report(earlier: Option<Told>, run: u8, disk: Option<u8>) -> Told {
     let is_late = earlier.is_some_and(|told| !told.has_started && told.is_late);
     Told { run, disk, has_started: false, is_late, is_ahead: false }
 }
@@ -183,7 +183,7 @@ pub enum Asker {
         /// Its data cannot be loaded.
         is_damaged: bool,
         /// Its word.
-        word: Told,
+        report: Told,
         /// That is published.
         has_told: bool,
         /// Its clock is an hour ahead.
@@ -205,18 +205,18 @@ pub fn evidence(asker: &Asker, look: &Look, setting: &Setting) -> Evidence {
         heard.note(name(pod), NOW);
     }
     let (me, own, waited) = match asker {
-        Asker::Pod { me, is_stamped, is_damaged, word, has_told, patience, .. } => {
+        Asker::Pod { me, is_stamped, is_damaged, report, has_told, patience, .. } => {
             let own = Own {
                 // Addresses are not modelled: Sentinel finds a pod that was made anew as it finds any other. Whether it
                 // has run before only the API server tells.
                 has_run: *has_told,
                 // It has read its disk before it told of it.
-                disk: disk(word.disk, write_step),
+                disk: disk(report.disk, write_step),
                 group_id: (*is_stamped && !is_damaged).then(|| GROUP.into()),
                 damage: is_damaged.then(|| "appendonly.aof".into()),
-                instance: has_told.then(|| instance(*me, word.run)),
+                instance: has_told.then(|| instance(*me, report.run)),
                 priority: None,
-                trying: if word.is_late && !look.is_api_away { GRACE } else { Duration::ZERO },
+                trying: if report.is_late && !look.is_api_away { GRACE } else { Duration::ZERO },
                 heard,
             };
             (Some(*me), own, waited(*patience))
@@ -306,11 +306,11 @@ fn peer(pod: Pod, look: &Look, setting: &Setting) -> Peer {
     let object = match look.objects[usize::from(pod)] {
         SeenObject::Absent => Object::Absent,
         SeenObject::Unknown => Object::Unknown,
-        SeenObject::Present(word) => {
+        SeenObject::Present(report) => {
             // The kubelet tells of a server that has ended; that it is late, or cannot, is not modelled.
             let has_ended = matches!(look.redis[usize::from(pod)], SeenRedis::Refused);
             let container = if has_ended { Container::Stopped } else { Container::Unknown };
-            Object::Present { uid: UID.into(), word: word.map(|told| real_word(told, is_lately, setting)), container }
+            Object::Present { uid: UID.into(), report: report.map(|told| real_word(told, is_lately, setting)), container }
         }
     };
     let heard = match look.redis[usize::from(pod)] {
@@ -330,7 +330,7 @@ fn peer(pod: Pod, look: &Look, setting: &Setting) -> Peer {
                 offset: offset.into(),
                 // A server carries its own priority, whether or not what its disk holds was published.
                 run: look
-                    .word(pod)
+                    .report(pod)
                     .filter(|_| has_told)
                     .map_or_else(|| Some(run_of("unpublished", USUAL_PRIORITY)), |told| Some(told.run.to_string())),
                 down_for: None,

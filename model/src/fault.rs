@@ -11,7 +11,7 @@ pub fn crash(state: &mut State, pod: Pod) {
 
 /// A pod is deleted.
 pub fn delete(state: &mut State, pod: Pod) {
-    state.pod_mut(pod).word = None;
+    state.pod_mut(pod).report = None;
     state.become_(pod, Phase::Gone);
 }
 
@@ -43,8 +43,8 @@ pub fn step_clock(setting: &Setting, state: &mut State, pod: Pod) {
     let this = state.pod_mut(pod);
     this.is_ahead = !this.is_ahead;
     let waits = matches!(this.phase, Phase::Looking { .. });
-    if let Some(word) = this.word.as_mut().filter(|_| waits) {
-        word.is_late |= this.is_ahead && !setting.protocol.waits_by_no_clock;
+    if let Some(report) = this.report.as_mut().filter(|_| waits) {
+        report.is_late |= this.is_ahead && !setting.protocol.waits_by_no_clock;
     }
 }
 

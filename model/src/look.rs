@@ -96,9 +96,9 @@ impl Look {
     }
 
     /// A pod's word.
-    pub fn word(&self, pod: Pod) -> Option<Told> {
+    pub fn report(&self, pod: Pod) -> Option<Told> {
         match self.objects[usize::from(pod)] {
-            SeenObject::Present(word) => word,
+            SeenObject::Present(report) => report,
             SeenObject::Absent | SeenObject::Unknown => None,
         }
     }

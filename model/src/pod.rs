@@ -1,6 +1,6 @@
 //! `genconf-redis`: publish, look, decide, mark, check, start.
 
-use crate::evidence::{Asker, first_word};
+use crate::evidence::{Asker, first_report};
 use crate::look::Look;
 use crate::setting::Setting;
 use crate::state::{Damage, Harm, Intent, Link, Patience, Phase, Pod, Server, State, Told, Volume, Watching};
@@ -22,7 +22,7 @@ fn tell(setting: &Setting, state: &mut State, pod: Pod) {
         return;
     }
     let age = this.volume.age(setting.protocol.dates_by_writes);
-    this.word = Some(Told { is_ahead: this.is_ahead, ..first_word(this.word, run, age) });
+    this.report = Some(Told { is_ahead: this.is_ahead, ..first_report(this.report, run, age) });
     this.was_heard = true;
 }
 
@@ -62,12 +62,12 @@ pub fn asker(setting: &Setting, state: &State, pod: Pod, patience: Patience) -> 
     let this = state.pod(pod);
     // It has read its disk before it told of it.
     let age = this.volume.age(setting.protocol.dates_by_writes);
-    let word = this.word.filter(|_| this.has_told);
+    let report = this.report.filter(|_| this.has_told);
     Asker::Pod {
         me: pod,
         is_stamped: this.volume.is_stamped,
         is_damaged: this.volume.damage == Damage::Found,
-        word: word.unwrap_or_else(|| first_word(this.word, u8::MAX, age)),
+        report: report.unwrap_or_else(|| first_report(this.report, u8::MAX, age)),
         has_told: this.has_told,
         is_ahead: this.is_ahead,
         // Whether a failover could come is seen in each look.
@@ -132,7 +132,7 @@ fn is_fenced_by_marks(setting: &Setting, state: &State) -> bool {
 pub fn start_marker(setting: &Setting, state: &mut State, pod: Pod, intent: Intent, may_write: bool, patience: Patience) {
     state.pod_mut(pod).volume.is_stamped = true;
     if is_fenced_by_marks(setting, state) {
-        let told = state.pod(pod).word.filter(|_| state.pod(pod).has_told);
+        let told = state.pod(pod).report.filter(|_| state.pod(pod).has_told);
         let (Some(lease), Some(Told { run, .. })) = (state.record.filter(|_| may_write), told) else {
             state.pod_mut(pod).phase = look_again(patience);
             return;
@@ -149,7 +149,7 @@ pub fn start_marker(setting: &Setting, state: &mut State, pod: Pod, intent: Inte
 
 /// Acts upon the look after the mark: whoever does not start then begins anew.
 fn conclude(setting: &Setting, state: &mut State, pod: Pod, wanted: Intent, verdict: Verdict, look: &Look) {
-    let is_marked = |lease| state.pod(pod).word.is_some_and(|told| verdict::has_start_marker_of(lease, pod, told.run));
+    let is_marked = |lease| state.pod(pod).report.is_some_and(|told| verdict::has_start_marker_of(lease, pod, told.run));
     let is_fenced = is_fenced_by_marks(setting, state) && !look.record.is_some_and(is_marked);
     let is_as_wanted = intent(verdict) == Some(wanted) && verdict.record.is_none();
     if is_as_wanted && !is_fenced && !look.is_overtaken {
@@ -195,8 +195,8 @@ fn run(setting: &Setting, state: &mut State, pod: Pod, server: Server) {
     let can_say_so = this.has_told && !is_api_away;
     let is_damaged = this.volume.damage == Damage::Hidden;
     this.volume.is_stamped = true;
-    if let Some(word) = this.word.as_mut().filter(|_| can_say_so) {
-        word.has_started = true;
+    if let Some(report) = this.report.as_mut().filter(|_| can_say_so) {
+        report.has_started = true;
     }
     this.was_heard = true;
     if is_damaged {

@@ -49,7 +49,7 @@ fn see_object(state: &State, pod: Pod) -> SeenObject {
         return SeenObject::Unknown;
     }
     let pod = state.pod(pod);
-    if pod.phase == Phase::Gone { SeenObject::Absent } else { SeenObject::Present(pod.word) }
+    if pod.phase == Phase::Gone { SeenObject::Absent } else { SeenObject::Present(pod.report) }
 }
 
 fn see_redis(state: &State, pod: Pod) -> SeenRedis {

@@ -107,9 +107,9 @@ fn update(state: &mut State, look: &Look, change: impl Fn(Lease) -> Lease) {
 
 /// It acts on the connection on which it has read: a server that was started since is another.
 fn is_same_run(state: &State, look: &Look, pod: Pod) -> bool {
-    let now = state.pod(pod).word.map(|word| word.run);
+    let now = state.pod(pod).report.map(|report| report.run);
     let is_replica = matches!(state.pod(pod).server(), Some(Server::Replica { .. }));
-    is_replica && look.word(pod).map(|word| word.run) == now
+    is_replica && look.report(pod).map(|report| report.run) == now
 }
 
 /// Sentinel may promote this replica.
@@ -132,7 +132,7 @@ pub fn is_ready(setting: &Setting, state: &State, pod: Pod) -> bool {
 /// Whether a pod's Redis runs, though its word says that it has not started.
 pub fn runs_unsaid(state: &State, pod: Pod) -> bool {
     let this = state.pod(pod);
-    let is_unsaid = this.word.is_some_and(|word| !word.has_started);
+    let is_unsaid = this.report.is_some_and(|report| !report.has_started);
     is_unsaid && this.server().is_some() && !state.is_api_away
 }
 

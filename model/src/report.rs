@@ -5,7 +5,7 @@ use std::fmt;
 use crate::look::Look;
 use crate::state::{Claim, Data, Phase, State, Told, Watching};
 
-fn word(told: Option<Told>) -> String {
+fn report(told: Option<Told>) -> String {
     told.map_or("no word".into(), |Told { run, disk, has_started, is_late, is_ahead }| {
         let disk = disk.map_or("empty".into(), |age| format!("@{}", f32::from(age) / 2.0));
         let state = if has_started { "started" } else { "starting" };
@@ -39,7 +39,7 @@ impl fmt::Display for State {
                 f,
                 "   redis-{number} disk {disk} damage {:?}, {}{}{}: {phase}",
                 pod.volume.damage,
-                word(pod.word),
+                report(pod.report),
                 if pod.was_heard { " lately" } else { "" },
                 if pod.is_ahead { " ahead" } else { "" }
             )?;

@@ -33,7 +33,7 @@ fn nothing() -> State {
     State {
         pods: [PodState {
             phase: Phase::Gone,
-            word: None,
+            report: None,
             volume: Volume::default(),
             was_heard: false,
             is_ahead: false,
@@ -64,10 +64,10 @@ fn healthy(master: Pod) -> State {
     for pod in crate::state::pods() {
         let server =
             if pod == master { Server::Master } else { Server::Replica { of: master, link: Link::Up, is_promotable: true } };
-        let word = Some(Told { run: 0, disk: None, has_started: true, is_late: false, is_ahead: false });
+        let report = Some(Told { run: 0, disk: None, has_started: true, is_late: false, is_ahead: false });
         *state.pod_mut(pod) = PodState {
             phase: Phase::Running(server),
-            word,
+            report,
             volume: Volume { data: data(1), is_stamped: true, ..Volume::default() },
             was_heard: false,
             is_ahead: false,
@@ -90,10 +90,10 @@ fn healthy(master: Pod) -> State {
 fn outage(writes: [u8; 3], record: Claim, files: [Option<Claim>; 3]) -> State {
     let mut state = nothing();
     for (pod, writes) in (0..).zip(writes) {
-        let word = Some(Told { run: 0, disk: None, has_started: true, is_late: false, is_ahead: false });
+        let report = Some(Told { run: 0, disk: None, has_started: true, is_late: false, is_ahead: false });
         *state.pod_mut(pod) = PodState {
             phase: Phase::Down,
-            word,
+            report,
             volume: Volume { data: data(writes), is_stamped: true, ..Volume::default() },
             was_heard: false,
             is_ahead: false,
@@ -119,7 +119,7 @@ fn outage(writes: [u8; 3], record: Claim, files: [Option<Claim>; 3]) -> State {
 /// The pods do not exist any more.
 fn with_pods_gone(mut state: State) -> State {
     for pod in &mut state.pods {
-        (pod.phase, pod.word) = (Phase::Gone, None);
+        (pod.phase, pod.report) = (Phase::Gone, None);
     }
     state
 }
@@ -206,7 +206,7 @@ fn run_behind(state: &mut State, pod: Pod, of: Pod) {
     let server = Server::Replica { of, link: Link::Never, is_promotable: false };
     let this = state.pod_mut(pod);
     let disk = this.volume.age(true);
-    (this.phase, this.word) =
+    (this.phase, this.report) =
         (Phase::Running(server), Some(Told { run: 1, disk, has_started: true, is_late: false, is_ahead: false }));
 }
 
@@ -302,10 +302,10 @@ fn old_memories() -> State {
 fn started_unsaid() -> State {
     let mut state = healthy(2);
     let this = state.pod_mut(1);
-    this.word = Some(Told { run: 1, disk: Some(2), has_started: false, is_late: false, is_ahead: false });
+    this.report = Some(Told { run: 1, disk: Some(2), has_started: false, is_late: false, is_ahead: false });
     this.phase = Phase::Running(Server::Replica { of: 2, link: Link::Up, is_promotable: false });
     crate::fault::lose(&mut state, 0);
-    state.pod_mut(0).word = Some(Told { run: 0, disk: None, has_started: false, is_late: false, is_ahead: false });
+    state.pod_mut(0).report = Some(Told { run: 0, disk: None, has_started: false, is_late: false, is_ahead: false });
     state
 }
 
@@ -321,7 +321,7 @@ fn marked_ahead() -> State {
 /// Another workload's pod has the labels of the group, and the name of its last pod; it answers as an empty master.
 fn beside_a_stranger(mut state: State) -> State {
     let stranger = state.pod_mut(2);
-    (stranger.phase, stranger.word, stranger.volume) = (Phase::Stranger, None, Volume::default());
+    (stranger.phase, stranger.report, stranger.volume) = (Phase::Stranger, None, Volume::default());
     state.protected = crate::fault::on_any_disk(&state);
     state
 }

@@ -84,7 +84,7 @@ pub struct PodState {
     /// How far it has come.
     pub phase: Phase,
     /// What its object says of its disk.
-    pub word: Option<Told>,
+    pub report: Option<Told>,
     /// Its volume.
     pub volume: Volume,
     /// Within the grace it has told what its disk holds, or others have known it.
@@ -303,7 +303,7 @@ impl State {
             .filter_map(|lease| lease.start_marker)
             .filter(|start_marker| start_marker.pod == pod)
             .map(|start_marker| start_marker.run);
-        let told = self.looks().filter_map(|look| look.word(pod)).chain(self.pod(pod).word).map(|word| word.run);
+        let told = self.looks().filter_map(|look| look.report(pod)).chain(self.pod(pod).report).map(|report| report.run);
         let used = marked.chain(told).fold(0u64, |used, run| used | 1 << run);
         used.trailing_ones() as u8
     }

@@ -73,8 +73,8 @@ pub fn pass_grace(setting: &Setting, state: &mut State) {
     }
     for pod in &mut state.pods {
         let is_starting = matches!(pod.phase, Phase::Looking { .. } | Phase::Recorded { .. } | Phase::Checking { .. });
-        if let Some(word) = pod.word.as_mut().filter(|_| is_starting) {
-            word.is_late = true;
+        if let Some(report) = pod.report.as_mut().filter(|_| is_starting) {
+            report.is_late = true;
         }
     }
     state.reconcile.is_masterless = reconcile::sees_nobody(setting, &Look::at_once(state));

@@ -126,7 +126,7 @@ pub fn outvoting(setting: &Setting, look: &Look) -> Option<Claim> {
 pub fn is_known(setting: &Setting, look: &Look, of: Pod) -> bool {
     let evidence = evidence(&Asker::Reconcile, look, setting);
     let peer = evidence.peer(evidence::name(of)).expect("a pod of the group");
-    evidence.disk_of(peer) != DiskData::Nothing
+    evidence.disk_of(peer) != DiskData::Unknown
 }
 
 /// Whether a claim is newer than the record's.

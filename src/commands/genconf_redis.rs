@@ -79,7 +79,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Next> {
     let checks = command.first().filter(|_| server_version.is_none() && server.is_some());
     let group_config = GroupConfig::new(&clients, group, Some(me.clone()), &pod, &members, &labels)?;
     let sentinel_set = SentinelSet::new(&clients, &sentinels)?;
-    sentinel_set.tell_short_grace(&members);
+    sentinel_set.warn_of_short_grace(&members);
 
     let announce = group_config.announced(&me, &[]);
     let announce = announce.ok_or_else(|| Wrong("--announce ip needs this pod's address: set --pod-ip or POD_IP".to_owned()))?;
@@ -196,9 +196,9 @@ impl Starting<'_> {
             self.publish().await?;
             let settled = self.decide().await?;
             let rendered = self.render(&settled)?;
-            report::tell(&self.report, &self.observer.group_config.group, &settled, self.dry_run.then_some(&rendered))?;
+            report::print_decision(&self.report, &self.observer.group_config.group, &settled, self.dry_run.then_some(&rendered))?;
             if self.dry_run {
-                self.tell_dry_run(&settled, &rendered)?;
+                self.print_dry_run(&settled, &rendered)?;
                 return Ok(Next::Exit);
             }
             self.install(&settled, &rendered).await?;
@@ -233,9 +233,9 @@ impl Starting<'_> {
     async fn decide(&mut self) -> Result<Settled> {
         let Self { me, observer, report, .. } = self;
         let settled = decide(observer, rules::for_redis, self.deadline, self.dry_run).await;
-        let settled = settled.map_err(|error| report::tell_undecided(report, &observer.group_config.group, error))?;
+        let settled = settled.map_err(|error| report::print_undecided(report, &observer.group_config.group, error))?;
         info!("{me} {}", settled.reason);
-        observer.sentinel_set.tell_what_keeps_from_failover(&settled.evidence);
+        observer.sentinel_set.warn_of_what_keeps_from_failover(&settled.evidence);
         Ok(settled)
     }
 
@@ -249,9 +249,9 @@ impl Starting<'_> {
     }
 
     /// Says what would be done, and prints the file.
-    fn tell_dry_run(&self, settled: &Settled, rendered: &Rendered) -> Result<()> {
+    fn print_dry_run(&self, settled: &Settled, rendered: &Rendered) -> Result<()> {
         let Observer { clients, group_config, .. } = self.observer;
-        tell_dry_run(clients, group_config, settled, &self.output.display().to_string());
+        print_dry_run(clients, group_config, settled, &self.output.display().to_string());
         if self.report.form == Form::Text {
             rendered.print()?;
         }
@@ -298,8 +298,8 @@ fn master_of(group_config: &GroupConfig, settled: &Settled) -> Option<Endpoint> 
     (!settled.leads).then(|| settled.followed(group_config, &settled.claim.master))
 }
 
-fn tell_dry_run(clients: &Clients, group_config: &GroupConfig, settled: &Settled, output: &str) {
-    clients.tell_assumptions();
+fn print_dry_run(clients: &Clients, group_config: &GroupConfig, settled: &Settled, output: &str) {
+    clients.print_assumptions();
     info!("would write `{output}`");
     if let Some(claim) = &settled.recorded {
         info!("would record in the Lease `{}`: {} at epoch {}", group_config.group, claim.master, claim.epoch);

@@ -63,7 +63,7 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Next> {
     let hook = hook_to_call(run.dry_run)?;
     let clients = Clients::open(&run, &pod).await?;
     let sentinel_set = SentinelSet::new(&clients, &sentinels)?;
-    sentinel_set.tell_short_grace(&members);
+    sentinel_set.warn_of_short_grace(&members);
     let before: Vec<_> = earlier.groups.keys().filter_map(|group| group.parse().ok()).collect();
     let groups = groups_to_watch(groups, &before, &clients, &members, &labels, deadline).await?;
     let group_config = |group| GroupConfig::new(&clients, group, None, &pod, &members, &labels);
@@ -87,17 +87,17 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Next> {
     let decide = async |group_config: &GroupConfig, until| {
         let mut observer = Observer::new(&clients, group_config, &sentinel_set, &credentials);
         let settled = decide(&mut observer, rules::for_sentinel, until, run.dry_run).await;
-        settled.map_err(|error| report::tell_undecided(&report, &group_config.group, error))
+        settled.map_err(|error| report::print_undecided(&report, &group_config.group, error))
     };
     let decided = decide_all(&group_configs, decide, deadline).await?;
-    site.tell_what_keeps_from_failover(&decided);
+    site.warn_of_what_keeps_from_failover(&decided);
     let groups = site.watch_all(&clients, &decided, command.first(), run.dry_run).await?;
     let rendered = site.render(&source, groups)?;
     for (group_config, settled) in &decided {
-        report::tell(&report, &group_config.group, settled, run.dry_run.then_some(&rendered))?;
+        report::print_decision(&report, &group_config.group, settled, run.dry_run.then_some(&rendered))?;
     }
     let Some(draft) = draft else {
-        tell_dry_run(&clients, &rendered, &output, report.form)?;
+        print_dry_run(&clients, &rendered, &output, report.form)?;
         return Ok(Next::Exit);
     };
     rendered.install(draft, &output)?;
@@ -111,8 +111,8 @@ fn begin_file(output: &Path) -> Result<Draft> {
 }
 
 /// Says what would be done, and prints the file.
-fn tell_dry_run(clients: &Clients, rendered: &Rendered, output: &Path, form: Form) -> Result<()> {
-    clients.tell_assumptions();
+fn print_dry_run(clients: &Clients, rendered: &Rendered, output: &Path, form: Form) -> Result<()> {
+    clients.print_assumptions();
     info!("would write `{}`", output.display());
     if form == Form::Text {
         rendered.print()?;
@@ -228,10 +228,10 @@ impl Site<'_> {
     }
 
     /// Tells what will keep these Sentinels from a failover, as the first group shows it.
-    fn tell_what_keeps_from_failover(&self, decided: &[(&GroupConfig, Settled)]) {
+    fn warn_of_what_keeps_from_failover(&self, decided: &[(&GroupConfig, Settled)]) {
         let Some((group_config, settled)) = decided.first() else { return };
-        self.sentinel_set.tell_what_keeps_from_failover(&settled.evidence);
-        self.tell_if_not_counted(group_config);
+        self.sentinel_set.warn_of_what_keeps_from_failover(&settled.evidence);
+        self.warn_if_not_counted(group_config);
     }
 
     /// What the file says of each group that was decided. `program` is the server that reads it.
@@ -345,7 +345,7 @@ impl Site<'_> {
     }
 
     /// A Sentinel more than are counted makes the majority of all another than that of those that are counted.
-    fn tell_if_not_counted(&self, group_config: &GroupConfig) {
+    fn warn_if_not_counted(&self, group_config: &GroupConfig) {
         let sentinel_set = self.sentinel_set;
         let is_counted = match sentinel_set.service {
             Some(_) => self.numbered_sentinels(group_config).contains(&self.me),

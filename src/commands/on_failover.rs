@@ -63,7 +63,7 @@ pub async fn run(args: OnFailover, deadline: Instant) -> Result<Next> {
     let unknown = || format!("the new master of `{group}` is not known");
     let verify = persist(deadline, unknown, async || hook.verified_view().await);
     let Some(cluster) = hook.clients.cluster() else {
-        hook.tell_without_kubernetes(&verify.await?);
+        hook.print_without_kubernetes(&verify.await?);
         return Ok(Next::Exit);
     };
     // While Sentinel and the new master are asked, the API server is, too.
@@ -141,7 +141,7 @@ impl Hook {
     }
 
     /// Who is master, where there is nothing to record or to label.
-    fn tell_without_kubernetes(&self, watch: &Watch) {
+    fn print_without_kubernetes(&self, watch: &Watch) {
         let GroupConfig { group, scheme: Scheme { key, master: value, .. }, .. } = &self.group_config;
         let master = watch.master.host.pod().map_or_else(|| watch.master.to_string(), |pod| pod.to_string());
         let epoch = Shown(watch.config_epoch);
@@ -223,8 +223,8 @@ impl Hook {
             Err(Refusal::Missing) => {
                 let claim =
                     self.settled(&claim).await.ok_or_else(|| anyhow!("nobody but the local Sentinel names {}", claim.master))?;
-                let words = pods.iter().filter_map(|pod| Some((&pod.name, pod.word.as_ref()?)));
-                let id = published_group_id(&claim.master, words).unwrap_or_else(random_id);
+                let reports = pods.iter().filter_map(|pod| Some((&pod.name, pod.report.as_ref()?)));
+                let id = published_group_id(&claim.master, reports).unwrap_or_else(random_id);
                 let sets: Vec<_> = pods.iter().map(|pod| pod.name.base()).chain([claim.master.base()]).collect();
                 let first = Record::first(claim.clone(), watch.master.clone(), id, false).with_sets(sets);
                 cluster.create_record(group, &first.with_sets(self.group_config.sure_sets())).await

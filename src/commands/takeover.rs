@@ -268,7 +268,7 @@ impl NodeController<'_> {
             }
             let facts = self.facts(&asked);
             let plan = decide(&facts, &self.settings);
-            tell_holds(&plan, &mut told);
+            log_holds(&plan, &mut told);
             let is_done = self.act(&facts, &plan, &leadership, &mut told).await;
             let again = match (is_done, is_in_question) {
                 (false, _) => Some(Instant::now() + AFTER_A_REFUSAL),
@@ -375,7 +375,7 @@ impl NodeController<'_> {
             Action::Free(hosted_pod) => (hosted_pod.uid.as_str(), format!("{hosted_pod}: {why}")),
             Action::TakeOut | Action::GiveBack | Action::Delete => (version, why.clone()),
         };
-        if let Err(refusal) = self.cluster.tell(About::Node(node, uid), reason, id, note, self.me).await {
+        if let Err(refusal) = self.cluster.publish_event(About::Node(node, uid), reason, id, note, self.me).await {
             warn!(node, "what was done is not an Event: {refusal}");
         }
     }
@@ -405,7 +405,7 @@ enum Notice {
     Act(Action),
 }
 
-fn tell_holds(plan: &TakeoverPlan, told: &mut BTreeMap<String, Notice>) {
+fn log_holds(plan: &TakeoverPlan, told: &mut BTreeMap<String, Notice>) {
     told.retain(|node, _| plan.holds.contains_key(node) || plan.acts.iter().any(|act| act.node == *node));
     for (node, why) in &plan.holds {
         let hold = Notice::Hold(why.clone());

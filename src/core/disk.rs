@@ -262,7 +262,7 @@ impl FromStr for LastHeard {
 /// The id that a record which is made again takes: the one that the pods have published, that of the
 /// master first.
 pub fn published_group_id<'a>(master: &PodName, words: impl Iterator<Item = (&'a PodName, &'a DiskReport)>) -> Option<String> {
-    let stamped = words.filter_map(|(pod, word)| Some((pod != master, pod, word.group.as_ref()?)));
+    let stamped = words.filter_map(|(pod, report)| Some((pod != master, pod, report.group.as_ref()?)));
     stamped.min().map(|(_, _, id)| id.clone())
 }
 
@@ -271,7 +271,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn word() -> DiskReport {
+    fn report() -> DiskReport {
         DiskReport {
             run: "a1".into(),
             disk: Disk::Written(Moment(1_000)),
@@ -298,10 +298,10 @@ mod tests {
     #[test]
     fn a_word_reads_as_a_person_would_write_it() {
         let text = r#"{"run":"a1","disk":{"written":"1970-01-01T00:00:01.000Z"},"at":"1970-01-01T00:00:02.000Z","group":"g","started":false}"#;
-        assert_eq!(word().to_string(), text);
-        assert_eq!(text.parse::<DiskReport>().unwrap(), word());
+        assert_eq!(report().to_string(), text);
+        assert_eq!(text.parse::<DiskReport>().unwrap(), report());
         let empty = r#"{"run":"a1","disk":"empty"}"#;
-        let long_ago = DiskReport { disk: Disk::Empty, at: Moment(0), group: None, ..word() };
+        let long_ago = DiskReport { disk: Disk::Empty, at: Moment(0), group: None, ..report() };
         assert_eq!(empty.parse::<DiskReport>().unwrap(), long_ago);
     }
 
@@ -339,7 +339,7 @@ mod tests {
     #[test]
     fn a_record_that_is_made_again_takes_the_id_of_the_masters_disk_else_of_the_first_pods() {
         let pods: Vec<PodName> = (0..3).map(|ordinal| format!("redis-{ordinal}").parse().unwrap()).collect();
-        let stamped = |id: Option<&str>| DiskReport { group: id.map(str::to_owned), ..word() };
+        let stamped = |id: Option<&str>| DiskReport { group: id.map(str::to_owned), ..report() };
         let words = [stamped(None), stamped(Some("b")), stamped(Some("c"))];
         let id = |master: usize| published_group_id(&pods[master], pods.iter().zip(&words));
         assert_eq!((id(0), id(2)), (Some("b".into()), Some("c".into())));

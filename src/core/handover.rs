@@ -389,9 +389,9 @@ mod tests {
         assert_eq!(timed(&of(0, 100), &known), Some((address(2), 8020)));
         // A priority of 0 that reconcile has not put right yet.
         let never = |mut evidence: Evidence, ordinal: usize| {
-            let word = r#"{"run":"a","disk":"empty","priority":0}"#.parse().unwrap();
+            let report = r#"{"run":"a","disk":"empty","priority":0}"#.parse().unwrap();
             evidence.peers[ordinal].object =
-                Object::Present { uid: "u".into(), word: Some(word), container: Container::default() };
+                Object::Present { uid: "u".into(), report: Some(report), container: Container::default() };
             evidence
         };
         assert_eq!(timed(&never(of(100, 100), 1), &known), Some((address(2), 8020)));

@@ -73,9 +73,9 @@ fn times(evidence: &Evidence, pods: &[Pod]) -> Vec<String> {
     }
     for pod in pods {
         let name = &pod.name;
-        if let Some(word) = &pod.word {
-            check(format!("what {name} told of its disk"), word.at, NEVER);
-            if let Disk::Written(at) = word.disk {
+        if let Some(report) = &pod.report {
+            check(format!("what {name} told of its disk"), report.at, NEVER);
+            if let Disk::Written(at) = report.disk {
                 check(format!("the data of {name}"), at, "counts as written now");
             }
         }

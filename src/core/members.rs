@@ -139,7 +139,7 @@ pub fn sets_by_reports<'a>(
     };
     let pods: Vec<_> = pods.into_iter().filter(is_of_a_set).collect();
     let set_of = |pod: &Pod| pod.name.base().to_owned();
-    let reported: Vec<_> = pods.iter().copied().filter(|pod| pod.word.is_some()).collect();
+    let reported: Vec<_> = pods.iter().copied().filter(|pod| pod.report.is_some()).collect();
     if reported.is_empty() {
         let claimed: BTreeSet<_> = pods.into_iter().filter(|pod| is_claimed(pod)).map(set_of).collect();
         return if claimed.len() == 1 { claimed } else { BTreeSet::new() };
@@ -147,7 +147,7 @@ pub fn sets_by_reports<'a>(
     let which = |is_it: &dyn Fn(&Pod) -> bool| reported.iter().copied().filter(|pod| is_it(pod)).collect::<Vec<_>>();
     let anchors = [which(&is_claimed), which(&|pod| guessed.have(&pod.name)), reported.clone()];
     let anchors = anchors.into_iter().find(|pods| !pods.is_empty()).unwrap_or_default();
-    let id_of = |pod: &'a Pod| pod.word.as_ref().and_then(|word| word.group.as_deref());
+    let id_of = |pod: &'a Pod| pod.report.as_ref().and_then(|report| report.group.as_deref());
     let ids: BTreeSet<_> = anchors.iter().filter_map(|pod| id_of(pod)).collect();
     match ids.len() {
         0 => anchors.into_iter().map(set_of).collect(),
@@ -202,7 +202,7 @@ impl<'a> Membership<'a> {
             Controller::None | Controller::StatefulSet(_) => {}
         }
         // A report of another group's id says that it is a stranger.
-        let is_anothers = || pod.word.as_ref().is_some_and(|word| word.group.is_some());
+        let is_anothers = || pod.report.as_ref().is_some_and(|report| report.group.is_some());
         match &self.sets {
             Some(sets) if sets.contains(pod.name.base()) => Ok(()),
             Some(sets) if self.is_by_reports && (sets.is_empty() || !is_anothers()) => Err(NotMember::Unproven),
@@ -252,7 +252,7 @@ mod tests {
     }
 
     fn sets(words: &[&str]) -> Sets {
-        Sets::new(words.iter().map(|word| word.parse().unwrap()).collect()).unwrap()
+        Sets::new(words.iter().map(|report| report.parse().unwrap()).collect()).unwrap()
     }
 
     /// A record of the Lease `lease` that names redis-0, and these sets.
@@ -285,13 +285,13 @@ mod tests {
     fn reporting(name: &str, id: Option<&str>) -> Pod {
         let name: PodName = name.parse().unwrap();
         let group = id.map(str::to_owned);
-        let word =
+        let report =
             DiskReport { run: "a1".into(), disk: Disk::Empty, at: Moment(0), group, started: true, damage: None, priority: None };
-        Pod { word: Some(word), ..pod(&name.to_string(), of(name.base())) }
+        Pod { report: Some(report), ..pod(&name.to_string(), of(name.base())) }
     }
 
     fn silent(name: &str) -> Pod {
-        Pod { word: None, ..reporting(name, None) }
+        Pod { report: None, ..reporting(name, None) }
     }
 
     fn unknown() -> RecordSeen {

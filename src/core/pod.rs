@@ -41,7 +41,7 @@ pub struct Pod {
     /// What it carries as stamp, whatever that is; none where it has none.
     pub stamp: Option<Stamp>,
     /// What it has published of its disk; none where that is missing or nobody's.
-    pub word: Option<DiskReport>,
+    pub report: Option<DiskReport>,
     /// Since when it has been trying to start.
     pub trying_since: Option<Moment>,
     /// When it has last heard of the others.
@@ -77,7 +77,7 @@ impl Pod {
             ips: Vec::new(),
             label: None,
             stamp: None,
-            word: None,
+            report: None,
             trying_since: None,
             heard: LastHeard::default(),
             is_withheld: false,

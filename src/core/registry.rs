@@ -41,7 +41,7 @@ mod tests {
     #[test]
     fn a_pod_is_there_unless_it_is_known_not_to_be() {
         let objects =
-            [Object::Unknown, Object::Absent, Object::Present { uid: "uid".into(), word: None, container: Container::Stopped }];
+            [Object::Unknown, Object::Absent, Object::Present { uid: "uid".into(), report: None, container: Container::Stopped }];
         let heard = [
             MASTER,
             replica_of(0),

@@ -128,7 +128,7 @@ mod tests {
             told.starts_with("no failover will happen while redis-0 leads: every other pod (redis-1, redis-2) has"),
             "{told}"
         );
-        let waits = DiskReport { priority: Some(0), ..word(OLD) };
+        let waits = DiskReport { priority: Some(0), ..report(OLD) };
         let reported = group(0, 0).peer_is(2, object(2, Some(waits)), refused());
         assert!(nobody_promotable(&reported).is_some(), "by its report");
         for other in [

@@ -318,9 +318,9 @@ impl Cluster {
     ///
     /// # Errors
     /// [`Refusal::Missing`] where the pod is gone, [`Refusal::Conflict`] where it has changed.
-    pub async fn publish(&self, pod: &PodName, word: &DiskReport, version: Option<&str>) -> Result<Published, Refusal> {
-        let mut notes = json!({ WORD: word.to_string() });
-        if word.started {
+    pub async fn publish(&self, pod: &PodName, report: &DiskReport, version: Option<&str>) -> Result<Published, Refusal> {
+        let mut notes = json!({ WORD: report.to_string() });
+        if report.started {
             notes[TRYING] = serde_json::Value::Null;
             notes[HAS_RUN] = "true".into();
             notes[HEARD] = serde_json::Value::Null;
@@ -526,7 +526,7 @@ fn read_pod(pod: &PodView, scheme: &Scheme) -> Option<Pod> {
         ips: ips.filter_map(|entry| entry.ip.as_ref()?.parse().ok()).collect(),
         label: meta.labels.as_ref().and_then(|labels| labels.get(&scheme.key)).cloned(),
         stamp: note(STAMP).map(|text| text.as_str().into()),
-        word: note(WORD).and_then(|text| text.parse().ok()),
+        report: note(WORD).and_then(|text| text.parse().ok()),
         trying_since: note(TRYING).and_then(|text| text.parse().ok()),
         heard: note(HEARD).and_then(|text| text.parse().ok()).unwrap_or_default(),
         is_withheld: note(WITHHELD).is_some(),

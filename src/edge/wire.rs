@@ -253,10 +253,10 @@ pub enum Manner {
 ///
 /// # Errors
 /// Why it gave no answer: there is no connection. The caller limits the time.
-pub async fn answers(target: &Target, tls: Option<&TlsConnector>, patience: Duration) -> Result<Manner, Failure> {
+pub async fn answers(target: &Target, tls: Option<&TlsConnector>, time: Duration) -> Result<Manner, Failure> {
     let Some(tls) = tls else { return answers_plainly(target).await.map(|_| Manner::AsAsked) };
     let plainly = async {
-        sleep(patience).await;
+        sleep(time).await;
         // One with TLS ends such a connection, and one that ends it says no more than that it lives.
         match answers_plainly(target).await {
             Ok(Some(b'+' | b'-')) => Ok(Manner::Plainly),

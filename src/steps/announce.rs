@@ -29,7 +29,7 @@ pub async fn announce_promotion(cluster: &Cluster, group: &Group, labelled: &Lab
     let note = format!("{master} is the master of {group} since epoch {}; {before}; told by {by}", record.claim.epoch);
     let id = patch.stamp.to_string().replace('/', ".");
     let about = [About::Pod(master, &patch.uid), About::Record(group, record)];
-    let told = join_all(about.map(|about| from_api(cluster.tell(about, Reason::Promoted, &id, note.clone(), by)))).await;
+    let told = join_all(about.map(|about| from_api(cluster.publish_event(about, Reason::Promoted, &id, note.clone(), by)))).await;
     for refusal in told.into_iter().filter_map(Result::err) {
         warn!("the change of master is not an Event: {refusal}");
     }
@@ -44,14 +44,14 @@ pub async fn announce_non_members(observer: &Observer<'_>, by: &str) {
     let Some(cluster) = observer.clients.cluster() else { return };
     let GroupConfig { group, scheme, .. } = observer.group_config;
     let time = Moment::from(SystemTime::now()).since(Moment(0)).as_secs() / AGAIN.as_secs();
-    let told = observer.others_to_tell(time).into_iter().map(async |NonMember { name, uid, role, why }| {
+    let told = observer.others_to_announce(time).into_iter().map(async |NonMember { name, uid, role, why }| {
         let role = role.unwrap_or_default();
         let why = shown(&why.to_string());
         let role = format!("{}={}", scheme.key, shown(&role));
         let note = format!(
             "{name} carries the labels of {group} and {role}, by which a Service may send it clients, and is no member: {why}. Take its labels away; told by {by}"
         );
-        from_api(cluster.tell(About::Stranger(&name, &uid), Reason::NonMember, &format!("{uid}.{time}"), note, by)).await
+        from_api(cluster.publish_event(About::Stranger(&name, &uid), Reason::NonMember, &format!("{uid}.{time}"), note, by)).await
     });
     for refusal in join_all(told).await.into_iter().filter_map(Result::err) {
         warn!("a pod that is no member is not an Event: {refusal}");
@@ -67,7 +67,7 @@ pub async fn announce_repairs(cluster: &Cluster, scheme_key: &str, labelled: &La
             None if *is_withheld => format!("{scheme_key} is withheld while its link to the master is down; told by {by}"),
             None => format!("{scheme_key} is withheld while it hands over; told by {by}"),
         };
-        from_api(cluster.tell(About::Pod(pod, uid), Reason::Relabelled, version, note, by)).await
+        from_api(cluster.publish_event(About::Pod(pod, uid), Reason::Relabelled, version, note, by)).await
     });
     for refusal in join_all(told).await.into_iter().filter_map(Result::err) {
         warn!("the repair is not an Event: {refusal}");
@@ -82,7 +82,7 @@ pub async fn announce_damage(cluster: &Cluster, instance: &Instance, damage: &Da
         damage.found
     );
     let (id, by) = (damage.at.0.to_string(), format!("genconf-redis at {pod}"));
-    let told = cluster.tell(About::Pod(pod, uid), Reason::DataDamaged, &id, note, &by);
+    let told = cluster.publish_event(About::Pod(pod, uid), Reason::DataDamaged, &id, note, &by);
     if let Err(refusal) = from_api(told).await {
         warn!("the damage is not an Event: {refusal}");
     }

@@ -123,7 +123,7 @@ impl Clients {
     }
 
     /// Says in a dry run what it took for granted.
-    pub fn tell_assumptions(&self) {
+    pub fn print_assumptions(&self) {
         if matches!(self.ground, KubernetesMode::Nowhere) {
             info!("there is no cluster here: what could not be asked for is taken for absent, as on a first boot");
         }
@@ -503,7 +503,7 @@ impl SentinelSet {
     }
 
     /// Tells of what keeps the Sentinels from a failover, as far as was seen.
-    pub fn tell_what_keeps_from_failover(&self, evidence: &Evidence) {
+    pub fn warn_of_what_keeps_from_failover(&self, evidence: &Evidence) {
         let setting = self.settings();
         for warning in no_sentinels(evidence, &setting) {
             warn!("{warning}");
@@ -517,7 +517,7 @@ impl SentinelSet {
     }
 
     /// Tells that a master would be given up before Sentinel finds it down.
-    pub fn tell_short_grace(&self, members: &Members) {
+    pub fn warn_of_short_grace(&self, members: &Members) {
         let Members { down_after, holder_grace, .. } = members;
         if !self.is_unnamed() && holder_grace < down_after {
             let [grace, down] = [holder_grace, down_after].map(|time| humantime::format_duration(*time));

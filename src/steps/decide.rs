@@ -91,18 +91,18 @@ pub async fn decide(
 ) -> Result<Settled> {
     let started = Instant::now();
     // What is done at last takes a little time, too.
-    let last_resort_master = deadline - (deadline - started) / 10;
+    let last_resort = deadline - (deadline - started) / 10;
     let mut backoff = Backoff::new();
     let mut looks = Looks::new();
     let mut last: Option<(Reason, Evidence)> = None;
-    let mut patience = Patience { since: started, could_come: false };
+    let mut window = FailoverWindow { since: started, could_come: false };
     let mut notes = Notes { last: None };
     loop {
         if looks.will_be_whole(observer) && last.is_some() {
             publish_again(observer).await?;
         }
-        let mut evidence = looks.look(observer, patience.since.elapsed(), deadline).await;
-        patience.note(&mut evidence);
+        let mut evidence = looks.look(observer, window.since.elapsed(), deadline).await;
+        window.note(&mut evidence);
         observer.remember(&evidence);
         give_up_if_not_allowed(observer, &evidence)?;
         if let Some(me) = &observer.group_config.me {
@@ -111,7 +111,7 @@ pub async fn decide(
         // Nothing is concluded from asking that was cut short.
         let is_over = Instant::now() >= deadline;
         let decision = decide(&evidence);
-        let is_last_resort = decision.last_resort_master.is_some() && !is_over && Instant::now() >= last_resort_master;
+        let is_last_resort = decision.last_resort_master.is_some() && !is_over && Instant::now() >= last_resort;
         // What is done rests on a whole look.
         if !looks.is_whole && !is_over {
             if is_last_resort {
@@ -147,7 +147,7 @@ pub async fn decide(
             info!("{}{obstacle}", name(observer));
         }
         notes.keep(observer, evidence.grace).await;
-        let until = if has_last_resort && Instant::now() < last_resort_master { last_resort_master } else { deadline };
+        let until = if has_last_resort && Instant::now() < last_resort { last_resort } else { deadline };
         looks.wait(observer, backoff.next(), until).await;
         last = Some((obstacle, evidence));
     }
@@ -163,12 +163,12 @@ async fn publish_again(observer: &mut Observer<'_>) -> Result<()> {
 
 /// Since when a failover would have come. One that has just become possible, for a Sentinel or a
 /// replica is back, is waited for from then on.
-struct Patience {
+struct FailoverWindow {
     since: Instant,
     could_come: bool,
 }
 
-impl Patience {
+impl FailoverWindow {
     fn note(&mut self, evidence: &mut Evidence) {
         let could_come = rules::a_failover_could_come(evidence);
         if could_come && !self.could_come {

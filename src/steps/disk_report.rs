@@ -26,7 +26,7 @@ pub fn own_run(own: &Own) -> String {
 pub async fn publish(cluster: &Cluster, me: &PodName, own: &Own) -> Result<Result<Own, Refusal>> {
     let run = own_run(own);
     let at = SystemTime::now().into();
-    let word = DiskReport {
+    let report = DiskReport {
         run: run.clone(),
         disk: own.disk,
         at,
@@ -35,7 +35,7 @@ pub async fn publish(cluster: &Cluster, me: &PodName, own: &Own) -> Result<Resul
         damage: own.damage.clone(),
         priority: own.priority,
     };
-    match from_api(cluster.publish(me, &word, None)).await {
+    match from_api(cluster.publish(me, &report, None)).await {
         Err(refusal @ Refusal::Failed(Failure::NotAllowed(_))) => Err(refused("this pod's annotations", refusal)),
         Err(Refusal::Missing) => Err(does_not_exist(me, cluster.namespace()).into()),
         published => Ok(published.map(|Published { uid, has_run }| Own {

@@ -13,7 +13,7 @@ use super::observe::{Known, Observer};
 use super::retry::Backoff;
 use crate::core::evidence::{Evidence, RecordSeen};
 use crate::core::members::Found;
-use crate::edge::kubernetes::follow::{Kind, FollowEvent};
+use crate::edge::kubernetes::follow::{FollowEvent, Kind};
 
 /// How many looks may ask the API server one after the other, and how often there is one more: a look is a request
 /// for the record, one for the list, and one for each pod.
@@ -115,7 +115,7 @@ impl Known {
 /// Whether a pod is not as it was seen: another, at another address, or with another disk report.
 fn is_other(seen: &Found, now: &Found) -> bool {
     match (seen, now) {
-        (Found::Pod(seen), Found::Pod(now)) => (&seen.uid, &seen.ips, &seen.word) != (&now.uid, &now.ips, &now.word),
+        (Found::Pod(seen), Found::Pod(now)) => (&seen.uid, &seen.ips, &seen.report) != (&now.uid, &now.ips, &now.report),
         _ => seen.uid() != now.uid(),
     }
 }

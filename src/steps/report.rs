@@ -35,7 +35,7 @@ struct Explained<'a> {
 }
 
 /// Tells what was decided, if it was asked for. `file` is what a dry run would write.
-pub fn tell(report: &Report, group: &Group, settled: &Settled, file: Option<&Rendered>) -> Result<()> {
+pub fn print_decision(report: &Report, group: &Group, settled: &Settled, file: Option<&Rendered>) -> Result<()> {
     let Settled { claim, leads, promotable, reason, evidence, recorded, .. } = settled;
     let told = Explained {
         group,
@@ -53,7 +53,7 @@ pub fn tell(report: &Report, group: &Group, settled: &Settled, file: Option<&Ren
 }
 
 /// Tells why nothing was decided, if it was asked for, and gives the error back.
-pub fn tell_undecided(report: &Report, group: &Group, error: anyhow::Error) -> anyhow::Error {
+pub fn print_undecided(report: &Report, group: &Group, error: anyhow::Error) -> anyhow::Error {
     let Some(Undecided { reason, evidence, who, .. }) = error.downcast_ref() else { return error };
     // As text the error itself tells it all.
     if report.form == Form::Json {

@@ -63,7 +63,7 @@ impl Source {
             for path in files::config_files(named).or_wrong()? {
                 let text = files::read(&path, "the extra configuration").await.or_wrong()?;
                 let warnings = check_extra(file, &path.display().to_string(), &text, &account).or_wrong()?;
-                tell(&warnings);
+                warn_of_each(&warnings);
                 if extra.len() + text.len() > MOST_EXTRA {
                     let (set, limit) = (setting("extra-config", "ORDAIN_EXTRA_CONFIG"), MOST_EXTRA / 1024);
                     return Err(Wrong(format!("{set}: the extra configuration has more than {limit} KiB in all")).into());
@@ -85,7 +85,7 @@ impl Source {
     pub fn check_command(&mut self, command: &[OsString]) -> Result<()> {
         self.arguments = command.iter().skip(1).cloned().collect();
         let warnings = check_arguments(self.file, &self.arguments(), &self.account).or_wrong()?;
-        tell(&warnings);
+        warn_of_each(&warnings);
         Ok(())
     }
 
@@ -109,7 +109,7 @@ impl Source {
     /// As [`Source::render`].
     pub fn rehearse(&self, values: &impl Serialize) -> Result<()> {
         let (_, warnings) = self.render_checked(values)?;
-        tell(&warnings);
+        warn_of_each(&warnings);
         Ok(())
     }
 
@@ -155,7 +155,7 @@ impl Rendered {
     }
 }
 
-fn tell(warnings: &[String]) {
+fn warn_of_each(warnings: &[String]) {
     for warning in warnings {
         warn!("{warning}");
     }

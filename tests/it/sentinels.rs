@@ -196,7 +196,10 @@ fn what_a_sentinel_refuses_is_told_apart_by_codes_and_by_what_it_knows() {
         let told = sentinel::quorums(&strict, &login, &[]).await;
         assert!(matches!(&told.as_deref(), Ok([(_, Watching::Counts { usable: 1, .. })])), "{told:?}");
 
-        assert!(matches!(fail_over(false).await, FailoverReply::Refused(why) if why.starts_with("NOGOODSLAVE")), "there is no replica");
+        assert!(
+            matches!(fail_over(false).await, FailoverReply::Refused(why) if why.starts_with("NOGOODSLAVE")),
+            "there is no replica"
+        );
         match fail_over(true).await {
             FailoverReply::Refused(why) if is_valkey => assert!(why.starts_with("NOGOOD"), "{why}"),
             FailoverReply::NotKnown if !is_valkey => {}

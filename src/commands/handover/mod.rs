@@ -136,7 +136,7 @@ async fn hand_over(pod: Pod<'_>, begun: &mut Begun, is_dry_run: bool, deadline: 
             Err(Failure::Refused) => return Ok(nothing(me, "no Redis runs here")),
             // It may stand still for a moment only.
             Err(failure @ (Failure::TimedOut | Failure::Unreachable(_))) if !is_late => {
-                tell(me, &mut told, format!("its own Redis: {failure}"));
+                log_obstacle(me, &mut told, format!("its own Redis: {failure}"));
                 sleep(backoff.next()).await;
                 continue;
             }
@@ -163,7 +163,7 @@ async fn hand_over(pod: Pod<'_>, begun: &mut Begun, is_dry_run: bool, deadline: 
         if is_dry_run || Instant::now() + ENOUGH >= deadline {
             bail!("{me} is still the master, and writes go on here: {obstacle}");
         }
-        tell(me, &mut told, obstacle);
+        log_obstacle(me, &mut told, obstacle);
         news.wait(observer, &evidence, backoff.next(), deadline).await;
     }
 }
@@ -174,7 +174,7 @@ fn nothing(me: &PodName, why: &str) -> Next {
 }
 
 /// Says once what is in the way.
-fn tell(me: &PodName, told: &mut String, obstacle: String) {
+fn log_obstacle(me: &PodName, told: &mut String, obstacle: String) {
     if *told != obstacle {
         info!("{me} waits to hand over: {obstacle}");
         *told = obstacle;
@@ -320,7 +320,7 @@ impl Leaving<'_> {
         let began = Instant::now();
         self.begun.paused.get_or_insert(began);
         in_time(self.master.pause(PAUSE)).await.map_err(|failure| format!("writes could not be paused: {failure}"))?;
-        let caught_up = timeout(self.pod.patience().saturating_sub(began.elapsed()), self.catch_up(candidates)).await;
+        let caught_up = timeout(self.pod.time().saturating_sub(began.elapsed()), self.catch_up(candidates)).await;
         caught_up.unwrap_or_else(|_| Err("the replicas do not answer while writes are held back".to_owned()))?;
         // For whatever comes now, from now on.
         in_time(self.master.pause(PAUSE)).await.map_err(|failure| format!("writes could not be paused: {failure}"))?;
@@ -343,7 +343,7 @@ impl Leaving<'_> {
 
 impl Pod<'_> {
     /// For how long writes are held back before something is done about it, so that it is done in time.
-    fn patience(self) -> Duration {
+    fn time(self) -> Duration {
         self.limit() * 2 / 3
     }
 

@@ -38,7 +38,7 @@ pub async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&
         }
         Repair::Restart(pod) => in_time(redis::shut_down(&target(pod), &credentials.redis, is_as_seen(evidence, pod))).await,
         Repair::AddGroup(at, master) | Repair::AddSettings(at, master) => {
-            return tell(observer, evidence, at, master).await.map(|()| true);
+            return add_group(observer, evidence, at, master).await.map(|()| true);
         }
         Repair::ForgetGroup(at) => {
             clients.ask(at, async |target| sentinel::forget_group(target, &credentials.sentinel, &group_config.group).await).await
@@ -66,8 +66,8 @@ pub async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&
         Repair::ExpireReport(pod) => {
             let Some(cluster) = clients.cluster() else { return Ok(false) };
             let seen = observer.seen().into_iter().find(|seen| seen.name == *pod);
-            let Some((word, version)) = seen.and_then(|seen| Some((seen.word?, seen.version))) else { return Ok(false) };
-            let ended = DiskReport { started: true, at: evidence.now, ..word };
+            let Some((report, version)) = seen.and_then(|seen| Some((seen.report?, seen.version))) else { return Ok(false) };
+            let ended = DiskReport { started: true, at: evidence.now, ..report };
             let done = from_api(cluster.publish(pod, &ended, Some(&version))).await;
             return done.map(|_| true).map_err(|refusal| refused(&format!("the word of {pod}"), refusal));
         }
@@ -106,7 +106,7 @@ async fn name_instead(observer: &Observer<'_>, evidence: &Evidence, record: Opti
 }
 
 /// Has a Sentinel watch the group, as its file would say it.
-async fn tell(observer: &Observer<'_>, evidence: &Evidence, at: &Endpoint, master: &PodName) -> Result<()> {
+async fn add_group(observer: &Observer<'_>, evidence: &Evidence, at: &Endpoint, master: &PodName) -> Result<()> {
     let Observer { clients, group_config, sentinel_set, credentials, .. } = observer;
     let address = group_config.announced(master, evidence.ips_of(master));
     let hook = Path::new(INSTALLED).join(HOOK);

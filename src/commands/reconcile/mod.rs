@@ -47,7 +47,7 @@ pub async fn watch(args: Reconcile) -> Result<Next> {
     let credentials = Credentials::read(&secrets).await?;
     let clients = Clients::open(&run, &pod).await?;
     let sentinel_set = SentinelSet::new(&clients, &sentinels)?;
-    sentinel_set.tell_short_grace(&members);
+    sentinel_set.warn_of_short_grace(&members);
     check_names_one(&groups, &members, &labels)?;
     let watch = Watch {
         clients: &clients,
@@ -82,7 +82,7 @@ pub async fn run(args: Reconcile, deadline: Instant) -> Result<Next> {
     let credentials = Credentials::read(&secrets).await?;
     let clients = Clients::open(&run, &pod).await?;
     let sentinel_set = SentinelSet::new(&clients, &sentinels)?;
-    sentinel_set.tell_short_grace(&members);
+    sentinel_set.warn_of_short_grace(&members);
     // A person's choice tells of which group it is.
     let chosen = assume_master.as_ref().filter(|_| groups.is_empty());
     let groups = match chosen.map(|pod| own_group(None, &members, pod)).transpose()? {

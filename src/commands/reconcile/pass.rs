@@ -105,7 +105,7 @@ pub struct Pass {
 }
 
 impl Pass {
-    fn tell(&mut self, line: String) {
+    fn note_change(&mut self, line: String) {
         println!("{line}");
         self.changed.push(line);
     }
@@ -159,7 +159,7 @@ pub async fn put_right(
         let from = if Outcome::from(&done) == Outcome::Refused { Instant::now() + dear } else { Instant::now() };
         retries.note(&due.to_string(), Outcome::from(&done), from);
         match pass.failures.note(done) {
-            Some(true) => pass.tell(format!("{group}: {due}")),
+            Some(true) => pass.note_change(format!("{group}: {due}")),
             Some(false) if matches!(repair, Repair::NameInstead(_)) => debug!("{group}: a Sentinel may promote it: {due}"),
             Some(false) => info!("{group}: it has changed since, and is left alone: {due}"),
             None => {}
@@ -201,7 +201,7 @@ async fn move_record(
     if let Some(obstacle) = act(observer, &mut settled, deadline, dry_run).await? {
         bail!("record {group}: {obstacle}");
     }
-    pass.tell(format!("record {group}: {} at epoch {}", claim.master, claim.epoch));
+    pass.note_change(format!("record {group}: {} at epoch {}", claim.master, claim.epoch));
     *moved = Moving { record: settled.record, is_news: true };
     Ok(())
 }
@@ -216,7 +216,7 @@ async fn name_sets(observer: &Observer<'_>, moved: &mut Moving, pass: &mut Pass,
         let written = from_api(cluster.update_record(group, &named)).await;
         moved.record = Some(written.map_err(|refusal| refused("the record", refusal))?);
     }
-    pass.tell(format!("record {group}: its StatefulSets are {sets}"));
+    pass.note_change(format!("record {group}: its StatefulSets are {sets}"));
     Ok(())
 }
 
@@ -234,7 +234,7 @@ async fn label_as(
     let judge = |pod| memory.judge(evidence, pod);
     let labelled = label_listed(cluster, observer.group_config, moved, observer.seen(), judge, deadline).await;
     for patch in &labelled.patches {
-        pass.tell(format!("label {}: {}={}", patch.pod, scheme.key, patch.label.as_deref().unwrap_or_default()));
+        pass.note_change(format!("label {}: {}={}", patch.pod, scheme.key, patch.label.as_deref().unwrap_or_default()));
     }
     announce_promotion(cluster, group, &labelled, None, "reconcile").await;
     announce_repairs(cluster, &scheme.key, &labelled, "reconcile").await;

@@ -102,7 +102,7 @@ impl Watch<'_> {
                 for group in cache.take_record(change) {
                     match cache.record(&group) {
                         RecordSeen::Present(_) if self.named.is_empty() => drop(new.send(group)),
-                        RecordSeen::Unknown(failure) => unreadable.tell(&failure),
+                        RecordSeen::Unknown(failure) => unreadable.log_failure(&failure),
                         _ => {}
                     }
                 }
@@ -226,9 +226,9 @@ impl Watch<'_> {
             let memory = care.memory(now, self.stale_after);
             let evidence = self.look(&observer, known, &memory, &mut care).await;
             announce_non_members(&observer, "reconcile").await;
-            tell_nobody(&observer, &evidence, &mut care).await;
-            tell_nobody_promotable(group, &evidence, &mut care);
-            tell_unknown_priority(group, &mut care);
+            warn_of_no_member(&observer, &evidence, &mut care).await;
+            warn_of_nobody_promotable(group, &evidence, &mut care);
+            warn_of_unknown_priority(group, &mut care);
             drop(permit);
             let is_left = is_gone(&evidence) && !is_amiss(&observer, &evidence, &memory, &Retries::default());
             if self.named.is_empty() && is_left && cache.record(group) == RecordSeen::Absent {
@@ -372,7 +372,7 @@ const TOLD: u32 = 8;
 struct Unreadable(u32);
 
 impl Unreadable {
-    fn tell(&mut self, failure: &Failure) {
+    fn log_failure(&mut self, failure: &Failure) {
         self.0 = self.0.saturating_add(1);
         if self.0 <= TOLD {
             warn!("{failure}");
@@ -408,7 +408,7 @@ impl Lasting {
 }
 
 /// Says once that a group has no member that could be labelled: it may be scaled to 0.
-async fn tell_nobody(observer: &Observer<'_>, evidence: &Evidence, care: &mut Care) {
+async fn warn_of_no_member(observer: &Observer<'_>, evidence: &Evidence, care: &mut Care) {
     let holder = finds_nobody(observer, evidence);
     if let (Some(holder), Some(cluster), false) = (holder, observer.clients.cluster(), care.has_nobody) {
         warn!("{}: {}", observer.group_config.group, nobody(cluster, observer.group_config, holder).await);
@@ -417,7 +417,7 @@ async fn tell_nobody(observer: &Observer<'_>, evidence: &Evidence, care: &mut Ca
 }
 
 /// Says once of a master that nobody may be promoted in its place. A look that does not know says nothing.
-fn tell_nobody_promotable(group: &Group, evidence: &Evidence, care: &mut Care) {
+fn warn_of_nobody_promotable(group: &Group, evidence: &Evidence, care: &mut Care) {
     if let Some(warning) = nobody_promotable(evidence).filter(|warning| care.unpromotable.as_ref() != Some(warning)) {
         warn!("{group}: {warning}");
         care.unpromotable = Some(warning);
@@ -425,7 +425,7 @@ fn tell_nobody_promotable(group: &Group, evidence: &Evidence, care: &mut Care) {
 }
 
 /// Says once of each replica that it stays unpromotable, for nothing tells its own priority.
-fn tell_unknown_priority(group: &Group, care: &mut Care) {
+fn warn_of_unknown_priority(group: &Group, care: &mut Care) {
     let now = Instant::now();
     let lasting = care.unknown.iter().filter(|(_, since)| since.so_far(now) >= PATIENCE).map(|(pod, _)| pod.clone());
     let lasting: BTreeSet<_> = lasting.collect();

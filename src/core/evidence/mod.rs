@@ -196,10 +196,10 @@ pub struct Peer {
 
 impl Peer {
     /// What the pod has published, and which instance that was.
-    pub fn word(&self) -> Option<(Instance, &DiskReport)> {
+    pub fn report(&self) -> Option<(Instance, &DiskReport)> {
         match &self.object {
-            Object::Present { uid, word: Some(word), .. } => {
-                Some((Instance { pod: self.pod.clone(), uid: uid.clone(), run: word.run.clone() }, word))
+            Object::Present { uid, report: Some(report), .. } => {
+                Some((Instance { pod: self.pod.clone(), uid: uid.clone(), run: report.run.clone() }, report))
             }
             _ => None,
         }
@@ -207,12 +207,12 @@ impl Peer {
 
     /// Whether this run of it is the one that published last.
     pub fn is(&self, instance: &Instance) -> bool {
-        self.word().is_some_and(|(own, _)| own == *instance)
+        self.report().is_some_and(|(own, _)| own == *instance)
     }
 
     /// What is damaged of its data, by its report: that its disk is empty does not say then that nothing is there.
     pub fn damage(&self) -> Option<&str> {
-        self.word().and_then(|(_, word)| word.damage.as_deref())
+        self.report().and_then(|(_, report)| report.damage.as_deref())
     }
 
     /// Its Redis, where that answers as a replica.
@@ -237,7 +237,7 @@ pub enum Object {
         /// Its uid.
         uid: String,
         /// What it has published of its disk.
-        word: Option<DiskReport>,
+        report: Option<DiskReport>,
         /// Its Redis' container.
         #[serde(skip_serializing_if = "Container::is_unknown")]
         container: Container,
@@ -267,11 +267,11 @@ impl Container {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DiskData {
     /// Nothing: it has not told, or its word does not hold any more.
-    Nothing,
+    Unknown,
     /// Its Redis has copied a master since it started.
     Copied,
     /// What it has told, and still holds.
-    Told(Disk),
+    Reported(Disk),
 }
 
 /// What a pod knows of itself.

@@ -77,9 +77,9 @@ impl Evidence {
         let is_confirmed = || match &peer.object {
             Object::Absent | Object::Present { container: Container::Stopped, .. } => true,
             Object::Unknown => self.record == RecordSeen::NotKept,
-            Object::Present { word, container, .. } => {
+            Object::Present { report, container, .. } => {
                 let since = if let Container::Running(since) = container { *since } else { Moment(0) };
-                word.as_ref().is_some_and(|word| !word.started && word.at >= since)
+                report.as_ref().is_some_and(|report| !report.started && report.at >= since)
             }
         };
         matches!(&peer.heard, Reply::Failed(failure) if failure.nothing_listens()) && is_confirmed()
@@ -107,8 +107,8 @@ impl Evidence {
             return Some(own);
         }
         match &peer.object {
-            Object::Present { word: Some(word), .. } if peer.replica().is_none() || run == Some(word.run.as_str()) => {
-                Some(word.priority.unwrap_or(USUAL_PRIORITY))
+            Object::Present { report: Some(report), .. } if peer.replica().is_none() || run == Some(report.run.as_str()) => {
+                Some(report.priority.unwrap_or(USUAL_PRIORITY))
             }
             Object::Unknown if self.record == RecordSeen::NotKept => Some(USUAL_PRIORITY),
             Object::Present { .. } | Object::Unknown | Object::Absent => None,
@@ -124,7 +124,7 @@ impl Evidence {
 
     /// The id that a record which is made for `master` takes, where the disks have one.
     pub fn published_group_id(&self, master: &PodName) -> Option<String> {
-        let words = self.peers.iter().filter_map(|peer| Some((&peer.pod, peer.word()?.1)));
+        let words = self.peers.iter().filter_map(|peer| Some((&peer.pod, peer.report()?.1)));
         let own = || self.own.group_id.clone();
         if self.me.as_ref() == Some(master) {
             return own().or_else(|| published_group_id(master, words));
@@ -140,13 +140,13 @@ impl Evidence {
 
     /// The peers that are heard of now: they answer, or what they have told of their disks holds.
     pub fn heard_of(&self) -> impl Iterator<Item = &PodName> {
-        let is_heard = |peer: &&Peer| peer.heard.answer().is_some() || self.disk_of(peer) != DiskData::Nothing;
+        let is_heard = |peer: &&Peer| peer.heard.answer().is_some() || self.disk_of(peer) != DiskData::Unknown;
         self.peers.iter().filter(is_heard).map(|peer| &peer.pod)
     }
 
     /// Whether a peer has said anything within the grace, whether or not it still holds.
     pub fn was_heard_lately(&self, peer: &Peer) -> bool {
-        let told = peer.word().map(|(_, word)| word.at);
+        let told = peer.report().map(|(_, report)| report.at);
         [told, self.own.heard.of(&peer.pod)].into_iter().flatten().any(|at| self.now.is_within(self.grace, at))
     }
 

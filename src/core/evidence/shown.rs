@@ -90,15 +90,15 @@ impl Evidence {
     fn show_report(&self, f: &mut fmt::Formatter<'_>, peer: &Peer) -> fmt::Result {
         let Peer { pod, object, .. } = peer;
         match object {
-            Object::Present { word: Some(word), .. } => {
-                let is_current = self.disk_of(peer) == DiskData::Told(word.disk.as_of(self.now));
+            Object::Present { report: Some(report), .. } => {
+                let is_current = self.disk_of(peer) == DiskData::Reported(report.disk.as_of(self.now));
                 let expired = if is_current { "" } else { ", expired" };
-                let state = if word.started { "started" } else { "starting" };
-                write!(f, "disk of {pod}: {}", word.disk)?;
-                show_damage(f, word.damage.as_ref())?;
-                writeln!(f, ", reported by run {} ({state}){expired}", word.run)
+                let state = if report.started { "started" } else { "starting" };
+                write!(f, "disk of {pod}: {}", report.disk)?;
+                show_damage(f, report.damage.as_ref())?;
+                writeln!(f, ", reported by run {} ({state}){expired}", report.run)
             }
-            Object::Present { word: None, .. } => writeln!(f, "disk of {pod}: not reported"),
+            Object::Present { report: None, .. } => writeln!(f, "disk of {pod}: not reported"),
             Object::Absent | Object::Unknown => Ok(()),
         }
     }

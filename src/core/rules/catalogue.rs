@@ -290,7 +290,7 @@ pub const START_UNPROMOTABLE: Rule = Rule {
     why: "After a power cut Sentinel takes any replica for fit, whatever it holds. It promotes one with old data or with none before the newest is back, and the newest copies that: its writes are lost.",
     seen: "`slave_priority:0` in the replica's `INFO replication` until it is in sync ([make-promotable](#make-promotable)).",
     remedy: "Nothing, where `ordain reconcile --watch` runs. Without it no replica becomes promotable.",
-    test: "whoever_follows_starts_unelectable_where",
+    test: "whoever_follows_starts_unpromotable_where",
 };
 
 // Where nobody claims anything.
@@ -354,7 +354,7 @@ pub const MAKE_PROMOTABLE: Rule = Rule {
     why: "Right after a master has restarted, before a failover that is about to begin, every replica's link looks well. One that is made promotable then is promoted over a master that lives, and what that one took is lost. Without the rule itself no replica is ever promoted.",
     seen: "`redis-1 is in sync: Sentinel may promote redis-1`; `slave_priority` in its `INFO replication` is above 0.",
     remedy: "Nothing. Where it stays at 0, `reconcile` says why: too few Sentinels, an unknown priority, the API server.",
-    test: "nobody_becomes_electable_before_a_majority_of_the_sentinels_finds_nothing_wrong_with_the_master",
+    test: "nobody_becomes_promotable_before_a_majority_of_the_sentinels_finds_nothing_wrong_with_the_master",
 };
 
 /// A priority of 0 stays.

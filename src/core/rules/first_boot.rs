@@ -119,9 +119,9 @@ fn unfounded_claim(facts: &Facts<'_>) -> Option<String> {
 
 fn holds_data_anywhere(facts: &Facts<'_>) -> bool {
     let holds_data = |peer: &Peer| match facts.disk_of(peer) {
-        DiskData::Told(disk) => disk.holds_data(),
+        DiskData::Reported(disk) => disk.holds_data(),
         DiskData::Copied => true,
-        DiskData::Nothing => false,
+        DiskData::Unknown => false,
     };
     facts.own.disk.holds_data() || facts.peers().iter().any(holds_data)
 }
@@ -187,7 +187,7 @@ impl Table for Adopts {
 }
 
 fn some_disk_is_not_known(facts: &Facts<'_>) -> Option<Decision> {
-    let is_unknown = |peer: &&Peer| !matches!(facts.disk_of(peer), DiskData::Told(_));
+    let is_unknown = |peer: &&Peer| !matches!(facts.disk_of(peer), DiskData::Reported(_));
     if let Some(peer) = facts.peers().iter().find(is_unknown) {
         return Some(Decision::undecided(format!(
             "waits: {} has not reported its disk, there is data, and nobody knows who was the master. If that pod never comes back, a person decides: `ordain reconcile --assume-master POD`",
@@ -205,8 +205,8 @@ fn some_disk_is_not_known(facts: &Facts<'_>) -> Option<Decision> {
 fn the_newest_data_leads(facts: &Facts<'_>) -> Option<Decision> {
     let own = facts.evidence.me.iter().map(|me| (facts.own.disk, me));
     let others = facts.peers().iter().filter_map(|peer| match facts.disk_of(peer) {
-        DiskData::Told(disk) => Some((disk, &peer.pod)),
-        DiskData::Copied | DiskData::Nothing => None,
+        DiskData::Reported(disk) => Some((disk, &peer.pod)),
+        DiskData::Copied | DiskData::Unknown => None,
     });
     let (_, best) = own.chain(others).max_by_key(|(disk, pod)| (*disk, Reverse(facts.sets.place(pod))))?;
     let claim = Claim { master: best.clone(), epoch: 0 };

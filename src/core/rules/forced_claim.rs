@@ -55,13 +55,13 @@ fn held<'a>(evidence: &Evidence, peer: &'a Peer) -> Holds<'a> {
     if peer.heard.answer() == Some(&Role::Master) {
         return Holds::AllWrites;
     }
-    match (evidence.disk_of(peer), peer.word(), peer.replica()) {
+    match (evidence.disk_of(peer), peer.report(), peer.replica()) {
         (DiskData::Copied, _, Some(replica)) => Holds::Copied { of: replica.of.to_string(), offset: replica.offset },
-        (DiskData::Told(disk), Some((_, word)), _) if !disk.holds_data() => {
-            word.damage.as_deref().map_or(Holds::Reported(disk), Holds::Damaged)
+        (DiskData::Reported(disk), Some((_, report)), _) if !disk.holds_data() => {
+            report.damage.as_deref().map_or(Holds::Reported(disk), Holds::Damaged)
         }
-        (DiskData::Told(disk), ..) => Holds::Reported(disk),
-        (_, Some((_, word)), _) => Holds::Expired(word.disk.as_of(evidence.now)),
+        (DiskData::Reported(disk), ..) => Holds::Reported(disk),
+        (_, Some((_, report)), _) => Holds::Expired(report.disk.as_of(evidence.now)),
         _ => Holds::Unknown,
     }
 }

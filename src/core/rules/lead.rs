@@ -148,10 +148,10 @@ fn holds_no_data(facts: &Facts<'_>) -> Option<Data> {
         return Some(waits("its data directory is empty, and the group has had a master: its volume was lost".to_owned()));
     }
     let held_by = |peer: &Peer| match facts.disk_of(peer) {
-        DiskData::Told(Disk::Empty) => damaged(peer),
-        DiskData::Told(disk) => Some(format!("that of {} was {disk}", peer.pod)),
+        DiskData::Reported(Disk::Empty) => damaged(peer),
+        DiskData::Reported(disk) => Some(format!("that of {} was {disk}", peer.pod)),
         DiskData::Copied => Some(format!("{} has copied a master", peer.pod)),
-        DiskData::Nothing => None,
+        DiskData::Unknown => None,
     };
     facts.peers().iter().find_map(held_by).map(|held| waits(format!("its data directory is empty, and {held}")))
 }
@@ -159,10 +159,10 @@ fn holds_no_data(facts: &Facts<'_>) -> Option<Data> {
 fn another_holds_newer_data(facts: &Facts<'_>) -> Option<Data> {
     let own = facts.own.disk;
     facts.peers().iter().find_map(|peer| match facts.disk_of(peer) {
-        DiskData::Told(disk) if disk.is_newer_than(own, facts.down_after) => {
+        DiskData::Reported(disk) if disk.is_newer_than(own, facts.down_after) => {
             Some(waits(format!("its data ({own}) is older than that of {} ({disk})", peer.pod)))
         }
-        DiskData::Told(_) | DiskData::Copied | DiskData::Nothing => None,
+        DiskData::Reported(_) | DiskData::Copied | DiskData::Unknown => None,
     })
 }
 

@@ -112,9 +112,9 @@ fn is_not_known_to_be_the_newest(claimed: &Claimed<'_>) -> Option<()> {
     let is_recorded = claimed.record().is_some_and(|record| record.forced.is_none());
     let is_recorded = is_recorded && claimed.recorded_claim().as_ref() == Some(claim);
     let is_behind = |peer: &Peer| match claimed.disk_of(peer) {
-        DiskData::Told(disk) if peer.pod == claim.master => own.is_newer_than(disk, claimed.down_after),
-        DiskData::Told(disk) => !disk.is_newer_than(own, Duration::ZERO),
-        DiskData::Copied | DiskData::Nothing => false,
+        DiskData::Reported(disk) if peer.pod == claim.master => own.is_newer_than(disk, claimed.down_after),
+        DiskData::Reported(disk) => !disk.is_newer_than(own, Duration::ZERO),
+        DiskData::Copied | DiskData::Unknown => false,
     };
     let is_the_newest =
         own.holds_data() && is_recorded && claimed.peer(&claim.master).is_some() && claimed.peers().iter().all(is_behind);

@@ -148,7 +148,7 @@ impl Table for Members {
 }
 
 fn whose_servers_run(facts: &Facts<'_>) -> Option<Vec<Repair>> {
-    let has_started = |peer: &&Peer| peer.heard.answer().is_some() && peer.word().is_some_and(|(_, word)| !word.started);
+    let has_started = |peer: &&Peer| peer.heard.answer().is_some() && peer.report().is_some_and(|(_, report)| !report.started);
     each_of(facts.evidence, has_started, Repair::ExpireReport)
 }
 
@@ -221,7 +221,7 @@ pub fn may_yet_lead(evidence: &Evidence) -> bool {
 
 fn has_the_newest_disk(facts: &Facts<'_>, pod: &PodName) -> bool {
     match facts.peer(pod).map(|peer| facts.disk_of(peer)) {
-        Some(DiskData::Told(disk)) => disk.holds_data() && !is_surpassed(facts, disk, facts.down_after),
+        Some(DiskData::Reported(disk)) => disk.holds_data() && !is_surpassed(facts, disk, facts.down_after),
         _ => false,
     }
 }
@@ -499,7 +499,7 @@ fn holder_stays_away(of: &Masterless<'_>) -> Option<Measure> {
     let (facts, claim) = (&of.facts, of.claim.as_ref()?);
     let is_over = of.time >= facts.grace && facts.young_start_marker().is_none();
     let disk = facts.peer(&claim.master).map(|peer| facts.disk_of(peer));
-    let cannot_lead = matches!(disk, Some(DiskData::Told(disk)) if is_surpassed(facts, disk, facts.down_after));
+    let cannot_lead = matches!(disk, Some(DiskData::Reported(disk)) if is_surpassed(facts, disk, facts.down_after));
     let is_hopeless = cannot_lead && have_all_reported(facts);
     (is_over || is_hopeless).then(|| Measure::Take(Repair::Abandon(claim.clone())))
 }
@@ -522,8 +522,8 @@ fn elect_instead(facts: &Facts<'_>, holder: &PodName) -> Option<Repair> {
         let replica = peer.replica()?;
         match facts.disk_of(peer) {
             DiskData::Copied => Some((true, Disk::Empty, replica.offset)),
-            DiskData::Told(disk) => Some((false, disk, 0)),
-            DiskData::Nothing => None,
+            DiskData::Reported(disk) => Some((false, disk, 0)),
+            DiskData::Unknown => None,
         }
     };
     let replicas = facts.peers().iter().filter(|peer| peer.pod != *holder);
@@ -555,7 +555,7 @@ impl Table for Instead {
 
 fn one_that_is_silent_may_hold_more(best: &Best<'_>) -> Option<Measure> {
     let facts = &best.facts;
-    let is_awaited = |peer: &Peer| facts.disk_of(peer) == DiskData::Nothing && facts.was_heard_lately(peer);
+    let is_awaited = |peer: &Peer| facts.disk_of(peer) == DiskData::Unknown && facts.was_heard_lately(peer);
     facts.peers().iter().any(is_awaited).then_some(Measure::Nothing)
 }
 
@@ -569,7 +569,7 @@ fn is_promoted(best: &Best<'_>) -> Option<Measure> {
     facts.own_priority(peer)?;
     // Nothing is more than what others have not reported only once all have, who does not exist yet, too; and it is no
     // more than what cannot be loaded.
-    let is_known = |peer: &Peer| matches!(facts.disk_of(peer), DiskData::Told(_)) && peer.damage().is_none();
+    let is_known = |peer: &Peer| matches!(facts.disk_of(peer), DiskData::Reported(_)) && peer.damage().is_none();
     let may_be_surpassed = !best.has_copied && !best.disk.holds_data() && !facts.peers().iter().all(is_known);
     if best.loses_a_copy || may_be_surpassed {
         return None;
@@ -595,12 +595,12 @@ fn nobody_can_promote(evidence: &Evidence, holder: &PodName) -> bool {
 /// Whether it runs with what its disk held, and its run has not told what that is: the API server was
 /// away when it started.
 fn runs_without_report(peer: &Peer) -> bool {
-    let run = peer.word().map(|(instance, _)| instance.run);
+    let run = peer.report().map(|(instance, _)| instance.run);
     peer.replica().is_some_and(|replica| replica.link == Link::Never && (replica.run.is_none() || replica.run != run))
 }
 
 /// Whether somebody has told of a disk that is newer by more than `margin`.
 fn is_surpassed(facts: &Facts<'_>, than: Disk, margin: Duration) -> bool {
-    let is_newer = |peer: &Peer| matches!(facts.disk_of(peer), DiskData::Told(disk) if disk.is_newer_than(than, margin));
+    let is_newer = |peer: &Peer| matches!(facts.disk_of(peer), DiskData::Reported(disk) if disk.is_newer_than(than, margin));
     facts.peers().iter().any(is_newer)
 }

@@ -10,12 +10,12 @@ use crate::core::outside::shown;
 
 /// What is known of a peer's disk.
 pub fn disk_of(rules: Rules, evidence: &Evidence, peer: &Peer) -> DiskData {
-    let report = peer.word();
+    let report = peer.report();
     let known = rules.first::<Report>(&Reported { evidence, peer, report: report.as_ref().map(|(run, report)| (run, *report)) });
     match (known, report) {
         (Some((_, known)), _) => known,
-        (None, Some((_, report))) => DiskData::Told(report.disk.as_of(evidence.now)),
-        (None, None) => DiskData::Nothing,
+        (None, Some((_, report))) => DiskData::Reported(report.disk.as_of(evidence.now)),
+        (None, None) => DiskData::Unknown,
     }
 }
 
@@ -52,19 +52,19 @@ fn has_run_since(facts: &Reported<'_>) -> Option<DiskData> {
         Some(Role::Replica(replica)) => replica.run.as_ref() != Some(&report.run),
         None => report.started,
     };
-    has_run.then_some(DiskData::Nothing)
+    has_run.then_some(DiskData::Unknown)
 }
 
 fn has_written_a_start_marker(facts: &Reported<'_>) -> Option<DiskData> {
     let (run, _) = facts.report?;
-    facts.evidence.recorded()?.has_start_marker_of(run).then_some(DiskData::Nothing)
+    facts.evidence.recorded()?.has_start_marker_of(run).then_some(DiskData::Unknown)
 }
 
 /// What another group left there is none of this group's data.
 fn is_of_another_group(facts: &Reported<'_>) -> Option<DiskData> {
     let (_, report) = facts.report?;
     let record = facts.evidence.recorded()?;
-    report.group.as_ref().filter(|id| **id != record.group_id).map(|_| DiskData::Told(Disk::Empty))
+    report.group.as_ref().filter(|id| **id != record.group_id).map(|_| DiskData::Reported(Disk::Empty))
 }
 
 /// A peer, and the facts.
@@ -75,7 +75,7 @@ pub(in crate::core) struct OfPeer<'a> {
 
 /// Why one waits for a peer's report, where its disk is not known.
 pub(super) fn missing_report(facts: &Facts<'_>, peer: &Peer) -> Option<Reason> {
-    if facts.disk_of(peer) != DiskData::Nothing {
+    if facts.disk_of(peer) != DiskData::Unknown {
         return None;
     }
     let (rule, reason) = facts.rules.first::<Awaited>(&OfPeer { facts: *facts, peer })?;
@@ -148,7 +148,7 @@ pub(super) fn damaged(peer: &Peer) -> Option<String> {
 
 /// Whether the disk of every member that exists is known.
 pub(super) fn have_all_reported(facts: &Facts<'_>) -> bool {
-    facts.peers().iter().all(|peer| peer.object == Object::Absent || matches!(facts.disk_of(peer), DiskData::Told(_)))
+    facts.peers().iter().all(|peer| peer.object == Object::Absent || matches!(facts.disk_of(peer), DiskData::Reported(_)))
 }
 
 /// Whether what a replica has reported of its disk holds no more for anybody. Else it counts again once this server is gone,
@@ -156,7 +156,7 @@ pub(super) fn have_all_reported(facts: &Facts<'_>) -> bool {
 /// while that is so nobody knows.
 pub fn report_has_expired(evidence: &Evidence, peer: &Peer) -> bool {
     match &peer.object {
-        Object::Present { word, .. } => word.as_ref().is_none_or(|word| word.started),
+        Object::Present { report, .. } => report.as_ref().is_none_or(|report| report.started),
         Object::Absent | Object::Unknown => evidence.record == RecordSeen::NotKept,
     }
 }

@@ -91,7 +91,7 @@ impl Cluster {
     ///
     /// # Errors
     /// The API server's refusal.
-    pub async fn tell(&self, about: About<'_>, reason: Reason, id: &str, note: String, by: &str) -> Result<(), Refusal> {
+    pub async fn publish_event(&self, about: About<'_>, reason: Reason, id: &str, note: String, by: &str) -> Result<(), Refusal> {
         let regarding = about.reference(&self.namespace);
         let name = regarding.name.as_deref().unwrap_or_default();
         // What is in no namespace has its Events in this one.

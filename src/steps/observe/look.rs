@@ -265,7 +265,7 @@ impl<'o, 'a> Look<'o, 'a> {
         }
         let Self { mut evidence, pods: Pods { seen, others, .. }, told_at, .. } = self;
         evidence.invalid = invalid::findings(&evidence, &seen);
-        observer.tell_invalid(&evidence.invalid);
+        observer.warn_of_invalid(&evidence.invalid);
         observer.group_config.name_non_members(&others);
         (*observer.seen.borrow_mut(), *observer.others.borrow_mut()) = (seen, others);
         // What a Sentinel told while others were still waited for has aged since.
@@ -409,7 +409,7 @@ impl<'o, 'a> Look<'o, 'a> {
             return;
         }
         let container = pod.container(self.observer.group_config.port);
-        let object = Object::Present { uid: pod.uid, word: pod.word, container };
+        let object = Object::Present { uid: pod.uid, report: pod.report, container };
         let is_asked_there = |peer: &Peer| peer.pod == pod.name && peer.ips == pod.ips && !pod.ips.is_empty();
         if !self.evidence.peers.iter().any(is_asked_there) {
             self.ask_peer(pod.name.clone(), Some(pod.ips));

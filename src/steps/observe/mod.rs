@@ -172,7 +172,7 @@ impl<'a> Observer<'a> {
     }
 
     /// Those of them that carry the role label, and of whom it was not told at this time yet.
-    pub fn others_to_tell(&self, time: u64) -> Vec<NonMember> {
+    pub fn others_to_announce(&self, time: u64) -> Vec<NonMember> {
         let others: Vec<_> = self.others().into_iter().filter(|other| other.role.is_some()).collect();
         let mut told = self.told.borrow_mut();
         let new = others.iter().filter(|other| told.get(&other.uid) != Some(&time)).cloned().collect();
@@ -261,7 +261,7 @@ impl<'a> Observer<'a> {
     }
 
     /// Warns of what cannot be, once.
-    fn tell_invalid(&self, now: &[String]) {
+    fn warn_of_invalid(&self, now: &[String]) {
         let mut said = self.invalid.borrow_mut();
         // A look may end before it has heard all: what it does not show is not forgotten for that.
         if now.is_empty() || said.len() > SAID {

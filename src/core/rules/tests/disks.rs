@@ -137,8 +137,8 @@ fn who_runs_and_has_not_told_is_waited_for_for_ever() {
 
 /// redis-2 has started and is silent; this pod has waited past the grace.
 fn silent_after_its_start(told: Moment) -> Evidence {
-    let word = DiskReport { started: true, at: told, ..word(NEW) };
-    power_cut().peer_is(2, object(2, Some(word)), refused()).past_any_failover().past_the_grace()
+    let report = DiskReport { started: true, at: told, ..report(NEW) };
+    power_cut().peer_is(2, object(2, Some(report)), refused()).past_any_failover().past_the_grace()
 }
 
 #[test]
@@ -295,8 +295,8 @@ fn under_a_persons_word_for_another_nobody_starts_promotable(#[case] forced: For
 
 /// A peer that has told that its data cannot be loaded: it counts as an empty one.
 fn tells_of_damage(evidence: Evidence, ordinal: u32) -> Evidence {
-    let word = DiskReport { damage: Some("the check fails".into()), ..word(EMPTY) };
-    evidence.peer_is(ordinal, object(ordinal, Some(word)), refused())
+    let report = DiskReport { damage: Some("the check fails".into()), ..report(EMPTY) };
+    evidence.peer_is(ordinal, object(ordinal, Some(report)), refused())
 }
 
 #[test]
@@ -529,7 +529,7 @@ fn a_sentinel_waits_for_a_pod_that_has_marked_the_record() {
 #[case::when_it_answers_as_a_master(pod_is_starting().started(1, OLD, MASTER))]
 #[case::when_its_instance_has_ended(pod_is_starting().record_but(|record| record.start_marker = Some(start_marker(ended_instance(1)))))]
 #[case::when_its_pod_was_made_again(
-    pod_is_starting().peer_is(1, Object::Present { uid: "another".into(), word: Some(word(OLD)), container: Container::Stopped }, refused())
+    pod_is_starting().peer_is(1, Object::Present { uid: "another".into(), report: Some(report(OLD)), container: Container::Stopped }, refused())
 )]
 #[case::when_its_pod_is_gone(pod_is_starting().absent(1))]
 #[case::when_the_mark_is_older_than_the_grace(

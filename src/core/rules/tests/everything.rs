@@ -21,14 +21,14 @@ pub type Seen = (Object, Reply<Role>);
 
 /// Every class of peer. The disks are those of the pod that looks, too.
 pub fn each_peer(ordinal: u32) -> Vec<Seen> {
-    let told = |disk, heard| (object(ordinal, Some(word(disk))), heard);
-    let started = |disk, heard| (object(ordinal, Some(DiskReport { started: true, ..word(disk) })), heard);
+    let told = |disk, heard| (object(ordinal, Some(report(disk))), heard);
+    let started = |disk, heard| (object(ordinal, Some(DiskReport { started: true, ..report(disk) })), heard);
     let of = (ordinal + 1) % 3;
     let mut seen = vec![
         (Object::Absent, missing()),
         (Object::Unknown, silent()),
         (object(ordinal, None), refused()),
-        (object(ordinal, Some(DiskReport { started: true, at: LATELY, ..word(NEW) })), refused()),
+        (object(ordinal, Some(DiskReport { started: true, at: LATELY, ..report(NEW) })), refused()),
         started(OLD, refused()),
         started(NEW, silent()),
         started(OLD, MASTER),
@@ -288,7 +288,7 @@ fn no_evidence_makes_a_sentinel_break_a_rule() {
     }
     for me in 0..3 {
         for scene in few_scenes(me) {
-            let own = (object(me, Some(word(scene.own.disk))), refused());
+            let own = (object(me, Some(report(scene.own.disk))), refused());
             let mut peers = scene.peers;
             peers.push(Peer { pod: pod(me), ips: Vec::new(), object: own.0, heard: own.1 });
             for kept in [None, Some(("redis-1", EPOCH + 1))] {

@@ -58,7 +58,7 @@ fn replicas_that_have_copied_a_master_are_compared_by_how_far_they_have_read() {
 
 #[test]
 fn data_that_cannot_be_loaded_and_words_of_strangers_are_told_as_such() {
-    let damaged = DiskReport { damage: Some("a\nb".into()), ..word(EMPTY) };
+    let damaged = DiskReport { damage: Some("a\nb".into()), ..report(EMPTY) };
     let group = sentinel().record(present(0, 5)).tells(0, OLD).peer_is(1, object(1, Some(damaged)), refused());
     assert_eq!(shown(&group, 0)[1], "redis-1: its data cannot be loaded (a\\nb)");
     assert!(shown(&group, 1)[1].ends_with("all of it is lost"));

@@ -26,8 +26,8 @@ pub fn pod(ordinal: u32) -> PodName {
     format!("redis-{ordinal}").parse().unwrap()
 }
 
-pub fn at(word: &str) -> Endpoint {
-    Endpoint::parse(word, 6379).unwrap()
+pub fn at(report: &str) -> Endpoint {
+    Endpoint::parse(report, 6379).unwrap()
 }
 
 pub fn address(ordinal: u32) -> Endpoint {
@@ -170,23 +170,23 @@ pub fn made_again(master: u32, epoch: u64) -> RecordSeen {
     RecordSeen::Present(Record { start_marker: None, ..recorded(master, epoch) })
 }
 
-pub fn word(disk: Disk) -> DiskReport {
+pub fn report(disk: Disk) -> DiskReport {
     DiskReport { run: "now".into(), disk, at: Moment(0), group: None, started: false, damage: None, priority: None }
 }
 
 /// What the volume of another group held.
 pub fn foreign(disk: Disk) -> DiskReport {
-    DiskReport { group: Some("other".into()), ..word(disk) }
+    DiskReport { group: Some("other".into()), ..report(disk) }
 }
 
 /// A pod that exists and has published this word, or nothing. Where its Redis refuses, its container does not run.
-pub fn object(ordinal: u32, word: Option<DiskReport>) -> Object {
-    Object::Present { uid: instance(ordinal).uid, word, container: Container::Stopped }
+pub fn object(ordinal: u32, report: Option<DiskReport>) -> Object {
+    Object::Present { uid: instance(ordinal).uid, report, container: Container::Stopped }
 }
 
 /// The same, whatever its kubelet has told of its container.
-pub fn object_with(ordinal: u32, word: Option<DiskReport>, container: Container) -> Object {
-    Object::Present { uid: instance(ordinal).uid, word, container }
+pub fn object_with(ordinal: u32, report: Option<DiskReport>, container: Container) -> Object {
+    Object::Present { uid: instance(ordinal).uid, report, container }
 }
 
 /// A group of three where nothing has ever run: no record, Sentinels that know nothing, no other pod.
@@ -285,14 +285,14 @@ impl Evidence {
     /// A peer of which this was heard, and which has told that its disk held what this pod's holds; one
     /// whose name is not known does not exist.
     pub fn beside(self, ordinal: u32, heard: Reply<Role>) -> Self {
-        let word = DiskReport { started: heard.answer().is_some(), ..word(self.own.disk) };
+        let report = DiskReport { started: heard.answer().is_some(), ..report(self.own.disk) };
         let exists = heard != missing();
-        self.peer_is(ordinal, if exists { object(ordinal, Some(word)) } else { Object::Absent }, heard)
+        self.peer_is(ordinal, if exists { object(ordinal, Some(report)) } else { Object::Absent }, heard)
     }
 
     /// A peer that has published its disk, and whose Redis has not been started.
     pub fn tells(self, ordinal: u32, disk: Disk) -> Self {
-        self.peer_is(ordinal, object(ordinal, Some(word(disk))), refused())
+        self.peer_is(ordinal, object(ordinal, Some(report(disk))), refused())
     }
 
     /// The same with a volume of another group.
@@ -307,7 +307,7 @@ impl Evidence {
 
     /// A peer that has published its disk and then started its Redis.
     pub fn started(self, ordinal: u32, disk: Disk, heard: Reply<Role>) -> Self {
-        self.peer_is(ordinal, object(ordinal, Some(DiskReport { started: true, ..word(disk) })), heard)
+        self.peer_is(ordinal, object(ordinal, Some(DiskReport { started: true, ..report(disk) })), heard)
     }
 
     pub fn absent(self, ordinal: u32) -> Self {

@@ -129,23 +129,23 @@ fn has_copied(peer: &Peer) -> bool {
 
 fn has_marked(evidence: &Evidence, peer: &Peer) -> bool {
     let start_marker = evidence.recorded().and_then(|record| record.start_marker.as_ref());
-    peer.word().is_some_and(|(instance, _)| start_marker.is_some_and(|start_marker| start_marker.by == instance))
+    peer.report().is_some_and(|(instance, _)| start_marker.is_some_and(|start_marker| start_marker.by == instance))
 }
 
 fn may_have_copied_unseen(peer: &Peer) -> bool {
-    let has_started = peer.word().is_some_and(|(_, word)| word.started);
+    let has_started = peer.report().is_some_and(|(_, report)| report.started);
     peer.heard.answer() == Some(&Role::Master) || has_started && peer.replica().is_none()
 }
 
 /// What of this group's data a peer's disk is sure to hold.
 fn sure(evidence: &Evidence, peer: &Peer) -> Option<Disk> {
     let is_sure = !has_copied(peer) && !has_marked(evidence, peer) && !may_have_copied_unseen(peer);
-    let (_, word) = peer.word().filter(|_| is_sure)?;
-    let is_ours = match (&word.group, evidence.recorded()) {
+    let (_, report) = peer.report().filter(|_| is_sure)?;
+    let is_ours = match (&report.group, evidence.recorded()) {
         (Some(stamp), Some(record)) => *stamp == record.group_id,
         _ => true,
     };
-    Some(if is_ours { word.disk } else { Disk::Empty })
+    Some(if is_ours { report.disk } else { Disk::Empty })
 }
 
 /// Whether it is known that this peer holds data.
@@ -155,13 +155,13 @@ fn holds_data(evidence: &Evidence, peer: &Peer) -> bool {
 
 /// Nobody listens there, and the API server confirms it, or there is none.
 fn is_down(evidence: &Evidence, peer: &Peer) -> bool {
-    let waits_to_start = |word: &Option<DiskReport>| word.as_ref().is_some_and(|word| !word.started);
+    let waits_to_start = |report: &Option<DiskReport>| report.as_ref().is_some_and(|report| !report.started);
     let is_confirmed = match &peer.object {
         Object::Absent | Object::Present { container: Container::Stopped, .. } => true,
         Object::Unknown => !is_kept(evidence),
-        Object::Present { word, container: Container::Unknown, .. } => waits_to_start(word),
-        Object::Present { word, container: Container::Running(since), .. } => {
-            waits_to_start(word) && word.as_ref().is_some_and(|word| word.at >= *since)
+        Object::Present { report, container: Container::Unknown, .. } => waits_to_start(report),
+        Object::Present { report, container: Container::Running(since), .. } => {
+            waits_to_start(report) && report.as_ref().is_some_and(|report| report.at >= *since)
         }
     };
     is_confirmed && nothing_listens(&peer.heard)
@@ -193,7 +193,7 @@ fn is_awaited(evidence: &Evidence, peer: &Peer) -> bool {
 }
 
 fn has_told_lately(evidence: &Evidence, peer: &Peer) -> bool {
-    peer.word().is_some_and(|(_, word)| evidence.now.0 < word.at.0 + 300_000)
+    peer.report().is_some_and(|(_, report)| evidence.now.0 < report.at.0 + 300_000)
 }
 
 pub fn who_leads_is_named_by_the_newest_claim_or_nobody_is(evidence: &Evidence, decision: &Decision) -> Held {
@@ -251,7 +251,7 @@ pub fn without_kubernetes_an_empty_disk_leads_only_alone(evidence: &Evidence, de
 pub fn nobody_leads_before_all_that_exist_have_told(evidence: &Evidence, decision: &Decision) -> Held {
     let is_unknown = |peer: &Peer| {
         let exists = peer.object != Object::Absent;
-        exists && peer.word().is_none() && !has_copied(peer) && is_awaited(evidence, peer)
+        exists && peer.report().is_none() && !has_copied(peer) && is_awaited(evidence, peer)
     };
     let leads = leads_by_its_disk(evidence, decision);
     holds(!leads || !evidence.peers.iter().any(is_unknown), evidence, decision, "leads before another has told")

@@ -12,7 +12,7 @@ const EARLIER: Container = Container::Running(Moment(NOW.0 - 60_000));
 
 /// This run of the pod has told, or an earlier one; and its server has been started since, or not.
 fn told(seconds_ago: u64, started: bool) -> DiskReport {
-    DiskReport { at: Moment(NOW.0 - 1_000 * seconds_ago), started, ..word(OLD) }
+    DiskReport { at: Moment(NOW.0 - 1_000 * seconds_ago), started, ..report(OLD) }
 }
 
 #[rstest]

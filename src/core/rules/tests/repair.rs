@@ -53,14 +53,14 @@ fn address(ordinal: u32) -> Endpoint {
 fn published(disk: Disk, started: bool) -> Object {
     Object::Present {
         uid: "uid".into(),
-        word: Some(DiskReport { run: "now".into(), disk, at: Moment(0), group: None, started, damage: None, priority: None }),
+        report: Some(DiskReport { run: "now".into(), disk, at: Moment(0), group: None, started, damage: None, priority: None }),
         container: Container::Stopped,
     }
 }
 
 /// Told by a pod whose volume is another group's.
 fn of_another_group(disk: Disk) -> Seen {
-    let word = DiskReport {
+    let report = DiskReport {
         run: "now".into(),
         disk,
         at: Moment(0),
@@ -69,7 +69,7 @@ fn of_another_group(disk: Disk) -> Seen {
         damage: None,
         priority: None,
     };
-    (Object::Present { uid: "uid".into(), word: Some(word), container: Container::Stopped }, Reply::Failed(Failure::Refused))
+    (Object::Present { uid: "uid".into(), report: Some(report), container: Container::Stopped }, Reply::Failed(Failure::Refused))
 }
 
 /// It runs, and the word that it has not started still stands.
@@ -82,7 +82,7 @@ fn absent() -> Seen {
 }
 
 fn unreported() -> Seen {
-    (Object::Present { uid: "uid".into(), word: None, container: Container::Stopped }, Reply::Failed(Failure::Refused))
+    (Object::Present { uid: "uid".into(), report: None, container: Container::Stopped }, Reply::Failed(Failure::Refused))
 }
 
 /// It has told, and waits to start.
@@ -97,8 +97,8 @@ fn gone(disk: Disk) -> Seen {
 
 /// Its Redis was started then with a newer disk, and is gone.
 fn gone_since(at: Moment) -> Seen {
-    let word = DiskReport { run: "now".into(), disk: NEW, at, group: None, started: true, damage: None, priority: None };
-    (Object::Present { uid: "uid".into(), word: Some(word), container: Container::Stopped }, gone(NEW).1)
+    let report = DiskReport { run: "now".into(), disk: NEW, at, group: None, started: true, damage: None, priority: None };
+    (Object::Present { uid: "uid".into(), report: Some(report), container: Container::Stopped }, gone(NEW).1)
 }
 
 fn runs(disk: Disk, link: Link, priority: u32) -> Seen {
@@ -455,8 +455,8 @@ fn a_replica_in_sync_with_the_living_master_becomes_promotable() {
 
 /// Its pod has published a priority of its own.
 fn with_priority(priority: u32, (object, heard): Seen) -> Seen {
-    let Object::Present { uid, word: Some(word), container } = object else { panic!("it has published nothing") };
-    (Object::Present { uid, word: Some(DiskReport { priority: Some(priority), ..word }), container }, heard)
+    let Object::Present { uid, report: Some(report), container } = object else { panic!("it has published nothing") };
+    (Object::Present { uid, report: Some(DiskReport { priority: Some(priority), ..report }), container }, heard)
 }
 
 #[test]
@@ -493,7 +493,7 @@ fn a_replica_whose_own_priority_is_not_known_is_not_made_promotable_until_the_ap
     };
     let unreported = |(object, heard): Seen| {
         let Object::Present { uid, container, .. } = object else { unreachable!() };
-        (Object::Present { uid, word: None, container }, heard)
+        (Object::Present { uid, report: None, container }, heard)
     };
     for run in [None, Some("earlier"), Some("earlier.P0"), Some("earlier.P")] {
         assert_eq!(of(by(run, fit()), by(run, unreported(fit()))), [], "{run:?}");
@@ -511,8 +511,8 @@ fn a_replica_whose_own_priority_is_not_known_is_not_made_promotable_until_the_ap
 fn an_empty_replica_is_not_promoted_while_the_data_of_another_cannot_be_loaded() {
     let empty = || runs(EMPTY, Link::Never, 0);
     let damaged = |(object, heard): Seen| {
-        let Object::Present { uid, word: Some(word), container } = object else { unreachable!() };
-        (Object::Present { uid, word: Some(DiskReport { damage: Some("damaged".into()), ..word }), container }, heard)
+        let Object::Present { uid, report: Some(report), container } = object else { unreachable!() };
+        (Object::Present { uid, report: Some(DiskReport { damage: Some("damaged".into()), ..report }), container }, heard)
     };
     let of = |zero, one| repairs(&group(abandoned(), [zero, one, empty()]), Duration::ZERO);
     assert_eq!(of(waits(EMPTY), empty()), [PromoteInstead(pod(1))]);
@@ -680,7 +680,7 @@ fn whom_a_person_wants_starts_anew_whatever_the_disks_hold() {
 #[test]
 fn a_replica_that_runs_without_having_told_starts_anew_while_no_master_lives() {
     let started_blindly =
-        |heard: Seen| (Object::Present { uid: "uid".into(), word: None, container: Container::Stopped }, heard.1);
+        |heard: Seen| (Object::Present { uid: "uid".into(), report: None, container: Container::Stopped }, heard.1);
     let blind = || started_blindly(runs(OLD, Link::Never, 0));
     assert_eq!(repairs(&group(record(), [waits(NEW), blind(), absent()]), Duration::ZERO), [Restart(pod(1))]);
     assert_eq!(repairs(&group(record(), [master(), blind(), absent()]), Duration::ZERO), []);
@@ -751,7 +751,7 @@ fn nobody_may_be_promoted_whose_word_may_still_stand() {
         }
     }
     assert!(is_made_promotable(&Object::Unknown, RecordSeen::NotKept), "without Kubernetes nobody tells anything");
-    let mute = Object::Present { uid: "uid".into(), word: None, container: Container::Unknown };
+    let mute = Object::Present { uid: "uid".into(), report: None, container: Container::Unknown };
     assert!(is_made_promotable(&mute, RecordSeen::Present(record())), "it has no word that could count");
 }
 
@@ -1005,17 +1005,18 @@ fn named(evidence: &Evidence) -> Option<Claim> {
 /// What of this group's data a pod's disk is sure to hold.
 fn sure(evidence: &Evidence, pod: &PodName) -> Option<Disk> {
     let peer = evidence.peer(pod)?;
-    let (instance, word) = peer.word()?;
+    let (instance, report) = peer.report()?;
     let has_marked = evidence
         .recorded()
         .is_some_and(|record| record.start_marker.as_ref().is_some_and(|start_marker| start_marker.by == instance));
     let may_have_copied = match &peer.heard {
         Reply::Answer(Role::Replica(replica)) => replica.link != Link::Never,
         Reply::Answer(Role::Master) => true,
-        _ => word.started,
+        _ => report.started,
     };
-    let is_foreign = word.group.as_ref().is_some_and(|stamp| evidence.recorded().is_some_and(|record| *stamp != record.group_id));
-    (!has_marked && !may_have_copied).then_some(if is_foreign { EMPTY } else { word.disk })
+    let is_foreign =
+        report.group.as_ref().is_some_and(|stamp| evidence.recorded().is_some_and(|record| *stamp != record.group_id));
+    (!has_marked && !may_have_copied).then_some(if is_foreign { EMPTY } else { report.disk })
 }
 
 fn newest(evidence: &Evidence) -> Option<Disk> {
@@ -1042,7 +1043,7 @@ fn only_who_holds_the_most_becomes_promotable(evidence: &Evidence, _: Duration, 
             let is_most_advanced = replica.link != Link::Never || sure(evidence, pod) == newest(evidence);
             let is_the_named = named(evidence).is_some_and(|claim| claim.master == record.claim.master);
             let may_hold_more = |peer: &Peer| {
-                let told_lately = peer.word().is_some_and(|(_, word)| evidence.now.0 < word.at.0 + 300_000);
+                let told_lately = peer.report().is_some_and(|(_, report)| evidence.now.0 < report.at.0 + 300_000);
                 told_lately && sure(evidence, &peer.pod).is_none() && peer.heard.answer().is_none()
             };
             let is_certain = is_most_advanced && !evidence.peers.iter().any(may_hold_more);
@@ -1092,7 +1093,7 @@ fn only_a_holder_with_the_newest_disk_is_taken_back_or_restarted(
             }),
             Restart(pod) => {
                 let is_wanted = |record: &Record| record.forced == Some(Forced::Open) && record.claim.master == *pod;
-                let has_told = evidence.peer(pod).is_some_and(|peer| peer.word().is_some());
+                let has_told = evidence.peer(pod).is_some_and(|peer| peer.report().is_some());
                 !has_told || is_newest(pod) || record.is_some_and(is_wanted)
             }
             _ => true,
@@ -1118,7 +1119,7 @@ fn without_a_master_at_most_one_thing_is_done_and_with_one_its_holder_is_at_most
 /// Each, once, before all else; and no other's.
 fn the_words_of_all_that_run_end_first(evidence: &Evidence, _: Duration, repairs: &[Repair]) -> Result<(), String> {
     let stands = |peer: &&Peer| {
-        peer.heard.answer().is_some() && matches!(&peer.object, Object::Present { word: Some(word), .. } if !word.started)
+        peer.heard.answer().is_some() && matches!(&peer.object, Object::Present { report: Some(report), .. } if !report.started)
     };
     let ended: Vec<_> = evidence.peers.iter().filter(stands).map(|peer| ExpireReport(peer.pod.clone())).collect();
     let others = repairs.strip_prefix(&ended[..]);

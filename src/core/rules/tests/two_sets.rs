@@ -35,7 +35,7 @@ fn split_and_recorded(me: &PodName, master: &PodName) -> Evidence {
 fn told_by(mut evidence: Evidence, pod: &PodName, disk: Disk) -> Evidence {
     let peer = evidence.peers.iter_mut().find(|peer| peer.pod == *pod).unwrap();
     (peer.object, peer.heard) =
-        (Object::Present { uid: "uid".into(), word: Some(word(disk)), container: Container::Stopped }, refused());
+        (Object::Present { uid: "uid".into(), report: Some(report(disk)), container: Container::Stopped }, refused());
     evidence
 }
 
