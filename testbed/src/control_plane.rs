@@ -1,6 +1,6 @@
 //! etcd and kube-apiserver with RBAC, one for all tests of a run.
 
-use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -145,7 +145,7 @@ impl ControlPlane {
 
     /// A proxy before the API server that speaks HTTP/1.1 alone.
     pub fn behind_http1(&self) -> Http1 {
-        Http1::before(self.address, self.files.path())
+        Http1::before(SocketAddrV4::new(self.address, PORT), self.files.path())
     }
 
     /// Makes a namespace with the service accounts, Role and RoleBinding that the manifests ship.

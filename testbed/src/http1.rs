@@ -1,6 +1,6 @@
 //! A proxy before the API server that speaks HTTP/1.1 and nothing else, as a load balancer may.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{SocketAddr, SocketAddrV4};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use crate::control_plane::PORT;
 use crate::runtime;
 
 /// The proxy; it is gone when this is dropped.
@@ -26,10 +25,10 @@ pub struct Http1 {
 }
 
 impl Http1 {
-    /// Before the API server at this address, whose certificates lie in this folder.
-    pub(crate) fn before(server: Ipv4Addr, certificates: &Path) -> Self {
+    /// Before the API server at this endpoint, whose certificates lie in this folder.
+    pub(crate) fn before(server: SocketAddrV4, certificates: &Path) -> Self {
         let (acceptor, connector) = (acceptor(certificates), connector(certificates));
-        let listener = runtime().block_on(TcpListener::bind((server, 0))).expect("a free port");
+        let listener = runtime().block_on(TcpListener::bind((*server.ip(), 0))).expect("a free port");
         let address = listener.local_addr().expect("an address");
         let connections = Arc::new(AtomicUsize::new(0));
         let counted = connections.clone();
@@ -40,8 +39,8 @@ impl Http1 {
                 // Either end may go away at any moment.
                 tokio::spawn(async move {
                     let mut client = acceptor.accept(client).await?;
-                    let stream = TcpStream::connect((server, PORT)).await?;
-                    let mut server = connector.connect(ServerName::IpAddress(server.into()), stream).await?;
+                    let stream = TcpStream::connect(server).await?;
+                    let mut server = connector.connect(ServerName::IpAddress((*server.ip()).into()), stream).await?;
                     copy_bidirectional(&mut client, &mut server).await
                 });
             }

@@ -9,7 +9,7 @@ use testbed::repository;
 use super::{RULES, Rule, START_MARKER, UNDECIDED, UNDECIDED_GROUP};
 use crate::core::labels::Label;
 use crate::core::rules::table::Table;
-use crate::core::rules::{claims, first_boot, lead, record, redis, repair, report, sentinel};
+use crate::core::rules::{claims, disk, first_boot, lead, record, redis, repair, report, sentinel};
 
 /// The source of every `.rs` file below a folder.
 fn source(folder: &Path) -> String {
@@ -43,7 +43,7 @@ fn tables() -> [(&'static str, Vec<&'static Rule>); 22] {
         asked::<lead::LastResort>(),
         asked::<first_boot::WithoutClaim>(),
         asked::<first_boot::Adopts>(),
-        asked::<report::Report>(),
+        asked::<disk::Report>(),
         asked::<report::Awaited>(),
         asked::<sentinel::BeforeAnyClaim>(),
         asked::<sentinel::Watches>(),

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use super::report;
+use super::disk;
 use super::table::{Rules, Table};
 use crate::core::evidence::{DiskData, Evidence, Peer, Reply, Role};
 use crate::core::identity::PodName;
@@ -30,7 +30,7 @@ impl<'a> Facts<'a> {
 
     /// What is known of a peer's disk.
     pub fn disk_of(&self, peer: &Peer) -> DiskData {
-        report::disk_of(self.rules, self.evidence, peer)
+        disk::disk_of(self.rules, self.evidence, peer)
     }
 
     /// The record, where it is present.

@@ -8,7 +8,7 @@ use super::catalogue::{
     ONLY_HOLDER_WRITES, RECORD_UNREADABLE, RECREATED_POD,
 };
 use super::facts::Facts;
-use super::record::yield_to;
+use super::record::{RECORD_NOT_READ_YET, yield_to};
 use super::report::{damaged, missing_report};
 use super::table::{Row, Table};
 use crate::core::decision::{Decision, FAILOVER, Reason};
@@ -19,9 +19,6 @@ use crate::core::record::{Claim, Forced, Record};
 
 /// How another comes to lead where no Sentinel elects one.
 const BY_A_PERSON: &str = "; without Sentinel a person decides: `ordain reconcile --assume-master POD`";
-
-/// While one has to be asked for.
-pub(super) const RECORD_NOT_READ_YET: &str = "waits: the record has not been read yet";
 
 /// The facts about a pod that is claimed as master.
 #[derive(Clone, Copy)]

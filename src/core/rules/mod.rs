@@ -10,8 +10,10 @@
 //! - [`claims`]: which claim is the newest.
 //! - [`lead`]: whether the pod that it names may lead.
 //! - [`first_boot`]: what happens where nobody claims anything.
-//! - [`report`]: what is known of a disk, and whose report is waited for.
+//! - [`disk`]: what is known of a member's disk.
+//! - [`report`]: whose disk report is waited for.
 //! - [`record`]: when the record is moved.
+//! - [`failed_over`]: what the hook makes of a failover.
 //! - [`repair`]: what reconcile puts right.
 //! - [`forced_claim`]: what is lost where a person says who leads.
 //! - [`settled`]: whether asking may end early.
@@ -20,7 +22,9 @@
 
 pub mod catalogue;
 mod claims;
+mod disk;
 mod facts;
+mod failed_over;
 mod first_boot;
 pub mod forced_claim;
 mod lead;
@@ -33,10 +37,12 @@ mod settled;
 mod table;
 
 pub use claims::newest_claim;
+pub use disk::disk_of;
+pub use failed_over::failed_over;
 pub use lead::a_failover_could_come;
-pub use record::{failed_over, outvoted};
+pub use record::outvoted;
 pub use redis::{for_redis, for_redis_by};
-pub use report::{disk_of, report_has_expired};
+pub use report::report_has_expired;
 pub use sentinel::{for_sentinel, for_sentinel_by};
 pub use settled::is_settled;
 pub use table::{Row, Rules, Table};

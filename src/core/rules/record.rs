@@ -1,16 +1,17 @@
 //! When the record is moved, and to which claim.
 
 use super::catalogue::MAJORITY_OUTVOTES;
-use super::claims::{Newest, highest_epoch, newest};
+use super::claims::highest_epoch;
 use super::facts::Facts;
-use super::first_boot;
-use super::lead::RECORD_NOT_READ_YET;
 use super::table::{Row, Rules, Table};
 use crate::core::decision::Decision;
 use crate::core::epoch;
 use crate::core::evidence::{Evidence, RecordSeen};
 use crate::core::identity::PodName;
 use crate::core::record::Claim;
+
+/// While one has to be asked for.
+pub(super) const RECORD_NOT_READ_YET: &str = "waits: the record has not been read yet";
 
 /// A claim for a pod that is newer than all that were heard of.
 pub fn claim_above_all(evidence: &Evidence, pod: &PodName) -> Claim {
@@ -51,18 +52,6 @@ pub(super) fn behind_the_majority(facts: &Facts<'_>) -> Option<Decision> {
     let claim = facts.first::<Outvoted>()?;
     let why = format!("{} {}, the only living master, which a majority of the Sentinels names", facts.verb(), claim.master);
     Some(Decision::follow(claim.clone(), Some(claim), why))
-}
-
-/// What the record must be moved to for a failover of which one Sentinel has told, where that one's word alone is
-/// not enough: the newest claim of all whose master lives, else what a majority of the Sentinels says.
-pub fn failed_over(evidence: &Evidence) -> Option<Claim> {
-    let facts = Facts::of(evidence);
-    let claimed = match newest(&facts) {
-        Newest::Claim(claim, _) => forward(&facts, &claim),
-        Newest::None => first_boot::without_claim(&facts).record,
-        Newest::Undecided(..) => None,
-    };
-    claimed.or_else(|| outvoted(Rules::ALL, evidence))
 }
 
 /// A Sentinel's own file moves the record where it is newer, though nobody confirms it: it was

@@ -2,11 +2,11 @@
 //! and labels follow. Each line is a quarter of a second.
 
 use std::io::{IsTerminal, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use testbed::client::{Writer, missing};
+use testbed::client::{self, Writer, missing};
 use testbed::group::{Bed, REDIS, SENTINELS};
 use testbed::{assets, server_binary};
 
@@ -33,9 +33,19 @@ fn main() -> ExitCode {
         if on_kubernetes { "in a real kube-apiserver, started for this demo" } else { "not set: no kube-apiserver here" }
     );
     println!();
+    let (master, report, bed) = play(&ordain, on_kubernetes);
+    if !judge(&bed, master, &report) {
+        return ExitCode::FAILURE;
+    }
+    what_next(on_kubernetes);
+    ExitCode::SUCCESS
+}
 
+/// A group comes up, a client writes, the master is killed and comes back as a replica. Who is the master then, and what
+/// was acknowledged.
+fn play(ordain: &Path, on_kubernetes: bool) -> (&'static str, client::Report, Bed) {
     let mut screen = Screen::new();
-    let bed = if on_kubernetes { Bed::on_kubernetes(&ordain) } else { Bed::without_kubernetes(&ordain) };
+    let bed = if on_kubernetes { Bed::on_kubernetes(ordain) } else { Bed::without_kubernetes(ordain) };
     let mut bed = bed.with_quick_failover();
     screen.say("three Redis pods and three Sentinels start, each with a file that ordain wrote");
     bed.start_all();
@@ -83,10 +93,15 @@ fn main() -> ExitCode {
     bed.wait_for_master(master, STEP);
     screen.say(&format!("redis-0 is a replica of {master}, and in sync"));
     let report = writer.stop();
-    let lost = bed.connect(master).and_then(|mut connection| missing(&mut connection, &report));
+    (master, report, bed)
+}
+
+/// Whether the master has all that was acknowledged.
+fn judge(bed: &Bed, master: &str, report: &client::Report) -> bool {
+    let lost = bed.connect(master).and_then(|mut connection| missing(&mut connection, report));
     let Ok(lost) = lost else {
         eprintln!("error: {master} does not answer at the end");
-        return ExitCode::FAILURE;
+        return false;
     };
     println!();
     println!("writes acknowledged          {}", report.acknowledged.len());
@@ -97,10 +112,8 @@ fn main() -> ExitCode {
     );
     if !lost.is_empty() {
         eprintln!("error: {master} lacks {} acknowledged writes", lost.len());
-        return ExitCode::FAILURE;
     }
-    what_next(on_kubernetes);
-    ExitCode::SUCCESS
+    lost.is_empty()
 }
 
 /// What `ORDAIN` names, else what was built beside this program.
