@@ -11,14 +11,13 @@ use super::super::repair::Repair::{
 };
 use super::super::repair::*;
 use super::super::*;
-use super::{Rule, catalogue};
+use super::{Rule, catalogue, given};
 use crate::core::disk::{Disk, DiskReport, Instance, Moment};
 use crate::core::evidence::{
-    Container, Evidence, Failure, Link, Object, Own, Peer, RecordSeen, Replica, Reply, Role, Sentinel, SentinelAnswer, Watch,
+    Container, Evidence, Failure, Link, Object, Peer, RecordSeen, Replica, Reply, Role, Sentinel, SentinelAnswer, Watch,
 };
 use crate::core::identity::{Endpoint, Host, PodName};
 use crate::core::record::{Claim, Forced, Record, StartMarker};
-use crate::core::sets::Set;
 
 const NOW: Moment = Moment(100_000_000);
 const GRACE: Duration = Duration::from_secs(300);
@@ -130,20 +129,8 @@ fn master() -> Seen {
 
 /// The record names redis-0; its mark is old.
 fn record() -> Record {
-    Record {
-        uid: "u".into(),
-        version: "1".into(),
-        transitions: 5,
-        claim: Claim { master: pod(0), epoch: 5 },
-        address: address(0),
-        group_id: "g".into(),
-        is_new: false,
-        start_marker: Some(StartMarker { by: instance("earlier"), at: LONG_AGO }),
-        is_abandoned: false,
-        forced: None,
-        as_read: std::sync::Arc::default(),
-        sets: std::collections::BTreeSet::new(),
-    }
+    let start_marker = Some(StartMarker { by: instance("earlier"), at: LONG_AGO });
+    Record { transitions: 5, start_marker, ..given::recorded(0, 5) }
 }
 
 fn abandoned() -> Record {
@@ -171,26 +158,11 @@ fn group(record: Record, pods: [Seen; 3]) -> Evidence {
     let living = (0..).zip(&pods).find(|(_, (_, heard))| *heard == Reply::Answer(Role::Master)).map_or(0, |(living, _)| living);
     let peer = |(ordinal, (object, heard))| Peer { pod: pod(ordinal), ips: Vec::new(), object, heard };
     Evidence {
-        me: None,
-        own: Own::default(),
-        my_ips: Vec::new(),
-        first: pod(0),
-        sets: Set::of(&pod(0), 3).into(),
-        domain: "redis-headless".into(),
         sentinel_count: 1,
-        down_after: Duration::from_secs(5),
-        grace: GRACE,
-        waited: Duration::ZERO,
-        now: NOW,
         sentinels: vec![calm(living)],
-        discovery: None,
-        listing: None,
         record: RecordSeen::Present(record),
         peers: (0..).zip(pods).map(peer).collect(),
-        unproven: Vec::new(),
-        handing_over: None,
-        kept: None,
-        invalid: Vec::new(),
+        ..given::sentinel()
     }
 }
 
