@@ -151,7 +151,7 @@ fn a_pod_that_was_stopped_before_it_marked_the_record_does_not_mark_it_across_a_
     bed.server("redis-0").signal("CONT");
     bed.wait_for_master(promoted, UP);
     let log = &bed.log("redis-0")[before.len()..];
-    assert!(log.contains("redis-0 looks again: the record was not marked"), "{log}");
+    assert!(log.contains("redis-0 looks again: the start marker was not written"), "{log}");
     assert!(log.contains(&format!("redis-0 follows {promoted}")), "{log}");
     bed.wait_for_keys_everywhere(10, UP);
 }

@@ -155,7 +155,7 @@ fn holds_no_data(facts: &Facts<'_>) -> Option<Data> {
 
 fn another_holds_newer_data(facts: &Facts<'_>) -> Option<Data> {
     let own = facts.own.disk;
-    facts.peers().iter().find_map(|peer| match facts.disk_of(peer) {
+    reporting(facts).find_map(|peer| match facts.disk_of(peer) {
         DiskData::Reported(disk) if disk.is_newer_than(own, facts.down_after) => {
             Some(waits(format!("its data ({own}) is older than that of {} ({disk})", peer.pod)))
         }
@@ -163,14 +163,18 @@ fn another_holds_newer_data(facts: &Facts<'_>) -> Option<Data> {
     })
 }
 
-fn waits(why: String) -> Data {
-    Data::Waits(why.into())
+fn another_has_not_reported(facts: &Facts<'_>) -> Option<Data> {
+    reporting(facts).find_map(|peer| missing_report(facts, peer)).map(Data::Waits)
 }
 
-/// Where no record is kept nobody publishes anything.
-fn another_has_not_reported(facts: &Facts<'_>) -> Option<Data> {
-    let awaited = facts.peers().iter().filter(|_| facts.record != RecordSeen::NotKept);
-    awaited.into_iter().find_map(|peer| missing_report(facts, peer)).map(Data::Waits)
+/// The peers, where they report what they hold: nobody does where no record is kept.
+fn reporting<'a>(facts: &Facts<'a>) -> impl Iterator<Item = &'a Peer> {
+    let is_kept = facts.record != RecordSeen::NotKept;
+    facts.peers().iter().filter(move |_| is_kept)
+}
+
+fn waits(why: String) -> Data {
+    Data::Waits(why.into())
 }
 
 /// Whether an empty disk here is no loss: the group has never had a master, or this is the volume that
