@@ -6,7 +6,7 @@ use super::disk::Moment;
 use super::identity::PodName;
 use super::pod::Pod;
 use super::record::Record;
-use super::rules::catalogue::{HANDING_OVER_UNLABELLED, RECORD_NAMES_MASTER, WITHHOLD_STALE};
+use super::rules::catalogue::{HANDING_OVER_UNLABELLED, RECORD_NAMES_MASTER, Rule, WITHHOLD_STALE};
 use super::rules::{Row, Rules, Table};
 use super::stamp::Stamp;
 
@@ -32,6 +32,8 @@ pub struct Patch {
     pub version: String,
     /// The label's value; none where it is withheld, or the pod hands over.
     pub label: Option<String>,
+    /// The rule that says so.
+    pub rule: &'static Rule,
     /// Its replica's label is withheld.
     pub is_withheld: bool,
     /// The stamp.
@@ -121,10 +123,11 @@ pub fn plan(record: &Record, pods: &[Pod], scheme: &Scheme, now: Moment) -> Labe
     let is_master = |pod: &Pod| pod.name == record.claim.master;
     let patch = |pod: &Pod| {
         let member = Labelled { record, pod, now };
-        let label = match Rules::ALL.first::<Label>(&member) {
-            Some((_, Label::Master)) => Some(&scheme.master),
-            Some((_, Label::Replica)) => Some(&scheme.replica),
-            Some((_, Label::None)) | None => None,
+        let (rule, label) = Rules::ALL.first::<Label>(&member).unwrap_or((&RECORD_NAMES_MASTER, Label::None));
+        let label = match label {
+            Label::Master => Some(&scheme.master),
+            Label::Replica => Some(&scheme.replica),
+            Label::None => None,
         };
         let is_withheld = is_withheld(&member).is_some();
         let is_stamped = pod.stamp.as_ref() == Some(&stamp);
@@ -134,6 +137,7 @@ pub fn plan(record: &Record, pods: &[Pod], scheme: &Scheme, now: Moment) -> Labe
             uid: pod.uid.clone(),
             version: pod.version.clone(),
             label: label.cloned(),
+            rule,
             is_withheld,
             stamp: stamp.clone(),
             is_repair: is_stamped || pod.stamp.is_none() || is_forged(&pod),
