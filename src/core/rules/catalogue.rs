@@ -278,7 +278,7 @@ pub const LAST_RESORT: Rule = Rule {
     id: "last-resort",
     sentence: "Where pods are created in order, an empty pod that may not lead runs near the end of its `--deadline` as a replica of the first pod that does not exist yet, never promotable. Data that cannot be loaded is set aside for it only after `--holder-grace`.",
     why: "redis-0 has lost its volume and waits for pods with data. They are created only once redis-0 runs: the group never comes back.",
-    seen: "`redis-0 runs as a replica of redis-1, which does not exist yet`; redis-0 is ready without a link to a master.",
+    seen: "`redis-0 … as a replica of redis-1, which does not exist yet`; redis-0 is ready without a link to a master.",
     remedy: "Nothing: the next pods are created, the one with the data leads, and redis-0 copies it.",
     test: "an_empty_pod_that_may_not_lead_runs_at_last_behind_the_first_pod_that_does_not_exist",
 };
@@ -484,7 +484,7 @@ pub const DIVERGED_SENTINEL: Rule = Rule {
     id: "diverged-sentinel",
     sentence: "A Sentinel that names another master than all others for half a minute, by no newer epoch, forgets the group and is given it again, but not while the master hands over.",
     why: "A Sentinel that lost its own failover names the wrong master for ever. Clients that ask it write to a replica, and it may promote a third pod later.",
-    seen: "`Sentinel 10.0.0.9:26379 goes on naming where no master is: it forgets the group, to be given it again`.",
+    seen: "`Sentinel 10.0.0.9:26379 goes on naming … (rule diverged-sentinel)`: that Sentinel forgets the group, and is given it again.",
     remedy: "Nothing.",
     test: "a_sentinel_that_names_another_by_no_newer_epoch_is_stubborn",
 };
@@ -494,7 +494,7 @@ pub const SENTINEL_LOOKS_ELSEWHERE: Rule = Rule {
     id: "sentinel-looks-elsewhere",
     sentence: "Sentinels that look for the master at an address where it is not any more forget the group, once one of them finds it down, and are given its new address.",
     why: "No Sentinel finds a master that was made anew at another address: soon they elect another in the place of one that lives.",
-    seen: "`Sentinel redis-0:26379 goes on naming where no master is: it forgets the group, to be given it again`.",
+    seen: "`Sentinel redis-0:26379 goes on naming … (rule sentinel-looks-elsewhere)`: that Sentinel forgets the group, and is given it again.",
     remedy: "Nothing: `reconcile` does it. With `--announce hostname` it does not happen.",
     test: "a_sentinel_that_looks_for_the_master_where_it_was_forgets_the_group_and_is_told_where_it_is",
 };
