@@ -25,13 +25,13 @@ pub async fn announce_promotion(cluster: &Cluster, group: &Group, labelled: &Lab
     let master = &record.claim.master;
     let Some(patch) = labelled.patches.iter().find(|patch| patch.pod == *master && !patch.is_repair) else { return };
     let before = labelled.from.as_ref().or(from).filter(|before| *before != master);
-    let before = before.map_or_else(|| "nobody is known to have led before".to_owned(), |pod| format!("{pod} led before"));
-    let note = format!("{master} is the master of {group} since epoch {}; {before}; told by {by}", record.claim.epoch);
+    let before = before.map_or_else(|| "the master before is not known".to_owned(), |pod| format!("the master before was {pod}"));
+    let note = format!("{master} is the master of {group} since epoch {}; {before}; reported by {by}", record.claim.epoch);
     let id = patch.stamp.to_string().replace('/', ".");
     let about = [About::Pod(master, &patch.uid), About::Record(group, record)];
     let told = join_all(about.map(|about| from_api(cluster.publish_event(about, Reason::Promoted, &id, note.clone(), by)))).await;
     for refusal in told.into_iter().filter_map(Result::err) {
-        warn!("the change of master is not an Event: {refusal}");
+        warn!("cannot create the Event that {master} is the master: {refusal}");
     }
 }
 
@@ -49,12 +49,12 @@ pub async fn announce_non_members(observer: &Observer<'_>, by: &str) {
         let why = shown(&why.to_string());
         let role = format!("{}={}", scheme.key, shown(&role));
         let note = format!(
-            "{name} carries the labels of {group} and {role}, by which a Service may send it clients, and is no member: {why}. Take its labels away; told by {by}"
+            "{name} is not a member of {group} and carries the labels of {group} and {role}: {why}. A Service may send clients to {name}: remove these labels; reported by {by}"
         );
         from_api(cluster.publish_event(About::Stranger(&name, &uid), Reason::NonMember, &format!("{uid}.{time}"), note, by)).await
     });
     for refusal in join_all(told).await.into_iter().filter_map(Result::err) {
-        warn!("a pod that is no member is not an Event: {refusal}");
+        warn!("cannot create the Event of a non-member: {refusal}");
     }
 }
 
@@ -63,14 +63,14 @@ pub async fn announce_repairs(cluster: &Cluster, scheme_key: &str, labelled: &La
     let told = labelled.patches.iter().filter(|patch| patch.is_repair).map(async |patch| {
         let Patch { pod, uid, version, label, is_withheld, .. } = patch;
         let note = match label {
-            Some(label) => format!("{scheme_key}={label}, as the record says; told by {by}"),
-            None if *is_withheld => format!("{scheme_key} is withheld while its link to the master is down; told by {by}"),
-            None => format!("{scheme_key} is withheld while it hands over; told by {by}"),
+            Some(label) => format!("{scheme_key}={label}, as the record says; reported by {by}"),
+            None if *is_withheld => format!("{scheme_key} is withheld while the link of {pod} to the master is down; reported by {by}"),
+            None => format!("{scheme_key} is withheld while {pod} hands over; reported by {by}"),
         };
         from_api(cluster.publish_event(About::Pod(pod, uid), Reason::Relabelled, version, note, by)).await
     });
     for refusal in join_all(told).await.into_iter().filter_map(Result::err) {
-        warn!("the repair is not an Event: {refusal}");
+        warn!("cannot create the Event of a label that was put right: {refusal}");
     }
 }
 
@@ -78,12 +78,12 @@ pub async fn announce_repairs(cluster: &Cluster, scheme_key: &str, labelled: &La
 pub async fn announce_damage(cluster: &Cluster, instance: &Instance, damage: &Damage) {
     let Instance { pod, uid, .. } = instance;
     let note = format!(
-        "{pod} cannot load its data ({}): it leads no more, and when it follows another its files are set aside in its data directory; if nobody else has the data, mend them by redis-check-aof --fix",
+        "{pod} cannot load its data ({}): {pod} does not lead with this data, and sets the files aside in the data directory once {pod} follows a master. If no other pod has the data, repair the files with redis-check-aof --fix",
         damage.found
     );
     let (id, by) = (damage.at.0.to_string(), format!("genconf-redis at {pod}"));
     let told = cluster.publish_event(About::Pod(pod, uid), Reason::DataDamaged, &id, note, &by);
     if let Err(refusal) = from_api(told).await {
-        warn!("the damage is not an Event: {refusal}");
+        warn!("cannot create the Event that the data of {pod} is damaged: {refusal}");
     }
 }

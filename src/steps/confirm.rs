@@ -15,10 +15,10 @@ pub fn can_ask() -> bool {
 /// The terminal is gone.
 pub async fn is_confirmed(question: String, name: String) -> Result<bool> {
     let ask = move || -> Result<bool> {
-        write!(std::io::stderr(), "{question}: ").context("cannot ask")?;
+        write!(std::io::stderr(), "{question}: ").context("cannot ask for confirmation")?;
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer).context("cannot read the answer")?;
         Ok(answer.trim() == name)
     };
-    tokio::task::spawn_blocking(ask).await.context("cannot ask")?
+    tokio::task::spawn_blocking(ask).await.context("cannot ask for confirmation")?
 }

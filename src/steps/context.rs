@@ -58,7 +58,7 @@ pub async fn in_time<T>(ask: impl Future<Output = Result<T, Failure>>) -> Result
 /// What DNS tells, where that is no more than can be.
 fn at_most<T>(limit: usize, found: Vec<T>, what: &str) -> Result<Vec<T>, Failure> {
     if found.len() > limit {
-        return Err(Failure::InvalidReply(format!("DNS names {} {what}: more than {limit} are not asked", found.len())));
+        return Err(Failure::InvalidReply(format!("DNS returns {} {what}, more than the limit of {limit}", found.len())));
     }
     Ok(found)
 }
@@ -125,7 +125,7 @@ impl Clients {
     /// Says in a dry run what it took for granted.
     pub fn print_assumptions(&self) {
         if matches!(self.ground, KubernetesMode::Nowhere) {
-            info!("there is no cluster here: what could not be asked for is taken for absent, as on a first boot");
+            info!("no cluster: the dry run assumes that the record and the other pods do not exist, as on a first boot");
         }
     }
 
@@ -187,7 +187,7 @@ impl Clients {
         };
         // A host of that domain must be a name, for it goes into the servers' files as it is.
         let is_name = format!("pod-0.{domain}").parse::<Host>().or_wrong();
-        is_name.with_context(|| format!("{}: `{}` is no Service's name", origin(), shown(service)))?;
+        is_name.with_context(|| format!("{}: `{}` is not the name of a Service", origin(), shown(service)))?;
         Ok(domain)
     }
 }
@@ -198,7 +198,7 @@ fn check_first_pod(first: &PodName, sets: &Sets) -> Result<()> {
         return Ok(());
     }
     let (set, count) = (setting("first-pod", "ORDAIN_FIRST_POD"), sets.pods().count());
-    Err(Wrong(format!("{set}: {first} is none of the group's {count} pods, {sets}: name one of them, or say by --replicas or --set which there are")).into())
+    Err(Wrong(format!("{set}: {first} is not one of the group's {count} pods, {sets}: name one of these pods, or describe the pods with --replicas or --set")).into())
 }
 
 /// This pod: from `--pod-name`, else from the container's host name.
@@ -279,7 +279,7 @@ impl GroupConfig {
         } else {
             let named = Sets::new(sets.clone()).or_wrong().with_context(|| setting("set", "ORDAIN_SETS"))?;
             if let Some(stranger) = me.iter().chain([&first]).find(|pod| !named.have(pod)) {
-                return Err(Wrong(format!("{stranger} is of no StatefulSet that --set names: name its own, too")).into());
+                return Err(Wrong(format!("{stranger} belongs to no StatefulSet that --set names: name the StatefulSet of {stranger}, too")).into());
             }
             named
         };
@@ -380,7 +380,7 @@ impl GroupConfig {
         for NonMember { name, uid, why, .. } in others {
             if named.len() < MOST_NAMED && named.insert(uid.clone()) {
                 let why = shown(&why.to_string());
-                warn!("{name} carries the labels of {} and is no member of the group: {why}. It is left alone", self.group);
+                warn!("{name} carries the labels of {} and is not a member of the group: {why}. ordain leaves {name} alone", self.group);
             }
         }
     }
@@ -464,7 +464,7 @@ impl SentinelSet {
         if *sentinel_count == Some(0) && (!named.is_empty() || sentinel_service.is_some()) {
             let set = setting("sentinel-count", "ORDAIN_SENTINEL_COUNT");
             return Err(
-                Wrong(format!("{set} says that there are no Sentinels, and some are named: leave one of both out")).into()
+                Wrong(format!("{set} says that there are no Sentinels, but Sentinels are named: leave one of the two settings out")).into()
             );
         }
         let origin = || setting("sentinel-service", "ORDAIN_SENTINEL_SERVICE");
@@ -510,7 +510,7 @@ impl SentinelSet {
         }
         match missing_sentinels(evidence, self.service.as_deref(), &setting) {
             // The pods of a group that is made anew come one after the other.
-            Some(missing) if is_first_boot(evidence) => warn!("a first boot, at which Sentinels may come later: {missing}"),
+            Some(missing) if is_first_boot(evidence) => warn!("first boot, Sentinels may start later: {missing}"),
             Some(missing) => warn!("{missing}"),
             None => {}
         }
@@ -522,7 +522,7 @@ impl SentinelSet {
         if !self.is_unnamed() && holder_grace < down_after {
             let [grace, down] = [holder_grace, down_after].map(|time| humantime::format_duration(*time));
             warn!(
-                "{}: a grace of {grace} is shorter than the {down} of {}: a master that is away is given up before Sentinel finds it down. Make the grace several times as long",
+                "{}: a grace of {grace} is shorter than the {down} of {}: a master that does not answer is abandoned before Sentinel finds this master down. Make the grace several times as long",
                 setting("holder-grace", "ORDAIN_HOLDER_GRACE"),
                 setting("down-after", "ORDAIN_DOWN_AFTER"),
             );
@@ -573,7 +573,7 @@ impl Credentials {
                 (None, None) => return Ok(None),
             };
             if password.is_empty() {
-                return Err(Wrong(format!("{origin} is empty: give a password, or leave it away for none")).into());
+                return Err(Wrong(format!("{origin} is empty: set a password, or leave the setting out for none")).into());
             }
             Ok(Some(password))
         };
@@ -586,7 +586,7 @@ impl Credentials {
             let wrong = |why| Err(Wrong(format!("{}{why}", setting(flag, variable))).into());
             match password {
                 _ if user.is_empty() => wrong(" is empty: name a user, or leave it away".to_owned()),
-                None => wrong(format!(" without a password logs in nobody: give the password, too, by {}", either(by_password))),
+                None => wrong(format!(" has no password: set the password, too, with {}", either(by_password))),
                 Some(_) => Ok(Some(user.as_bytes().to_vec())),
             }
         };

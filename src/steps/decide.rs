@@ -200,7 +200,7 @@ impl std::error::Error for Undecided {}
 /// A named pod with an empty disk, before which no other pod is created: it runs, so that they are.
 fn behind_nobody(master: PodName, reason: &Reason, evidence: Evidence) -> Settled {
     let epoch = evidence.recorded_epoch().unwrap_or(0);
-    let why = format!("runs as a replica of {master}, which does not exist yet, so that it can be created: {}", reason.why);
+    let why = format!("starts as a replica of {master}, which does not exist yet, so that {master} can be created: {}", reason.why);
     let reason = Reason { why, rule: Some(&LAST_RESORT), wait: None };
     let record = evidence.recorded().cloned();
     let claim = Claim { master, epoch };
@@ -270,7 +270,7 @@ pub fn give_up_if_no_member(observer: &Observer<'_>, me: &PodName, evidence: &Ev
         {
             return Ok(());
         }
-        Some(Outside::NonMember(why)) => format!("{me} in namespace {namespace} is no member of {group}: {why}"),
+        Some(Outside::NonMember(why)) => format!("{me} in namespace {namespace} is not a member of {group}: {why}"),
     };
     Err(Wrong(why).into())
 }
@@ -353,6 +353,6 @@ async fn note_trying(observer: &Observer<'_>) {
         heard.take_over(known, now);
     }
     if let Err(refusal) = from_api(cluster.note_trying(&instance.pod, since, &heard)).await {
-        info!("cannot note since when {} has been waiting: {refusal}", instance.pod);
+        info!("{}: cannot write since when this pod has been waiting: {refusal}", instance.pod);
     }
 }

@@ -41,7 +41,7 @@ pub fn check_names_one(groups: &[Group], members: &Members, labels: &Labels) -> 
     let names_one = !sets.is_empty() || first_pod.is_some() || service.is_some() || labels.selector.is_some();
     if names_one && groups.len() != 1 {
         return Err(Wrong(
-            "--set, --first-pod, --service and --selector are of one group: name one --group, or leave them away".to_owned(),
+            "--set, --first-pod, --service and --selector apply to one group: name one --group, or leave these flags out".to_owned(),
         )
         .into());
     }
@@ -56,7 +56,7 @@ async fn readable(cluster: &Cluster, before: &[Group]) -> Result<Vec<Group>, Ref
     if !unreadable.is_empty() {
         let (named, more) = unreadable.split_at(unreadable.len().min(NAMED));
         let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
-        warn!("Leases with ordain's label are no records, and are passed over: {}{more}", named.join(", "));
+        warn!("Leases with ordain's label that are not records are ignored: {}{more}", named.join(", "));
     }
     Ok(groups.into_iter().filter(is_group).map(|(group, _)| group).collect())
 }
@@ -64,7 +64,7 @@ async fn readable(cluster: &Cluster, before: &[Group]) -> Result<Vec<Group>, Ref
 async fn recorded(before: &[Group], clients: &Clients, deadline: Instant) -> Result<Vec<Group>> {
     let Some(cluster) = clients.cluster() else {
         return Err(Wrong(
-            "which group? Without Kubernetes there are no records to read them from: set --group or ORDAIN_GROUP".to_owned(),
+            "no group is named, and without Kubernetes there are no records to read the groups from: set --group or ORDAIN_GROUP".to_owned(),
         )
         .into());
     };
@@ -76,9 +76,9 @@ async fn recorded(before: &[Group], clients: &Clients, deadline: Instant) -> Res
             groups = readable(cluster, before).await;
         }
         match groups {
-            Ok(groups) if groups.is_empty() => Err(anyhow!("there are no Leases of ordain's")),
+            Ok(groups) if groups.is_empty() => Err(anyhow!("no Lease has ordain's label")),
             Err(refusal) if !before.is_empty() => {
-                warn!("the groups are those of the earlier file, for the records cannot be listed: {refusal}");
+                warn!("the records cannot be listed, so the groups are those of the earlier file: {refusal}");
                 Ok(before.to_vec())
             }
             groups => groups.map_err(|refusal| refused("the records", refusal)),

@@ -48,7 +48,7 @@ pub struct Moved {
 impl fmt::Display for Labelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.patches.is_empty() {
-            return f.write_str(if self.failure.is_some() { "none could be set" } else { "were right" });
+            return f.write_str(if self.failure.is_some() { "none was set" } else { "unchanged" });
         }
         let words: Vec<_> = self.patches.iter().map(Patch::to_string).collect();
         f.write_str(&words.join(" "))
@@ -161,7 +161,7 @@ impl LabelRun<'_> {
         let LabelPlan { others, master, forged } = plan(&record, &pods, self.scheme, SystemTime::now().into());
         for (pod, stamp) in forged {
             warn!(
-                "{pod} carries a stamp that is of no state of the record: {STAMP}={}, and the record is at {}: somebody else wrote it, and it is written over",
+                "{pod} carries the stamp {STAMP}={}, which no state of the record has had (the record is at {}): ordain did not write this stamp, and replaces the stamp",
                 shown(&stamp.to_string()),
                 record.transitions
             );

@@ -22,7 +22,7 @@ pub async fn off_thread<T: Send + 'static>(work: impl FnOnce(&AtomicBool) -> Res
         let _alive = alive;
         work(&stop)
     });
-    done.await.context("a step on the disk ended in the middle")?
+    done.await.context("a step on the disk ended before it was done")?
 }
 
 /// Tells the step to stop when nobody waits for it any more.

@@ -84,7 +84,7 @@ impl OwnData {
         let damage = if ended_otherwise {
             None
         } else {
-            warn!("the server of {me} ended soon after its last starts: it is asked to check {}", listed(&suspect.files));
+            warn!("the server of {me} ended soon after its last starts: now checking {}", listed(&suspect.files));
             let until = Instant::now() + (deadline - Instant::now()) / 2;
             match timeout_at(until, damage::check(program, &suspect.files)).await {
                 Ok(Ok(found)) => found,
@@ -93,7 +93,7 @@ impl OwnData {
                     return Ok(());
                 }
                 Err(_) => {
-                    warn!("the data of {me} is not checked within half of the deadline: give it more time by --deadline");
+                    warn!("the data of {me} is not checked within half of the deadline: raise --deadline");
                     return Ok(());
                 }
             }
@@ -121,17 +121,17 @@ impl OwnData {
         let prepared = off_thread(move |stop| {
             let aside = if sets_aside { data.set_damaged_aside()? } else { None };
             if let Some(aside) = aside {
-                warn!("what cannot be loaded is kept in `{}`", aside.display());
+                warn!("the data that cannot be loaded is kept in `{}`", aside.display());
             }
             // First, for a directory that is stamped is one that a server was started in.
             if let Some(taken_over) = data.prepare(disk, keeps_copies, ended_soon, SystemTime::now().into(), stop)? {
-                info!("made `{}` into the append-only file that the server loads", taken_over.display());
+                info!("converted `{}` into the append-only file that the server loads", taken_over.display());
             }
             stamp.map_or(Ok(()), |id| data.stamp(&id))
         });
         match timeout_at(deadline, prepared).await {
             Ok(prepared) => prepared.or_wrong()?,
-            Err(_) => bail!("the data directory was not prepared before the deadline: give it more time by --deadline"),
+            Err(_) => bail!("the data directory was not prepared before the deadline: raise --deadline"),
         }
         if sets_aside {
             (own.damage, self.damage) = (None, None);

@@ -53,7 +53,7 @@ impl Source {
             Some(path) => {
                 let name = path.display().to_string();
                 let bytes = files::read(path, "the template").await.or_wrong()?;
-                let text = String::from_utf8(bytes).map_err(|_| Wrong(format!("the template `{name}` is no UTF-8 text")))?;
+                let text = String::from_utf8(bytes).map_err(|_| Wrong(format!("the template `{name}` is not UTF-8 text")))?;
                 (name, text, Some(built_in))
             }
             None => (built_in_name.to_owned(), built_in.to_owned(), None),

@@ -53,9 +53,9 @@ pub async fn start(observer: &Observer<'_>, settled: &Settled, deadline: Instant
     if !settled.promotable {
         add_sets(cluster, observer, settled).await?;
         let say =
-            async || cluster.publish(&instance.pod, &has_started, None).await.map_err(|refusal| refused("its word", refusal));
+            async || cluster.publish(&instance.pod, &has_started, None).await.map_err(|refusal| refused("the disk report", refusal));
         let until = deadline.min(Instant::now() + SAYING_SO);
-        match persist(until, || "it is not published that this pod has started".to_owned(), say).await {
+        match persist(until, || format!("the disk report of {} does not say that this pod has started", instance.pod), say).await {
             Err(error) if error.is::<Wrong>() => return Err(error),
             Err(error) => warn!("{error:#}"),
             Ok(_) => {}
@@ -63,7 +63,7 @@ pub async fn start(observer: &Observer<'_>, settled: &Settled, deadline: Instant
         return Ok(Begun::Go);
     }
     let Some(record) = &settled.record else {
-        return Ok(look_again("the record is not known, and takes no start marker".to_owned()));
+        return Ok(look_again("the start marker was not written: the record is not known".to_owned()));
     };
     let marked = record.marked(instance, SystemTime::now().into()).with_sets(observer.group_config.sure_sets());
     let marked = match from_api(cluster.update_record(&observer.group_config.group, &marked)).await {
@@ -82,7 +82,7 @@ pub async fn start(observer: &Observer<'_>, settled: &Settled, deadline: Instant
     if let (Begun::LookAgain(_), Some(open)) = (&begun, marked.not_started_by(instance))
         && let Err(refusal) = from_api(cluster.update_record(&observer.group_config.group, &open)).await
     {
-        warn!("a person's word that {} shall lead has ended without a start, say it again: {refusal}", instance.pod);
+        warn!("the forced claim of {} has ended without a start, use --assume-master again: {refusal}", instance.pod);
     }
     Ok(begun)
 }

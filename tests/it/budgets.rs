@@ -174,7 +174,7 @@ fn a_name_with_more_addresses_than_a_host_has_is_an_invalid_reply() {
     strangers.dns.zone.set("redis-1.redis.test", Answer { ips, ..Answer::default() });
     let run = strangers.command("genconf-redis --dry-run --explain").stderr(Stdio::piped()).output().unwrap();
     let told = String::from_utf8_lossy(&run.stderr).into_owned();
-    assert!(told.contains("DNS names 9 addresses behind redis-1.redis.test: more than 8 are not asked"), "{told}");
+    assert!(told.contains("DNS returns 9 addresses behind redis-1.redis.test, more than the limit of 8"), "{told}");
 }
 
 #[rstest]

@@ -51,7 +51,7 @@ fn large_leases_and_large_pods_of_others_cost_little_memory_and_nothing_is_left_
     let namespace = bed.namespace.as_ref().unwrap();
     namespace.forget(promoted);
     let (code, told) = run(&["reconcile"]);
-    assert!(code == Some(0) && told.contains("no records, and are passed over: large-0"), "{told}");
+    assert!(code == Some(0) && told.contains("Leases with ordain's label that are not records are ignored: large-0"), "{told}");
     bed.wait_for_labels(promoted, Duration::ZERO);
 
     let words = ["prlimit", MEMORY, "--", "/opt/ordain/ordain", "reconcile", "--watch"];

@@ -223,7 +223,7 @@ fn a_hook_that_runs_late_or_twice_changes_nothing() {
     let (old, new) = (bed.announced(promoted), bed.announced("redis-0"));
     let late = bed.ordain("sentinel-1", &["on-failover", "redis", "observer", "start", &old, "6379", &new, "6379"]);
     assert_eq!(late.code, Some(0), "{late:?}");
-    assert!(late.stderr.contains(r#"record="said so already" labels=were right"#), "{late:?}");
+    assert!(late.stderr.contains(r#"record="said so already" labels=unchanged"#), "{late:?}");
     bed.wait_for_labels(promoted, UP);
     assert_eq!(bed.namespace.as_ref().unwrap().record("redis").unwrap().metadata.resource_version, before);
 }
@@ -312,7 +312,7 @@ fn come_back(bed: &mut Bed, saying: &str) {
 fn a_sentinel_that_starts_again_while_the_api_server_is_away_watches_the_groups_of_its_file() {
     let mut bed = started(Bed::on_kubernetes(ordain()).with_gates());
     bed.gate("sentinel-0").shut();
-    start_again(&mut bed, "the groups are those of the earlier file");
+    start_again(&mut bed, "so the groups are those of the earlier file");
 }
 
 #[test]
@@ -325,7 +325,7 @@ fn a_sentinel_that_starts_again_watches_its_groups_though_nobody_can_decide_anot
     bed.kill("sentinel-0");
     bed.sandbox("sentinel-0").append("/etc/redis/sentinel.conf", "\nsentinel monitor broken 127.0.0.9 6379 2\n");
     come_back(&mut bed, "broken: undecided, and left to reconcile");
-    assert!(bed.log("sentinel-0").contains("Leases with ordain's label are no records, and are passed over: unknown"));
+    assert!(bed.log("sentinel-0").contains("Leases with ordain's label that are not records are ignored: unknown"));
 }
 
 #[test]

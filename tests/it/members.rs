@@ -87,7 +87,7 @@ fn who_carries_the_labels_and_is_no_member_is_never_asked_labelled_or_recorded_a
         let told = namespace.events().into_iter().filter(|[_, reason, _]| reason == "NonMember").collect::<Vec<_>>();
         let [about, _, note] = told.first()?;
         assert_eq!(about, "Pod/redis-cache-5d8f-x2x9k", "{told:#?}");
-        assert!(note.contains("role=slave") && note.contains("is no member"), "{note}");
+        assert!(note.contains("role=slave") && note.contains("is not a member of redis and carries the labels"), "{note}");
         Some(())
     });
     bed.server("redis-0").signal("CONT");
@@ -101,7 +101,7 @@ fn who_carries_the_labels_and_is_no_member_is_never_asked_labelled_or_recorded_a
     bed.delete("redis-2");
     bed.make_stranger("redis-2", None);
     let pass = bed.ordain("sentinel-0", &["reconcile", "--deadline", "20s"]);
-    assert!(pass.stderr.contains("redis-2 carries the labels of redis and is no member"), "{pass:?}");
+    assert!(pass.stderr.contains("redis-2 carries the labels of redis and is not a member"), "{pass:?}");
     let namespace = bed.namespace.as_ref().unwrap();
     assert_eq!((namespace.label("redis-2", "role"), namespace.told("redis-2", "transition")), (None, None), "{pass:?}");
     assert_eq!(strangers.was_asked(&bed, &mut times), asked);
@@ -268,7 +268,7 @@ fn a_pod_that_is_not_found_stops_with_what_is_wrong() {
     namespace.edit_pod("redis-0", &json!({"metadata": {"labels": {"app.kubernetes.io/component": "cache"}}}));
     wrong("redis-0", &["handover", "--deadline", "10s"], &["redis-0 in namespace", "ORDAIN_SELECTOR"]);
     namespace.edit_pod("redis-1", &json!({"metadata": {"ownerReferences": [controller("apps/v1", "ReplicaSet", "redis")]}}));
-    wrong("redis-1", &begin("redis-1"), &["redis-1 in namespace", "is no member of redis", "ReplicaSet redis"]);
+    wrong("redis-1", &begin("redis-1"), &["redis-1 in namespace", "is not a member of redis", "ReplicaSet redis"]);
 }
 
 #[test]

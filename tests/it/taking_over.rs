@@ -29,7 +29,7 @@ fn of_another_tools_snapshots_the_newest_leads_with_its_data_and_the_others_foll
     bed.wait_for_labels("redis-1", UP);
     assert_eq!(bed.namespace.as_ref().unwrap().holder("redis").as_deref(), Some("redis-1"));
     let log = bed.log("redis-1");
-    assert!(log.contains("made `/data/dump.rdb` into the append-only file"), "{log}");
+    assert!(log.contains("converted `/data/dump.rdb` into the append-only file"), "{log}");
 }
 
 #[test]
