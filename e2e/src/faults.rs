@@ -207,7 +207,7 @@ pub fn another_group(group: &Group, scenario: &Scenario) -> Result<()> {
     let forgotten = other.namespace.exec(&sentinel, &["/opt/ordain/ordain", "forget", &other.name, "--yes"]);
     // Its account may not delete the Lease.
     let said = forgotten.err().map(|error| error.to_string()).unwrap_or_default();
-    ensure!(said.contains("its record is left"), "it was not forgotten: {said}");
+    ensure!(said.contains("but the record is left"), "it was not forgotten: {said}");
     group.namespace.run(&["delete", "lease", &other.name])?;
     for pod in &sentinels {
         let name = text(&pod["metadata"]["name"]);

@@ -28,22 +28,20 @@ use crate::steps::retry::{Backoff, blame, refused};
 pub async fn run(args: Forget, deadline: Instant) -> Result<Next> {
     let Forget { group, pod, members, sentinels, labels, secrets, run, yes, force, deadline: _ } = args;
     if !yes && !run.dry_run && !can_ask() {
-        return Err(
-            Wrong("there is no terminal on which to ask whether the group shall be forgotten: say --yes".to_owned()).into()
-        );
+        return Err(Wrong("no terminal to ask for confirmation: add --yes to forget the group".to_owned()).into());
     }
     let credentials = Credentials::read(&secrets).await?;
     let clients = Clients::open(&run, &pod).await?;
     if matches!(clients.ground, KubernetesMode::Nowhere) {
         return Err(Wrong(
-            "there is no Kubernetes here, so nobody can be asked what remembers the group: set KUBECONFIG, or use --no-kubernetes"
+            "no Kubernetes here, so the record and the Sentinels of the group cannot be looked up: set KUBECONFIG, or use --no-kubernetes"
                 .to_owned(),
         )
         .into());
     }
     let sentinel_set = SentinelSet::new(&clients, &sentinels)?;
     if sentinel_set.is_unnamed() {
-        return Err(Wrong("who shall forget? Name the Sentinels by --sentinel or --sentinel-service".to_owned()).into());
+        return Err(Wrong("no Sentinels are named: set --sentinel or --sentinel-service".to_owned()).into());
     }
     let group_config = GroupConfig::new(&clients, group, None, &pod, &members, &labels)?;
     let observer = Observer::new(&clients, &group_config, &sentinel_set, &credentials);
@@ -60,7 +58,7 @@ pub async fn run(args: Forget, deadline: Instant) -> Result<Next> {
         println!("forget {}: {remembered}", group_config.group);
         return Ok(Next::Exit);
     }
-    let question = format!("{remembered}\nType the group's name to have it forgotten");
+    let question = format!("{remembered}\nType the group's name to forget the group");
     if !yes && !is_confirmed(question, group_config.group.to_string()).await? {
         bail!("`{}` is not forgotten: nothing was changed", group_config.group);
     }
@@ -74,7 +72,7 @@ fn check_is_gone(group_config: &GroupConfig, evidence: &Evidence) -> Result<()> 
     let there: Vec<_> = still_there(evidence).into_iter().map(ToString::to_string).collect();
     if !there.is_empty() {
         bail!(
-            "`{}` is not gone: {} may still run; delete its StatefulSet first, or say --force",
+            "`{}` is not gone: {} may still run. Delete the StatefulSet first, or add --force",
             group_config.group,
             there.join(", ")
         );
@@ -86,10 +84,10 @@ fn check_is_gone(group_config: &GroupConfig, evidence: &Evidence) -> Result<()> 
 fn nothing_to_forget(observer: &Observer<'_>, evidence: &Evidence, force: bool) -> Result<Next> {
     let group = &observer.group_config.group;
     match not_found(observer, evidence) {
-        Some(missing) if !force => Err(anyhow!("whether `{group}` is forgotten is not known: {missing}")),
+        Some(missing) if !force => Err(anyhow!("cannot tell whether `{group}` is forgotten: {missing}")),
         missing => {
             let as_far = missing.map_or(String::new(), |missing| format!(", as far as is known: {missing}"));
-            info!("nothing remembers `{group}`{as_far}");
+            info!("`{group}` has no record, and no Sentinel watches `{group}`{as_far}");
             Ok(Next::Exit)
         }
     }
@@ -103,7 +101,7 @@ async fn have_it_forgotten(observer: &Observer<'_>, mut evidence: Evidence, forc
     loop {
         let silent = have_sentinels_forget(observer, &evidence).await?;
         if !silent.is_empty() && (!force || Instant::now() >= deadline) {
-            bail!("the record of `{group}` is kept, for not every Sentinel has forgotten it: {}", silent.join("; "));
+            bail!("the record of `{group}` is kept, because not every Sentinel has forgotten the group: {}", silent.join("; "));
         }
         delete_record(observer, &evidence).await?;
         // Whoever was about to write while this went on has done so by now, or is undone in the next round.
@@ -112,7 +110,7 @@ async fn have_it_forgotten(observer: &Observer<'_>, mut evidence: Evidence, forc
             return Ok(());
         }
         if Instant::now() >= deadline {
-            bail!("`{group}` is remembered again: {}; does it still run?", remembered(&evidence));
+            bail!("`{group}` was recorded or watched again: {}. Check that no pod of the group runs", remembered(&evidence));
         }
         news.wait(observer, &evidence, backoff.next(), deadline).await;
     }
@@ -149,8 +147,8 @@ fn not_found(observer: &Observer<'_>, evidence: &Evidence) -> Option<String> {
 fn remembered(evidence: &Evidence) -> String {
     let (watching, silent) = watchers(evidence);
     let record = evidence.recorded().map_or("no record".to_owned(), |record| format!("the record ({record})"));
-    let silent = if silent.is_empty() { String::new() } else { format!(", {} that do not answer", silent.len()) };
-    format!("{record}, {} Sentinels that watch it{silent}", watching.len())
+    let silent = if silent.is_empty() { String::new() } else { format!(", {} Sentinels that do not answer", silent.len()) };
+    format!("{record}, {} Sentinels that watch the group{silent}", watching.len())
 }
 
 /// Has every Sentinel that watches the group, or did not say, forget it; returns what did not work.
@@ -184,7 +182,7 @@ async fn delete_record(observer: &Observer<'_>, evidence: &Evidence) -> Result<(
         Err(Refusal::Missing | Refusal::Conflict) => Ok(()),
         Err(refusal) => {
             let left = format!(
-                "the Sentinels have forgotten `{group}`, and its record is left: delete the Lease, or run this as who may"
+                "the Sentinels have forgotten `{group}`, but the record is left: delete the Lease, or run forget with an account that may delete Leases"
             );
             Err(refused(&left, refusal))
         }

@@ -219,7 +219,7 @@ impl Starting<'_> {
         if let (Some(cluster), false) = (clients.cluster(), self.dry_run) {
             let (published, ()) = tokio::join!(publish(cluster, me, &observer.own), observer.prepare());
             observer.own = published?.unwrap_or_else(|refusal| {
-                warn!("what the disk of {me} holds is not published yet: {refusal}");
+                warn!("the disk report of {me} is not published yet: {refusal}");
                 Own { instance: None, has_run: false, ..observer.own.clone() }
             });
         }
@@ -285,7 +285,7 @@ impl Starting<'_> {
             // Not even the record and the pods may be read.
             Some(error) if error.is::<Wrong>() && labelled.record.is_none() => Err(error),
             Some(error) => {
-                warn!("starts while not all labels are right: {error:#}");
+                warn!("{me} starts before all labels are set: {error:#}");
                 Ok(())
             }
             None => Ok(()),

@@ -125,7 +125,7 @@ fn hook_to_call(dry_run: bool) -> Result<PathBuf> {
     let hook = files::hook_beside_this_program(HOOK)?;
     if !dry_run && !hook.exists() {
         return Err(Wrong(format!(
-            "there is no hook `{}`, without which Sentinel does not start: run `ordain install DIR` and start this from there",
+            "the hook `{}` does not exist, and Sentinel does not start without the hook: run `ordain install DIR`, and start the ordain in DIR",
             hook.display()
         ))
         .into());
@@ -144,11 +144,11 @@ fn remembering(mut group_config: GroupConfig, earlier: &Earlier) -> GroupConfig 
 fn check_quorum(quorum: Option<u32>, sentinel_set: &SentinelSet) -> Result<()> {
     match quorum {
         None if sentinel_set.count == 0 => Err(Wrong(
-            "how many Sentinels are there? Name them by --sentinel or --sentinel-service, or set --sentinel-count".to_owned(),
+            "the number of Sentinels is not known: name the Sentinels with --sentinel or --sentinel-service, or set --sentinel-count".to_owned(),
         )
         .into()),
         Some(quorum) if sentinel_set.count > 0 && quorum as usize > sentinel_set.count => Err(Wrong(format!(
-            "{}: a quorum of {quorum} can never be reached by {} Sentinels: no failover would happen. Lower it, or say by --sentinel-count (ORDAIN_SENTINEL_COUNT) how many there are",
+            "{}: a quorum of {quorum} can never be reached by {} Sentinels: no failover would happen. Lower the quorum, or set --sentinel-count (ORDAIN_SENTINEL_COUNT) to the number of Sentinels",
             setting("quorum", "ORDAIN_QUORUM"),
             sentinel_set.count
         ))
@@ -269,7 +269,7 @@ impl Site<'_> {
         let conf = self.conf(groups);
         if conf.current_epoch < self.earlier.current_epoch {
             let (earlier, now) = (Shown(self.earlier.current_epoch), conf.current_epoch);
-            warn!("the earlier file's current-epoch {earlier} cannot be: {now} is written instead");
+            warn!("the current-epoch {earlier} of the earlier file is impossible: {now} is written instead");
         }
         source.render(&conf.values().or_wrong()?)
     }
@@ -357,7 +357,7 @@ impl Site<'_> {
         if !is_counted {
             let (me, count) = (&self.me, sentinel_set.count);
             warn!(
-                "{me} is none of the {count} Sentinels of which a majority is taken: those do not know of it. Check {} and --sentinel-count (ORDAIN_SENTINEL_COUNT)",
+                "{me} is not one of the {count} Sentinels that make up a majority, and those Sentinels do not know {me}. Check {} and --sentinel-count (ORDAIN_SENTINEL_COUNT)",
                 sentinel_set.settings()
             );
         }

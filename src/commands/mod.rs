@@ -56,7 +56,7 @@ impl Next {
             bail!("stopped by {by}: `{}` is not started", program.display());
         }
         let error = std::process::Command::new(program).args(arguments).exec();
-        Err(Wrong(format!("cannot become `{}`: {error}", program.display())).into())
+        Err(Wrong(format!("cannot start `{}`: {error}", program.display())).into())
     }
 }
 
@@ -118,8 +118,8 @@ async fn within<F: Future<Output = Result<Next>>>(
         // The work is done, or has ended itself.
         ended = Box::pin(work(deadline)) => ended,
         // A step did not notice that its time was over.
-        () = tokio::time::sleep_until(deadline + BACKSTOP) => bail!("not done within {limit:?}: something that was asked neither answered nor failed"),
+        () = tokio::time::sleep_until(deadline + BACKSTOP) => bail!("not done within {limit:?}: a server that was asked has neither answered nor failed"),
         // The container is being stopped.
-        by = signals.next() => bail!("stopped by {by}: every file is whole, or as it was"),
+        by = signals.next() => bail!("stopped by {by}: every file is either complete or unchanged"),
     }
 }

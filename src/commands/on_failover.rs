@@ -99,7 +99,7 @@ pub async fn run(args: OnFailover, deadline: Instant) -> Result<Next> {
         from = %moved.from.map_or_else(|| hint.from.to_string(), |pod| pod.to_string()),
         to = %moved.record.claim.master,
         at = %watch.master,
-        record = if moved.is_news { "moved" } else { "said so already" },
+        record = if moved.is_news { "moved" } else { "unchanged" },
         labels = %labelled,
         verified_ms = millis(verified),
         recorded_ms = millis(recorded),
@@ -182,7 +182,7 @@ impl Hook {
         let found = found.map_err(|refusal| refused("the pods", refusal))?;
         let GroupConfig { selector, group, .. } = &self.group_config;
         let members = self.members(found, record, watch);
-        named(&members).ok_or_else(|| anyhow!("no pod of {group}, by {selector}, is {host}"))
+        named(&members).ok_or_else(|| anyhow!("no pod of {group} ({selector}) is at {host}"))
     }
 
     /// Moves the record, by what is known already, and asks anew as long as that fails.
@@ -221,8 +221,10 @@ impl Hook {
         let from = record.as_ref().ok().map(|record| record.claim.master.clone());
         let moved = match record {
             Err(Refusal::Missing) => {
-                let claim =
-                    self.settled(&claim).await.ok_or_else(|| anyhow!("nobody but the local Sentinel names {}", claim.master))?;
+                let claim = self
+                    .settled(&claim)
+                    .await
+                    .ok_or_else(|| anyhow!("only the local Sentinel names {} as the master", claim.master))?;
                 let reports = pods.iter().filter_map(|pod| Some((&pod.name, pod.report.as_ref()?)));
                 let id = published_group_id(&claim.master, reports).unwrap_or_else(random_id);
                 let sets: Vec<_> = pods.iter().map(|pod| pod.name.base()).chain([claim.master.base()]).collect();
@@ -256,7 +258,7 @@ impl Hook {
     async fn settled_against(&self, record: &Record, claim: &Claim) -> Result<Claim> {
         let why = || {
             anyhow!(
-                "the record names {} at epoch {}, the local Sentinel {} at epoch {}, and no majority of the Sentinels settles it",
+                "the record names {} at epoch {}, the local Sentinel {} at epoch {}, and no majority of the Sentinels confirms either",
                 record.claim.master,
                 Shown(record.claim.epoch),
                 claim.master,

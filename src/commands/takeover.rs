@@ -95,7 +95,7 @@ pub async fn run(args: Takeover, signals: &mut Signals) -> Result<Next> {
     if !dry_run {
         election.resign();
         if timeout(GIVING_BACK, standing).await.is_err() {
-            warn!("the Lease `{lease}` is not given back, and runs out by itself: the API server gives no answer");
+            warn!("the Lease `{lease}` is not given back, and expires by itself: the API server does not answer");
         }
     }
     Ok(Next::Exit)
@@ -124,7 +124,9 @@ async fn open(
     let election = cluster.election(lease, pod_name);
     if !dry_run {
         election.check().await.map_err(|refusal| match refusal {
-            Refusal::Missing => anyhow!("there is no Lease `{lease}` in namespace {namespace}: make it, for it says who acts"),
+            Refusal::Missing => anyhow!(
+                "there is no Lease `{lease}` in namespace {namespace}: create this Lease, by which one takeover at a time acts"
+            ),
             refusal => refused(&format!("the Lease `{lease}`"), refusal),
         })?;
     }
@@ -376,7 +378,7 @@ impl NodeController<'_> {
             Action::TakeOut | Action::GiveBack | Action::Delete => (version, why.clone()),
         };
         if let Err(refusal) = self.cluster.publish_event(About::Node(node, uid), reason, id, note, self.me).await {
-            warn!(node, "what was done is not an Event: {refusal}");
+            warn!(node, "cannot create the Event of what was done: {refusal}");
         }
     }
 }
@@ -410,7 +412,7 @@ fn log_holds(plan: &TakeoverPlan, told: &mut BTreeMap<String, Notice>) {
     for (node, why) in &plan.holds {
         let hold = Notice::Hold(why.clone());
         if told.get(node) != Some(&hold) {
-            info!(node, why = %why, "holds still");
+            info!(node, why = %why, "does not act");
             told.insert(node.clone(), hold);
         }
     }

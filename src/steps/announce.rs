@@ -64,7 +64,9 @@ pub async fn announce_repairs(cluster: &Cluster, scheme_key: &str, labelled: &La
         let Patch { pod, uid, version, label, is_withheld, .. } = patch;
         let note = match label {
             Some(label) => format!("{scheme_key}={label}, as the record says; reported by {by}"),
-            None if *is_withheld => format!("{scheme_key} is withheld while the link of {pod} to the master is down; reported by {by}"),
+            None if *is_withheld => {
+                format!("{scheme_key} is withheld while the link of {pod} to the master is down; reported by {by}")
+            }
             None => format!("{scheme_key} is withheld while {pod} hands over; reported by {by}"),
         };
         from_api(cluster.publish_event(About::Pod(pod, uid), Reason::Relabelled, version, note, by)).await

@@ -279,7 +279,10 @@ impl GroupConfig {
         } else {
             let named = Sets::new(sets.clone()).or_wrong().with_context(|| setting("set", "ORDAIN_SETS"))?;
             if let Some(stranger) = me.iter().chain([&first]).find(|pod| !named.have(pod)) {
-                return Err(Wrong(format!("{stranger} belongs to no StatefulSet that --set names: name the StatefulSet of {stranger}, too")).into());
+                return Err(Wrong(format!(
+                    "{stranger} belongs to no StatefulSet that --set names: name the StatefulSet of {stranger}, too"
+                ))
+                .into());
             }
             named
         };
@@ -380,7 +383,10 @@ impl GroupConfig {
         for NonMember { name, uid, why, .. } in others {
             if named.len() < MOST_NAMED && named.insert(uid.clone()) {
                 let why = shown(&why.to_string());
-                warn!("{name} carries the labels of {} and is not a member of the group: {why}. ordain leaves {name} alone", self.group);
+                warn!(
+                    "{name} carries the labels of {} and is not a member of the group: {why}. ordain leaves {name} alone",
+                    self.group
+                );
             }
         }
     }
@@ -463,9 +469,10 @@ impl SentinelSet {
         }
         if *sentinel_count == Some(0) && (!named.is_empty() || sentinel_service.is_some()) {
             let set = setting("sentinel-count", "ORDAIN_SENTINEL_COUNT");
-            return Err(
-                Wrong(format!("{set} says that there are no Sentinels, but Sentinels are named: leave one of the two settings out")).into()
-            );
+            return Err(Wrong(format!(
+                "{set} says that there are no Sentinels, but Sentinels are named: leave one of the two settings out"
+            ))
+            .into());
         }
         let origin = || setting("sentinel-service", "ORDAIN_SENTINEL_SERVICE");
         let service = sentinel_service.as_deref().map(|service| clients.service_domain(service, origin)).transpose()?;

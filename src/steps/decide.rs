@@ -200,7 +200,8 @@ impl std::error::Error for Undecided {}
 /// A named pod with an empty disk, before which no other pod is created: it runs, so that they are.
 fn behind_nobody(master: PodName, reason: &Reason, evidence: Evidence) -> Settled {
     let epoch = evidence.recorded_epoch().unwrap_or(0);
-    let why = format!("starts as a replica of {master}, which does not exist yet, so that {master} can be created: {}", reason.why);
+    let why =
+        format!("starts as a replica of {master}, which does not exist yet, so that {master} can be created: {}", reason.why);
     let reason = Reason { why, rule: Some(&LAST_RESORT), wait: None };
     let record = evidence.recorded().cloned();
     let claim = Claim { master, epoch };

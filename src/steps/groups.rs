@@ -41,7 +41,8 @@ pub fn check_names_one(groups: &[Group], members: &Members, labels: &Labels) -> 
     let names_one = !sets.is_empty() || first_pod.is_some() || service.is_some() || labels.selector.is_some();
     if names_one && groups.len() != 1 {
         return Err(Wrong(
-            "--set, --first-pod, --service and --selector apply to one group: name one --group, or leave these flags out".to_owned(),
+            "--set, --first-pod, --service and --selector apply to one group: name one --group, or leave these flags out"
+                .to_owned(),
         )
         .into());
     }
@@ -64,7 +65,8 @@ async fn readable(cluster: &Cluster, before: &[Group]) -> Result<Vec<Group>, Ref
 async fn recorded(before: &[Group], clients: &Clients, deadline: Instant) -> Result<Vec<Group>> {
     let Some(cluster) = clients.cluster() else {
         return Err(Wrong(
-            "no group is named, and without Kubernetes there are no records to read the groups from: set --group or ORDAIN_GROUP".to_owned(),
+            "no group is named, and without Kubernetes there are no records to read the groups from: set --group or ORDAIN_GROUP"
+                .to_owned(),
         )
         .into());
     };

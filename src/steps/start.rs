@@ -52,10 +52,12 @@ pub async fn start(observer: &Observer<'_>, settled: &Settled, deadline: Instant
     };
     if !settled.promotable {
         add_sets(cluster, observer, settled).await?;
-        let say =
-            async || cluster.publish(&instance.pod, &has_started, None).await.map_err(|refusal| refused("the disk report", refusal));
+        let say = async || {
+            cluster.publish(&instance.pod, &has_started, None).await.map_err(|refusal| refused("the disk report", refusal))
+        };
         let until = deadline.min(Instant::now() + SAYING_SO);
-        match persist(until, || format!("the disk report of {} does not say that this pod has started", instance.pod), say).await {
+        match persist(until, || format!("the disk report of {} does not say that this pod has started", instance.pod), say).await
+        {
             Err(error) if error.is::<Wrong>() => return Err(error),
             Err(error) => warn!("{error:#}"),
             Ok(_) => {}

@@ -36,18 +36,21 @@ fn a_group_that_is_gone_is_forgotten_by_every_sentinel_and_by_the_record() {
     let mut bed = gone();
     allow_deleting(&bed);
     let dry = bed.ordain("sentinel-0", &["forget", "redis", "--dry-run"]);
-    assert!(dry.code == Some(0) && dry.stdout.contains("3 Sentinels that watch it"), "{dry:?}");
+    assert!(dry.code == Some(0) && dry.stdout.contains("3 Sentinels that watch the group"), "{dry:?}");
     assert_eq!(is_remembered(&bed), (true, 3));
 
     let run = bed.ordain("sentinel-0", &["forget", "redis", "--yes"]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(0), "forgot redis\n"), "{run:?}");
     assert_eq!(is_remembered(&bed), (false, 0));
     let again = bed.ordain("sentinel-0", &["forget", "redis", "--yes"]);
-    assert!(again.code == Some(0) && again.stderr.contains("nothing remembers `redis`"), "{again:?}");
+    assert!(
+        again.code == Some(0) && again.stderr.contains("`redis` has no record, and no Sentinel watches `redis`"),
+        "{again:?}"
+    );
     for words in [&["forget", "redis", "--dry-run"][..], &["forget", "redis", "--yes"]] {
         let fewer = bed.ordain("sentinel-0", &[words, &["--sentinel-count", "4"]].concat());
         assert!(fewer.code == Some(1) && fewer.stderr.contains("only 3 of 4 Sentinels were found"), "{fewer:?}");
-        assert!(!fewer.stderr.contains("nothing remembers"), "{fewer:?}");
+        assert!(!fewer.stderr.contains("has no record"), "{fewer:?}");
     }
     // Nor does a Sentinel remember that starts again.
     bed.kill("sentinel-1");
@@ -60,7 +63,7 @@ fn a_group_that_still_runs_is_not_forgotten() {
     allow_deleting(&bed);
     bed.delete("redis-1");
     let run = bed.ordain("sentinel-0", &["forget", "redis", "--yes"]);
-    let told = "error: `redis` is not gone: redis-0, redis-2 may still run; delete its StatefulSet first, or say --force\n";
+    let told = "error: `redis` is not gone: redis-0, redis-2 may still run. Delete the StatefulSet first, or add --force\n";
     assert_eq!((run.code, run.stderr.as_str()), (Some(1), told));
     assert_eq!(is_remembered(&bed), (true, 3));
 }
@@ -88,7 +91,7 @@ fn who_may_not_delete_the_record_is_told_what_is_left() {
     let bed = gone();
     let run = bed.ordain("sentinel-0", &["forget", "redis", "--yes"]);
     assert_eq!(run.code, Some(2), "{run:?}");
-    let told = "the Sentinels have forgotten `redis`, and its record is left: delete the Lease, or run this as who may";
+    let told = "the Sentinels have forgotten `redis`, but the record is left: delete the Lease, or run forget with an account that may delete Leases";
     assert!(run.stderr.contains(told) && run.stderr.contains("the Role must allow `delete leases`"), "{run:?}");
     assert_eq!(is_remembered(&bed), (true, 0));
 }
@@ -108,7 +111,7 @@ fn on_a_terminal_it_asks_and_takes_nothing_but_the_groups_name_for_a_yes() {
     };
     let no = answer("yes\n");
     assert!(no.code == Some(1) && no.stdout.contains("`redis` is not forgotten: nothing was changed"), "{no:?}");
-    assert!(no.stdout.contains("Type the group's name to have it forgotten: "), "{no:?}");
+    assert!(no.stdout.contains("Type the group's name to forget the group: "), "{no:?}");
     assert_eq!(is_remembered(&bed), (true, 3));
     let yes = answer("redis\n");
     assert!(yes.code == Some(0) && yes.stdout.contains("forgot redis"), "{yes:?}");
@@ -119,7 +122,7 @@ fn on_a_terminal_it_asks_and_takes_nothing_but_the_groups_name_for_a_yes() {
 fn without_a_terminal_and_without_a_yes_nothing_is_asked_or_done() {
     let bed = gone();
     let run = bed.ordain("sentinel-0", &["forget", "redis"]);
-    let told = "error: there is no terminal on which to ask whether the group shall be forgotten: say --yes\n";
+    let told = "error: no terminal to ask for confirmation: add --yes to forget the group\n";
     assert_eq!((run.code, run.stderr.as_str()), (Some(2), told));
     assert_eq!(is_remembered(&bed), (true, 3));
 }

@@ -109,7 +109,9 @@ fn of_three_hooks_at_once_one_tells_of_the_change_of_master() {
     let ([of_pod], [of_record]) = (&of_pod[..], &of_record[..]) else { panic!("{told:#?}") };
     assert_eq!(of_pod[..2], [format!("Pod/{promoted}"), "Promoted".to_owned()]);
     assert_eq!(of_record[..2], ["Lease/redis".to_owned(), "Promoted".to_owned()]);
-    let words = format!("{promoted} is the master of redis since epoch 1; the master before was redis-0; reported by on-failover at sentinel-");
+    let words = format!(
+        "{promoted} is the master of redis since epoch 1; the master before was redis-0; reported by on-failover at sentinel-"
+    );
     assert!(of_pod[2].starts_with(&words) && of_pod[2] == of_record[2], "{told:#?}");
     let shown = bed.namespace.as_ref().unwrap();
     let shown = shown.plane.kubectl(&["get", "events", "-n", &shown.name], "").unwrap();

@@ -223,7 +223,7 @@ fn a_hook_that_runs_late_or_twice_changes_nothing() {
     let (old, new) = (bed.announced(promoted), bed.announced("redis-0"));
     let late = bed.ordain("sentinel-1", &["on-failover", "redis", "observer", "start", &old, "6379", &new, "6379"]);
     assert_eq!(late.code, Some(0), "{late:?}");
-    assert!(late.stderr.contains(r#"record="said so already" labels=unchanged"#), "{late:?}");
+    assert!(late.stderr.contains(r#"record="unchanged" labels=unchanged"#), "{late:?}");
     bed.wait_for_labels(promoted, UP);
     assert_eq!(bed.namespace.as_ref().unwrap().record("redis").unwrap().metadata.resource_version, before);
 }
@@ -353,7 +353,7 @@ fn a_pod_that_is_stopped_while_it_waits_leaves_nothing_half_done() {
     bed.server("redis-1").signal("TERM");
     let status = wait_for("the end", UP, || bed.server("redis-1").ended());
     assert_eq!(status.code(), Some(1));
-    assert!(bed.server("redis-1").log().contains("stopped by SIGTERM: every file is whole, or as it was"));
+    assert!(bed.server("redis-1").log().contains("stopped by SIGTERM: every file is either complete or unchanged"));
     assert_eq!(std::fs::read_dir(bed.sandbox("redis-1").path("etc/redis")).unwrap().count(), 0);
 }
 

@@ -130,7 +130,8 @@ fn a_group_that_is_gone_is_not_looked_after_any_more_and_one_that_comes_back_is(
     let run = bed.ordain("sentinel-0", &["forget", "redis", "--yes"]);
     assert_eq!(run.code, Some(0), "{run:?}");
     for sentinel in SENTINELS {
-        let is_left = || bed.log_of(sentinel, "reconcile").contains("redis: its record is gone, and no Sentinel watches it");
+        let is_left =
+            || bed.log_of(sentinel, "reconcile").contains("redis: the record is gone, and no Sentinel watches the group");
         wait_for(&format!("{sentinel} leaving it alone"), UP, || is_left().then_some(()));
     }
     for pod in REDIS {

@@ -101,7 +101,7 @@ fn what_would_be_lost_is_shown_and_asked_about_and_nothing_but_the_pods_name_is_
     is_shown(&dry.stderr);
     let silent = bed.ordain("sentinel-0", &["reconcile", "--assume-master", "redis-0"]);
     is_shown(&silent.stderr);
-    let told = "error: there is no terminal on which to ask whether redis-0 shall be the master: say --yes\n";
+    let told = "error: no terminal to ask for confirmation: add --yes to make redis-0 the master\n";
     assert!(silent.code == Some(2) && silent.stderr.ends_with(told) && silent.stdout.is_empty(), "{silent:?}");
     let no = on_a_terminal(&bed, "yes\n");
     is_shown(&no.stdout);

@@ -93,7 +93,10 @@ fn a_sentinel_in_tilt_is_not_asked_while_another_is_not() {
     tilt(&mut bed, &["sentinel-0"]);
     let run = bed.ordain("redis-0", &["handover"]);
     assert_eq!(run.code, Some(0), "{run:?}");
-    assert!(run.stderr.contains(&format!("has the Sentinel {}:26379 replace it", bed.host_name("sentinel-1"))), "{run:?}");
+    assert!(
+        run.stderr.contains(&format!("asks the Sentinel {}:26379 to replace redis-0", bed.host_name("sentinel-1"))),
+        "{run:?}"
+    );
     bed.wait_for_failover("redis-0", FAILED_OVER);
 }
 

@@ -54,7 +54,7 @@ impl Begun {
         match timeout(UNDOING, self.undo_all(pod)).await {
             Ok(how) => how,
             Err(_) => format!(
-                "what was begun is not undone within {UNDOING:?}: the writes of {me} go on after {PAUSE:?} at most, reconcile gives labels and priorities back"
+                "the handover is not undone within {UNDOING:?}: the writes of {me} go on after {PAUSE:?} at most, and reconcile gives labels and priorities back"
             ),
         }
     }
@@ -70,7 +70,11 @@ impl Begun {
                 Err(failure) => format!("{new} is the master, and {me} does not follow it yet: {failure}"),
             },
             Ended::Nothing { is_sure } => {
-                let may = if is_sure { "" } else { "; the Sentinel that was asked does not answer, and may yet replace it" };
+                let may = if is_sure {
+                    String::new()
+                } else {
+                    format!("; the Sentinel that was asked does not answer, and may yet replace {me}")
+                };
                 match self.write_again(pod).await {
                     Ok(()) => format!("{me} is still the master, and writes go on here{may}"),
                     Err(why) => format!("{me} is still the master, and its writes go on after {PAUSE:?} at most: {why}{may}"),

@@ -32,12 +32,12 @@ impl Leaving<'_> {
             let candidates: Vec<_> = pods.map(|pod| (pod.clone(), target(pod))).collect();
             let count = candidates.len();
             if is_dry_run {
-                info!("{me} would pause its writes until its replicas have them all, {count} of them");
+                info!("{me} would pause its writes until its replicas have all its writes, {count} of them");
                 return Ok(Next::Exit);
             }
             let Err(obstacle) = self.deliver_to(&candidates).await else {
                 info!(
-                    "{me} has nobody to hand over to, for no Sentinel is named: its replicas have all its writes, {count} of them, and more are held back for at most {LAST_PAUSE:?}"
+                    "{me} cannot hand over without Sentinels, and none is named: its replicas have all its writes, {count} of them, and new writes are held back for at most {LAST_PAUSE:?}"
                 );
                 return Ok(Next::Exit);
             };

@@ -80,8 +80,8 @@ pub(super) enum Attempt {
 impl Leaving<'_> {
     /// One failover, of which nothing is left where it fails.
     pub(super) async fn attempt(&mut self, evidence: &Evidence, plan: &FailoverPlan, deadline: Instant) -> Result<Attempt> {
-        let pod = self.pod;
-        info!("{} has the Sentinel {} replace it, by {} if it can", pod.me, plan.at, plan.candidate);
+        let (pod, me) = (self.pod, self.pod.me);
+        info!("{me} asks the Sentinel {} to replace {me}, by {} if possible", plan.at, plan.candidate);
         self.begun.is_label_touched = true;
         self.begun.unlabelled = pod.take_label_off().await;
         self.begun.aside.clone_from(&plan.other_replicas);
@@ -122,7 +122,7 @@ impl Leaving<'_> {
                 Ok(Attempt::Promoted(new))
             }
             End::Over { was_called_off: false } => {
-                self.fail(format!("the failover that the Sentinel {at} began came to nothing")).await
+                self.fail(format!("the failover that the Sentinel {at} began has promoted no replica")).await
             }
             End::Over { was_called_off: true } => {
                 self.begun.stalled.push(at.clone());
@@ -237,7 +237,7 @@ impl Leaving<'_> {
     fn follow_unsaid(&mut self, new: Endpoint, is_held: bool) -> End {
         let me = self.pod.me;
         if !is_held {
-            warn!("{new} was promoted when the writes of {me} had gone on: what was written in that moment may be lost");
+            warn!("{new} was promoted after the writes of {me} had gone on: the writes since then may be lost");
             self.begun.paused = Some(Instant::now());
         }
         End::Promoted(new)
@@ -314,7 +314,8 @@ impl Pod<'_> {
             if !matches!(soon(redis::role(target, login)).await, Ok(Role::Replica(_)))
                 && soon(redis::follow(target, login, me)).await.is_ok()
             {
-                warn!("{} was told to lead by a failover that came to nothing: it follows {me} again", target.name);
+                let replica = &target.name;
+                warn!("{replica} was to lead by a failover that has ended without a new master: {replica} follows {me} again");
             }
         }))
         .await;
@@ -328,7 +329,7 @@ impl Pod<'_> {
             in_time(redis::set_priority(target, login, priority(before), is_same)).await
         });
         for failure in join_all(given).await.into_iter().filter_map(Result::err) {
-            warn!("a replica keeps its priority: {failure}");
+            warn!("the priority of a replica is not changed: {failure}");
         }
     }
 }

@@ -36,7 +36,9 @@ impl Leaving<'_> {
         if let Some(since) = self.begun.paused {
             // Until Sentinel demotes it, it would take writes again after the pause.
             if let Err(failure) = self.pod.follow(new, deadline).await {
-                warn!("{me} is no replica of {name} yet, {failure}: its writes are paused for at most {PAUSE:?} more");
+                warn!(
+                    "{me} is not a replica of {name} yet ({failure}): the writes of {me} are paused for at most {PAUSE:?} more"
+                );
             } else {
                 info!("{me} follows {name} after a pause of {:.1?}", since.elapsed());
             }
@@ -49,7 +51,7 @@ impl Leaving<'_> {
             self.pod.send_clients_away().await;
         }
         self.pod.be_labelled(deadline).await;
-        labelled.map_err(|error| error.context(format!("{name} is the master now, and not labelled")))?;
+        labelled.map_err(|error| error.context(format!("{name} is the master now, but is not labelled")))?;
         let Scheme { key, master: value, .. } = &group_config.scheme;
         let labelled = clients.cluster().map_or_else(String::new, |_| format!(", and labelled {key}={value}"));
         info!("{me} has handed over: {name} is the master{labelled}");
@@ -79,7 +81,7 @@ impl Pod<'_> {
             Ok(())
         };
         if let Err(failure) = in_time(ended).await {
-            warn!("the clients of {} are not sent away: {failure}", self.me);
+            warn!("the clients of {} are not disconnected: {failure}", self.me);
         }
     }
 
@@ -114,7 +116,7 @@ impl Pod<'_> {
         let Observer { clients, group_config, .. } = self.observer;
         let Some(cluster) = clients.cluster() else { return Ok(()) };
         let GroupConfig { group, scheme, .. } = group_config;
-        let Some(pod) = evidence.member_at(&new.host) else { bail!("it is no pod of this group") };
+        let Some(pod) = evidence.member_at(&new.host) else { bail!("{new} is no pod of this group") };
         if timeout(HOOK, cluster.carries(pod, scheme, &scheme.master)).await.is_ok() {
             return Ok(());
         }

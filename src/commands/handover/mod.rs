@@ -259,7 +259,9 @@ impl Leaving<'_> {
         if let Some(pod) = unheard
             && Instant::now() < timely
         {
-            return Ok(Tried::Not(format!("the Sentinel {at} has no way to {pod} yet, and could not have it follow another")));
+            return Ok(Tried::Not(format!(
+                "the Sentinel {at} has no way to {pod} yet, and could not have {pod} follow the new master"
+            )));
         }
         if *wait > Duration::ZERO && Instant::now() + *wait < timely {
             sleep(*wait).await;

@@ -29,9 +29,7 @@ pub async fn force(observer: &Observer<'_>, pod: &PodName, yes: bool, dry_run: b
     }
     if !yes && !dry_run {
         if !can_ask() {
-            return Err(
-                Wrong(format!("there is no terminal on which to ask whether {pod} shall be the master: say --yes")).into()
-            );
+            return Err(Wrong(format!("no terminal to ask for confirmation: add --yes to make {pod} the master")).into());
         }
         let question = format!("Type the pod's name to make it the master of {group}");
         if !is_confirmed(question, pod.to_string()).await? {
@@ -41,7 +39,7 @@ pub async fn force(observer: &Observer<'_>, pod: &PodName, yes: bool, dry_run: b
         evidence = observer.observe_all(deadline).await;
         claim = rules::forced_claim::forced_claim(&evidence, pod).map_err(Wrong)?;
         if self::losses(&evidence, pod) != losses {
-            bail!("what would be lost has changed since it was shown: nothing was changed, look again");
+            bail!("the losses have changed since they were shown, so nothing was changed: run this again");
         }
     }
     let address = observer.group_config.announced(pod, evidence.ips_of(pod));
@@ -60,6 +58,6 @@ pub async fn force(observer: &Observer<'_>, pod: &PodName, yes: bool, dry_run: b
         RecordSeen::Pending | RecordSeen::NotKept => bail!("the record of `{group}` was not heard in time"),
     };
     written.map_err(|refusal| refused("the record", refusal))?;
-    info!("{pod} leads when it starts or looks next, whatever the disks hold; the others follow it");
+    info!("{pod} leads from its next start or look on, whatever the disks hold; the other pods follow {pod}");
     Ok(())
 }

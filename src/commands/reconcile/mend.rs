@@ -69,7 +69,7 @@ pub async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&
             let Some((report, version)) = seen.and_then(|seen| Some((seen.report?, seen.version))) else { return Ok(false) };
             let ended = DiskReport { started: true, at: evidence.now, ..report };
             let done = from_api(cluster.publish(pod, &ended, Some(&version))).await;
-            return done.map(|_| true).map_err(|refusal| refused(&format!("the word of {pod}"), refusal));
+            return done.map(|_| true).map_err(|refusal| refused(&format!("the disk report of {pod}"), refusal));
         }
     };
     done.map_err(|failure| blame(&format!("{}: {repair}", group_config.group), failure))
@@ -102,7 +102,7 @@ async fn name_instead(observer: &Observer<'_>, evidence: &Evidence, record: Opti
     update(observer, record.map(|record| record.moved_to(claim, &address))).await?;
     let target = group_config.target(&claim.master, ips.to_owned());
     let ended = in_time(redis::shut_down(&target, &credentials.redis, is_as_seen(evidence, &claim.master))).await;
-    ended.map_err(|failure| blame(&format!("{}, which the record names now, was not started anew", claim.master), failure))
+    ended.map_err(|failure| blame(&format!("{}, which the record names now, was not restarted", claim.master), failure))
 }
 
 /// Has a Sentinel watch the group, as its file would say it.
@@ -125,9 +125,9 @@ async fn add_group(observer: &Observer<'_>, evidence: &Evidence, at: &Endpoint, 
     };
     watched.check().or_wrong()?;
     let told = clients.ask(at, async |target| sentinel::watch_group(target, &credentials.sentinel, &watched).await);
-    let has_hook = told.await.map_err(|failure| blame(&format!("Sentinel {at} was not told to watch the group"), failure))?;
+    let has_hook = told.await.map_err(|failure| blame(&format!("the group was not set up at Sentinel {at}"), failure))?;
     if !has_hook {
-        info!("{}: Sentinel {at} takes no hook at run time: its failovers are found out by reconcile", group_config.group);
+        info!("{}: Sentinel {at} takes no hook at run time: reconcile finds the failovers of this Sentinel", group_config.group);
     }
     Ok(())
 }

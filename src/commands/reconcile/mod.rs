@@ -93,7 +93,7 @@ pub async fn run(args: Reconcile, deadline: Instant) -> Result<Next> {
     let group_config = |group| GroupConfig::new(&clients, group, None, &pod, &members, &labels);
     if let Some(pod) = assume_master {
         let [group] = &groups[..] else {
-            return Err(Wrong("--assume-master is of one group: name it by --group".to_owned()).into());
+            return Err(Wrong("--assume-master applies to one group: name the group with --group".to_owned()).into());
         };
         let mut group_config = group_config(group.clone())?;
         group_config.chosen = Some(pod.clone());
@@ -125,7 +125,7 @@ async fn one_pass(observer: &Observer<'_>, stale_after: Option<Duration>, dry_ru
     }
     if let Some(failure) = &evidence.listing {
         let what = format!(
-            "the pods of `{}` cannot be listed, and only those of known names were looked at",
+            "the pods of `{}` cannot be listed, and only pods of known names were looked at",
             observer.group_config.group
         );
         failures.note::<()>(Err(blame(&what, failure.clone())));

@@ -160,8 +160,10 @@ pub async fn put_right(
         retries.note(&due.to_string(), Outcome::from(&done), from);
         match pass.failures.note(done) {
             Some(true) => pass.note_change(format!("{group}: {due}")),
-            Some(false) if matches!(repair, Repair::NameInstead(_)) => debug!("{group}: a Sentinel may promote it: {due}"),
-            Some(false) => info!("{group}: it has changed since, and is left alone: {due}"),
+            Some(false) if matches!(repair, Repair::NameInstead(_)) => {
+                debug!("{group}: skipped, because a Sentinel may promote this replica: {due}")
+            }
+            Some(false) => info!("{group}: skipped, because the server has changed since the look: {due}"),
             None => {}
         }
     }

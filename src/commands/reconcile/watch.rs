@@ -233,7 +233,9 @@ impl Watch<'_> {
             let is_left = is_gone(&evidence) && !is_amiss(&observer, &evidence, &memory, &Retries::default());
             if self.named.is_empty() && is_left && cache.record(group) == RecordSeen::Absent {
                 cache.forget(group);
-                return info!("{group}: its record is gone, and no Sentinel watches it: it is not looked after any more");
+                return info!(
+                    "{group}: the record is gone, and no Sentinel watches the group: reconcile stops looking after {group}"
+                );
             }
             observer.remember(&evidence);
             care.note(now, &evidence);
@@ -431,7 +433,7 @@ fn warn_of_unknown_priority(group: &Group, care: &mut Care) {
     let lasting: BTreeSet<_> = lasting.collect();
     for pod in lasting.difference(&care.unknown_told) {
         warn!(
-            "{group}: {pod} is in sync and stays at the priority 0, so that Sentinel promotes it never: nothing tells its own priority. Delete the pod, and its next server tells it"
+            "{group}: {pod} is in sync and stays at the priority 0, so Sentinel never promotes {pod}: the own priority of {pod} is not known. Delete {pod}, and the next server of {pod} reports the priority"
         );
     }
     care.unknown_told = lasting;
