@@ -1,4 +1,4 @@
-//! Announce: what was done, as Events.
+//! Announce: Events about what was done.
 
 use std::time::{Duration, SystemTime};
 
@@ -17,9 +17,9 @@ use crate::edge::data_directory::memory::Damage;
 use crate::edge::kubernetes::Cluster;
 use crate::edge::kubernetes::events::{About, Reason};
 
-/// Tells of a change of master, on the new master's pod and on the record. Whoever gave it the master label
-/// tells so; `from` is who led before, where that is known otherwise. An Event that cannot be made is no
-/// reason to fail.
+/// Publishes the Event `Promoted`, on the pod of the new master and on the record, if this run gave the new master its
+/// label. `from` is the master before, for callers that know better than the labels. An Event that cannot be created is
+/// no reason to fail.
 pub async fn announce_promotion(cluster: &Cluster, group: &Group, labelled: &Labelled, from: Option<&PodName>, by: &str) {
     let Some(record) = &labelled.record else { return };
     let master = &record.claim.master;
@@ -29,22 +29,23 @@ pub async fn announce_promotion(cluster: &Cluster, group: &Group, labelled: &Lab
     let note = format!("{master} is the master of {group} since epoch {}; {before}; reported by {by}", record.claim.epoch);
     let id = patch.stamp.to_string().replace('/', ".");
     let about = [About::Pod(master, &patch.uid), About::Record(group, record)];
-    let told = join_all(about.map(|about| from_api(cluster.publish_event(about, Reason::Promoted, &id, note.clone(), by)))).await;
-    for refusal in told.into_iter().filter_map(Result::err) {
+    let published =
+        join_all(about.map(|about| from_api(cluster.publish_event(about, Reason::Promoted, &id, note.clone(), by)))).await;
+    for refusal in published.into_iter().filter_map(Result::err) {
         warn!("cannot create the Event that {master} is the master: {refusal}");
     }
 }
 
-/// After so long that a pod is no member is told again: Events are kept for an hour.
+/// How often the Event about a non-member is published again: the API server keeps Events for an hour.
 const AGAIN: Duration = Duration::from_secs(600);
 
-/// Warns of each pod that a Service takes for one of the group's, though it is none: it carries the role label. The
-/// Event has a name for each [`AGAIN`], so that of many passes and reconciles one makes it.
+/// Publishes a warning Event on each non-member that carries the role label, by which a Service may send it clients. The
+/// name of the Event changes once in each [`AGAIN`], so that only one of many passes and reconciles creates the Event.
 pub async fn announce_non_members(observer: &Observer<'_>, by: &str) {
     let Some(cluster) = observer.clients.cluster() else { return };
     let GroupConfig { group, scheme, .. } = observer.group_config;
     let time = Moment::from(SystemTime::now()).since(Moment(0)).as_secs() / AGAIN.as_secs();
-    let told = observer.others_to_announce(time).into_iter().map(async |NonMember { name, uid, role, why }| {
+    let published = observer.others_to_announce(time).into_iter().map(async |NonMember { name, uid, role, why }| {
         let role = role.unwrap_or_default();
         let why = shown(&why.to_string());
         let role = format!("{}={}", scheme.key, shown(&role));
@@ -53,14 +54,14 @@ pub async fn announce_non_members(observer: &Observer<'_>, by: &str) {
         );
         from_api(cluster.publish_event(About::Stranger(&name, &uid), Reason::NonMember, &format!("{uid}.{time}"), note, by)).await
     });
-    for refusal in join_all(told).await.into_iter().filter_map(Result::err) {
+    for refusal in join_all(published).await.into_iter().filter_map(Result::err) {
         warn!("cannot create the Event of a non-member: {refusal}");
     }
 }
 
-/// Tells of each label that was put right, on its pod.
+/// Publishes an Event for each label that was put right, on the pod that carries the label.
 pub async fn announce_repairs(cluster: &Cluster, scheme_key: &str, labelled: &Labelled, by: &str) {
-    let told = labelled.patches.iter().filter(|patch| patch.is_repair).map(async |patch| {
+    let published = labelled.patches.iter().filter(|patch| patch.is_repair).map(async |patch| {
         let Patch { pod, uid, version, label, is_withheld, .. } = patch;
         let note = match label {
             Some(label) => format!("{scheme_key}={label}, as the record says; reported by {by}"),
@@ -71,12 +72,12 @@ pub async fn announce_repairs(cluster: &Cluster, scheme_key: &str, labelled: &La
         };
         from_api(cluster.publish_event(About::Pod(pod, uid), Reason::Relabelled, version, note, by)).await
     });
-    for refusal in join_all(told).await.into_iter().filter_map(Result::err) {
+    for refusal in join_all(published).await.into_iter().filter_map(Result::err) {
         warn!("cannot create the Event of a label that was put right: {refusal}");
     }
 }
 
-/// Tells that a pod's data cannot be loaded, on that pod.
+/// Publishes an Event on the pod whose data cannot be loaded.
 pub async fn announce_damage(cluster: &Cluster, instance: &Instance, damage: &Damage) {
     let Instance { pod, uid, .. } = instance;
     let note = format!(
@@ -84,8 +85,8 @@ pub async fn announce_damage(cluster: &Cluster, instance: &Instance, damage: &Da
         damage.found
     );
     let (id, by) = (damage.at.0.to_string(), format!("genconf-redis at {pod}"));
-    let told = cluster.publish_event(About::Pod(pod, uid), Reason::DataDamaged, &id, note, &by);
-    if let Err(refusal) = from_api(told).await {
+    let published = cluster.publish_event(About::Pod(pod, uid), Reason::DataDamaged, &id, note, &by);
+    if let Err(refusal) = from_api(published).await {
         warn!("cannot create the Event that the data of {pod} is damaged: {refusal}");
     }
 }

@@ -1,4 +1,4 @@
-//! What a run stands on: the flags made into values, and the way to the outside.
+//! What a run needs: the flags as values, and the clients of the API server, DNS, Sentinel and Redis.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -44,7 +44,7 @@ const SERVICE: usize = 64;
 /// How many groups are asked about side by side.
 const AT_ONCE: usize = 8;
 
-/// The version of the server that is going to be started, where its program tells.
+/// The version of the server that is going to be started, if the program prints a version.
 pub async fn version_of(program: Option<&OsString>) -> Option<ServerVersion> {
     let program = program?;
     in_time(async { Ok(server::version(program).await) }).await.ok().flatten()
@@ -55,7 +55,7 @@ pub async fn in_time<T>(ask: impl Future<Output = Result<T, Failure>>) -> Result
     timeout(ANSWER, ask).await.unwrap_or(Err(Failure::TimedOut))
 }
 
-/// What DNS tells, where that is no more than can be.
+/// What DNS returned, unless there is more than the limit.
 fn at_most<T>(limit: usize, found: Vec<T>, what: &str) -> Result<Vec<T>, Failure> {
     if found.len() > limit {
         return Err(Failure::InvalidReply(format!("DNS returns {} {what}, more than the limit of {limit}", found.len())));
@@ -63,7 +63,7 @@ fn at_most<T>(limit: usize, found: Vec<T>, what: &str) -> Result<Vec<T>, Failure
     Ok(found)
 }
 
-/// The way to the API server, whose name is looked up where it has one.
+/// The access to the API server, with the host name of the server looked up.
 pub async fn reachable(access: Access, dns: &Dns) -> Result<Access> {
     let Some(host) = access.unresolved() else { return Ok(access) };
     let ips = dns.addresses(&host).await.with_context(|| format!("cannot look up the API server `{host}`"))?;
@@ -71,7 +71,7 @@ pub async fn reachable(access: Access, dns: &Dns) -> Result<Access> {
     access.resolved_to(*ip)
 }
 
-/// The way to the outside.
+/// The clients of the API server and of DNS, and through them of each server.
 pub struct Clients {
     /// Where the record and the labels live.
     pub ground: KubernetesMode,
@@ -79,8 +79,8 @@ pub struct Clients {
     pub namespace: Option<String>,
     /// Absent where nothing is going to be looked up.
     dns: Option<Dns>,
-    /// Who asks everyone about a group sits on one of them: a hundred groups at once would overload the API
-    /// server until nobody gets an answer in time.
+    /// A look at a group takes one permit: looks at a hundred groups at once would overload the API server until no
+    /// look gets its answers in time.
     pub permits: Semaphore,
 }
 
@@ -90,13 +90,12 @@ pub enum KubernetesMode {
     Cluster(Box<Cluster>),
     /// Nowhere: `--no-kubernetes`.
     NoKubernetes,
-    /// A dry run without a cluster: what cannot be asked for is taken for absent.
+    /// A dry run without a cluster: the record and the other pods are assumed not to exist.
     Nowhere,
 }
 
 impl Clients {
-    /// Opens the way to the cluster and to DNS; nothing is asked yet, unless the cluster's own
-    /// name must be looked up.
+    /// Prepares the clients; nothing is asked yet, unless the host name of the API server must be looked up.
     pub async fn open(run: &Run, pod: &PodArgs) -> Result<Self> {
         let Run { dry_run, no_kubernetes, resolv_conf, log_format: _ } = run;
         let access = if *no_kubernetes { None } else { Access::find().await.or_wrong()? };
@@ -122,7 +121,7 @@ impl Clients {
         Ok(Self { ground, namespace, dns, permits: Semaphore::new(AT_ONCE) })
     }
 
-    /// Says in a dry run what it took for granted.
+    /// Logs what a dry run assumes.
     pub fn print_assumptions(&self) {
         if matches!(self.ground, KubernetesMode::Nowhere) {
             info!("no cluster: the dry run assumes that the record and the other pods do not exist, as on a first boot");
@@ -212,18 +211,18 @@ pub fn own_pod(pod: &PodArgs) -> Result<PodName> {
     }
 }
 
-/// The group that was named, else the one that its first set's name tells, or this pod's.
+/// The group that was named, else the group with the name of the first set, else with the name of this pod's set.
 pub fn own_group(named: Option<Group>, members: &Members, me: &PodName) -> Result<Group> {
     let set = members.sets.first().map_or(me.base(), Set::name);
     named.map_or_else(|| set.parse().or_wrong(), Ok)
 }
 
-/// A group, and how its pods are reached and called.
+/// The configuration of a group: its pods, their names, addresses and labels.
 #[derive(Debug)]
 pub struct GroupConfig {
     /// The group.
     pub group: Group,
-    /// The pod that is to be decided; none for a Sentinel.
+    /// The pod that the decision is for; none for a Sentinel.
     pub me: Option<PodName>,
     /// This pod's address.
     pub my_ip: Option<IpAddr>,
@@ -233,19 +232,19 @@ pub struct GroupConfig {
     pub sets: Sets,
     /// The port of Redis.
     pub port: u16,
-    /// After how long Sentinel finds a silent master down.
+    /// How long a master must be silent until Sentinel finds it down.
     pub down_after: Duration,
-    /// After how long a pod that is away is not waited for.
+    /// How long a pod that does not answer is waited for.
     pub grace: Duration,
-    /// By which labels its pods are found.
+    /// The selector of the pods.
     pub selector: Selector,
-    /// How its StatefulSets are known.
+    /// How the StatefulSets of the group are known.
     pub named: Named,
-    /// How they are labelled.
+    /// The label key and values of the roles.
     pub scheme: Scheme,
     /// What a Sentinel's own earlier file says.
     pub kept: Option<Kept>,
-    /// The pod that a person says shall lead: its StatefulSet is one of the group's.
+    /// The pod of a forced claim (`--assume-master`): the StatefulSet of this pod is one of the group's.
     pub chosen: Option<PodName>,
     /// The domain under which the pods have their names.
     pub domain: String,
@@ -278,9 +277,9 @@ impl GroupConfig {
             Set::of(me.as_ref().unwrap_or(&first), *replicas).into()
         } else {
             let named = Sets::new(sets.clone()).or_wrong().with_context(|| setting("set", "ORDAIN_SETS"))?;
-            if let Some(stranger) = me.iter().chain([&first]).find(|pod| !named.have(pod)) {
+            if let Some(pod) = me.iter().chain([&first]).find(|pod| !named.have(pod)) {
                 return Err(Wrong(format!(
-                    "{stranger} belongs to no StatefulSet that --set names: name the StatefulSet of {stranger}, too"
+                    "{pod} belongs to no StatefulSet that --set names: name the StatefulSet of {pod}, too"
                 ))
                 .into());
             }
@@ -326,14 +325,14 @@ impl GroupConfig {
         self.sets.names().filter(|_| self.named != Named::ByGroup)
     }
 
-    /// By what its members are told, where the record was seen like this. `reported` is what
-    /// [`GroupConfig::sets_by_reports`] says: it counts where [`GroupConfig::knows_no_sets`].
+    /// How members are told from non-members, given this record. `reported` is the result of
+    /// [`GroupConfig::sets_by_reports`], which counts if [`GroupConfig::knows_no_sets`].
     pub fn membership<'a>(&'a self, record: &'a RecordSeen, reported: &BTreeSet<String>) -> Membership<'a> {
         Membership::new(&self.selector, &self.sets, self.named, record, reported)
     }
 
-    /// Whether only disk reports and claims can tell the group's StatefulSets: this run was told of none, and there is
-    /// no record.
+    /// Whether only disk reports and claims can name the group's StatefulSets: the flags name none, and there is no
+    /// record.
     pub fn knows_no_sets(&self, record: &RecordSeen) -> bool {
         self.named == Named::ByGroup && *record == RecordSeen::Absent
     }
@@ -369,14 +368,14 @@ impl GroupConfig {
         Membership::by_record(&self.selector, &self.sets, self.named, record)
     }
 
-    /// The members among the pods that were found. Whoever carries the group's labels and is none is named once.
+    /// The members among the pods that were found. Each non-member is logged once.
     pub fn members(&self, found: impl IntoIterator<Item = Found>, by: &Membership<'_>) -> Vec<Pod> {
         let (members, others) = by.sort(found);
         self.name_non_members(&others);
         members
     }
 
-    /// Names each once, in all of this run.
+    /// Logs each non-member once in the whole run.
     pub fn name_non_members(&self, others: &[NonMember]) {
         static NAMED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
         let Ok(mut named) = NAMED.lock() else { return };
@@ -391,7 +390,7 @@ impl GroupConfig {
         }
     }
 
-    /// Whether servers call themselves by host names.
+    /// Whether servers announce host names.
     pub fn by_hostname(&self) -> bool {
         self.announce == Announce::Hostname
     }
@@ -411,14 +410,14 @@ impl GroupConfig {
         Target { name: self.certified(pod, &ips), ips, port: self.port }
     }
 
-    /// Addresses in the order in which the API server has those of a pod, which calls itself by the first. DNS tells
-    /// nothing of it, and the pods of a group are alike: those of this pod's family come first.
+    /// Addresses from DNS, in the order in which the API server lists the addresses of a pod, which announces the first.
+    /// DNS does not have this order, but all pods of a group have the same: the address family of this pod comes first.
     pub fn own_family_first(&self, mut ips: Vec<IpAddr>) -> Vec<IpAddr> {
         ips.sort_by_key(|ip| self.my_ip.is_some_and(|own| own.is_ipv4() != ip.is_ipv4()));
         ips
     }
 
-    /// How the Redis of a pod calls itself; none where that is an address that is not known.
+    /// The address that the Redis of a pod announces; none if this is an IP address that is not known.
     pub fn announced(&self, pod: &PodName, ips: &[IpAddr]) -> Option<Endpoint> {
         let host = match self.announce {
             Announce::Hostname => self.host_name(pod),
@@ -429,7 +428,7 @@ impl GroupConfig {
     }
 }
 
-/// Of so many strangers are the names kept, so that each is named once.
+/// How many non-members are remembered, so that each is logged once.
 const MOST_NAMED: usize = 1000;
 
 impl From<&Labels> for Scheme {
@@ -439,30 +438,30 @@ impl From<&Labels> for Scheme {
     }
 }
 
-/// Where the Sentinels are, and of how many the majority is taken.
+/// The addresses of the Sentinels, and how many there are.
 #[derive(Debug)]
 pub struct SentinelSet {
     /// Those that were named.
     pub named: Vec<Endpoint>,
     /// The domain of the headless Service that names them.
     pub service: Option<String>,
-    /// Of how many the majority is taken.
+    /// The number of Sentinels, of which a majority must agree.
     pub count: usize,
     /// The port of Sentinel.
     pub port: u16,
 }
 
 impl SentinelSet {
-    /// Makes the flags into a council.
+    /// Reads the flags of the Sentinels.
     pub fn new(clients: &Clients, sentinels: &Sentinels) -> Result<Self> {
         let Sentinels { named, sentinel_service, sentinel_count, sentinel_port } = sentinels;
         let named: Vec<Endpoint> = named
             .iter()
-            .map(|word| Endpoint::parse(word, *sentinel_port))
+            .map(|named| Endpoint::parse(named, *sentinel_port))
             .collect::<Result<_, _>>()
             .or_wrong()
             .with_context(|| setting("sentinel", "ORDAIN_SENTINELS"))?;
-        // It would count for two of a majority.
+        // A Sentinel that is named twice would count twice in a majority.
         if let Some((_, twice)) = named.iter().enumerate().find(|(number, at)| named[..*number].contains(at)) {
             let set = setting("sentinel", "ORDAIN_SENTINELS");
             return Err(Wrong(format!("{set}: the Sentinel {twice} is named twice: name each once")).into());
@@ -501,7 +500,7 @@ impl SentinelSet {
         named.cloned().or(by_service)
     }
 
-    /// How the user has said where the Sentinels are, for messages.
+    /// The flag or variable that names the Sentinels, for messages.
     pub fn settings(&self) -> String {
         match self.service {
             Some(_) => setting("sentinel-service", "ORDAIN_SENTINEL_SERVICE"),
@@ -509,21 +508,21 @@ impl SentinelSet {
         }
     }
 
-    /// Tells of what keeps the Sentinels from a failover, as far as was seen.
+    /// Warns of what keeps the Sentinels from a failover, as far as was seen.
     pub fn warn_of_what_keeps_from_failover(&self, evidence: &Evidence) {
         let setting = self.settings();
         for warning in no_sentinels(evidence, &setting) {
             warn!("{warning}");
         }
         match missing_sentinels(evidence, self.service.as_deref(), &setting) {
-            // The pods of a group that is made anew come one after the other.
+            // The pods of a new group start one after the other.
             Some(missing) if is_first_boot(evidence) => warn!("first boot, Sentinels may start later: {missing}"),
             Some(missing) => warn!("{missing}"),
             None => {}
         }
     }
 
-    /// Tells that a master would be given up before Sentinel finds it down.
+    /// Warns if a master would be abandoned before Sentinel finds it down.
     pub fn warn_of_short_grace(&self, members: &Members) {
         let Members { down_after, holder_grace, .. } = members;
         if !self.is_unnamed() && holder_grace < down_after {
@@ -542,7 +541,7 @@ impl SentinelSet {
     }
 }
 
-/// How Redis and Sentinel are logged in to.
+/// The logins of Redis and Sentinel.
 #[derive(Default)]
 pub struct Credentials {
     /// Redis.
@@ -603,7 +602,7 @@ impl Credentials {
         })
     }
 
-    /// As whom all log in to the server that a file is for.
+    /// The account by which all log in to the server that reads this file.
     pub fn account(&self, file: ConfigFile, secrets: &Secrets) -> Account {
         let [(user_flag, user_variable), (flag, variable)] = login_flags(file);
         let (login, by_file, by_variable) = match file {

@@ -1,4 +1,4 @@
-//! Decide: look until the evidence is enough, then make the record say so before anyone acts.
+//! Decide: look until the evidence suffices for a decision, then write the decision to the record before anyone acts.
 
 use std::time::{Duration, SystemTime};
 
@@ -22,10 +22,10 @@ use crate::core::rules::catalogue::LAST_RESORT;
 use crate::edge::kubernetes::{Cluster, Refusal};
 use crate::exit::Wrong;
 
-/// How often within the grace a waiting pod notes of whom it hears.
+/// How often within the grace a waiting pod annotates which pods it has heard from.
 const NOTES: u32 = 10;
 
-/// A decision, and what it rests on.
+/// A decision, and the evidence for it.
 #[allow(clippy::struct_excessive_bools, reason = "each says something of its own")]
 pub struct Settled {
     pub claim: Claim,
@@ -57,13 +57,13 @@ impl Settled {
         Ok(Self { claim, leads, promotable, is_first_boot, is_last_resort: false, reason, evidence, recorded, record })
     }
 
-    /// The same part, of the same claim, as before?
+    /// Whether role and claim are the same as before.
     pub fn is_same_as(&self, other: &Self) -> bool {
         (self.leads, self.promotable, &self.claim) == (other.leads, other.promotable, &other.claim)
     }
 
     /// Where a Redis finds the one that it follows. One whose address nobody knows now is looked for by its name: by
-    /// the address that it had it might find a stranger there. So is any where no Sentinel tells a replica that its
+    /// the address that it had it might find a pod of another group there. So is any where no Sentinel tells a replica that its
     /// master is elsewhere now: Redis looks a name up whenever it connects (`connectWithMaster` of `replication.c`).
     pub fn followed(&self, group_config: &GroupConfig, pod: &PodName) -> Endpoint {
         let announced = group_config.announced(pod, self.evidence.ips_of(pod)).filter(|_| !self.evidence.has_no_sentinels());
@@ -138,12 +138,12 @@ pub async fn decide(
             Err(undecided) => undecided,
         };
         if is_over || dry_run {
-            // The last look that was not cut short tells more.
+            // The last look that was not cut short says more.
             let (obstacle, evidence) = last.unwrap_or((obstacle, evidence));
             let who = name(observer);
             return Err(Undecided { waited: started.elapsed(), who, reason: obstacle, evidence }.into());
         }
-        if last.as_ref().is_none_or(|(told, _)| told.why != obstacle.why) {
+        if last.as_ref().is_none_or(|(logged, _)| logged.why != obstacle.why) {
             info!("{}{obstacle}", name(observer));
         }
         notes.keep(observer, evidence.grace).await;
@@ -251,7 +251,7 @@ fn give_up_if_not_allowed(observer: &Observer<'_>, evidence: &Evidence) -> Resul
 }
 
 /// A pod that is no member by its own labels, name or namespace is none later either. Before it exists a dry run
-/// tells what would be.
+/// shows what would be.
 ///
 /// # Errors
 /// [`Wrong`], with what is wrong with which.
@@ -341,13 +341,13 @@ impl Notes {
 }
 
 /// Notes since when this pod has been trying, once it has to wait, and of whom it has heard: over its
-/// container's restarts it is one attempt. Where that cannot be noted it begins anew.
+/// container's restarts it is one attempt. If the annotation cannot be written, the count starts again.
 async fn note_trying(observer: &Observer<'_>) {
     let Some(cluster) = observer.clients.cluster() else { return };
     let Some(instance) = &observer.own.instance else { return };
     let own = observer.seen().into_iter().find(|pod| pod.name == instance.pod);
     let now: Moment = SystemTime::now().into();
-    // Told anew by the clock as it is now, which may have stepped since.
+    // Computed again by the clock as it is now, which may have stepped since.
     let since = now.before(observer.trying.so_far(own.as_ref().and_then(|own| own.trying_since), now));
     let mut heard = LastHeard::default();
     for known in [&observer.own.heard].into_iter().chain(own.as_ref().map(|own| &own.heard)) {

@@ -1,4 +1,4 @@
-//! The disk report: what a pod publishes of its disk before it looks around, under a new run of its own.
+//! The disk report: what a pod publishes about its disk before it looks at anything else, with a new run id.
 
 use std::time::SystemTime;
 
@@ -13,7 +13,7 @@ use crate::core::redis_conf::{USUAL_PRIORITY, run_of};
 use crate::edge::kubernetes::{Cluster, Published, Refusal};
 use crate::exit::Wrong;
 
-/// A new run of this pod.
+/// A new run id of this pod.
 pub fn own_run(own: &Own) -> String {
     run_of(&random_id(), own.priority.unwrap_or(USUAL_PRIORITY))
 }
@@ -46,7 +46,7 @@ pub async fn publish(cluster: &Cluster, me: &PodName, own: &Own) -> Result<Resul
     }
 }
 
-/// The pod that this run is in, by its name, is nowhere there.
+/// The error that this pod does not exist.
 pub fn does_not_exist(me: &PodName, namespace: &str) -> Wrong {
     Wrong(format!("{me} does not exist in namespace {namespace}: check POD_NAMESPACE and POD_NAME"))
 }

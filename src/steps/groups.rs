@@ -12,14 +12,14 @@ use crate::core::identity::Group;
 use crate::edge::kubernetes::{Cluster, Refusal};
 use crate::exit::Wrong;
 
-/// So many Leases that are no records are named in a line.
+/// How many Leases that are not records are named in a line.
 const NAMED: usize = 10;
 
-/// The groups to look after; waits for the first record where none was named and there is none yet. While the API
-/// server does not tell they are those that were looked after before, if there are any.
+/// The groups to look after. If none was named and there is no record yet, waits for the first record. While the API
+/// server does not answer, these are the groups that were looked after before, if any.
 ///
 /// # Errors
-/// There are none, or flags that are of one group were given for several.
+/// There is no group, or flags that apply to one group were given for several.
 pub async fn groups_to_watch(
     named: Vec<Group>,
     before: &[Group],
@@ -35,7 +35,7 @@ pub async fn groups_to_watch(
     Ok(groups)
 }
 
-/// Flags that are of one group must not be given for several.
+/// Flags that apply to one group must not be given for several.
 pub fn check_names_one(groups: &[Group], members: &Members, labels: &Labels) -> Result<()> {
     let Members { sets, first_pod, service, .. } = members;
     let names_one = !sets.is_empty() || first_pod.is_some() || service.is_some() || labels.selector.is_some();
@@ -49,7 +49,8 @@ pub fn check_names_one(groups: &[Group], members: &Members, labels: &Labels) -> 
     Ok(())
 }
 
-/// The groups whose records can be read: a Lease that is none is nobody's, unless that group was looked after before.
+/// The groups whose records can be read. A Lease that is not a record is ignored, unless its group was looked after
+/// before.
 async fn readable(cluster: &Cluster, before: &[Group]) -> Result<Vec<Group>, Refusal> {
     let groups = from_api(cluster.groups()).await?;
     let is_group = |(group, is_readable): &(Group, bool)| *is_readable || before.contains(group);

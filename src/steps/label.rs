@@ -1,4 +1,4 @@
-//! Label: the labels are a function of the record.
+//! Label: the labels of the pods follow from the record alone.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -50,8 +50,8 @@ impl fmt::Display for Labelled {
         if self.patches.is_empty() {
             return f.write_str(if self.failure.is_some() { "none was set" } else { "unchanged" });
         }
-        let words: Vec<_> = self.patches.iter().map(Patch::to_string).collect();
-        f.write_str(&words.join(" "))
+        let patches: Vec<_> = self.patches.iter().map(Patch::to_string).collect();
+        f.write_str(&patches.join(" "))
     }
 }
 
@@ -72,7 +72,7 @@ pub fn due(record: &Record, pods: &[Pod], scheme: &Scheme) -> Vec<Patch> {
 /// list the pods as they are now, for its cache of pods waits to hear from etcd that no pod has changed. `seen` is
 /// what is known of a pod beyond what was listed.
 ///
-/// Where a pod has changed in between, it starts over; what was done before that is told as well.
+/// Where a pod has changed in between, it starts over; what was done before that is reported as well.
 pub async fn label_listed(
     cluster: &Cluster,
     group_config: &GroupConfig,
@@ -156,7 +156,7 @@ impl LabelRun<'_> {
     /// [`leaves_one_master`].
     ///
     /// # Errors
-    /// The pods that are not labelled. Where one has changed since, they are to be listed anew.
+    /// The pods that are not labelled. If one has changed since, the pods must be listed again.
     async fn label_by(&self, record: Record, pods: Vec<Pod>) -> Result<(), Unlabelled> {
         let LabelPlan { others, master, forged } = plan(&record, &pods, self.scheme, SystemTime::now().into());
         for (pod, stamp) in forged {
@@ -218,8 +218,7 @@ impl Unlabelled {
     }
 }
 
-/// There is no member that could be labelled: for the labels are not what they should be, unless the group has no
-/// pods.
+/// The error that there is no member to label: the labels of the pods are wrong, unless the group has no pods.
 pub async fn nobody(cluster: &Cluster, group_config: &GroupConfig, master: &PodName) -> Wrong {
     let GroupConfig { selector, scheme, group, .. } = group_config;
     let about = match from_api(cluster.pod(master, scheme)).await {

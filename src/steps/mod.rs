@@ -1,9 +1,9 @@
 //! What several subcommands do: each step joins what is decided ([`crate::core`]) with what is seen and done
 //! ([`crate::edge`]).
 //!
-//! A run begins with its `context`; it `observe`s (again, by what is told of meanwhile: `news`), comes to a `decide`d
-//! state, renders the `source` of its files, `start`s a server, `label`s the pods and `announce`s what it did. What
-//! fails is tried again by `retry`.
+//! A run reads its `context`, `observe`s (again at each piece of `news` from the watches), `decide`s, renders the
+//! `source` of its files, `start`s a server, `label`s the pods and `announce`s what it did. What fails is tried again by
+//! `retry`.
 
 pub mod announce;
 pub mod confirm;

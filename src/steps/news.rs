@@ -1,5 +1,5 @@
-//! News of one group, for somebody who looks at it again and again: the API server tells by one watch of each kind
-//! what changes, and is asked for all of it only where that may say something new.
+//! News of one group, for a run that looks at the group again and again: one watch for each kind reports changes, and
+//! the API server is asked for everything only if the answer may differ.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -21,28 +21,28 @@ const LOOKS: u32 = 60;
 const ONE_MORE: Duration = Duration::from_secs(10);
 /// How long an API server without an answer is asked as often as one that answers.
 const OUTAGE: Duration = Duration::from_secs(15);
-/// How old what is known may be: a watch that tells nothing may have lost its way.
+/// The greatest age of what is known: a watch that reports nothing may have lost its connection.
 const OLDEST: Duration = Duration::from_secs(30);
 
-/// What the last look has seen, and the watches have told since.
+/// What the last look has seen, and what the watches have reported since.
 #[derive(Default)]
 pub struct News<'a> {
     known: Known,
-    /// None before anybody waits: who decides at once needs no watch.
-    told: Option<LocalBoxStream<'a, FollowEvent>>,
+    /// None before the first wait: a run that decides at once needs no watch.
+    events: Option<LocalBoxStream<'a, FollowEvent>>,
     open: Vec<Kind>,
 }
 
 impl<'a> News<'a> {
     /// Waits for news since a look that saw this; without any for the pause, and never beyond the deadline. Sentinels
-    /// and Redis tell nothing: they must be asked again. Returns whether there were any.
+    /// and Redis report nothing by themselves: they must be asked again. Returns whether there were any.
     pub async fn wait(&mut self, observer: &Observer<'a>, evidence: &Evidence, pause: Duration, deadline: Instant) -> bool {
         self.take(observer, evidence);
         self.wait_until(observer, deadline.min(Instant::now() + pause)).await
     }
 
     fn take(&mut self, observer: &Observer<'_>, evidence: &Evidence) {
-        // Who is no member is news once only.
+        // A non-member is news once only.
         let others: BTreeSet<_> = observer.others().into_iter().map(|other| other.uid).collect();
         let others = std::mem::take(&mut self.known.pods).into_iter().filter(|found| others.contains(found.uid()));
         let members = observer.seen().into_iter().map(|pod| Found::Pod(Box::new(pod)));
@@ -56,19 +56,19 @@ impl<'a> News<'a> {
             return false;
         };
         let GroupConfig { group, selector, scheme, .. } = observer.group_config;
-        let told = self.told.get_or_insert_with(|| cluster.follow_group(group, selector, scheme.clone()).boxed_local());
+        let events = self.events.get_or_insert_with(|| cluster.follow_group(group, selector, scheme.clone()).boxed_local());
         loop {
-            match timeout_at(until, told.next()).await {
+            match timeout_at(until, events.next()).await {
                 Ok(Some(FollowEvent::Opened(kind))) => {
                     self.open.push(kind);
-                    // What changed before that may not have been told.
+                    // The watches may not have reported what changed before.
                     if self.open.len() == Kind::COUNT {
                         return true;
                     }
                 }
                 Ok(Some(FollowEvent::Closed(kind))) => self.open.retain(|open| *open != kind),
-                Ok(Some(told)) => {
-                    if self.known.note(told) {
+                Ok(Some(event)) => {
+                    if self.known.note(event) {
                         return true;
                     }
                 }
@@ -81,15 +81,15 @@ impl<'a> News<'a> {
         }
     }
 
-    fn are_told(&self) -> bool {
+    fn are_all_open(&self) -> bool {
         self.open.len() == Kind::COUNT
     }
 }
 
 impl Known {
-    /// Takes what a watch has told; returns whether somebody who waits must look.
-    fn note(&mut self, told: FollowEvent) -> bool {
-        match told {
+    /// Takes an event of a watch; returns whether a run that waits must look.
+    fn note(&mut self, event: FollowEvent) -> bool {
+        match event {
             FollowEvent::Record(record) => {
                 let is_news = self.record != *record;
                 self.record = *record;
@@ -122,7 +122,7 @@ fn is_other(seen: &Found, now: &Found) -> bool {
 
 /// The looks of somebody who waits to be decided. Sentinels and Redis are asked in each. Of the API server a whole
 /// look asks everything, and only a whole one is acted upon: the first; one after news, or where a lesser one says
-/// that there is something to do; and where nothing is told, from time to time.
+/// that there is something to do; and from time to time without any news.
 pub struct Looks<'a> {
     news: News<'a>,
     budget: Budget,
@@ -186,13 +186,13 @@ impl<'a> Looks<'a> {
         // What could not be published is published with the next one.
         let is_unpublished = observer.group_config.me.is_some() && observer.own.instance.is_none();
         let is_older_than = |age| self.whole.is_none_or(|when| when.elapsed() >= age);
-        let is_untold = is_unpublished || !self.news.are_told();
-        self.is_due |= is_news || is_older_than(OLDEST) || (is_untold && is_older_than(self.rest.pause));
+        let may_have_missed = is_unpublished || !self.news.are_all_open();
+        self.is_due |= is_news || is_older_than(OLDEST) || (may_have_missed && is_older_than(self.rest.pause));
     }
 }
 
 /// Pauses that grow while the API server has no answer for longer than it takes to come back after a power cut: then no
-/// watch tells anything either, and a look is tried several times.
+/// watch reports anything either, and a look is tried several times.
 struct Rest {
     since: Option<Instant>,
     pauses: Backoff,

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 /// How long a step that nobody waits for any more may take to clean up after itself.
 const CLEANING_UP: Duration = Duration::from_millis(500);
 
-/// Does a step on a thread of its own. Where it is not waited for to its end it is told to stop.
+/// Runs a step on a thread of its own. If the caller stops waiting, the step is asked to stop.
 ///
 /// # Errors
 /// The step's.
@@ -25,7 +25,7 @@ pub async fn off_thread<T: Send + 'static>(work: impl FnOnce(&AtomicBool) -> Res
     done.await.context("a step on the disk ended before it was done")?
 }
 
-/// Tells the step to stop when nobody waits for it any more.
+/// Asks the step to stop when nobody waits for it any more.
 struct Guard {
     stop: Arc<AtomicBool>,
     ended: Receiver<()>,

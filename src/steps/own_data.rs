@@ -18,7 +18,7 @@ use crate::edge::data_directory::memory::Damage;
 use crate::edge::data_directory::{self, DataDirectory, Found, SOON, Suspect, damage, listed};
 use crate::exit::OrWrong;
 
-/// The data directory of this pod, and what is known of its server's last runs.
+/// The data directory of this pod, and what is known of the last runs of the server.
 pub struct OwnData {
     pub directory: DataDirectory,
     /// How many of them ended soon, one after the other.

@@ -34,10 +34,10 @@ struct Explained<'a> {
     file: Option<String>,
 }
 
-/// Tells what was decided, if it was asked for. `file` is what a dry run would write.
+/// Prints the decision, if `--explain` is set. `file` is what a dry run would write.
 pub fn print_decision(report: &Report, group: &Group, settled: &Settled, file: Option<&Rendered>) -> Result<()> {
     let Settled { claim, leads, promotable, reason, evidence, recorded, .. } = settled;
-    let told = Explained {
+    let explained = Explained {
         group,
         decision: if *leads { "lead" } else { "follow" },
         master: Some(&claim.master),
@@ -49,19 +49,19 @@ pub fn print_decision(report: &Report, group: &Group, settled: &Settled, file: O
         evidence,
         file: file.map(|file| String::from_utf8_lossy(file.bytes()).into_owned()),
     };
-    print(report, &told)
+    print(report, &explained)
 }
 
-/// Tells why nothing was decided, if it was asked for, and gives the error back.
+/// Prints why nothing was decided, if `--explain` is set, and returns the error.
 pub fn print_undecided(report: &Report, group: &Group, error: anyhow::Error) -> anyhow::Error {
     let Some(Undecided { reason, evidence, who, .. }) = error.downcast_ref() else { return error };
-    // As text the error itself tells it all.
+    // As text the error itself says everything.
     if report.form == Form::Json {
         let (decision, promotable) = ("undecided", false);
         let (why, rule) = (format!("{who}{}", reason.why), id(reason));
-        let told =
+        let explained =
             Explained { group, decision, master: None, epoch: None, promotable, recorded: None, why, rule, evidence, file: None };
-        if let Err(unprinted) = print(report, &told) {
+        if let Err(unprinted) = print(report, &explained) {
             return error.context(unprinted);
         }
     }
@@ -72,19 +72,19 @@ fn id(reason: &Reason) -> Option<&'static str> {
     reason.rule.map(|rule| rule.id)
 }
 
-fn print(report: &Report, told: &Explained<'_>) -> Result<()> {
+fn print(report: &Report, explained: &Explained<'_>) -> Result<()> {
     match (report.explain, report.form) {
         (false, _) => {}
-        (true, Form::Text) => eprint!("{}", told.evidence),
+        (true, Form::Text) => eprint!("{}", explained.evidence),
         (true, Form::Json) => {
-            let line = serde_json::to_string(told).context("cannot write the report")?;
+            let line = serde_json::to_string(explained).context("cannot write the report")?;
             writeln!(std::io::stdout(), "{line}").context("cannot print the report")?;
         }
     }
     Ok(())
 }
 
-/// A time as the log tells it: milliseconds, to a tenth.
+/// A time for the log: milliseconds, to a tenth.
 pub fn millis(time: std::time::Duration) -> f64 {
     (time.as_secs_f64() * 1e4).round() / 10.0
 }

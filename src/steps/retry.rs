@@ -12,7 +12,7 @@ use crate::core::evidence::Failure;
 use crate::edge::kubernetes::Refusal;
 use crate::exit::Wrong;
 
-/// How long one attempt may take: what hangs is better begun anew.
+/// How long one attempt may take: an attempt that hangs is better started again.
 pub const ATTEMPT: Duration = Duration::from_secs(10);
 
 /// How long a pod has been trying to start: what its earlier runs have noted, and from then on by a clock that never
@@ -112,7 +112,7 @@ struct Retry {
 /// How long what was refused is left alone, at least: what it costs to ask whether it still is, and no more, is spent
 /// so often.
 const REFUSED: Duration = Duration::from_secs(60);
-/// How long what nobody answered is left alone, at most: nothing tells that an answer would come now.
+/// How long what nobody answered is left alone, at most: nothing says when an answer would come.
 const UNANSWERED: Duration = Duration::from_secs(10);
 
 impl Retries {
@@ -245,11 +245,11 @@ mod tests {
             if attempts.get() > 2 { std::future::pending().await } else { Err::<(), _>(anyhow!("no pod of that name")) }
         };
         let deadline = || Instant::now() + Duration::from_millis(500);
-        let told = persist(deadline(), || "it was not done".to_owned(), attempt).await.unwrap_err();
-        assert_eq!((format!("{told:#}").as_str(), attempts.get()), ("it was not done: no pod of that name", 3));
-        let told =
+        let error = persist(deadline(), || "it was not done".to_owned(), attempt).await.unwrap_err();
+        assert_eq!((format!("{error:#}").as_str(), attempts.get()), ("it was not done: no pod of that name", 3));
+        let error =
             persist(deadline(), || "it was not done".to_owned(), async || std::future::pending::<Result<()>>().await).await;
-        assert_eq!(format!("{:#}", told.unwrap_err()), "it was not done: no answer in time");
+        assert_eq!(format!("{:#}", error.unwrap_err()), "it was not done: no answer in time");
     }
 
     #[test]

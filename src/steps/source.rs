@@ -90,7 +90,7 @@ impl Source {
     }
 
     fn arguments(&self) -> Vec<&[u8]> {
-        self.arguments.iter().map(|word| word.as_bytes()).collect()
+        self.arguments.iter().map(|argument| argument.as_bytes()).collect()
     }
 
     /// The whole file.
@@ -103,7 +103,7 @@ impl Source {
     }
 
     /// Renders for values as they may come, so that what cannot be written is found out before anything is
-    /// recorded; tells what there is to warn of.
+    /// recorded; logs the warnings.
     ///
     /// # Errors
     /// As [`Source::render`].

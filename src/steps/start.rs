@@ -1,6 +1,6 @@
-//! Start: the last steps before a pod becomes its server. Whoever may write, now or as soon as Sentinel wills, marks the
-//! record and looks once more; and its disk report says that it has started, so that from then on only its Redis can
-//! answer for its disk.
+//! Start: the last steps before this process becomes the server. A pod that may take writes, now or after a promotion by
+//! Sentinel, writes its start marker to the record and looks once more. The disk report then says that the pod has
+//! started: from then on only its Redis can answer for the disk.
 
 use std::time::{Duration, SystemTime};
 
@@ -20,7 +20,7 @@ use crate::edge::kubernetes::{Cluster, Refusal};
 use crate::exit::Wrong;
 
 /// A Redis that only follows starts also where the API server is away.
-const SAYING_SO: Duration = Duration::from_secs(10);
+const PUBLISHING: Duration = Duration::from_secs(10);
 /// How long it may take until the record names its StatefulSet.
 const NAMING: Duration = Duration::from_secs(2);
 
@@ -28,7 +28,7 @@ const NAMING: Duration = Duration::from_secs(2);
 pub enum Begun {
     /// The server may start.
     Go,
-    /// Something has changed: decide anew.
+    /// Something has changed: decide again.
     LookAgain(Reason),
 }
 
@@ -52,11 +52,12 @@ pub async fn start(observer: &Observer<'_>, settled: &Settled, deadline: Instant
     };
     if !settled.promotable {
         add_sets(cluster, observer, settled).await?;
-        let say = async || {
+        let publish = async || {
             cluster.publish(&instance.pod, &has_started, None).await.map_err(|refusal| refused("the disk report", refusal))
         };
-        let until = deadline.min(Instant::now() + SAYING_SO);
-        match persist(until, || format!("the disk report of {} does not say that this pod has started", instance.pod), say).await
+        let until = deadline.min(Instant::now() + PUBLISHING);
+        match persist(until, || format!("the disk report of {} does not say that this pod has started", instance.pod), publish)
+            .await
         {
             Err(error) if error.is::<Wrong>() => return Err(error),
             Err(error) => warn!("{error:#}"),
@@ -73,14 +74,14 @@ pub async fn start(observer: &Observer<'_>, settled: &Settled, deadline: Instant
         Err(refusal @ Refusal::Failed(Failure::NotAllowed(_))) => return Err(refused("the record", refusal)),
         Err(refusal) => return Ok(look_again(format!("the start marker was not written: {refusal}"))),
     };
-    // Side by side: if the check fails, the pod has not started, and publishes a new word.
-    let say = from_api(cluster.publish(&instance.pod, &has_started, None));
-    let (checked, said) = tokio::join!(check(observer, settled, deadline), say);
-    let begun = match said {
+    // Side by side: if the check fails, the pod has not started, and publishes a new disk report.
+    let publish = from_api(cluster.publish(&instance.pod, &has_started, None));
+    let (checked, published) = tokio::join!(check(observer, settled, deadline), publish);
+    let begun = match published {
         Ok(_) => checked?,
         Err(refusal) => look_again(format!("the disk report was not published: {refusal}")),
     };
-    // It holds for one start, and this was none.
+    // A forced claim holds for one start, and this was none.
     if let (Begun::LookAgain(_), Some(open)) = (&begun, marked.not_started_by(instance))
         && let Err(refusal) = from_api(cluster.update_record(&observer.group_config.group, &open)).await
     {
@@ -89,8 +90,8 @@ pub async fn start(observer: &Observer<'_>, settled: &Settled, deadline: Instant
     Ok(begun)
 }
 
-/// Has the record name this pod's StatefulSets, where it does not: it is of 0.1, or a pod of 0.1 has written it since.
-/// Whoever only follows starts also where that cannot be written now; the next pod that starts writes it.
+/// Adds the StatefulSets of this pod to the record, if they are missing: a pod of 0.1 has created the record, or written
+/// it since. A pod that only follows starts even if this cannot be written now; the next pod that starts writes it.
 async fn add_sets(cluster: &Cluster, observer: &Observer<'_>, settled: &Settled) -> Result<()> {
     let group_config = observer.group_config;
     // As it was read: what is known of it may be more.
@@ -131,7 +132,7 @@ async fn check(observer: &Observer<'_>, settled: &Settled, deadline: Instant) ->
     }
     let is_marked = match (&observer.own.instance, evidence.recorded()) {
         (Some(instance), Some(record)) => record.has_start_marker_of(instance),
-        // Where no record is kept, none is marked.
+        // Without a record there is no start marker.
         (None, None) => true,
         _ => false,
     };

@@ -1,4 +1,4 @@
-//! What the watches have told, group by group.
+//! What the watches have reported, group by group.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -22,16 +22,16 @@ pub struct WatchCache {
 
 /// Things of one kind by their names.
 pub struct CacheOf<K, V> {
-    /// None until all were told once.
+    /// None until a first list is complete.
     all: Option<BTreeMap<K, V>>,
-    /// What was told since everything began anew.
-    anew: BTreeMap<K, V>,
-    is_anew: bool,
+    /// The new list so far, while a watch starts again.
+    relisted: BTreeMap<K, V>,
+    is_relisting: bool,
 }
 
 impl<K, V> Default for CacheOf<K, V> {
     fn default() -> Self {
-        Self { all: None, anew: BTreeMap::new(), is_anew: true }
+        Self { all: None, relisted: BTreeMap::new(), is_relisting: true }
     }
 }
 
@@ -39,8 +39,8 @@ impl<K: Ord + Clone, V: PartialEq> CacheOf<K, V> {
     /// Takes a change; returns the names of what is not as it was.
     pub fn take(&mut self, change: Change<(K, V)>) -> Vec<K> {
         match change {
-            Change::Anew => (self.is_anew, self.anew) = (true, BTreeMap::new()),
-            Change::Is((name, thing)) if self.is_anew => drop(self.anew.insert(name, thing)),
+            Change::Anew => (self.is_relisting, self.relisted) = (true, BTreeMap::new()),
+            Change::Is((name, thing)) if self.is_relisting => drop(self.relisted.insert(name, thing)),
             Change::Is((name, thing)) => {
                 let is_news = self.all.as_ref().and_then(|all| all.get(&name)) != Some(&thing);
                 self.all.get_or_insert_default().insert(name.clone(), thing);
@@ -51,9 +51,9 @@ impl<K: Ord + Clone, V: PartialEq> CacheOf<K, V> {
                 return vec![name];
             }
             Change::All => {
-                let before = self.all.replace(std::mem::take(&mut self.anew)).unwrap_or_default();
+                let before = self.all.replace(std::mem::take(&mut self.relisted)).unwrap_or_default();
                 let now = self.all.get_or_insert_default();
-                self.is_anew = false;
+                self.is_relisting = false;
                 let gone = before.keys().filter(|name| !now.contains_key(name));
                 let changed = now.iter().filter(|(name, thing)| before.get(name) != Some(thing)).map(|(name, _)| name);
                 return changed.chain(gone).cloned().collect();
@@ -63,9 +63,9 @@ impl<K: Ord + Clone, V: PartialEq> CacheOf<K, V> {
         Vec::new()
     }
 
-    /// Whether all has been told, and nothing is being told anew.
+    /// Whether the list is complete, and is not being read again.
     pub fn is_whole(&self) -> bool {
-        !self.is_anew
+        !self.is_relisting
     }
 
     /// What is known so far.
@@ -75,7 +75,7 @@ impl<K: Ord + Clone, V: PartialEq> CacheOf<K, V> {
 }
 
 impl WatchCache {
-    /// Takes what was told of a record; returns the groups it is news of.
+    /// Takes a change of a record; returns the groups that have news.
     pub fn take_record(&self, change: Change<(Group, RecordSeen)>) -> Vec<Group> {
         let news = self.records.borrow_mut().take(change);
         for group in &news {
@@ -84,14 +84,14 @@ impl WatchCache {
         news
     }
 
-    /// Takes what was told of a pod.
+    /// Takes a change of a pod.
     pub fn take_pod(&self, change: Change<((Group, String), Found)>) {
         for (group, _) in self.pods.borrow_mut().take(change) {
             self.notify(&group);
         }
     }
 
-    /// What is known of a group; none until all was told.
+    /// What is known of a group; none until the lists are complete.
     pub fn known(&self, group: &Group) -> Option<Known> {
         let (records, pods) = (self.records.borrow(), self.pods.borrow());
         let record = records.all.as_ref()?.get(group).cloned().unwrap_or(RecordSeen::Absent);
@@ -134,29 +134,29 @@ impl WatchCache {
 mod tests {
     use super::*;
 
-    fn told(book: &mut CacheOf<u8, char>, changes: impl IntoIterator<Item = Change<(u8, char)>>) -> Vec<u8> {
-        changes.into_iter().flat_map(|change| book.take(change)).collect()
+    fn taken(cache: &mut CacheOf<u8, char>, changes: impl IntoIterator<Item = Change<(u8, char)>>) -> Vec<u8> {
+        changes.into_iter().flat_map(|change| cache.take(change)).collect()
     }
 
     #[test]
-    fn nothing_is_known_until_all_was_told_and_only_what_differs_is_news() {
-        let mut book = CacheOf::default();
-        assert_eq!(told(&mut book, [Change::Anew, Change::Is((1, 'a')), Change::Is((2, 'b'))]), [0; 0]);
-        assert!(book.all.is_none());
-        assert_eq!(told(&mut book, [Change::All]), [1, 2]);
-        assert_eq!(told(&mut book, [Change::Is((1, 'a')), Change::Is((2, 'c')), Change::Is((3, 'd'))]), [2, 3]);
-        assert_eq!(told(&mut book, [Change::Gone((3, 'd'))]), [3]);
+    fn nothing_is_known_until_the_list_is_complete_and_only_what_differs_is_news() {
+        let mut cache = CacheOf::default();
+        assert_eq!(taken(&mut cache, [Change::Anew, Change::Is((1, 'a')), Change::Is((2, 'b'))]), [0; 0]);
+        assert!(cache.all.is_none());
+        assert_eq!(taken(&mut cache, [Change::All]), [1, 2]);
+        assert_eq!(taken(&mut cache, [Change::Is((1, 'a')), Change::Is((2, 'c')), Change::Is((3, 'd'))]), [2, 3]);
+        assert_eq!(taken(&mut cache, [Change::Gone((3, 'd'))]), [3]);
     }
 
     #[test]
-    fn while_all_is_told_anew_what_was_known_stays() {
-        let mut book = CacheOf::default();
-        told(&mut book, [Change::Anew, Change::Is((1, 'a')), Change::Is((2, 'b')), Change::All]);
+    fn while_the_list_is_read_again_what_was_known_stays() {
+        let mut cache = CacheOf::default();
+        taken(&mut cache, [Change::Anew, Change::Is((1, 'a')), Change::Is((2, 'b')), Change::All]);
         assert_eq!(
-            told(&mut book, [Change::Broken { why: "gone".into(), is_refused: false }, Change::Anew, Change::Is((2, 'c'))]),
+            taken(&mut cache, [Change::Broken { why: "gone".into(), is_refused: false }, Change::Anew, Change::Is((2, 'c'))]),
             [0; 0]
         );
-        assert_eq!(book.all, Some(BTreeMap::from([(1, 'a'), (2, 'b')])));
-        assert_eq!(told(&mut book, [Change::All]), [2, 1], "one has changed, one is gone");
+        assert_eq!(cache.all, Some(BTreeMap::from([(1, 'a'), (2, 'b')])));
+        assert_eq!(taken(&mut cache, [Change::All]), [2, 1], "one has changed, one is gone");
     }
 }

@@ -40,11 +40,11 @@ enum News {
 struct Pods {
     /// The members.
     seen: Vec<Pod>,
-    /// Who is none.
+    /// The non-members.
     others: Vec<NonMember>,
-    /// Of whom it cannot be told yet, for the record, or else the disk reports and the claims, have not come.
+    /// The pods that may be members or not: the record, or else the disk reports and the claims, have not come yet.
     held: Vec<(Found, FoundBy)>,
-    /// The group's sets by those.
+    /// The group's sets by the disk reports and the claims.
     reported: Option<BTreeSet<String>>,
 }
 
@@ -68,9 +68,9 @@ pub(super) struct Look<'o, 'a> {
     /// How many answers of the API server about pods are still to come.
     pods_to_come: usize,
     /// Whether it is known which Sentinels there are.
-    is_council_known: bool,
+    are_sentinels_known: bool,
     /// When each Sentinel answered.
-    told_at: Vec<(Endpoint, Instant)>,
+    answered_at: Vec<(Endpoint, Instant)>,
 }
 
 impl<'o, 'a> Look<'o, 'a> {
@@ -105,8 +105,8 @@ impl<'o, 'a> Look<'o, 'a> {
             asked: FuturesUnordered::new(),
             pods: Pods::default(),
             pods_to_come: 0,
-            is_council_known: true,
-            told_at: Vec::new(),
+            are_sentinels_known: true,
+            answered_at: Vec::new(),
         }
     }
 
@@ -131,15 +131,15 @@ impl<'o, 'a> Look<'o, 'a> {
                 return self.evidence;
             }
         }
-        self.ask_council();
+        self.ask_sentinels();
         loop {
-            let is_told = self.is_council_known && self.evidence.sentinels.iter().all(|one| one.heard != Reply::Pending);
-            if self.pods_to_come == 0 && is_told {
+            let have_answered = self.are_sentinels_known && self.evidence.sentinels.iter().all(|one| one.heard != Reply::Pending);
+            if self.pods_to_come == 0 && have_answered {
                 self.sort_by_reports();
             }
             let Ok(Some(news)) = timeout_at(deadline, self.asked.next()).await else { break };
             self.hear(news);
-            if self.pods_to_come == 0 && self.is_council_known && self.observer.is_enough(until, &self.evidence) {
+            if self.pods_to_come == 0 && self.are_sentinels_known && self.observer.is_enough(until, &self.evidence) {
                 break;
             }
         }
@@ -178,7 +178,7 @@ impl<'o, 'a> Look<'o, 'a> {
     }
 
     /// Asks the Sentinels, and which there are, where that is not known.
-    fn ask_council(&mut self) {
+    fn ask_sentinels(&mut self) {
         let Observer { clients, sentinel_set, .. } = *self.observer;
         if let Some(located) = self.observer.located() {
             for (at, target) in located {
@@ -190,7 +190,7 @@ impl<'o, 'a> Look<'o, 'a> {
             self.ask_sentinel(at.clone(), None);
         }
         if let Some(service) = &sentinel_set.service {
-            self.is_council_known = false;
+            self.are_sentinels_known = false;
             self.asked
                 .push(async { News::SentinelSet(in_time(clients.servers(service, sentinel_set.port)).await) }.boxed_local());
         }
@@ -199,7 +199,7 @@ impl<'o, 'a> Look<'o, 'a> {
     fn hear(&mut self, news: News) {
         match news {
             News::SentinelSet(found) => {
-                self.is_council_known = true;
+                self.are_sentinels_known = true;
                 match found {
                     Ok(found) => found.into_iter().for_each(|at| self.ask_sentinel(at, None)),
                     Err(failure) => self.evidence.discovery = Some(failure),
@@ -208,7 +208,7 @@ impl<'o, 'a> Look<'o, 'a> {
             News::Sentinel(at, answer) => {
                 if let Some(sentinel) = self.evidence.sentinels.iter_mut().find(|sentinel| sentinel.at == at) {
                     sentinel.heard = answer.into();
-                    self.told_at.push((at, Instant::now()));
+                    self.answered_at.push((at, Instant::now()));
                 }
             }
             News::Record(record) => {
@@ -263,13 +263,13 @@ impl<'o, 'a> Look<'o, 'a> {
             let held = std::mem::take(&mut self.pods.held).into_iter();
             held.filter_map(|(found, _)| found.name().parse().ok()).for_each(|name| self.leave_open(name));
         }
-        let Self { mut evidence, pods: Pods { seen, others, .. }, told_at, .. } = self;
+        let Self { mut evidence, pods: Pods { seen, others, .. }, answered_at, .. } = self;
         evidence.invalid = invalid::findings(&evidence, &seen);
         observer.warn_of_invalid(&evidence.invalid);
         observer.group_config.name_non_members(&others);
         (*observer.seen.borrow_mut(), *observer.others.borrow_mut()) = (seen, others);
-        // What a Sentinel told while others were still waited for has aged since.
-        for (at, when) in told_at {
+        // The answer of a Sentinel has aged while others were still waited for.
+        for (at, when) in answered_at {
             let sentinel = evidence.sentinels.iter_mut().find(|sentinel| sentinel.at == at);
             if let Some(Reply::Answer(SentinelAnswer::Watching(watch))) = sentinel.map(|sentinel| &mut sentinel.heard) {
                 watch.last_ok_ping += when.elapsed();
@@ -329,8 +329,8 @@ impl<'o, 'a> Look<'o, 'a> {
         self.pods_to_come += names.len();
     }
 
-    /// Takes a pod that was found: a member is seen, any other is turned away, and one of which that cannot be told yet
-    /// is held.
+    /// Takes a pod that was found: a member is seen, a non-member is turned away, and a pod that may yet be either is
+    /// held.
     fn meet(&mut self, found: Found, by: FoundBy) {
         let pod = match found {
             Found::Unnumbered(other) => return self.pods.others.push(other),
@@ -344,8 +344,8 @@ impl<'o, 'a> Look<'o, 'a> {
             .membership(&self.evidence.record, self.pods.reported.as_ref().unwrap_or(&BTreeSet::new()))
             .check(&pod);
         let is_early = self.evidence.record == RecordSeen::Pending && by != FoundBy::Watch;
-        let is_untold = self.observer.group_config.knows_no_sets(&self.evidence.record) && self.pods.reported.is_none();
-        if is_untold || is_early && (checked.is_err() || *named == Named::ByGroup) {
+        let is_unknown = self.observer.group_config.knows_no_sets(&self.evidence.record) && self.pods.reported.is_none();
+        if is_unknown || is_early && (checked.is_err() || *named == Named::ByGroup) {
             return self.pods.held.push((Found::Pod(pod), by));
         }
         match (checked, by) {
@@ -358,14 +358,14 @@ impl<'o, 'a> Look<'o, 'a> {
         }
     }
 
-    /// Where nothing but the disk reports and the claims tells which pods are members, and all of them are in: sorts
-    /// the pods by them.
+    /// Sorts the pods by the disk reports and the claims, if nothing else says which pods are members and all reports
+    /// and claims have come.
     fn sort_by_reports(&mut self) {
         if !self.observer.group_config.knows_no_sets(&self.evidence.record) || self.pods.reported.is_some() {
             return;
         }
-        let told = self.evidence.watches().map(|(_, watch)| &watch.master.host);
-        let claimed = told.chain(self.evidence.kept.iter().map(|kept| &kept.master.host));
+        let watched = self.evidence.watches().map(|(_, watch)| &watch.master.host);
+        let claimed = watched.chain(self.evidence.kept.iter().map(|kept| &kept.master.host));
         self.pods.reported =
             Some(self.observer.group_config.sets_by_reports(self.pods.held.iter().map(|(found, _)| found), claimed));
         for (found, by) in std::mem::take(&mut self.pods.held) {

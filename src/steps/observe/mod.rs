@@ -23,8 +23,8 @@ mod look;
 
 use look::Look;
 
-/// Of how many things that cannot be it is remembered that they were said.
-const SAID: usize = 64;
+/// How many warnings of impossible values are remembered, so that each is logged once.
+const LOGGED: usize = 64;
 
 /// A list, a name, and an answer, one after the other, and some time to compute.
 const LONGEST_LOOK: Duration = ANSWER.saturating_mul(4);
@@ -41,19 +41,19 @@ pub struct Observer<'a> {
     pub trying: Trying,
     /// The members as they were seen last.
     seen: RefCell<Vec<Pod>>,
-    /// What could not be, and was said.
+    /// The warnings of impossible values that were logged.
     invalid: RefCell<Vec<String>>,
-    /// The pods that carried the labels, and were none.
+    /// The non-members of the last look.
     others: RefCell<Vec<NonMember>>,
-    /// When it was last told of each of them, by uid.
-    told: RefCell<BTreeMap<String, u64>>,
+    /// When each non-member was last announced, by uid.
+    announced: RefCell<BTreeMap<String, u64>>,
     /// The sets that the record of this uid has named so far: a pod of 0.1 that writes it leaves them away.
     sets: RefCell<(String, BTreeSet<String>)>,
     /// Whether the record lacks a set that was named.
     lacks_sets: Cell<bool>,
-    /// The names under which there was no member, though one was asked for.
+    /// The names that were asked for and belong to no member.
     outside: RefCell<Vec<(PodName, Outside)>>,
-    /// Whose Redis was silent when all were waited for.
+    /// The pods whose Redis was silent when all were waited for.
     silent: RefCell<BTreeSet<PodName>>,
     /// Where every Sentinel is, and when that was looked up.
     found: RefCell<Option<(Instant, Vec<Located>)>>,
@@ -74,12 +74,12 @@ impl Default for Known {
     }
 }
 
-/// Why a name is no member's.
+/// Why a name belongs to no member.
 #[derive(Debug, Clone)]
 pub enum Outside {
-    /// No pod has it.
+    /// No pod has this name.
     Missing,
-    /// The pod that has it is none.
+    /// The pod with this name is a non-member.
     NonMember(NotMember),
 }
 
@@ -114,7 +114,7 @@ impl<'a> Observer<'a> {
             trying: Trying::default(),
             seen: RefCell::default(),
             others: RefCell::default(),
-            told: RefCell::default(),
+            announced: RefCell::default(),
             sets: RefCell::default(),
             lacks_sets: Cell::default(),
             outside: RefCell::default(),
@@ -166,17 +166,17 @@ impl<'a> Observer<'a> {
         self.seen.borrow().clone()
     }
 
-    /// Who carried the labels in the last look, and was no member.
+    /// The non-members of the last look.
     pub fn others(&self) -> Vec<NonMember> {
         self.others.borrow().clone()
     }
 
-    /// Those of them that carry the role label, and of whom it was not told at this time yet.
+    /// The non-members that carry the role label and were not announced at this time yet.
     pub fn others_to_announce(&self, time: u64) -> Vec<NonMember> {
         let others: Vec<_> = self.others().into_iter().filter(|other| other.role.is_some()).collect();
-        let mut told = self.told.borrow_mut();
-        let new = others.iter().filter(|other| told.get(&other.uid) != Some(&time)).cloned().collect();
-        *told = others.into_iter().map(|other| (other.uid, time)).collect();
+        let mut announced = self.announced.borrow_mut();
+        let new = others.iter().filter(|other| announced.get(&other.uid) != Some(&time)).cloned().collect();
+        *announced = others.into_iter().map(|other| (other.uid, time)).collect();
         new
     }
 
@@ -225,15 +225,15 @@ impl<'a> Observer<'a> {
         evidence
     }
 
-    /// The same, until each source has answered or failed: what is to be repaired only its own answer tells.
+    /// The same, until each source has answered or failed: only the own answer of a server says what to repair there.
     pub async fn observe_all(&self, deadline: Instant) -> Evidence {
         self.look(None, Until::AllAreHeard, Duration::ZERO, deadline).await
     }
 
     async fn look(&self, known: Option<Known>, until: Until, waited: Duration, deadline: Instant) -> Evidence {
         loop {
-            // Where none is free until the deadline, nobody is asked any more.
-            let _seat = timeout_at(deadline, self.clients.permits.acquire()).await;
+            // If no permit is free until the deadline, nobody is asked any more.
+            let _permit = timeout_at(deadline, self.clients.permits.acquire()).await;
             let asked = Instant::now();
             let evidence = Look::new(self, waited).until(known.clone(), until, deadline).await;
             // A look that took longer than its sources may was overtaken by a stop of this process.
@@ -243,8 +243,8 @@ impl<'a> Observer<'a> {
         }
     }
 
-    /// Asks every Sentinel and every Redis, and takes what is known of the record and the pods: for somebody
-    /// who is told of their changes. What is done about it rests on a look of [`Observer::observe`].
+    /// Asks every Sentinel and every Redis, and takes what is known of the record and the pods: for a run
+    /// that watches them. What is done about it rests on a look of [`Observer::observe`].
     pub async fn glance(&self, known: Known, deadline: Instant) -> Evidence {
         Look::new(self, Duration::ZERO).until(Some(known), Until::AllAreHeard, deadline).await
     }
@@ -260,17 +260,17 @@ impl<'a> Observer<'a> {
         }
     }
 
-    /// Warns of what cannot be, once.
+    /// Warns of each impossible value once.
     fn warn_of_invalid(&self, now: &[String]) {
-        let mut said = self.invalid.borrow_mut();
+        let mut logged = self.invalid.borrow_mut();
         // A look may end before it has heard all: what it does not show is not forgotten for that.
-        if now.is_empty() || said.len() > SAID {
-            said.clear();
+        if now.is_empty() || logged.len() > LOGGED {
+            logged.clear();
         }
         for invalid in now {
-            if !said.contains(invalid) {
+            if !logged.contains(invalid) {
                 warn!("{}: {invalid}", self.group_config.group);
-                said.push(invalid.clone());
+                logged.push(invalid.clone());
             }
         }
     }
