@@ -1,7 +1,7 @@
-//! `forget`: a group that is removed is forgotten, by every Sentinel and by the record.
+//! `forget`: every Sentinel forgets a group that was removed, and the record of the group is deleted.
 //!
-//! Look whether it is gone; ask; have every Sentinel forget it; delete the record; look again. The
-//! Sentinels come first: one that still knows the group would have its record made again.
+//! Look whether the group is gone; ask for confirmation; have every Sentinel forget the group; delete the record; look
+//! again. The Sentinels come first: a Sentinel that still watches the group would cause a new record.
 
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ pub async fn run(args: Forget, deadline: Instant) -> Result<Next> {
     Ok(Next::Exit)
 }
 
-/// A group of which a pod may still run is not forgotten: that pod would have its record made again.
+/// A group of which a pod may still run is not forgotten: that pod would create the record again.
 fn check_is_gone(group_config: &GroupConfig, evidence: &Evidence) -> Result<()> {
     let there: Vec<_> = still_there(evidence).into_iter().map(ToString::to_string).collect();
     if !there.is_empty() {
@@ -80,7 +80,7 @@ fn check_is_gone(group_config: &GroupConfig, evidence: &Evidence) -> Result<()> 
     Ok(())
 }
 
-/// What is said where nobody remembers it, as far as is known.
+/// The end of the run if the group has no record and no Sentinel is known to watch it.
 fn nothing_to_forget(observer: &Observer<'_>, evidence: &Evidence, force: bool) -> Result<Next> {
     let group = &observer.group_config.group;
     match not_found(observer, evidence) {
@@ -93,7 +93,7 @@ fn nothing_to_forget(observer: &Observer<'_>, evidence: &Evidence, force: bool) 
     }
 }
 
-/// Has the Sentinels forget it, then the record, until nobody has made either again.
+/// Has the Sentinels forget the group and deletes the record, until neither comes back.
 async fn have_it_forgotten(observer: &Observer<'_>, mut evidence: Evidence, force: bool, deadline: Instant) -> Result<()> {
     let group = &observer.group_config.group;
     let mut backoff = Backoff::new();
@@ -104,7 +104,7 @@ async fn have_it_forgotten(observer: &Observer<'_>, mut evidence: Evidence, forc
             bail!("the record of `{group}` is kept, because not every Sentinel has forgotten the group: {}", silent.join("; "));
         }
         delete_record(observer, &evidence).await?;
-        // Whoever was about to write while this went on has done so by now, or is undone in the next round.
+        // A pod that was about to write the record has done so by now, or is undone in the next round.
         evidence = observer.observe(Duration::ZERO, deadline).await;
         if is_forgotten(observer, &evidence)? || (force && !silent.is_empty()) {
             return Ok(());
@@ -116,7 +116,7 @@ async fn have_it_forgotten(observer: &Observer<'_>, mut evidence: Evidence, forc
     }
 }
 
-/// Whether nobody remembers the group, by all who can.
+/// Whether the group has no record and no Sentinel watches it, by the answers of all.
 fn is_forgotten(observer: &Observer<'_>, evidence: &Evidence) -> Result<bool> {
     let group = &observer.group_config.group;
     if let Some(failure) = &evidence.discovery {
@@ -132,7 +132,7 @@ fn is_forgotten(observer: &Observer<'_>, evidence: &Evidence) -> Result<bool> {
     Ok(watching.is_empty() && silent.is_empty() && !has_record)
 }
 
-/// That there are Sentinels of which nobody knows what they remember.
+/// The message that fewer Sentinels were found than there are, if so.
 fn not_found(observer: &Observer<'_>, evidence: &Evidence) -> Option<String> {
     let (found, sentinel_set) = (evidence.sentinels.len(), observer.sentinel_set);
     (found < sentinel_set.count).then(|| {
@@ -151,15 +151,15 @@ fn remembered(evidence: &Evidence) -> String {
     format!("{record}, {} Sentinels that watch the group{silent}", watching.len())
 }
 
-/// Has every Sentinel that watches the group, or did not say, forget it; returns what did not work.
+/// Has every Sentinel that watches the group, or did not answer, forget the group; returns what did not work.
 async fn have_sentinels_forget(observer: &Observer<'_>, evidence: &Evidence) -> Result<Vec<String>> {
     let Observer { clients, group_config, credentials, .. } = observer;
     let mut failed: Vec<_> = not_found(observer, evidence).into_iter().collect();
     let (watching, silent) = watchers(evidence);
-    let told: Vec<&Endpoint> = watching.into_iter().chain(silent.into_iter().map(|(at, _)| at)).collect();
+    let asked: Vec<&Endpoint> = watching.into_iter().chain(silent.into_iter().map(|(at, _)| at)).collect();
     let forget = async |target: &Target| sentinel::forget_group(target, &credentials.sentinel, &group_config.group).await;
-    let done = join_all(told.iter().map(|at| clients.ask(at, forget))).await;
-    for (at, done) in told.into_iter().zip(done) {
+    let done = join_all(asked.iter().map(|at| clients.ask(at, forget))).await;
+    for (at, done) in asked.into_iter().zip(done) {
         match done {
             Ok(true) => info!("the Sentinel {at} has forgotten `{}`", group_config.group),
             Ok(false) => {}
@@ -178,7 +178,7 @@ async fn delete_record(observer: &Observer<'_>, evidence: &Evidence) -> Result<(
             info!("deleted the record of `{group}`");
             Ok(())
         }
-        // It has changed or is gone: the next look tells.
+        // The record has changed or is gone: the next look shows which.
         Err(Refusal::Missing | Refusal::Conflict) => Ok(()),
         Err(refusal) => {
             let left = format!(

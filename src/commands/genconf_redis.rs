@@ -1,12 +1,12 @@
-//! `genconf-redis`: what this pod's Redis shall be, and the redis.conf that makes it so.
+//! `genconf-redis`: decides the role of this pod's Redis, and writes its redis.conf.
 //!
-//! After all that may be wrong whatever is decided, until the server may start:
-//! 1. Publish what this pod's disk holds (the pod's annotations, an Event where it is damaged).
-//! 2. Observe and decide, until there is a decision (the record, which says it first).
+//! After the checks that do not depend on the decision, until the server may start:
+//! 1. Publish the disk report (the pod's annotations, an Event if the data is damaged).
+//! 2. Observe and decide, until there is a decision (the record, before anyone acts).
 //! 3. Render (nothing): no file is written before the whole of it is known.
 //! 4. Install (the data directory, then redis.conf).
 //! 5. Label, where the labels are not as recorded (the pods' labels, an Event).
-//! 6. Start (the record's mark, the pod's annotations): look once more, and become the server.
+//! 6. Start (the start marker in the record, the pod's annotations): look once more, and become the server.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -97,7 +97,7 @@ pub async fn run(args: GenconfRedis, deadline: Instant) -> Result<Next> {
     Box::pin(starting.until_started()).await
 }
 
-/// A priority of the pod's own is known to the others by its annotation.
+/// The others know the priority of this pod from the pod's annotation.
 fn check_priority(run: &Run, priority: u32, promotable: Promotable) -> Result<(), Wrong> {
     if run.no_kubernetes && priority != USUAL_PRIORITY && promotable == Promotable::InSync {
         return Err(Wrong(format!(
@@ -204,7 +204,7 @@ impl Starting<'_> {
             self.install(&settled, &rendered).await?;
             self.label(&settled).await?;
             match start(&self.observer, &settled, deadline).await? {
-                Begun::Go => return Ok(Next::from_words(self.command)),
+                Begun::Go => return Ok(Next::from_command(self.command)),
                 Begun::LookAgain(why) if Instant::now() >= deadline => return Err(anyhow!("{me} did not start: {why}")),
                 Begun::LookAgain(why) => info!("{me} looks again: {why}"),
             }
@@ -212,7 +212,7 @@ impl Starting<'_> {
         }
     }
 
-    /// Publishes what this pod's disk holds, while all that is looked at first is made ready.
+    /// Publishes the disk report, while the first look is prepared.
     async fn publish(&mut self) -> Result<()> {
         let Self { me, observer, own_data, .. } = self;
         let clients = observer.clients;
@@ -240,7 +240,7 @@ impl Starting<'_> {
     }
 
     /// Renders the file for what was decided. It names the run that has published what the disk holds; where that
-    /// could not be published, the server itself tells the pod's own priority.
+    /// could not be published, the server itself says the pod's own priority.
     fn render(&self, settled: &Settled) -> Result<Rendered> {
         let Observer { clients, own, .. } = &self.observer;
         let published = own.instance.as_ref().map(|instance| instance.run.clone());
@@ -260,7 +260,7 @@ impl Starting<'_> {
 
     /// Makes the data directory ready for the server, and puts the file in its place.
     async fn install(&mut self, settled: &Settled, rendered: &Rendered) -> Result<()> {
-        let arguments: Vec<_> = self.command.iter().map(|word| word.as_encoded_bytes()).collect();
+        let arguments: Vec<_> = self.command.iter().map(|argument| argument.as_encoded_bytes()).collect();
         let keeps_copies = redis_conf::keeps_copies(rendered.bytes(), &arguments);
         self.own_data.prepare(&mut self.observer.own, settled, keeps_copies, self.deadline).await?;
         let draft = self.draft.take().map_or_else(|| Draft::begin(&self.output).or_wrong(), Ok)?;

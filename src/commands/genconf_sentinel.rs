@@ -1,7 +1,7 @@
-//! `genconf-sentinel`: which masters to watch, and the sentinel.conf that makes it so.
+//! `genconf-sentinel`: decides which masters to watch, and writes sentinel.conf.
 //!
-//! 1. Read what the earlier file knew, and all that may be wrong whatever is decided.
-//! 2. Observe and decide for each group, all at once (the records, which say it first). A group that nobody can decide
+//! 1. Read the earlier file, and check what does not depend on the decisions.
+//! 2. Observe and decide for each group, all at once (the records, before anyone acts). A group that nobody can decide
 //!    does not keep it from the others.
 //! 3. Render (nothing): the file is not written before the whole of it is known.
 //! 4. Install (sentinel.conf), and become the server.
@@ -101,7 +101,7 @@ pub async fn run(args: GenconfSentinel, deadline: Instant) -> Result<Next> {
         return Ok(Next::Exit);
     };
     rendered.install(draft, &output)?;
-    Ok(Next::from_words(command))
+    Ok(Next::from_command(command))
 }
 
 /// Begins the file, once what earlier runs have left of theirs is away.
@@ -140,7 +140,7 @@ fn remembering(mut group_config: GroupConfig, earlier: &Earlier) -> GroupConfig 
     group_config
 }
 
-/// Of how many a majority is taken must be known, and more than there are never agree.
+/// The number of Sentinels must be known, and a quorum above that number is never reached.
 fn check_quorum(quorum: Option<u32>, sentinel_set: &SentinelSet) -> Result<()> {
     match quorum {
         None if sentinel_set.count == 0 => Err(Wrong(
@@ -227,7 +227,7 @@ impl Site<'_> {
         source.rehearse(&self.conf(groups).values().or_wrong()?)
     }
 
-    /// Tells what will keep these Sentinels from a failover, as the first group shows it.
+    /// Warns of what will keep these Sentinels from a failover, as the first group shows it.
     fn warn_of_what_keeps_from_failover(&self, decided: &[(&GroupConfig, Settled)]) {
         let Some((group_config, settled)) = decided.first() else { return };
         self.sentinel_set.warn_of_what_keeps_from_failover(&settled.evidence);
@@ -329,7 +329,7 @@ impl Site<'_> {
         let members = settled.evidence.peers.iter().filter(|peer| peer.pod != *master);
         let mut known: Vec<_> = members.filter_map(|peer| settled.endpoint(group_config, &peer.pod)).collect();
         let is_strange = |at: &&Endpoint| settled.evidence.member_at(&at.host).is_none();
-        // An address that is no pod's now may be a stranger's next: whom Sentinel takes for a replica it commands.
+        // An address that no pod has now may soon be a pod's of another group, and Sentinel would make that pod a replica.
         let is_readable = |_: &&Endpoint| group_config.by_hostname();
         let kept = self.kept(group_config).map_or(&[][..], |kept| &kept.replicas);
         known.extend(kept.iter().filter(is_strange).filter(is_readable).cloned());
@@ -344,7 +344,7 @@ impl Site<'_> {
         (0..u32::try_from(self.sentinel_set.count).unwrap_or(u32::MAX)).map(|ordinal| self.me.sibling(ordinal)).collect()
     }
 
-    /// A Sentinel more than are counted makes the majority of all another than that of those that are counted.
+    /// Warns if this Sentinel is not counted: with it a majority is more than of the Sentinels that are counted.
     fn warn_if_not_counted(&self, group_config: &GroupConfig) {
         let sentinel_set = self.sentinel_set;
         let is_counted = match sentinel_set.service {

@@ -1,4 +1,4 @@
-//! One file or folder for each subcommand, telling its story in the order in which it happens.
+//! One file or folder for each subcommand, in the order in which things happen.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
@@ -30,7 +30,7 @@ const BACKSTOP: Duration = Duration::from_secs(1);
 /// How long a copy of this program may take.
 const INSTALLED_BY: Duration = Duration::from_secs(60);
 
-/// What is left to do when a subcommand has told its story.
+/// What is left to do when a subcommand is done.
 #[derive(Debug)]
 pub enum Next {
     /// Nothing.
@@ -40,18 +40,18 @@ pub enum Next {
 }
 
 impl Next {
-    fn from_words(words: Vec<OsString>) -> Self {
-        if words.is_empty() { Self::Exit } else { Self::Exec(words) }
+    fn from_command(command: Vec<OsString>) -> Self {
+        if command.is_empty() { Self::Exit } else { Self::Exec(command) }
     }
 
-    /// Does it, unless a signal has come meanwhile, of which the command would not know. Comes back only where there
-    /// is nothing to become, or at an error.
+    /// Becomes the command, unless a signal has come meanwhile, which the command would not get. Returns only if there is
+    /// no command, or at an error.
     ///
     /// # Errors
     /// The command cannot be run, or shall not.
     pub fn become_it(self, signals: &mut Signals) -> Result<()> {
-        let Self::Exec(words) = self else { return Ok(()) };
-        let [program, arguments @ ..] = &words[..] else { return Ok(()) };
+        let Self::Exec(command) = self else { return Ok(()) };
+        let [program, arguments @ ..] = &command[..] else { return Ok(()) };
         if let Some(by) = signals.came() {
             bail!("stopped by {by}: `{}` is not started", program.display());
         }
@@ -77,7 +77,7 @@ fn limit(command: &Command) -> Option<Duration> {
     }
 }
 
-/// After how long a subcommand is over that keeps its deadline, by its steps or by the backstop.
+/// The longest time that a subcommand with a deadline runs, the backstop included.
 pub fn longest(command: &Command) -> Option<Duration> {
     limit(command).map(|limit| limit + BACKSTOP)
 }

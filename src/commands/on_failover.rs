@@ -36,7 +36,7 @@ use crate::steps::observe::{Observer, from_api, record_seen};
 use crate::steps::report::millis;
 use crate::steps::retry::{blame, persist, refused};
 
-/// Sentinel kills its script after 60 s; whatever did not work by then is better tried anew.
+/// Sentinel kills its script after 60 s; what did not work by then is better tried again.
 const LIMIT: Duration = Duration::from_secs(45);
 
 /// How long the hook may take.
@@ -117,7 +117,7 @@ fn local_sentinel(pod: &PodArgs, sentinel_set: &SentinelSet) -> Target {
     Target { name: name.unwrap_or(Host::Ip(ip)), ips: vec![ip], port: sentinel_set.port }
 }
 
-/// Whether two epochs can be, beside each other: else all must be asked.
+/// Whether both epochs are possible beside each other: else all Sentinels must be asked.
 fn are_plain(record: &Record, claim: &Claim) -> bool {
     epoch::can_be(record.claim.epoch, []) && epoch::can_be(claim.epoch, [record.claim.epoch])
 }
@@ -170,8 +170,8 @@ impl Hook {
         self.group_config.members(found, &self.group_config.membership(record, &reported))
     }
 
-    /// The pod behind the master's host: its name says it, where the group has such a pod; an address must be
-    /// asked for anew, for it may have been another's when the pods were listed.
+    /// The pod behind the master's host. A host name says which pod, if the group has that pod. For an address the pods are
+    /// listed again: another pod may have had the address in the earlier list.
     async fn pod_at(&self, cluster: &Cluster, watch: &Watch, listed: &[Pod], record: &RecordSeen) -> Result<PodName> {
         let host = &watch.master.host;
         let named = |pods: &[Pod]| pods.iter().find(|pod| self.group_config.is_at(pod, host)).map(|pod| pod.name.clone());
@@ -185,7 +185,7 @@ impl Hook {
         named(&members).ok_or_else(|| anyhow!("no pod of {group} ({selector}) is at {host}"))
     }
 
-    /// Moves the record, by what is known already, and asks anew as long as that fails.
+    /// Moves the record, by what is known already, and asks again as long as that fails.
     async fn have_record_moved(
         &self,
         cluster: &Cluster,

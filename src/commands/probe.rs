@@ -1,15 +1,14 @@
-//! `probe`: the kubelet's questions, answered by this pod's own server and nobody else: no Kubernetes,
-//! no DNS, one connection.
+//! `probe`: answers the kubelet's probes by asking this pod's own server alone: no Kubernetes, no DNS, one connection.
 //!
-//! Whoever answers anything lives: an error, an alert of TLS, the end of a connection that was accepted. And no
-//! server is taken out of service for a secret alone, which is as likely to be wrong here as there.
+//! Liveness passes if the server answers at all: an error, a TLS alert, even a connection that it accepts and closes. And
+//! a wrong password alone takes no server out of service: the password may as well be wrong here.
 //!
 //! While ordain copies a snapshot for a server that would append to it, nothing answers yet, and the pod lives: a
-//! kubelet that ended it would have the copy begin anew, for ever.
+//! kubelet that killed the pod would have the copy start again, for ever.
 //!
-//! A probe changes nothing. It does not make a replica electable either: that takes a majority of the
+//! A probe changes nothing. It does not make a replica promotable either: that takes a majority of the
 //! Sentinels that find nothing wrong with the master, whom a probe does not ask. A replica that only
-//! looks at its own link would become electable right after its master has restarted in place, while a
+//! looks at its own link would become promotable right after its master has restarted in place, while a
 //! failover is about to begin, and replace a master that lives; `reconcile` asks them.
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -45,23 +44,23 @@ pub async fn run(args: Probe, deadline: Instant) -> Result<Next> {
     let ask = async {
         let pems = read_pems(&secrets.tls).await;
         if readiness {
-            let told = match credentials(&secrets, pems.as_ref()).await {
+            let answer = match credentials(&secrets, pems.as_ref()).await {
                 Ok(credentials) => match server {
                     Server::Redis => redis::serving(&target, &credentials.redis)
                         .await
                         .map(|serving| probe::redis(&serving, me.as_ref(), &sets)),
                     Server::Sentinel => sentinel::quorums(&target, &credentials.sentinel, &groups)
                         .await
-                        .map(|told| probe::sentinel(&told, me.as_ref())),
+                        .map(|quorums| probe::sentinel(&quorums, me.as_ref())),
                 },
                 Err(error) => Err(Failure::NotAllowed(format!("{error:#}"))),
             };
-            match told.map_err(|failure| probe::kept_by_a_secret(&failure).ok_or(failure)) {
-                Ok(told) => Ok(told),
+            match answer.map_err(|failure| probe::kept_by_a_secret(&failure).ok_or(failure)) {
+                Ok(verdict) => Ok(verdict),
                 Err(Err(failure)) => Err(failure),
                 // It serves those who have the secret, if it answers at all.
-                Err(Ok(told)) => answers(&target, &secrets, pems, deadline).await.map(|manner| match manner {
-                    Manner::AsAsked => Ok(told),
+                Err(Ok(verdict)) => answers(&target, &secrets, pems, deadline).await.map(|manner| match manner {
+                    Manner::AsAsked => Ok(verdict),
                     Manner::Plainly => Err(probe::SPEAKS_NO_TLS.to_owned()),
                 }),
             }
@@ -69,8 +68,8 @@ pub async fn run(args: Probe, deadline: Instant) -> Result<Next> {
             answers(&target, &secrets, pems, deadline).await.map(|_| Ok("lives".to_owned()))
         }
     };
-    let told: Result<_, Failure> = timeout_at(deadline, ask).await.unwrap_or(Err(Failure::TimedOut));
-    if told.is_err()
+    let answer: Result<_, Failure> = timeout_at(deadline, ask).await.unwrap_or(Err(Failure::TimedOut));
+    if answer.is_err()
         && !readiness
         && matches!(server, Server::Redis)
         && off_thread(move |_| Ok(is_being_copied(&data_dir))).await?
@@ -78,8 +77,8 @@ pub async fn run(args: Probe, deadline: Instant) -> Result<Next> {
         println!("Redis is not started yet: ordain copies its data");
         return Ok(Next::Exit);
     }
-    let told = told.map_err(|failure| blame(&format!("{name} at {ip} port {port}"), failure))?;
-    println!("{name} {}", told.map_err(|why| anyhow!("{name} {why}"))?);
+    let verdict = answer.map_err(|failure| blame(&format!("{name} at {ip} port {port}"), failure))?;
+    println!("{name} {}", verdict.map_err(|why| anyhow!("{name} {why}"))?);
     Ok(Next::Exit)
 }
 

@@ -1,7 +1,7 @@
-//! `takeover`: follow the nodes and the pods of groups; while a node says nothing, knock at it and at those that
-//! live; decide; act, if this one holds the Lease; and tell of each act in one line and in an Event.
+//! `takeover`: follow the nodes and the pods of groups; while a node is silent, probe that node and some nodes that are
+//! Ready; decide; act, if this process holds the Lease; and report each act in one line and in an Event.
 //!
-//! Nothing is asked while all nodes are Ready: the API server tells what changes, and the Lease is renewed.
+//! Nothing is asked while all nodes are Ready: the watches report what changes, and the Lease is renewed.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,11 +37,11 @@ use crate::steps::context::reachable;
 use crate::steps::retry::{Backoff, refused};
 use crate::steps::watch_cache::CacheOf;
 
-/// How many of the nodes that are Ready are knocked at beside one that is not.
+/// How many nodes that are Ready are probed beside a node that is not.
 const WITNESSES: usize = 10;
 /// How long the API server is left alone after it refused something.
 const AFTER_A_REFUSAL: Duration = Duration::from_secs(1);
-/// How long a watch must have lasted to be begun anew without a pause.
+/// How long a watch must have lasted to start again without a pause.
 const LASTING: Duration = Duration::from_secs(10);
 /// How long giving the Lease back may take when the container is being stopped, a renewal that is under way included.
 const GIVING_BACK: Duration = Duration::from_secs(5);
@@ -133,7 +133,7 @@ async fn open(
     Ok((cluster, nodes, election))
 }
 
-/// What was told.
+/// What the watches have reported.
 #[derive(Default)]
 struct NodeCache {
     nodes: CacheOf<String, Node>,
@@ -155,7 +155,7 @@ struct NodeController<'a> {
     done: RefCell<Done>,
 }
 
-/// What was done, until it is told of.
+/// What was done, until the watches report it.
 #[derive(Default)]
 struct Done {
     /// Nodes, under the version that is no more.
@@ -165,7 +165,7 @@ struct Done {
 }
 
 impl NodeController<'_> {
-    /// Keeps the books.
+    /// Follows the nodes and the pods, and keeps what is known of them in the cache.
     async fn follow(&self, node_selector: Option<&str>, selector: &str) {
         let nodes = self.each(
             "nodes",
@@ -192,7 +192,7 @@ impl NodeController<'_> {
         tokio::join!(nodes, hosted_pods);
     }
 
-    /// Takes each change. A watch that breaks is begun anew, so that nothing counts as known until all is told.
+    /// Takes each change. A watch that breaks starts again, and nothing counts as known until its list is complete.
     async fn each<T, S: Stream<Item = Change<T>>>(&self, what: &str, follow: impl Fn() -> S, take: impl Fn(Change<T>) -> bool) {
         let mut backoff = Backoff::slow();
         loop {
@@ -229,7 +229,7 @@ impl NodeController<'_> {
         }
     }
 
-    /// Whether what was done has not been told of yet: nothing is decided on what was before.
+    /// Whether the watches have not reported yet what was done: nothing is decided on the state before.
     fn is_behind(&self) -> bool {
         let cache = self.cache.borrow();
         let is_as_before =
@@ -240,15 +240,15 @@ impl NodeController<'_> {
         !done.nodes.is_empty()
     }
 
-    /// Looks, knocks, decides and acts, without end.
+    /// Looks, probes, decides and acts, without end.
     async fn go_on(&self) {
         let mut leadership = self.election.leadership();
         let mut asked = BTreeMap::new();
         let mut round = Instant::now();
-        let mut told = BTreeMap::new();
+        let mut logged = BTreeMap::new();
         loop {
             if !self.is_dry && !leads(&leadership) {
-                (asked, told) = (BTreeMap::new(), BTreeMap::new());
+                (asked, logged) = (BTreeMap::new(), BTreeMap::new());
                 tokio::select! { _ = leadership.changed() => {}, () = self.news.notified() => {} }
                 continue;
             }
@@ -270,8 +270,8 @@ impl NodeController<'_> {
             }
             let facts = self.facts(&asked);
             let plan = decide(&facts, &self.settings);
-            log_holds(&plan, &mut told);
-            let is_done = self.act(&facts, &plan, &leadership, &mut told).await;
+            log_holds(&plan, &mut logged);
+            let is_done = self.act(&facts, &plan, &leadership, &mut logged).await;
             let again = match (is_done, is_in_question) {
                 (false, _) => Some(Instant::now() + AFTER_A_REFUSAL),
                 (true, true) => Some(round),
@@ -283,19 +283,19 @@ impl NodeController<'_> {
                     None => std::future::pending().await,
                 }
             };
-            // Renewals of the seat are no news.
+            // Renewals of the leadership are no news.
             tokio::select! { () = is_due => {}, () = self.news.notified() => {} }
         }
     }
 
-    /// Knocks at every node in question, and at some that are Ready, all at once.
+    /// Probes every node in question, and some that are Ready, all at once.
     async fn ask(&self, facts: &Facts) -> BTreeMap<String, NodeAsked> {
         let began = self.started.elapsed();
         let mut ready: Vec<_> = facts.nodes.iter().filter(|node| node.state == State::Ready).collect();
         fastrand::shuffle(&mut ready);
         let witnesses = ready.into_iter().take(WITNESSES).map(|node| (node, Vec::new()));
         let rounds = facts.in_question().into_iter().chain(witnesses).map(async |(node, probe_addresses)| {
-            let (kubelet, hosted_pods) = tokio::join!(knock_at(&node.kubelet), knock_at(&probe_addresses));
+            let (kubelet, hosted_pods) = tokio::join!(probe_all(&node.kubelet), probe_all(&probe_addresses));
             let answers = NodeAsked { since: began, at: self.started.elapsed(), kubelet, hosted_pods };
             (node.name.clone(), NodeAsked::after(facts.asked.get(&node.name), began, answers, &self.settings))
         });
@@ -308,14 +308,14 @@ impl NodeController<'_> {
         facts: &Facts,
         plan: &TakeoverPlan,
         leadership: &watch::Receiver<Option<Instant>>,
-        told: &mut BTreeMap<String, Notice>,
+        logged: &mut BTreeMap<String, Notice>,
     ) -> bool {
         let mut is_done = true;
         for act in &plan.acts {
-            let (word, reason) = words(&act.action);
+            let (name, reason) = name_and_reason(&act.action);
             if self.is_dry {
-                if told.insert(act.node.clone(), Notice::Act(act.action.clone())) != Some(Notice::Act(act.action.clone())) {
-                    info!(node = act.node, act = word, why = act.why, "would act");
+                if logged.insert(act.node.clone(), Notice::Act(act.action.clone())) != Some(Notice::Act(act.action.clone())) {
+                    info!(node = act.node, act = name, why = act.why, "would act");
                 }
                 continue;
             }
@@ -328,14 +328,14 @@ impl NodeController<'_> {
             match self.carry_out(facts, act).await {
                 Ok(()) => {
                     self.note(act);
-                    told.remove(&act.node);
-                    info!(node = act.node, act = word, why = act.why, "acted");
+                    logged.remove(&act.node);
+                    info!(node = act.node, act = name, why = act.why, "acted");
                     self.announce(act, reason).await;
                 }
                 Err(Refusal::Conflict | Refusal::Missing) => is_done = false,
                 Err(refusal) => {
                     is_done = false;
-                    warn!(node = act.node, act = word, "not done: {refusal}");
+                    warn!(node = act.node, act = name, "not done: {refusal}");
                 }
             }
         }
@@ -387,11 +387,11 @@ fn leads(leadership: &watch::Receiver<Option<Instant>>) -> bool {
     leadership.borrow().is_some_and(|until| Instant::now() < until)
 }
 
-async fn knock_at(probe_addresses: &[SocketAddr]) -> Vec<(SocketAddr, Answer)> {
+async fn probe_all(probe_addresses: &[SocketAddr]) -> Vec<(SocketAddr, Answer)> {
     join_all(probe_addresses.iter().map(async |at| (*at, tcp_probe(*at).await))).await
 }
 
-fn words(action: &Action) -> (&'static str, Reason) {
+fn name_and_reason(action: &Action) -> (&'static str, Reason) {
     match action {
         Action::TakeOut => ("out of service", Reason::OutOfService),
         Action::GiveBack => ("back in service", Reason::BackInService),
@@ -400,33 +400,33 @@ fn words(action: &Action) -> (&'static str, Reason) {
     }
 }
 
-/// What was told of a node last, so that it is told once.
+/// What was logged of a node last, so that it is logged once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Notice {
     Hold(Hold),
     Act(Action),
 }
 
-fn log_holds(plan: &TakeoverPlan, told: &mut BTreeMap<String, Notice>) {
-    told.retain(|node, _| plan.holds.contains_key(node) || plan.acts.iter().any(|act| act.node == *node));
+fn log_holds(plan: &TakeoverPlan, logged: &mut BTreeMap<String, Notice>) {
+    logged.retain(|node, _| plan.holds.contains_key(node) || plan.acts.iter().any(|act| act.node == *node));
     for (node, why) in &plan.holds {
         let hold = Notice::Hold(why.clone());
-        if told.get(node) != Some(&hold) {
+        if logged.get(node) != Some(&hold) {
             info!(node, why = %why, "does not act");
-            told.insert(node.clone(), hold);
+            logged.insert(node.clone(), hold);
         }
     }
 }
 
 /// The Nodes that were deleted, and when, as holders of the Lease leave them to each other.
 fn write_deleted(deleted: &BTreeMap<String, Moment>) -> String {
-    let words: Vec<_> = deleted.iter().map(|(name, at)| format!("{name}={at}")).collect();
-    words.join(",")
+    let entries: Vec<_> = deleted.iter().map(|(name, at)| format!("{name}={at}")).collect();
+    entries.join(",")
 }
 
 fn read_deleted(text: &str) -> BTreeMap<String, Moment> {
     text.split(',')
-        .filter_map(|word| word.split_once('='))
+        .filter_map(|entry| entry.split_once('='))
         .filter_map(|(name, at)| Some((name.to_owned(), at.parse().ok()?)))
         .collect()
 }

@@ -1,4 +1,4 @@
-//! What a handover has begun, and how that is undone where the container is stopped in its midst.
+//! What a handover has begun, and how to undo it if the container is stopped in between.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ pub(super) struct Request {
 }
 
 impl Begun {
-    /// Undoes it; where another is the master already, follows that. Returns how it stands then.
+    /// Undoes the handover; if another pod is the master already, follows that pod. Returns the outcome, in words.
     pub async fn undo(&self, pod: Pod<'_>) -> String {
         let me = pod.me;
         if !self.is_label_touched && self.paused.is_none() {
@@ -118,7 +118,7 @@ impl Begun {
 
 /// How a failover ended.
 enum Ended {
-    /// This one is the master now.
+    /// This server is the master now.
     Promoted(Endpoint),
     /// This pod is still the master; sure where the Sentinel has said so.
     Nothing { is_sure: bool },

@@ -1,4 +1,4 @@
-//! Where nobody elects another: every replica with a link has all that was written before this master stops.
+//! Without Sentinels: every replica with a link has all writes before this master stops.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::steps::context::in_time;
 
 /// For how long a replica that gives no answer may have a link all the same.
 const SILENT: Duration = Duration::from_secs(5);
-/// The last pause outlasts this program, for as long as the server takes to be told to stop.
+/// The last pause outlasts this program, until the server gets the signal to stop.
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 
 impl Leaving<'_> {
@@ -24,7 +24,7 @@ impl Leaving<'_> {
     pub(super) async fn deliver(mut self, mut evidence: Evidence, is_dry_run: bool, deadline: Instant) -> Result<Next> {
         let Pod { me, observer, .. } = self.pod;
         let started = Instant::now();
-        let mut told = String::new();
+        let mut logged = String::new();
         loop {
             let has_waited = started.elapsed() >= SILENT;
             let pods = with_a_link(&evidence, me).chain(silent(&evidence, me).filter(|_| !has_waited));
@@ -45,9 +45,9 @@ impl Leaving<'_> {
             if Instant::now() + ENOUGH >= deadline {
                 bail!("{me} stops before its replicas have all its writes: {obstacle}");
             }
-            if told != obstacle {
+            if logged != obstacle {
                 info!("{me} waits before it stops: {obstacle}");
-                told = obstacle;
+                logged = obstacle;
             }
             sleep(PACE).await;
             // Who has lost its link meanwhile is not waited for.

@@ -5,8 +5,8 @@
 //! answers as master. Where nothing comes for two seconds:
 //! - A replica is the master: it has all writes, so this one follows it, whether or not Sentinel has said so.
 //! - None is: the failover is called off, and the writes go on. The Sentinel forgets it (`SENTINEL RESET`, after
-//!   which it finds the replicas anew within ten seconds); a replica that it has told to lead, or that is silent,
-//!   is told to follow this master again. Both are sent to who is silent, too: a process that stands still reads
+//!   which it finds the replicas anew within ten seconds); a replica that it has made a master, or that is silent,
+//!   gets the command to follow this master again. Both are sent to who is silent, too: a process that stands still reads
 //!   them, when it goes on, right after what was said to it before, and before it does the next thing.
 //!
 //! What remains: a Sentinel that no packet reaches, and that comes back within its failover-timeout, or that speaks
@@ -43,23 +43,23 @@ pub(super) struct FailoverPlan {
     /// The Sentinel that is asked.
     pub at: Endpoint,
     pub sentinel: Target,
-    /// Who must have every write.
+    /// The replicas that must have every write.
     pub candidates: Vec<(PodName, Target)>,
     /// The same, and under which name each follows this master.
     pub links: Vec<(Target, Endpoint)>,
-    /// Who shall be promoted.
+    /// The replica that is to be promoted.
     pub candidate: Endpoint,
-    /// Who shall not be promoted, and what each was before.
+    /// The replicas that are not to be promoted, and the state of each before.
     pub other_replicas: Vec<(Target, Replica)>,
-    /// After how long it would be sooner done.
+    /// After how long a failover would take less time.
     pub wait: Duration,
-    /// Who follows this master, and would not be told of the other.
+    /// A replica of this master that the Sentinel could not have follow the new master.
     pub unheard: Option<PodName>,
 }
 
 /// How a failover ended.
 enum End {
-    /// This one is the master now.
+    /// This server is the master now.
     Promoted(Endpoint),
     /// It has ended with this master in its place, by itself or because it was called off.
     Over { was_called_off: bool },
@@ -71,7 +71,7 @@ enum End {
 
 /// How an attempt ended.
 pub(super) enum Attempt {
-    /// This one is the master now.
+    /// This server is the master now.
     Promoted(Endpoint),
     /// Nothing has begun, or it has ended with this master in its place; writes go on.
     Failed(String),
@@ -187,7 +187,7 @@ impl Leaving<'_> {
                     return End::Over { was_called_off };
                 }
                 Outcome::Pending if standing != Standing::Answers => {
-                    // The others tell of what it has announced.
+                    // The other Sentinels know what this Sentinel has announced.
                     if let Some(new) = pod.announced(evidence, &plan.at).await {
                         return End::Promoted(new);
                     }
@@ -307,7 +307,7 @@ impl Pod<'_> {
         is_forgotten
     }
 
-    /// Has whoever was told to lead follow this master again: who says so, and who says nothing.
+    /// Has each replica that answers as master, or does not answer, follow this master again.
     async fn take_back(self, links: &[(Target, Endpoint)]) {
         let login = &self.observer.credentials.redis;
         join_all(links.iter().map(async |(target, me)| {
@@ -321,7 +321,7 @@ impl Pod<'_> {
         .await;
     }
 
-    /// Gives each rival of the heir another priority, where it is the same server still: Sentinel promotes none with 0.
+    /// Sets the priority of each other replica, if it is still the same server: Sentinel promotes no replica with 0.
     pub(super) async fn prioritise(self, other_replicas: &[(Target, Replica)], priority: fn(&Replica) -> u32) {
         let login = &self.observer.credentials.redis;
         let given = other_replicas.iter().map(async |(target, before)| {

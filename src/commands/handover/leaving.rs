@@ -1,4 +1,4 @@
-//! Another is the master: this one follows it, and waits until it is labelled.
+//! Another pod is the master: this pod follows that master, and waits until that pod is labelled.
 
 use std::time::{Duration, SystemTime};
 
@@ -70,7 +70,7 @@ impl Pod<'_> {
         }
     }
 
-    /// Whoever waits for an answer gets none here any more.
+    /// Disconnects the clients of this pod, whose writes wait behind the pause.
     async fn send_clients_away(self) {
         let ended = async {
             let (mut own, role) = Master::connect(self.own, &self.observer.credentials.redis).await?;
@@ -98,7 +98,7 @@ impl Pod<'_> {
         }
     }
 
-    /// Labels this pod by its part again, whichever that is now. What this leaves undone reconcile does.
+    /// Labels this pod by its role again, whichever that is now. What this leaves undone reconcile does.
     pub(super) async fn be_labelled(self, deadline: Instant) {
         let Observer { clients, group_config, .. } = self.observer;
         let Some(cluster) = clients.cluster() else { return };

@@ -1,5 +1,5 @@
-//! `handover`: the preStop of a Redis pod. If this pod is the master, another is before it stops, and no
-//! write that was acknowledged is lost.
+//! `handover`: the preStop of a Redis pod. If this pod is the master, another pod becomes the master before this pod
+//! stops, and no acknowledged write is lost.
 //!
 //! Wait until a replica is fit and a Sentinel knows it; pause the writes; wait until whoever could be
 //! promoted has them all; ask one Sentinel for one failover ([`failover`]); once that names another, become its
@@ -59,7 +59,7 @@ const ENOUGH: Duration = Duration::from_secs(3);
 /// How long the moment is waited for in which a failover takes the least time, and the Sentinel has a way to all
 /// replicas: until it has asked twice, for a replica that has just started is known to it after the first time.
 const TIMELY: Duration = Duration::from_secs(20);
-/// Between two questions to who has not come so far: none of them tells of itself. (`WAIT` would, but
+/// Between two questions to a replica that lacks writes: no replica reports by itself. (`WAIT` would, but
 /// newer servers count only what its own connection has written.)
 const PACE: Duration = Duration::from_millis(10);
 /// How long one answer is waited for while writes are held back: who is silent is asked again.
@@ -73,7 +73,7 @@ async fn soon<T>(ask: impl Future<Output = Result<T, Failure>>) -> Result<T, Fai
     timeout(SOON, ask).await.unwrap_or(Err(Failure::TimedOut))
 }
 
-/// What a run stands on.
+/// What a run needs.
 struct Ready {
     me: PodName,
     clients: Clients,
@@ -104,7 +104,7 @@ pub async fn run(args: Handover, signals: &mut Signals) -> Result<Next> {
         () = sleep_until(deadline + BACKSTOP) => "not done by its deadline".to_owned(),
         by = signals.next() => format!("stopped by {by}"),
     };
-    // The work was dropped where it was, and has told what it had begun.
+    // The work was dropped where it was, and `begun` says what it had begun.
     bail!("{why}: {}", begun.undo(pod).await)
 }
 
@@ -128,7 +128,7 @@ async fn hand_over(pod: Pod<'_>, begun: &mut Begun, is_dry_run: bool, deadline: 
     let Pod { me, observer, .. } = pod;
     let mut backoff = Backoff::new();
     let mut news = News::default();
-    let mut told = String::new();
+    let mut logged = String::new();
     let started = Instant::now();
     loop {
         let is_late = is_dry_run || Instant::now() + ENOUGH >= deadline;
@@ -136,7 +136,7 @@ async fn hand_over(pod: Pod<'_>, begun: &mut Begun, is_dry_run: bool, deadline: 
             Err(Failure::Refused) => return Ok(nothing(me, "no Redis runs here")),
             // It may stand still for a moment only.
             Err(failure @ (Failure::TimedOut | Failure::Unreachable(_))) if !is_late => {
-                log_obstacle(me, &mut told, format!("its own Redis: {failure}"));
+                log_obstacle(me, &mut logged, format!("its own Redis: {failure}"));
                 sleep(backoff.next()).await;
                 continue;
             }
@@ -163,7 +163,7 @@ async fn hand_over(pod: Pod<'_>, begun: &mut Begun, is_dry_run: bool, deadline: 
         if is_dry_run || Instant::now() + ENOUGH >= deadline {
             bail!("{me} is still the master, and writes go on here: {obstacle}");
         }
-        log_obstacle(me, &mut told, obstacle);
+        log_obstacle(me, &mut logged, obstacle);
         news.wait(observer, &evidence, backoff.next(), deadline).await;
     }
 }
@@ -173,11 +173,11 @@ fn nothing(me: &PodName, why: &str) -> Next {
     Next::Exit
 }
 
-/// Says once what is in the way.
-fn log_obstacle(me: &PodName, told: &mut String, obstacle: String) {
-    if *told != obstacle {
+/// Logs an obstacle once.
+fn log_obstacle(me: &PodName, logged: &mut String, obstacle: String) {
+    if *logged != obstacle {
         info!("{me} waits to hand over: {obstacle}");
-        *told = obstacle;
+        *logged = obstacle;
     }
 }
 
@@ -198,17 +198,17 @@ struct Leaving<'a> {
 
 /// How one try ended.
 enum Tried {
-    /// Another is the master.
+    /// Another pod is the master.
     Done,
-    /// The moment has come for which it waited.
+    /// The moment has come that the handover waited for.
     Again,
     /// This is in the way.
     Not(String),
 }
 
 impl Pod<'_> {
-    /// Looks, and waits for every Redis' and every Sentinel's answer: one that is failing over already must be heard. Also tells which
-    /// of them are in TILT.
+    /// Looks, and waits for the answers of every Redis and every Sentinel: a Sentinel that is failing over already must be
+    /// heard. Also returns which Sentinels are in TILT.
     async fn look(self, deadline: Instant) -> (Evidence, Vec<Endpoint>) {
         let Observer { clients, group_config, credentials, .. } = self.observer;
         let mut evidence = self.observer.observe_peers(deadline).await;
@@ -295,7 +295,7 @@ impl Leaving<'_> {
         Ok(plan)
     }
 
-    /// Waits until every heir has read as far as this master has written by now.
+    /// Waits until every candidate has read as far as this master has written by now.
     async fn catch_up(&mut self, candidates: &[(PodName, Target)]) -> Result<(), String> {
         let offset = in_time(self.master.offset()).await.map_err(|failure| format!("this Redis: {failure}"))?;
         let until = Instant::now() + CATCH_UP;
@@ -316,8 +316,7 @@ impl Leaving<'_> {
         try_join_all(candidates.iter().map(wait)).await.map(drop)
     }
 
-    /// Holds the writes back, and waits until every heir has them all: both within the time for which they may be held
-    /// back.
+    /// Pauses the writes, and waits until every candidate has all writes: both within the time that writes may be paused.
     async fn hold_until_caught_up(&mut self, candidates: &[(PodName, Target)]) -> Result<(), String> {
         let began = Instant::now();
         self.begun.paused.get_or_insert(began);

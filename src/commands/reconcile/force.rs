@@ -1,4 +1,4 @@
-//! `--assume-master`: a person's word, after what it costs was shown.
+//! `--assume-master`: a forced claim, made after the losses were shown.
 
 use anyhow::{Result, anyhow, bail};
 use tokio::time::Instant;
@@ -15,7 +15,7 @@ use crate::steps::decide::first_record;
 use crate::steps::observe::Observer;
 use crate::steps::retry::refused;
 
-/// A person's word moves the record, once, after that person was shown what it costs.
+/// Writes the forced claim to the record, after the losses were shown and confirmed.
 pub async fn force(observer: &Observer<'_>, pod: &PodName, yes: bool, dry_run: bool, deadline: Instant) -> Result<()> {
     let GroupConfig { group, .. } = observer.group_config;
     let Some(cluster) = observer.clients.cluster() else {

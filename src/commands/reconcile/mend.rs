@@ -22,7 +22,7 @@ use crate::steps::retry::{blame, refused};
 /// Where the manifests have `ordain install` put the hook in the Sentinel's container.
 const INSTALLED: &str = "/opt/ordain";
 
-/// Does one repair. Returns whether what it is of was still as it was seen.
+/// Does one repair. Returns whether the server was still as it was seen.
 pub async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Record>, repair: &Repair) -> Result<bool> {
     let Observer { clients, group_config, credentials, .. } = observer;
     let target = |pod: &PodName| group_config.target(pod, evidence.ips_of(pod).to_owned());
@@ -49,9 +49,9 @@ pub async fn mend(observer: &Observer<'_>, evidence: &Evidence, record: Option<&
             clients.ask(at, forget).await.map(|()| true)
         }
         Repair::Abandon(claim) => {
-            let told = || evidence.watches().find(|(_, watch)| evidence.member_at(&watch.master.host) == Some(&claim.master));
+            let watching = || evidence.watches().find(|(_, watch)| evidence.member_at(&watch.master.host) == Some(&claim.master));
             let announced = group_config.announced(&claim.master, evidence.ips_of(&claim.master));
-            let address = announced.or_else(|| told().map(|(_, watch)| watch.master.clone()));
+            let address = announced.or_else(|| watching().map(|(_, watch)| watch.master.clone()));
             let named = match (record, address) {
                 (Some(record), _) if record.claim == *claim => Some(record.clone()),
                 (Some(record), Some(address)) => Some(record.moved_to(claim, &address)),
@@ -81,8 +81,8 @@ fn is_as_seen(evidence: &Evidence, pod: &PodName) -> impl Fn(&Role) -> bool + us
     move |role| matches!(role, Role::Replica(now) if seen.as_ref().is_some_and(|seen| *seen == (now.run.clone(), now.link)))
 }
 
-/// Has the record name a replica that no Sentinel could promote, and its server start anew, to lead. Returns whether
-/// no Sentinel knows it: one that does promotes it.
+/// Has the record name a replica that no Sentinel could promote, and restarts its server, to lead. Returns whether no
+/// Sentinel knows this replica: a Sentinel that does will promote it.
 async fn name_instead(observer: &Observer<'_>, evidence: &Evidence, record: Option<&Record>, claim: &Claim) -> Result<bool> {
     let Observer { clients, group_config, credentials, .. } = observer;
     let ips = evidence.ips_of(&claim.master);
@@ -124,8 +124,8 @@ async fn add_group(observer: &Observer<'_>, evidence: &Evidence, at: &Endpoint, 
         sentinels: Vec::new(),
     };
     watched.check().or_wrong()?;
-    let told = clients.ask(at, async |target| sentinel::watch_group(target, &credentials.sentinel, &watched).await);
-    let has_hook = told.await.map_err(|failure| blame(&format!("the group was not set up at Sentinel {at}"), failure))?;
+    let added = clients.ask(at, async |target| sentinel::watch_group(target, &credentials.sentinel, &watched).await);
+    let has_hook = added.await.map_err(|failure| blame(&format!("the group was not set up at Sentinel {at}"), failure))?;
     if !has_hook {
         info!("{}: Sentinel {at} takes no hook at run time: reconcile finds the failovers of this Sentinel", group_config.group);
     }

@@ -1,6 +1,6 @@
 //! `reconcile`: what differs is put right. One pass looks at everything, moves the record where it
-//! lags, labels the pods, and lets Sentinel promote those who are fit; `--watch` goes on doing so, and
-//! gives a master up that does not come back.
+//! lags, labels the pods, and makes replicas promotable that are in sync; `--watch` goes on doing so, and
+//! abandons a holder that does not come back.
 
 mod force;
 mod mend;
@@ -83,7 +83,7 @@ pub async fn run(args: Reconcile, deadline: Instant) -> Result<Next> {
     let clients = Clients::open(&run, &pod).await?;
     let sentinel_set = SentinelSet::new(&clients, &sentinels)?;
     sentinel_set.warn_of_short_grace(&members);
-    // A person's choice tells of which group it is.
+    // The pod of `--assume-master` names its group.
     let chosen = assume_master.as_ref().filter(|_| groups.is_empty());
     let groups = match chosen.map(|pod| own_group(None, &members, pod)).transpose()? {
         Some(group) => vec![group],
@@ -100,7 +100,7 @@ pub async fn run(args: Reconcile, deadline: Instant) -> Result<Next> {
         force(&Observer::new(&clients, &group_config, &sentinel_set, &credentials), &pod, yes, run.dry_run, deadline).await?;
         return Ok(Next::Exit);
     }
-    // What one group's pass cannot do keeps nobody from the next one's.
+    // A failure in one group does not end the pass over the next group.
     let mut failures = Failures::default();
     let count = groups.len();
     for (number, group) in groups.into_iter().enumerate() {

@@ -1,4 +1,4 @@
-//! One pass over a group: the record, the labels, and each repair, whatever becomes of the others.
+//! One pass over a group: the record, the labels, and each repair, even if others fail.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,10 +24,10 @@ use crate::steps::observe::{Observer, from_api};
 use crate::steps::report::millis;
 use crate::steps::retry::{Failures, Outcome, Retries, refused, share};
 
-/// What no single look can tell.
+/// What is known from several looks only.
 #[derive(Debug, Default)]
 pub struct Memory {
-    /// Whom the record named in the last look.
+    /// The pod that the record named in the last look.
     pub holder: Option<PodName>,
     /// For how long no master has been seen since it names that one.
     pub masterless: Duration,
@@ -92,8 +92,9 @@ fn is_unlabelled(observer: &Observer<'_>, evidence: &Evidence, record: &Record, 
     is_due(record, &pods, &observer.group_config.scheme)
 }
 
-/// A whole look and an attempt are some seven requests: within so much more than a minute, two a minute.
-const DEAR: Duration = Duration::from_secs(180);
+/// How much longer a refused repair waits that only another attempt can show to be allowed. A whole look and an attempt
+/// are some seven requests: with this pause two a minute.
+const REFUSED_REPAIR: Duration = Duration::from_secs(180);
 
 /// What came of a pass over a group.
 #[derive(Default)]
@@ -154,9 +155,10 @@ pub async fn put_right(
             continue;
         }
         let done = if dry_run { Ok(true) } else { mend(observer, evidence, moved.record.as_ref(), repair).await };
-        // What only another attempt can tell to be allowed is attempted so much later.
-        let dear = if matches!(repair, Repair::MakePromotable(_) | Repair::PromoteInstead(_)) { Duration::ZERO } else { DEAR };
-        let from = if Outcome::from(&done) == Outcome::Refused { Instant::now() + dear } else { Instant::now() };
+        // A repair that only another attempt can show to be allowed is attempted so much later.
+        let longer =
+            if matches!(repair, Repair::MakePromotable(_) | Repair::PromoteInstead(_)) { Duration::ZERO } else { REFUSED_REPAIR };
+        let from = if Outcome::from(&done) == Outcome::Refused { Instant::now() + longer } else { Instant::now() };
         retries.note(&due.to_string(), Outcome::from(&done), from);
         match pass.failures.note(done) {
             Some(true) => pass.note_change(format!("{group}: {due}")),
@@ -222,7 +224,7 @@ async fn name_sets(observer: &Observer<'_>, moved: &mut Moving, pass: &mut Pass,
     Ok(())
 }
 
-/// Labels the pods as the record says, and tells of it.
+/// Labels the pods as the record says, and publishes Events about it.
 async fn label_as(
     cluster: &Cluster,
     observer: &Observer<'_>,
@@ -283,8 +285,8 @@ pub async fn may_be_allowed(observer: &Observer<'_>, evidence: &Evidence, memory
     }
 }
 
-/// Nothing is ended for one look alone: between the question for its word and the one to its Redis a pod may
-/// have started anew.
+/// No server is restarted for one look alone: between the read of its disk report and the question to its Redis a pod
+/// may have started again.
 async fn is_seen_again(observer: &Observer<'_>, due: &Due, memory: &Memory, deadline: Instant) -> bool {
     let again = observer.observe_all(deadline).await;
     memory.repairs(&again).contains(due)

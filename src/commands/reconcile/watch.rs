@@ -1,6 +1,6 @@
 //! `reconcile --watch`: the records and the pods are followed by watch, and the Sentinels by what they publish.
 //! Whatever changes in a group has it looked at; while something is amiss it is looked at again and again.
-//! The API server is asked for nothing that it tells by itself.
+//! The API server is asked for nothing that a watch reports.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,21 +38,21 @@ use crate::steps::watch_cache::WatchCache;
 
 /// How long a look may take, and how far apart two looks may be to count as one watch.
 const PASS: Duration = Duration::from_secs(20);
-/// After something was told of a group, whose turn it is comes first: Sentinel's hook, and a pod that starts,
-/// label by themselves. Then come the reconciles, one after the other.
+/// How long each reconcile waits for its turn after news of a group: Sentinel's hook, and a pod that starts, label by
+/// themselves first. Then come the reconciles, one after the other.
 const TURN: Duration = Duration::from_millis(600);
-/// How often a group is looked at of which nothing is told: a Redis tells nobody that it was configured anew.
+/// How often a group without news is looked at: a Redis reports no change of its configuration.
 const REST: Duration = Duration::from_secs(30);
 /// For how long a Sentinel may name another master than all the others before it is taken for stuck: longer
 /// than it takes to hear of a failover.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How many groups are looked at side by side.
 const AT_ONCE: usize = 16;
-/// How many of those of which there is no pod.
+/// How many groups without pods are looked at side by side.
 const EMPTY_AT_ONCE: usize = 2;
 /// How often the Sentinels are looked up again.
-const COUNCIL: Duration = Duration::from_secs(60);
-/// A look at what was told to be amiss, among what may fail.
+const LOOKUP: Duration = Duration::from_secs(60);
+/// The part of the retries that is a look at what seems amiss by the watches.
 const LOOK: &str = "look";
 /// The label by which a pod says of which group it is, where no selector was given, and the one that all have.
 const INSTANCE: &str = "app.kubernetes.io/instance";
@@ -89,7 +89,7 @@ impl Watch<'_> {
         tokio::join!(follow, self.listen(&cache), self.look_after_all(&cache, found));
     }
 
-    /// Keeps the books.
+    /// Follows the records and the pods, and keeps what is known of them in the cache.
     async fn follow(&self, cluster: &Cluster, cache: &WatchCache, new: &mpsc::UnboundedSender<Group>) {
         let mut unreadable = Unreadable::default();
         let records = async {
@@ -121,7 +121,7 @@ impl Watch<'_> {
         tokio::join!(records, pods);
     }
 
-    /// Hears what the Sentinels tell; without any there is nothing to hear, and the others go on.
+    /// Listens to what the Sentinels publish; without Sentinels there is nothing to listen to, and the rest goes on.
     async fn listen(&self, cache: &WatchCache) {
         if self.sentinel_set.is_unnamed() {
             return;
@@ -140,7 +140,7 @@ impl Watch<'_> {
             };
             let moved = async {
                 loop {
-                    sleep(COUNCIL).await;
+                    sleep(LOOKUP).await;
                     if in_time(self.sentinels()).await.is_ok_and(|now| now != sentinels) {
                         break;
                     }
@@ -165,7 +165,7 @@ impl Watch<'_> {
                 let hear = |event: Event| match event {
                     Event::Of(group) => cache.notify(&group),
                     Event::CurrentEpoch(epoch) if !epoch::can_be(epoch, []) => {
-                        // Whoever tells such epochs may tell one after the other.
+                        // A Sentinel that publishes impossible epochs may publish many.
                         if !is_said.replace(true) {
                             warn!("{}", invalid::current_epoch(at, epoch));
                         }
@@ -208,7 +208,7 @@ impl Watch<'_> {
         let group = &group_config.group;
         let mut observer = Observer::new(self.clients, &group_config, self.sentinel_set, self.credentials);
         let turn = TURN * (1 + self.place_in_line(group));
-        let mut care = Care::default();
+        let mut remembered = GroupMemory::default();
         loop {
             let known = match &self.clients.ground {
                 KubernetesMode::Cluster(_) => cache.known(group),
@@ -223,12 +223,12 @@ impl Watch<'_> {
             let is_empty = known.pods.is_empty() && self.clients.cluster().is_some();
             let permit = if is_empty { &permits.empty } else { &permits.running }.acquire().await;
             let now = Instant::now();
-            let memory = care.memory(now, self.stale_after);
-            let evidence = self.look(&observer, known, &memory, &mut care).await;
+            let memory = remembered.memory(now, self.stale_after);
+            let evidence = self.look(&observer, known, &memory, &mut remembered).await;
             announce_non_members(&observer, "reconcile").await;
-            warn_of_no_member(&observer, &evidence, &mut care).await;
-            warn_of_nobody_promotable(group, &evidence, &mut care);
-            warn_of_unknown_priority(group, &mut care);
+            warn_of_no_member(&observer, &evidence, &mut remembered).await;
+            warn_of_nobody_promotable(group, &evidence, &mut remembered);
+            warn_of_unknown_priority(group, &mut remembered);
             drop(permit);
             let is_left = is_gone(&evidence) && !is_amiss(&observer, &evidence, &memory, &Retries::default());
             if self.named.is_empty() && is_left && cache.record(group) == RecordSeen::Absent {
@@ -238,48 +238,48 @@ impl Watch<'_> {
                 );
             }
             observer.remember(&evidence);
-            care.note(now, &evidence);
-            if timeout(care.pause(&evidence, is_empty), news.notified()).await.is_ok() {
-                care.retries.note(LOOK, Outcome::Done, now);
+            remembered.note(now, &evidence);
+            if timeout(remembered.pause(&evidence, is_empty), news.notified()).await.is_ok() {
+                remembered.retries.note(LOOK, Outcome::Done, now);
                 sleep(jittered(turn)).await;
             }
         }
     }
 
-    /// Looks at a group by what was told, and puts right what is to be.
-    async fn look(&self, observer: &Observer<'_>, known: Known, memory: &Memory, care: &mut Care) -> Evidence {
+    /// Looks at a group by what the watches reported, and puts right what differs.
+    async fn look(&self, observer: &Observer<'_>, known: Known, memory: &Memory, remembered: &mut GroupMemory) -> Evidence {
         let now = Instant::now();
         let evidence = observer.glance(known, now + PASS).await;
-        for part in care.retries.doubtful(now) {
+        for part in remembered.retries.doubtful(now) {
             let is_allowed = may_be_allowed(observer, &evidence, memory, &part).await;
-            care.retries.note(&part, if is_allowed { Outcome::Done } else { Outcome::Refused }, now);
+            remembered.retries.note(&part, if is_allowed { Outcome::Done } else { Outcome::Refused }, now);
         }
-        if !care.retries.allow(LOOK, now) || !is_amiss(observer, &evidence, memory, &care.retries) {
+        if !remembered.retries.allow(LOOK, now) || !is_amiss(observer, &evidence, memory, &remembered.retries) {
             return evidence;
         }
-        // What was told may be old by now: what is done rests on what is so.
+        // What the watches reported may be old by now: repairs rest on a whole look.
         let evidence = observer.observe_all(now + PASS).await;
-        let pass = put_right(observer, &evidence, memory, &mut care.retries, false, now + PASS).await;
+        let pass = put_right(observer, &evidence, memory, &mut remembered.retries, false, now + PASS).await;
         for error in pass.failures.iter() {
             warn!("{}: {error:#}", observer.group_config.group);
         }
         let is_vain = pass.changed.is_empty() && pass.failures.iter().next().is_none();
         let outcome = match evidence.record {
             RecordSeen::Unknown(Failure::TimedOut | Failure::Refused | Failure::Unreachable(_)) => Outcome::Unanswered,
-            // What was told is not so: it is not looked at for that again and again.
+            // What the watches reported is not so: the group is not looked at for that again and again.
             _ if is_vain => Outcome::Failed,
             _ => Outcome::Done,
         };
-        care.retries.note(LOOK, outcome, now);
+        remembered.retries.note(LOOK, outcome, now);
         if !pass.changed.is_empty() {
-            care.backoff = Backoff::slow();
+            remembered.backoff = Backoff::slow();
         }
         evidence
     }
 }
 
 /// What is remembered of a group from look to look.
-struct Care {
+struct GroupMemory {
     backoff: Backoff,
     /// The pauses while there is no pod.
     empty: Backoff,
@@ -289,16 +289,16 @@ struct Care {
     masterless: Lasting,
     links_down: BTreeMap<PodName, Lasting>,
     diverged: BTreeMap<Endpoint, Lasting>,
-    /// Whether it was said that there is no member.
+    /// Whether it was logged that there is no member.
     has_nobody: bool,
-    /// What was said of the last master that led while nobody might be promoted.
+    /// The last warning that no replica is promotable.
     unpromotable: Option<String>,
-    /// The replicas whose own priority nothing tells, and of which of them it was said.
+    /// The replicas whose own priority is not known, and for which of them this was logged.
     unknown: BTreeMap<PodName, Lasting>,
-    unknown_told: BTreeSet<PodName>,
+    unknown_logged: BTreeSet<PodName>,
 }
 
-impl Default for Care {
+impl Default for GroupMemory {
     fn default() -> Self {
         Self {
             backoff: Backoff::slow(),
@@ -311,12 +311,12 @@ impl Default for Care {
             has_nobody: false,
             unpromotable: None,
             unknown: BTreeMap::new(),
-            unknown_told: BTreeSet::new(),
+            unknown_logged: BTreeSet::new(),
         }
     }
 }
 
-impl Care {
+impl GroupMemory {
     fn memory(&self, now: Instant, stale_after: Option<Duration>) -> Memory {
         let diverged = self.diverged.iter().filter(|(_, since)| since.so_far(now) >= PATIENCE);
         Memory {
@@ -340,7 +340,7 @@ impl Care {
         note_all(&mut self.unknown, look, of_unknown_priority(evidence).into_iter().cloned().collect());
     }
 
-    /// For how long nothing is looked at, if nothing is told.
+    /// How long until the next look, if there is no news.
     fn pause(&mut self, evidence: &Evidence, is_empty: bool) -> Duration {
         if !is_empty {
             self.empty = Backoff::empty();
@@ -365,18 +365,18 @@ impl Watch<'_> {
     }
 }
 
-/// How many Leases that are no records are told of one by one.
-const TOLD: u32 = 8;
+/// How many Leases that are not records are logged one by one.
+const LOGGED: u32 = 8;
 
-/// Leases with ordain's label that are no records: nobody looks after them. A stranger decides how many there are, so
-/// after some only their number is told, each time that it has doubled.
+/// Leases with ordain's label that are not records: nobody looks after them. Others decide how many there are, so after
+/// some only their number is logged, each time that it has doubled.
 #[derive(Default)]
 struct Unreadable(u32);
 
 impl Unreadable {
     fn log_failure(&mut self, failure: &Failure) {
         self.0 = self.0.saturating_add(1);
-        if self.0 <= TOLD {
+        if self.0 <= LOGGED {
             warn!("{failure}");
         } else if self.0.is_power_of_two() {
             warn!("{} Leases with ordain's label could not be read, the last one: {failure}", self.0);
@@ -409,34 +409,34 @@ impl Lasting {
     }
 }
 
-/// Says once that a group has no member that could be labelled: it may be scaled to 0.
-async fn warn_of_no_member(observer: &Observer<'_>, evidence: &Evidence, care: &mut Care) {
+/// Warns once that a group has no member to label: the group may be scaled to 0.
+async fn warn_of_no_member(observer: &Observer<'_>, evidence: &Evidence, remembered: &mut GroupMemory) {
     let holder = finds_nobody(observer, evidence);
-    if let (Some(holder), Some(cluster), false) = (holder, observer.clients.cluster(), care.has_nobody) {
+    if let (Some(holder), Some(cluster), false) = (holder, observer.clients.cluster(), remembered.has_nobody) {
         warn!("{}: {}", observer.group_config.group, nobody(cluster, observer.group_config, holder).await);
     }
-    care.has_nobody = holder.is_some();
+    remembered.has_nobody = holder.is_some();
 }
 
-/// Says once of a master that nobody may be promoted in its place. A look that does not know says nothing.
-fn warn_of_nobody_promotable(group: &Group, evidence: &Evidence, care: &mut Care) {
-    if let Some(warning) = nobody_promotable(evidence).filter(|warning| care.unpromotable.as_ref() != Some(warning)) {
+/// Warns once for each master that no replica is promotable. A look that does not know logs nothing.
+fn warn_of_nobody_promotable(group: &Group, evidence: &Evidence, remembered: &mut GroupMemory) {
+    if let Some(warning) = nobody_promotable(evidence).filter(|warning| remembered.unpromotable.as_ref() != Some(warning)) {
         warn!("{group}: {warning}");
-        care.unpromotable = Some(warning);
+        remembered.unpromotable = Some(warning);
     }
 }
 
-/// Says once of each replica that it stays unpromotable, for nothing tells its own priority.
-fn warn_of_unknown_priority(group: &Group, care: &mut Care) {
+/// Warns once for each replica that stays unpromotable because its own priority is not known.
+fn warn_of_unknown_priority(group: &Group, remembered: &mut GroupMemory) {
     let now = Instant::now();
-    let lasting = care.unknown.iter().filter(|(_, since)| since.so_far(now) >= PATIENCE).map(|(pod, _)| pod.clone());
+    let lasting = remembered.unknown.iter().filter(|(_, since)| since.so_far(now) >= PATIENCE).map(|(pod, _)| pod.clone());
     let lasting: BTreeSet<_> = lasting.collect();
-    for pod in lasting.difference(&care.unknown_told) {
+    for pod in lasting.difference(&remembered.unknown_logged) {
         warn!(
             "{group}: {pod} is in sync and stays at the priority 0, so Sentinel never promotes {pod}: the own priority of {pod} is not known. Delete {pod}, and the next server of {pod} reports the priority"
         );
     }
-    care.unknown_told = lasting;
+    remembered.unknown_logged = lasting;
 }
 
 /// Whether nothing is left of a group: by the API server it has no record, and each Sentinel says that it does not
@@ -457,8 +457,8 @@ fn note_all<K: Ord>(lasting: &mut BTreeMap<K, Lasting>, look: Instant, so: Vec<K
     }
 }
 
-/// Takes each change, and says when it is not told of any more. A watch that breaks begins again after a pause that
-/// grows until something is told: the watcher's own begins anew with each attempt.
+/// Takes each change, and warns when a watch breaks. A watch that breaks starts again after a pause that grows until the
+/// watch reports something: the watcher's own pause starts from the shortest with each attempt.
 async fn each<T>(changes: impl Stream<Item = Change<T>>, what: &str, mut take: impl FnMut(Change<T>)) {
     let mut changes = std::pin::pin!(changes);
     let (mut broken, mut refused) = (Backoff::empty(), Backoff::of_failures());
