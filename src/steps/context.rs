@@ -325,7 +325,7 @@ impl GroupConfig {
         self.sets.names().filter(|_| self.named != Named::ByGroup)
     }
 
-    /// How members are told from non-members, given this record. `reported` is the result of
+    /// What separates members from non-members, given this record. `reported` is the result of
     /// [`GroupConfig::sets_by_reports`], which counts if [`GroupConfig::knows_no_sets`].
     pub fn membership<'a>(&'a self, record: &'a RecordSeen, reported: &BTreeSet<String>) -> Membership<'a> {
         Membership::new(&self.selector, &self.sets, self.named, record, reported)

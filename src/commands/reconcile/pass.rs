@@ -163,7 +163,7 @@ pub async fn put_right(
         match pass.failures.note(done) {
             Some(true) => pass.note_change(format!("{group}: {due}")),
             Some(false) if matches!(repair, Repair::NameInstead(_)) => {
-                debug!("{group}: skipped, because a Sentinel may promote this replica: {due}")
+                debug!("{group}: skipped, because a Sentinel may promote this replica: {due}");
             }
             Some(false) => info!("{group}: skipped, because the server has changed since the look: {due}"),
             None => {}
