@@ -22,6 +22,8 @@ struct Explained<'a> {
     master: Option<&'a PodName>,
     #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<u64>,
+    /// With the field name of 0.1, which other programs read.
+    #[serde(rename = "electable")]
     promotable: bool,
     /// What the record was or would be made to say.
     #[serde(skip_serializing_if = "Option::is_none")]
