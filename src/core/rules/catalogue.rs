@@ -310,7 +310,7 @@ pub const FIRST_BOOT_IS_EMPTY: Rule = Rule {
     id: "first-boot-is-empty",
     sentence: "It is no first boot while a member holds data, runs as a replica, or has not reported an empty data directory.",
     why: "A deleted Lease and one emptied volume look like a new group: the empty pod leads, and every replica erases its data to copy nothing.",
-    seen: "`redis-0 waits: redis-1 has not reported its disk (rule first-boot-is-empty)`; where there is data the group is adopted ([adopt](#adopt)).",
+    seen: "`redis-0 waits: redis-1 has not reported its disk (rule first-boot-is-empty, up to …)`; where there is data the group is adopted ([adopt](#adopt)).",
     remedy: "Start the pod that the line names. Where it never comes back: `ordain reconcile --assume-master POD`.",
     test: "only_the_first_pod_waits_at_a_first_boot_for_what_others_have_to_tell",
 };
@@ -464,7 +464,7 @@ pub const TELL_SENTINEL: Rule = Rule {
     id: "tell-sentinel",
     sentence: "A Sentinel that does not know the group is given it, with all its settings, while nobody doubts who leads: one master lives, and the record and every Sentinel that watches the group name it.",
     why: "A Sentinel that lost its file, or a group that was added at run time, has one vote less or none: no failover happens when the master dies.",
-    seen: "`Sentinel 10.0.0.9:26379 does not know the group: it is added with the master redis-0`.",
+    seen: "`Sentinel 10.0.0.9:26379 does not know the group: …`: it is added there.",
     remedy: "Nothing. Where it fails, `reconcile` names the Sentinel and its error.",
     test: "a_sentinel_that_does_not_know_the_group_is_told_while_nobody_doubts_who_leads",
 };
@@ -474,7 +474,7 @@ pub const FORGET_REPLICAS: Rule = Rule {
     id: "forget-replicas",
     sentence: "A Sentinel that knows more replicas than there are members forgets them (`SENTINEL RESET`): while every member answers in sync, every Sentinel answers and knows all others and none fails over; one Sentinel at a time.",
     why: "Sentinel reports and tries to reach replicas that are gone for good. If all Sentinels forget at once, or one that is needed, nobody can be promoted when the master dies.",
-    seen: "`Sentinel 10.0.0.9:26379 knows replicas that are gone: it forgets all replicas, and finds those that live`.",
+    seen: "`Sentinel 10.0.0.9:26379 knows replicas that are gone: …`.",
     remedy: "Nothing: within seconds it knows those that live.",
     test: "one_sentinel_at_a_time_forgets_the_replicas_of_which_there_are_too_many",
 };
