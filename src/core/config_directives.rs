@@ -49,7 +49,7 @@ const BY_PASSWORD: &str = "use --password-file (ORDAIN_PASSWORD_FILE)";
 const BY_USER: &str = "use --user (ORDAIN_USER)";
 const BY_SENTINEL_PASSWORD: &str = "use --sentinel-password-file (ORDAIN_SENTINEL_PASSWORD_FILE)";
 const BY_ANNOUNCE: &str = "use --announce (ORDAIN_ANNOUNCE)";
-const BY_GENCONF: &str = "remove it: ordain finds it out and writes it";
+const BY_GENCONF: &str = "remove it: ordain finds the value and writes the line";
 const BY_FOLDER: &str = "put its lines here, or name its file by another --extra-config (ORDAIN_EXTRA_CONFIG)";
 const IN_FRONT: &str = "remove it: the container ends with the process that it has started";
 
@@ -84,7 +84,10 @@ const TABLE: &[Directive] = &[
         Refused,
         "first, while the server is stopped, rename that file of the data directory to `dump.rdb`, then remove the line",
     ),
-    only("no", row(Redis, &["aof-timestamp-enabled"], Refused, "remove it: the time stamps tell how old the data is")),
+    only(
+        "no",
+        row(Redis, &["aof-timestamp-enabled"], Refused, "remove it: ordain reads the age of the data from the time stamps"),
+    ),
     only(
         "no",
         row(
@@ -163,7 +166,7 @@ const TABLE: &[Directive] = &[
         Sentinel,
         &["sentinel down-after-milliseconds"],
         Warned,
-        "use --down-after (ORDAIN_DOWN_AFTER), by which ordain reckons, too",
+        "use --down-after (ORDAIN_DOWN_AFTER), with which ordain counts, too",
     ),
     only("yes", row(Sentinel, &["daemonize"], Refused, IN_FRONT)),
     row(Sentinel, &["include"], Refused, BY_FOLDER),

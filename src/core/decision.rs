@@ -1,4 +1,4 @@
-//! What a pod shall be, of whom, and by which rule: a pure function of the evidence, made by the tables in
+//! What a pod starts as, of which master, and by which rule: a pure function of the evidence, made by the tables in
 //! [`rules`](super::rules).
 //!
 //! To lead takes proof; to follow takes the newest claim. Silence is never proof.
@@ -23,8 +23,8 @@ pub struct Decision {
     pub record: Option<Claim>,
     /// Whether this is the group's first boot: the record that is created says so until a master starts.
     pub is_first_boot: bool,
-    /// Whether Sentinel may promote this pod as soon as it runs. A replica that may be is marked in
-    /// the record and checked again, as a master is.
+    /// Whether Sentinel may promote this pod as soon as it runs. A replica that may be promoted writes a start marker
+    /// and is checked again, as a master is.
     pub promotable: bool,
     /// Undecided, with an empty disk, and other pods are created only once this one runs: when the
     /// deadline comes it runs as a replica of that pod, which does not exist yet.
@@ -85,7 +85,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// What a pod shall be.
+/// What a pod starts as.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StartAs {
     /// The master.

@@ -1,4 +1,4 @@
-//! What pods say of their own disks before they start: each publishes its word in an annotation of
+//! What pods say of their own disks before they start: each publishes its disk report in an annotation of
 //! its own pod, and every decision weighs all of them.
 
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ pub const HEARD: &str = "ordain.dev/heard";
 /// The annotation of a pod in which a server has been started: it outlives the containers and not the pod.
 pub const HAS_RUN: &str = "ordain.dev/has-run";
 
-/// A point in time, in milliseconds since 1970 by the clock of the node that tells it.
+/// A point in time, in milliseconds since 1970 by the clock of the node that states it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Moment(pub u64);
 
@@ -37,7 +37,7 @@ impl Moment {
         Self(self.0.saturating_sub(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
     }
 
-    /// Whether a moment that another clock has told can be: one that is more than a minute ahead cannot.
+    /// Whether a moment of another clock can be: a moment that is more than a minute ahead cannot.
     pub fn can_have_seen(self, other: Self) -> bool {
         other.since(self) <= AHEAD
     }
@@ -136,7 +136,7 @@ pub struct Instance {
     pub pod: PodName,
     /// The pod's uid: one that was made again has another.
     pub uid: String,
-    /// A random word of this run.
+    /// The random name of this run.
     pub run: String,
 }
 
@@ -165,21 +165,21 @@ impl FromStr for Instance {
 /// What a pod has published of its disk.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct DiskReport {
-    /// A random word of this run: with the pod's uid the [`Instance`].
+    /// The random name of this run: with the pod's uid the [`Instance`].
     pub run: String,
     /// What the disk held before the start.
     pub disk: Disk,
-    /// When that was said; long ago where the word does not say so.
+    /// When the report was made; long ago where the report does not say so.
     #[serde(default)]
     pub at: Moment,
     /// The group's id that is stamped into the data directory, if one is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Whether its Redis has been started since: then only that Redis can tell whether the word still
-    /// holds.
+    /// Whether its Redis has been started since: then only that Redis knows whether the report has
+    /// expired.
     #[serde(default)]
     pub started: bool,
-    /// What is damaged, where the data cannot be loaded: then the disk is told as an empty one.
+    /// What is damaged, where the data cannot be loaded: then the disk is reported as an empty one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damage: Option<String>,
     /// The pod's own `replica-priority` (`--priority`), which it has where Sentinel may promote it; the usual one
@@ -203,7 +203,7 @@ impl FromStr for DiskReport {
     }
 }
 
-/// When pods were last heard of: they answered, or their word of their disk held.
+/// When pods were last heard of: they answered, or their disk report had not expired.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct LastHeard(BTreeMap<PodName, Moment>);
 

@@ -3,13 +3,13 @@
 
 use std::fmt;
 
-/// The largest epoch that can be: no group has that many failovers, and Sentinel counts on from whatever it was
-/// told.
+/// The largest epoch that can be: no group has that many failovers, and Sentinel counts on from whatever it has
+/// heard.
 pub const LARGEST: u64 = 1 << 53;
 /// An epoch that is so far above all others that are known was made up.
 pub const LEAP: u64 = 1_000_000;
 
-/// Reads an epoch, also one that cannot be: a Sentinel that was told 2⁶⁴−1 prints -1 (`addReplyBulkLongLong`),
+/// Reads an epoch, also one that cannot be: a Sentinel that has heard of 2⁶⁴−1 prints -1 (`addReplyBulkLongLong`),
 /// and keeps 18446744073709551615 in its file. None where it is no whole number at all.
 pub fn read(text: &str) -> Option<u64> {
     let digits = text.strip_prefix('-').unwrap_or(text);

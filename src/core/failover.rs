@@ -3,7 +3,7 @@
 use super::identity::{Endpoint, Group};
 use super::outside::shown;
 
-/// What Sentinel tells its client-reconfig-script
+/// What Sentinel passes to its client-reconfig-script
 /// (`sentinelCallClientReconfScript` in Redis `src/sentinel.c`). Only a hint: the hook may be run
 /// late, twice or with the same address twice.
 #[derive(Debug, Clone, PartialEq, Eq)]

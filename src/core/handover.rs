@@ -1,4 +1,4 @@
-//! Whether a master can hand its part over, and which replicas must have all its writes before.
+//! Whether a master can hand over, and which replicas must have all its writes before.
 //!
 //! `SENTINEL FAILOVER` promotes whichever replica that Sentinel finds best by what it heard up to ten
 //! seconds ago. So it is not enough that one replica has everything: all have it that could be promoted,
@@ -33,19 +33,19 @@ impl KnownReplica {
 
 /// A Sentinel asks each server for its `INFO` so often; while it is failing over, once a second.
 const ASKS: Duration = Duration::from_secs(10);
-/// A Sentinel that has not heard of a replica for longer has no way to it: that one has started anew at another
-/// address, as it does in a rolling update, and what the Sentinel tells it goes nowhere.
+/// A Sentinel that has not heard of a replica for longer has no way to it: the replica has started again at another
+/// address, as it does in a rolling update, and what the Sentinel sends to it goes nowhere.
 const HEARD: Duration = Duration::from_secs(2);
 /// Where a handover begins so long after that, the Sentinel has promoted the replica when it asks it next: it is
-/// asked for the failover some 250 ms later, and takes three ticks of its timer, of 50 to 100 ms each, to tell
-/// one to lead (`sentinelTimer` in Redis `src/sentinel.c`).
+/// asked for the failover some 250 ms later, and takes three ticks of its timer, of 50 to 100 ms each, to have
+/// a replica lead (`sentinelTimer` in Redis `src/sentinel.c`).
 const GOOD: RangeInclusive<Duration> = Duration::from_millis(150)..=Duration::from_millis(420);
 /// In the middle of that, with some time to begin.
 const BEST: Duration = Duration::from_millis(320);
 
-/// Which of the heirs is to be promoted, of those with the lowest priority number, and how long to wait before that, so
+/// Which of the candidates is to be promoted, of those with the lowest priority number, and how long to wait before that, so
 /// that the Sentinel finds out about the promotion right after it and not up to a second later, in all of which nobody
-/// could write: until it has lately asked that one. At least for `not_before`. Nobody where none may be promoted.
+/// could write: until it has lately asked that candidate. At least for `not_before`. Nobody where none may be promoted.
 pub fn timing<'k>(
     evidence: &Evidence,
     me: &PodName,
@@ -167,7 +167,7 @@ pub fn unheard<'a>(evidence: &'a Evidence, me: &PodName, known: &[KnownReplica])
     with_a_link(evidence, me).filter(move |pod| !is_heard(pod))
 }
 
-/// The replicas that Sentinel shall not promote instead of the heir. When a failover begins it asks all that it
+/// The replicas that Sentinel must not promote instead of the candidate. When a failover begins it asks all that it
 /// has not asked for a second, takes the one that has read the furthest (`sentinelSelectSlave`), and that is one
 /// which it has just asked, and asks again only a second later. Unless that one says that it has no priority.
 pub fn other_replicas<'a>(

@@ -10,7 +10,7 @@ use sha1::{Digest, Sha1};
 
 use super::outside::shown;
 
-/// A word that is no name of its kind: which word, and what it should have been.
+/// A text that is no name of its kind: which text, and what it should have been.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotAName(String);
 
@@ -167,7 +167,7 @@ impl Endpoint {
     /// Reads `host`, `host:port`, `IPv6` or `[IPv6]:port`; `default_port` where none is given.
     ///
     /// # Errors
-    /// Names the word and the form that was expected.
+    /// Names the text and the form that was expected.
     pub fn parse(word: &str, default_port: u16) -> Result<Self, NotAName> {
         let expected = || {
             NotAName(format!(

@@ -22,14 +22,15 @@ fn epochs(evidence: &Evidence) -> Vec<String> {
     let is_claim = |at| evidence.claims().any(|(one, _)| one == at);
     for (at, watch) in evidence.watches().filter(|(at, _)| !is_claim(*at)) {
         found.push(format!(
-            "Sentinel {at} names {} at epoch {}, which cannot be and is no claim: Sentinels tell each other such epochs, so stop all that say so and start them together, for `genconf-sentinel` writes true ones; `SENTINEL REMOVE` the group at one that alone says so",
+            "Sentinel {at} names {} at epoch {}, which cannot be and is no claim: Sentinels spread such an epoch, so stop every Sentinel that names the epoch and start them together, for `genconf-sentinel` writes a true epoch; where only this Sentinel names the epoch, `SENTINEL REMOVE` the group there",
             watch.master,
             Shown(watch.config_epoch)
         ));
     }
     if let (Some(kept), None) = (&evidence.kept, evidence.kept_claim()) {
         let epoch = Shown(kept.config_epoch);
-        found.push(format!("this Sentinel's own earlier file has epoch {epoch}, which cannot be: it is not written on"));
+        found
+            .push(format!("this Sentinel's own earlier file has epoch {epoch}, which cannot be: the epoch is not written again"));
     }
     if let Some(record) = evidence.recorded().filter(|record| !epoch::can_be(record.claim.epoch, [])) {
         found.push(format!(
@@ -44,7 +45,7 @@ fn epochs(evidence: &Evidence) -> Vec<String> {
 /// A Sentinel's current epoch that cannot be, beside config-epochs that may be true.
 pub fn current_epoch(at: &Endpoint, epoch: u64) -> String {
     format!(
-        "Sentinel {at} was told that the current epoch is {}, which cannot be: at such an epoch Sentinels may elect nobody, and then a master that dies has no successor. They tell it each other, so stop all Sentinels and start them together, for `genconf-sentinel` writes a true one",
+        "Sentinel {at} has the current epoch {}, which cannot be: at such an epoch Sentinels may elect nobody, and then a master that dies has no successor. Sentinels spread such an epoch, so stop all Sentinels and start them together, for `genconf-sentinel` writes a true epoch",
         Shown(epoch)
     )
 }
@@ -53,7 +54,7 @@ fn transitions(evidence: &Evidence) -> Option<String> {
     let RecordSeen::Present(record) = &evidence.record else { return None };
     record.is_at_its_end().then(|| {
         format!(
-            "the record's leaseTransitions are at {}, the most that a Lease can count: no other master can be recorded. Delete the Lease while {} lives as master, and it is made anew",
+            "the record's leaseTransitions are at {}, the most that a Lease can count: no other master can be recorded. Delete the Lease while {} lives as master, and the Lease is made again",
             record.transitions, record.claim.master
         )
     })
@@ -69,12 +70,12 @@ fn times(evidence: &Evidence, pods: &[Pod]) -> Vec<String> {
         }
     };
     if let Some(start_marker) = evidence.recorded().and_then(|record| record.start_marker.as_ref()) {
-        check(format!("the mark of {} in the record", start_marker.by.pod), start_marker.at, NEVER);
+        check(format!("the start marker of {} in the record", start_marker.by.pod), start_marker.at, NEVER);
     }
     for pod in pods {
         let name = &pod.name;
         if let Some(report) = &pod.report {
-            check(format!("what {name} told of its disk"), report.at, NEVER);
+            check(format!("the disk report of {name}"), report.at, NEVER);
             if let Disk::Written(at) = report.disk {
                 check(format!("the data of {name}"), at, "counts as written now");
             }

@@ -112,7 +112,7 @@ pub enum Named {
     ByGroup,
 }
 
-/// What members are told by.
+/// By what members are recognized.
 #[derive(Debug)]
 pub struct Membership<'a> {
     selector: &'a Selector,
@@ -120,14 +120,14 @@ pub struct Membership<'a> {
     sets: Option<BTreeSet<String>>,
     /// The uid of the Lease.
     lease: Option<&'a str>,
-    /// There is no record: the sets are those that [`sets_by_reports`] tells.
+    /// There is no record: the sets are those that [`sets_by_reports`] finds.
     is_by_reports: bool,
 }
 
-/// The group's StatefulSets where there is no record, for whoever was told of none: those of the pods whose disk
+/// The group's StatefulSets where there is no record, for whoever has no flags that name them: those of the pods whose disk
 /// reports are of the same group's id as that of the master that a Sentinel claims; where none is claimed, as those
 /// of the set that is `guessed` by the group's name; else as all reports. None where these are of several groups:
-/// then one is a stranger's. Where ordain has never run yet, and no pod has a report, the set of the claimed master.
+/// then one is a non-member's. Where ordain has never run yet, and no pod has a report, the set of the claimed master.
 pub fn sets_by_reports<'a>(
     selector: &Selector,
     guessed: &Sets,
@@ -159,7 +159,7 @@ pub fn sets_by_reports<'a>(
 impl<'a> Membership<'a> {
     /// By the sets as they are named, and the record as it was seen. A record that names none is one of 0.1, which
     /// had every StatefulSet's pods that the selector finds. `reported` are the sets by [`sets_by_reports`]: they
-    /// count where there is no record, for whoever was told of none.
+    /// count where there is no record, for whoever has no flags that name them.
     pub fn new(selector: &'a Selector, sets: &Sets, named: Named, record: &'a RecordSeen, reported: &BTreeSet<String>) -> Self {
         match record {
             RecordSeen::Present(record) => Self::by_record(selector, sets, named, record),
@@ -176,7 +176,7 @@ impl<'a> Membership<'a> {
         if record.sets.is_empty() && named != Named::ByFlags {
             return Self { selector, sets: None, lease, is_by_reports: false };
         }
-        // Whom the record names is a member, whoever is to be told so yet.
+        // Whom the record names is a member, also before the record lists its StatefulSet.
         let mut all: BTreeSet<_> = record.sets.iter().cloned().chain([record.claim.master.base().to_owned()]).collect();
         if named != Named::ByGroup {
             all.extend(names_of(sets));
@@ -195,13 +195,13 @@ impl<'a> Membership<'a> {
         match &pod.controller {
             Controller::Other(what) => return Err(NotMember::Controller(what.clone())),
             Controller::StatefulSet(set) if set != pod.name.base() => return Err(NotMember::Misnamed(set.clone())),
-            // Its StatefulSet was deleted and is going to be made anew: what this record has labelled is the group's.
+            // Its StatefulSet was deleted and is going to be made again: what this record has labelled is the group's.
             Controller::None if !self.lease.is_some_and(|lease| pod.stamp.as_ref().is_some_and(|stamp| stamp.is_of(lease))) => {
                 return Err(NotMember::Uncontrolled);
             }
             Controller::None | Controller::StatefulSet(_) => {}
         }
-        // A report of another group's id says that it is a stranger.
+        // A report of another group's id says that it is a non-member.
         let is_anothers = || pod.report.as_ref().is_some_and(|report| report.group.is_some());
         match &self.sets {
             Some(sets) if sets.contains(pod.name.base()) => Ok(()),

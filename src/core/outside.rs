@@ -1,4 +1,4 @@
-//! Words of strangers: what a server, the API server or an annotation says, as it may stand in a line of ours.
+//! Text from outside: what a server, the API server or an annotation says, as it may stand in a line of ours.
 
 /// How many characters of it are shown.
 const LONGEST: usize = 200;

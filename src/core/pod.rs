@@ -1,4 +1,4 @@
-//! A pod, as the API server tells of it.
+//! A pod, as the API server shows it.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -46,7 +46,7 @@ pub struct Pod {
     pub trying_since: Option<Moment>,
     /// When it has last heard of the others.
     pub heard: LastHeard,
-    /// Its replica's label is withheld: it has lost its master, and readers shall not see it.
+    /// Its replica's label is withheld: it has lost its master, and readers must not see it.
     pub is_withheld: bool,
     /// Since when it hands its part over, if it does.
     pub hands_over_since: Option<Moment>,

@@ -1,4 +1,4 @@
-//! What a probe says: whether a server serves, by what it told of itself.
+//! What a probe says: whether a server serves, by what it reports of itself.
 //!
 //! A StatefulSet with `OrderedReady` makes or makes again no pod before every pod of a lower ordinal is
 //! ready. So no pod may count on one of a higher ordinal: it would wait for ever.
@@ -7,7 +7,7 @@ use super::evidence::Failure;
 use super::identity::{Endpoint, Group, Host, PodName};
 use super::sets::Sets;
 
-/// What a Redis told of itself.
+/// What a Redis reports of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Serving {
     /// It answers a `PING` with an error, as while it loads its data, runs a script or cannot write to
@@ -31,7 +31,7 @@ pub enum Serving {
     },
 }
 
-/// What a Sentinel told of a group.
+/// What a Sentinel reports of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Watching {
     /// It does not know it.
@@ -61,7 +61,7 @@ pub fn redis(told: &Serving, me: Option<&PodName>, sets: &Sets) -> Result<String
             _ => Err(format!("is master and takes no writes: {has} of {wanted} replicas are in sync")),
         },
         Serving::Replica { of, link_is_up: true, .. } => Ok(format!("serves as replica of {of}")),
-        Serving::Replica { of, copies: true, .. } => Err(format!("copies all that {of} has")),
+        Serving::Replica { of, copies: true, .. } => Err(format!("copies all data of {of} (full sync)")),
         Serving::Replica { of, .. } => match (of.host.pod(), me) {
             (Some(master), Some(me)) if waits_for(&master, me, sets) => {
                 Ok(format!("waits for {of}, which may start only when this pod is ready"))

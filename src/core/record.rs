@@ -57,7 +57,7 @@ pub struct Record {
     pub start_marker: Option<StartMarker>,
     /// The holder was away for too long: it may not lead any more.
     pub is_abandoned: bool,
-    /// A person's word that the holder shall lead whatever the disks hold.
+    /// A person has forced the holder to lead, whatever the disks hold.
     pub forced: Option<Forced>,
     /// The Lease as it was read, as JSON, opaque here; empty where there was none. What others wrote into it is
     /// written back.
@@ -68,7 +68,7 @@ pub struct Record {
     pub sets: BTreeSet<String>,
 }
 
-/// The mark of an instance that is about to start: it fences all that were about to start before.
+/// The start marker of an instance that is about to start: it fences all that were about to start before.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct StartMarker {
     /// Who.
@@ -77,7 +77,7 @@ pub struct StartMarker {
     pub at: Moment,
 }
 
-/// How far a person's word has come. It holds for one start.
+/// How far a forced claim has come. It holds for one start.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Forced {
@@ -144,7 +144,7 @@ impl Record {
         }
     }
 
-    /// The record with the mark of an instance that is about to start.
+    /// The record with the start marker of an instance that is about to start.
     pub fn marked(&self, by: &Instance, at: Moment) -> Self {
         let forced = match &self.forced {
             Some(Forced::Open) if by.pod == self.claim.master => Some(Forced::By(by.clone())),
@@ -154,24 +154,24 @@ impl Record {
         Self { start_marker: Some(StartMarker { by: by.clone(), at }), is_new: false, forced, ..self.clone() }
     }
 
-    /// The record where an instance that has marked it does not start: a person's word that it was about to start on
-    /// is open again. None where there is no such word.
+    /// The record where an instance that has written a start marker does not start: the forced claim that it was about
+    /// to start on is open again. None where there is no such claim.
     pub fn not_started_by(&self, instance: &Instance) -> Option<Self> {
         let was_used = self.has_start_marker_of(instance) && self.forced == Some(Forced::By(instance.clone()));
         was_used.then(|| Self { forced: Some(Forced::Open), ..self.clone() })
     }
 
-    /// The record with its holder given up, or taken back.
+    /// The record with its holder abandoned, or taken back.
     pub fn with_abandoned_holder(&self, is_abandoned: bool) -> Self {
         Self { is_abandoned, ..self.clone() }
     }
 
-    /// The record by a person's word.
+    /// The record with a forced claim.
     pub fn assumed_for(&self, claim: &Claim, address: &Endpoint) -> Self {
         Self { forced: Some(Forced::Open), is_abandoned: false, ..self.moved_to(claim, address) }
     }
 
-    /// Whether the last mark is this instance's.
+    /// Whether the last start marker is this instance's.
     pub fn has_start_marker_of(&self, instance: &Instance) -> bool {
         self.start_marker.as_ref().is_some_and(|start_marker| start_marker.by == *instance)
     }
@@ -196,18 +196,18 @@ impl fmt::Display for Record {
         let epoch = Shown(claim.epoch);
         write!(f, "{} at {address}, epoch {epoch}, transition {transitions}, group {group_id}", claim.master)?;
         match start_marker {
-            Some(StartMarker { by, at }) => write!(f, ", marked by {by} at {at}")?,
-            None => f.write_str(", never marked")?,
+            Some(StartMarker { by, at }) => write!(f, ", start marker of {by} at {at}")?,
+            None => f.write_str(", no start marker")?,
         }
         if *is_new {
             f.write_str(", new")?;
         }
         if *is_abandoned {
-            f.write_str(", given up")?;
+            f.write_str(", abandoned")?;
         }
         match forced {
-            Some(Forced::Open) => f.write_str(", by a person's word"),
-            Some(Forced::By(by)) => write!(f, ", by a person's word on which {by} started"),
+            Some(Forced::Open) => f.write_str(", forced by a person"),
+            Some(Forced::By(by)) => write!(f, ", forced by a person, and {by} has started"),
             None => Ok(()),
         }
     }

@@ -13,13 +13,13 @@ pub const HIGHEST_PRIORITY: i64 = 2_147_483_647;
 /// What stands before the run in `syslog-ident`.
 pub const IDENT: &str = "ordain-";
 
-/// How a run of ordain is called in its pod's annotation and in `syslog-ident`: by a random word, and with the pod's
-/// own priority, which the server so keeps though nothing could be published. Those of 0.1 are a random word alone.
+/// How a run of ordain is called in its pod's annotation and in `syslog-ident`: by a random name, and with the pod's
+/// own priority, which the server so keeps though nothing could be published. Those of 0.1 are a random name alone.
 pub fn run_of(random: &str, priority: u32) -> String {
     format!("{random}.P{priority}")
 }
 
-/// The own priority of a pod, by its run; none where the run does not tell.
+/// The own priority of a pod, by its run; none where the run does not say.
 pub fn priority_of(run: &str) -> Option<u32> {
     run.rsplit_once(".P")?.1.parse().ok()
 }
@@ -102,7 +102,7 @@ impl RedisConf<'_> {
 }
 
 /// Whether a replica with this configuration, and these arguments of its command, makes each full copy of a master
-/// into its `dump.rdb`, as the servers do unless they are told otherwise (`repl-diskless-load`, `repl-rdb-channel`).
+/// into its `dump.rdb`, as the servers do unless they are configured otherwise (`repl-diskless-load`, `repl-rdb-channel`).
 /// What is named may be set.
 pub fn keeps_copies(file: &[u8], arguments: &[&[u8]]) -> bool {
     let names = |text: &[u8], name: &[u8]| text.windows(name.len()).any(|part| part.eq_ignore_ascii_case(name));

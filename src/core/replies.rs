@@ -78,7 +78,7 @@ impl Replies {
     fn next_value(&mut self, bytes: &[u8]) -> Result<Option<usize>, String> {
         let Some(kind) = bytes.get(self.at) else { return Ok(None) };
         if !b"+-:$*".contains(kind) {
-            return Err("the answer is none of Redis' protocol: check the port, and whether TLS is spoken there".to_owned());
+            return Err("the answer is not of Redis' protocol: check the port, and whether TLS is spoken there".to_owned());
         }
         let from = self.searched.max(self.at);
         let is_number = b":$*".contains(kind);
@@ -130,7 +130,7 @@ fn number(digits: &[u8]) -> Result<Option<usize>, String> {
 }
 
 fn no_number() -> String {
-    "a reply has a number that is none".to_owned()
+    "a reply has a number that cannot be read".to_owned()
 }
 
 #[cfg(test)]
@@ -185,12 +185,12 @@ mod tests {
             (&line, "1024 KiB"),
             (&nested, "8 deep"),
             (b"*-2\r\n", "below zero"),
-            (b"$99999999999999999999\r\n", "a number that is none"),
-            (b":1234567890123456789012345678901234567890", "a number that is none"),
-            (b":1234567890123456789012345678901234567890\r\n", "a number that is none"),
-            (b"HTTP/1.1 400 Bad Request\r\n", "none of Redis' protocol"),
-            (b"\x15\x03\x03\x00\x02\x02\x28", "none of Redis' protocol"),
-            (b"%1\r\n", "none of Redis' protocol"),
+            (b"$99999999999999999999\r\n", "a number that cannot be read"),
+            (b":1234567890123456789012345678901234567890", "a number that cannot be read"),
+            (b":1234567890123456789012345678901234567890\r\n", "a number that cannot be read"),
+            (b"HTTP/1.1 400 Bad Request\r\n", "not of Redis' protocol"),
+            (b"\x15\x03\x03\x00\x02\x02\x28", "not of Redis' protocol"),
+            (b"%1\r\n", "not of Redis' protocol"),
         ] {
             let refusal = whole(bytes, 1).unwrap_err();
             assert!(refusal.contains(why), "{refusal}");

@@ -65,7 +65,7 @@ pub struct Watched<'a> {
 }
 
 impl Watched<'_> {
-    /// Whether Sentinel could keep all this, where it is told at run time.
+    /// Whether Sentinel could keep all this, where it is set at run time.
     ///
     /// # Errors
     /// A value that it could not read back after it has rewritten its file.

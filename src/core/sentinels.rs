@@ -43,7 +43,7 @@ pub fn nobody_promotable(evidence: &Evidence) -> Option<String> {
     ))
 }
 
-/// The replicas in sync that nobody makes promotable, for nothing tells their own priority, which may be 0: their
+/// The replicas in sync that nobody makes promotable, for nothing states their own priority, which may be 0: their
 /// servers were started without it, and no report is of the run that started them (by 0.1, while the API server was
 /// away).
 pub fn of_unknown_priority(evidence: &Evidence) -> Vec<&PodName> {

@@ -165,7 +165,9 @@ impl From<Missing> for Failure {
     fn from(missing: Missing) -> Self {
         match missing {
             Missing::Name | Missing::Type => Self::NoSuchHost,
-            Missing::Unproven => Self::Unreachable("DNS answered with no record, and not that there is none".to_owned()),
+            Missing::Unproven => {
+                Self::Unreachable("DNS answered with no record, which does not prove that there is none".to_owned())
+            }
             Missing::Failed(failure) => failure,
         }
     }

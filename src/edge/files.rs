@@ -85,14 +85,14 @@ impl Draft {
     }
 
     /// Takes the content and the time of another file, which share their blocks where the file system can do that
-    /// (`copy_file_range`). Ends soon once it is told to `stop`.
+    /// (`copy_file_range`). Ends soon once `stop` is set.
     ///
     /// # Errors
-    /// The disk is full, or the like, or it was told to stop.
+    /// The disk is full, or the like, or `stop` was set.
     pub fn fill_from(&mut self, source: &File, modified: SystemTime, stop: &AtomicBool) -> Result<()> {
         let describe = || format!("cannot write `{}`", self.path.display());
         loop {
-            anyhow::ensure!(!stop.load(Ordering::Relaxed), "told to stop before `{}` was whole", self.path.display());
+            anyhow::ensure!(!stop.load(Ordering::Relaxed), "stopped before `{}` was written in full", self.path.display());
             // Of what is on the disk already nothing is left to wait for at the end.
             let copied = std::io::copy(&mut source.take(STEP), self.file.as_file_mut()).with_context(describe)?;
             self.file.as_file().sync_data().with_context(describe)?;

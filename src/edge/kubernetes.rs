@@ -102,7 +102,7 @@ impl Access {
             Config::incluster().context("cannot use the pod's service account: is its token mounted?")?
         } else if is_set("KUBECONFIG") {
             let current = kube::config::KubeConfigOptions::default();
-            // A file system that does not answer shall keep no deadline and no signal from being heard.
+            // A file system that does not answer must keep no deadline and no signal from being heard.
             let read = tokio::task::spawn_blocking(kubeconfig).await?;
             let config = async { anyhow::Ok(Config::from_custom_kubeconfig(read?, &current).await?) };
             config.await.context("cannot use the file that KUBECONFIG names")?
@@ -253,7 +253,7 @@ impl Cluster {
     /// [`Refusal::Conflict`] where another was faster, [`Refusal::Missing`] where it was deleted.
     pub async fn update_record(&self, group: &Group, record: &Record) -> Result<Record, Refusal> {
         let Ok(transitions) = i32::try_from(record.transitions) else {
-            let end = format!("the Lease `{group}` counts no further than {}: delete it, and it is made anew", i32::MAX);
+            let end = format!("the Lease `{group}` counts no further than {}: delete the Lease, and it is made again", i32::MAX);
             return Err(Refusal::Failed(Failure::InvalidReply(end)));
         };
         let lease = write_record(group, record, transitions, Some(record));
@@ -450,7 +450,7 @@ where
         }
         Err(error) => {
             if let Refusal::Failed(failure @ Failure::NotAllowed(_)) = refusal(&error, &format!("watch {}", K::plural(&()))) {
-                SAID.call_once(|| warn!("what changes is found out later: {failure}"));
+                SAID.call_once(|| warn!("changes are seen late: {failure}"));
             }
         }
     }
@@ -539,7 +539,7 @@ fn read_pod(pod: &PodView, scheme: &Scheme) -> Option<Pod> {
 
 fn read_container(container: &ContainerSpec, status: &Status) -> PodContainer {
     let phase = status.phase.as_deref();
-    // Before its kubelet has told of any container, a pod waits for a node, or for what its first ones need.
+    // Before its kubelet has reported any container, a pod waits for a node, or for what its first ones need.
     let is_waiting = phase == Some("Pending") && status.container_statuses.is_empty();
     let told = status.container_statuses.iter().find(|told| told.name == container.name);
     let state = match told.map(|told| &told.state.running) {
@@ -569,7 +569,7 @@ fn refusal(error: &Error, verb: &str) -> Refusal {
             403 => Refusal::Failed(Failure::NotAllowed(format!("the Role must allow `{verb}`: {}", shown(&status.message)))),
             // What may pass: a time-out, a list that is too old, too many requests.
             code @ 400..=499 if ![408, 410, 429].contains(&code) => {
-                Refusal::Failed(Failure::NotAllowed(format!("the API server takes no such request: {}", shown(&status.message))))
+                Refusal::Failed(Failure::NotAllowed(format!("the API server refuses this request: {}", shown(&status.message))))
             }
             _ => Refusal::Failed(Failure::Unreachable(format!(
                 "the API server answered {}: {}",

@@ -12,7 +12,7 @@ use crate::core::probe::Serving;
 use crate::core::redis_conf::IDENT;
 
 /// Asks a Redis what it is: `ROLE`, `INFO replication`, and by which run of ordain it was started
-/// (`syslog-ident`, a word that servers keep and do not use), in one round trip.
+/// (`syslog-ident`, a name that servers keep and do not use), in one round trip.
 ///
 /// # Errors
 /// Why it gave no answer.
@@ -22,7 +22,7 @@ pub async fn role(target: &Target, login: &Login) -> Result<Role, Failure> {
 
 /// Lets Sentinel promote a replica: `CONFIG SET replica-priority`. The file keeps what it said, so
 /// that a restart is unelectable again. Done only while that very process `is_fit`: between a look and
-/// this the Redis may have started anew. Returns whether it was.
+/// this the Redis may have started again. Returns whether it was.
 ///
 /// # Errors
 /// It did not answer, or did not do so.
@@ -38,7 +38,7 @@ pub async fn set_priority(
     answered(conversation.go_on(&command).await?).map(|_| true)
 }
 
-/// Has a Redis end itself, so that its container starts anew; only while that very process `is_fit`.
+/// Has a Redis end itself, so that its container starts again; only while that very process `is_fit`.
 /// Returns whether it was.
 ///
 /// # Errors
@@ -61,7 +61,7 @@ pub async fn shut_down(target: &Target, login: &Login, is_fit: impl Fn(&Role) ->
 /// # Errors
 /// It did not answer, or is no replica.
 pub async fn follow(target: &Target, login: &Login, master: &Endpoint) -> Result<(), Failure> {
-    // A file that cannot be written is what Sentinel passes over, too: genconf-redis writes it anew.
+    // A file that cannot be written is what Sentinel passes over, too: genconf-redis writes it again.
     let replied = ask(target, login, &following(master)).await?.into_iter().next();
     answered(replied.unwrap_or(Value::Nil)).map(drop)
 }
@@ -177,7 +177,7 @@ fn read(role: Value, info: Value, ident: &Value) -> Result<Role, Failure> {
                 is_empty: false,
             }))
         }
-        other => Err(Failure::InvalidReply(format!("this is no Redis but a `{}`", shown(other)))),
+        other => Err(Failure::InvalidReply(format!("the server is a `{}`, and no Redis", shown(other)))),
     }
 }
 
@@ -280,7 +280,7 @@ impl Master {
         answered(self.0.go_on(&command(&["CLIENT", "UNPAUSE"])).await?).map(drop)
     }
 
-    /// Ends the connections of its clients, so that they look for the master anew.
+    /// Ends the connections of its clients, so that they look for the master again.
     ///
     /// # Errors
     /// It did not answer, or did not do so.

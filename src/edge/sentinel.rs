@@ -1,4 +1,4 @@
-//! A Sentinel: what it says of a group, and what it is told.
+//! A Sentinel: what it says of a group, and what is sent to it.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -91,7 +91,7 @@ pub fn read(address: Value, master: Value) -> Result<SentinelAnswer, Failure> {
     let address: Vec<String> = from_redis_value(answered(address)?).map_err(|_| nonsense("address"))?;
     let [host, port] = &address[..] else { return Err(nonsense("address")) };
     let fields: HashMap<String, String> = from_redis_value(answered(master)?).map_err(|_| nonsense("field"))?;
-    // A failover that has promoted this very master, and still tells the replicas, replaces it no more:
+    // A failover that has promoted this very master, and still redirects the replicas, replaces it no more:
     // then `ip` and `port` are the old master's. It ends only when the new one answers.
     let is_old = |field: &str, now: &String| fields.get(field) != Some(now);
     let is_announced = is_old("ip", host) || is_old("port", port);
@@ -195,7 +195,7 @@ pub async fn is_in_tilt(target: &Target, login: &Login) -> Result<bool, Failure>
 pub enum FailoverReply {
     /// It has begun.
     Begun,
-    /// It does not know the word `COORDINATED`, and has begun nothing.
+    /// It does not know the argument `COORDINATED`, and has begun nothing.
     NotKnown,
     /// It has begun nothing, and says why.
     Refused(String),
@@ -212,7 +212,7 @@ pub async fn fail_over(target: &Target, login: &Login, group: &Group, is_coordin
     words.extend(is_coordinated.then_some("COORDINATED"));
     let [address, reply] = ask(target, login, [address_of(group), command(&words)]).await?;
     // Of a group that it knows, every reason has a code (`INPROG`, `NOGOODSLAVE`, Valkey's `NOGOODPRIMARY`:
-    // `sentinelCommand` in `src/sentinel.c`), except that the command takes no such word.
+    // `sentinelCommand` in `src/sentinel.c`), except that the command takes no such argument.
     let is_word_unknown = is_coordinated && is_known(&address) && Code::of(&reply) == Some(Code::Plain);
     match answered(reply) {
         Ok(_) => Ok(FailoverReply::Begun),
@@ -223,7 +223,7 @@ pub async fn fail_over(target: &Target, login: &Login, group: &Group, is_coordin
 }
 
 /// Has a Sentinel watch a group from now on, as its file would say it after `genconf-sentinel`; one that
-/// watches it already is told the rest again. Returns whether the hook could be set: Sentinel takes a
+/// watches it already is sent the settings again. Returns whether the hook could be set: Sentinel takes a
 /// script at run time only with `deny-scripts-reconfig no`, and only one that lies there. Its own epoch of the group begins at 0.
 ///
 /// # Errors
@@ -279,7 +279,7 @@ pub async fn forget_replicas(target: &Target, login: &Login, group: &Group) -> R
     answered(reply).map(drop)
 }
 
-/// What a Sentinel tells of.
+/// What a Sentinel publishes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// Something of this group.
@@ -292,7 +292,7 @@ pub enum Event {
     Other,
 }
 
-/// Hears all that a Sentinel tells of. Ends only with the connection.
+/// Hears all that a Sentinel publishes. Ends only with the connection.
 ///
 /// # Errors
 /// Why it ended.

@@ -465,7 +465,7 @@ pub fn answered(reply: Value) -> Result<Value, Failure> {
     }
 }
 
-/// Why a server has not done what it was told: the word by which its error begins. What stands behind that is for
+/// Why a server has not done what it was asked: the code by which its error begins. What stands behind that is for
 /// people, and another in each version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {

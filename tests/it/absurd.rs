@@ -165,7 +165,7 @@ fn a_lease_that_counts_no_further_is_said_so_and_made_anew_once_it_is_deleted() 
     let promoted = fail_over_unheard(&mut bed);
     let labels = bed.labels();
     let hook = bed.ordain("sentinel-0", &[&["on-failover", "--deadline", "5s"], &HOOK[1..]].concat());
-    assert!(hook.code == Some(1) && hook.stderr.contains("counts no further than 2147483647: delete it"), "{hook:?}");
+    assert!(hook.code == Some(1) && hook.stderr.contains("counts no further than 2147483647: delete the Lease"), "{hook:?}");
     assert_eq!((transitions(&bed), bed.labels()), (i32::MAX, labels), "nothing wraps, and no label changes");
     bed.namespace.as_ref().unwrap().delete_record("redis");
     let hook = bed.ordain("sentinel-0", &HOOK);
@@ -208,8 +208,8 @@ fn times_of_the_future_are_said_and_not_waited_for() {
     let run = bed.ordain("redis-2", &["genconf-redis", "--dry-run", "--explain"]);
     assert_eq!(run.code, Some(0), "{run:?}");
     for what in [
-        "the mark of redis-0 in the record",
-        "what redis-1 told of its disk",
+        "the start marker of redis-0 in the record",
+        "the disk report of redis-1",
         "the data of redis-1",
         "`ordain.dev/trying-since` of redis-1",
         "`ordain.dev/hands-over` of redis-1",

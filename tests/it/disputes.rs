@@ -69,7 +69,7 @@ fn a_foreign_master_at_an_address_that_the_sentinels_still_name_is_not_followed(
     let why = told["why"].as_str().unwrap();
     let there = SocketAddr::new(bed.strange_ip(), 6379);
     let names = format!(
-        "names {there} at epoch 0, which is no member's address: if it never will be again, `SENTINEL REMOVE` the group there"
+        "names {there} at epoch 0, which is no member's address: if no member will ever have that address again, `SENTINEL REMOVE` the group there"
     );
     assert!(why.starts_with("redis-2 waits: Sentinel ") && why.ends_with(&names), "{why}");
     assert_eq!(told["rule"], "foreign-claim");

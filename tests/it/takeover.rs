@@ -217,7 +217,7 @@ impl Stage {
     /// One that holds the Lease.
     fn started(&self, pod: &str, arguments: &[&str]) -> Process {
         let started = self.start(pod, arguments);
-        wait_for_line(&started, "this one acts", SOON);
+        wait_for_line(&started, "this candidate holds the Lease and acts", SOON);
         started
     }
 }
@@ -269,7 +269,7 @@ fn a_dead_node_is_tainted_once_after_the_grace_and_told_of() {
     stage.die("c");
     stage.wait_until_out("c", SOON);
     assert!(died.elapsed() >= Duration::from_secs(6), "after the grace");
-    assert_eq!(lines(&takeover, "it has been so for less than 6s"), 1, "{}", takeover.log());
+    assert_eq!(lines(&takeover, "the node has been silent for less than 6s"), 1, "{}", takeover.log());
     let taints = stage.taints("c");
     assert!(!before.is_empty() && before.iter().all(|taint| taints.contains(taint)), "the others stay: {taints:?}");
     let taint = taints.iter().find(|taint| taint.key == OUT_OF_SERVICE).unwrap();
@@ -415,7 +415,7 @@ fn of_several_that_find_the_lease_run_out_one_acts() {
     let spec = r#"{"spec": {"holderIdentity": "gone", "leaseDurationSeconds": 1, "leaseTransitions": 6}}"#;
     plane.kubectl(&["patch", "lease", "node-takeover", "-n", &name, "--type=merge", "-p", spec], "").unwrap();
     let candidates = ["one", "two", "three", "four"].map(|pod| stage.start(pod, &[]));
-    let acting = || candidates.iter().map(|candidate| lines(candidate, "this one acts")).sum::<usize>();
+    let acting = || candidates.iter().map(|candidate| lines(candidate, "this candidate holds the Lease and acts")).sum::<usize>();
     wait_for("one that acts", SOON, || (acting() > 0).then_some(()));
     stage.die("c");
     stage.wait_until_out("c", SOON);
@@ -465,7 +465,7 @@ fn by_delete_node_the_node_and_its_pods_go_and_the_next_waits_for_its_return() {
     // Whoever comes next knows of it.
     one.kill();
     let two = stage.start("two", &["--method", "delete-node"]);
-    wait_for_line(&two, "this one acts", AFTER_A_TERM);
+    wait_for_line(&two, "this candidate holds the Lease and acts", AFTER_A_TERM);
     stage.die("e");
     wait_for_line(&two, &format!("out of service already: {}", stage.name("d")), SOON);
     assert!(stage.exists("e"));
@@ -480,7 +480,7 @@ fn sigterm_ends_it_and_gives_the_lease_to_the_other_at_once() {
     one.signal("TERM");
     let status = wait_for("its end", Duration::from_secs(5), || one.ended());
     assert!(status.success(), "{status}: {}", one.log());
-    wait_for_line(&two, "this one acts", Duration::from_secs(5));
+    wait_for_line(&two, "this candidate holds the Lease and acts", Duration::from_secs(5));
 }
 
 #[test]
@@ -494,7 +494,7 @@ fn sigterm_in_the_midst_of_a_renewal_gives_the_lease_to_the_other_at_once() {
     let mut command = stage.command("one", &[]);
     command.env("KUBECONFIG", kubeconfig);
     let mut one = Process::start("one", &stage.files.path().join("one"), &command);
-    wait_for_line(&one, "this one acts", SOON);
+    wait_for_line(&one, "this candidate holds the Lease and acts", SOON);
     let two = stage.start("two", &[]);
     gate.hold();
     // Whether that was done it now asks, and hears nothing either.
@@ -504,7 +504,7 @@ fn sigterm_in_the_midst_of_a_renewal_gives_the_lease_to_the_other_at_once() {
     gate.open();
     let status = wait_for("its end", Duration::from_secs(8), || one.ended());
     assert!(status.success(), "{status}: {}", one.log());
-    wait_for_line(&two, "this one acts", Duration::from_secs(5));
+    wait_for_line(&two, "this candidate holds the Lease and acts", Duration::from_secs(5));
 }
 
 #[test]

@@ -51,7 +51,7 @@ impl fmt::Display for Failure {
             Self::Refused => f.write_str("connection refused"),
             Self::TimedOut => f.write_str("timed out"),
             Self::NotAllowed(reason) => write!(f, "not allowed: {reason}"),
-            Self::InvalidReply(reason) => write!(f, "nonsense: {reason}"),
+            Self::InvalidReply(reason) => write!(f, "invalid reply: {reason}"),
             Self::NotASentinel => f.write_str("a Redis, not a Sentinel"),
             Self::Untrusted(reason) => write!(f, "unreachable: TLS: {reason}"),
             Self::Unreachable(reason) => write!(f, "unreachable: {reason}"),
@@ -114,7 +114,7 @@ pub struct Watch {
     pub finds_master_down: bool,
     /// `failover_in_progress` among the flags: it is replacing the master.
     pub failover_in_progress: bool,
-    /// It has promoted this master itself, and still tells the other replicas: its failover is not over.
+    /// It has promoted this master itself, and still redirects the other replicas: its failover is not over.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub has_promoted: bool,
     /// Since the master last answered its ping (`last-ok-ping-reply`).
@@ -124,7 +124,7 @@ pub struct Watch {
     pub other_sentinels: usize,
     /// How many replicas it knows, dead ones too.
     pub known_replicas: usize,
-    /// It was told to watch the group and nothing else: its times are Sentinel's own defaults, which ordain never
+    /// The group was added there, and its settings were not: its times are Sentinel's own defaults, which ordain never
     /// sets, and it has no hook.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_half_told: bool,
@@ -244,11 +244,11 @@ pub enum Object {
     },
 }
 
-/// The container of a pod's Redis, by what its kubelet has told the API server: late where the node is dead.
+/// The container of a pod's Redis, by what its kubelet has reported to the API server: late where the node is dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Container {
-    /// Nothing was told of it.
+    /// Nothing was reported of it.
     #[default]
     Unknown,
     /// It waits to run, or has ended, or its whole pod has.
@@ -266,11 +266,11 @@ impl Container {
 /// What the other pods can know of a pod's disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DiskData {
-    /// Nothing: it has not told, or its word does not hold any more.
+    /// Nothing: it has not reported, or its report has expired.
     Unknown,
     /// Its Redis has copied a master since it started.
     Copied,
-    /// What it has told, and still holds.
+    /// What its disk report says, which has not expired.
     Reported(Disk),
 }
 
@@ -284,7 +284,7 @@ pub struct Own {
     /// What is damaged, where its data cannot be loaded: then its disk counts as an empty one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub damage: Option<String>,
-    /// This run, once its word is published; none where nothing is published.
+    /// This run, once its disk report is published; none where nothing is published.
     pub instance: Option<Instance>,
     /// Its own `replica-priority`, where that is not the usual one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -387,7 +387,7 @@ pub struct Evidence {
 }
 
 /// Whether a host name, whole or cut short, is that of a group's pod. A pod of that name under
-/// another domain is a stranger.
+/// another domain is a non-member.
 pub fn is_name_of(name: &str, pod: &PodName, domain: &str) -> bool {
     let full = format!("{pod}.{domain}");
     full.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) && name.len() >= pod.to_string().len()

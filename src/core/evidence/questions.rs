@@ -71,7 +71,7 @@ impl Evidence {
     }
 
     /// Whether no Redis runs in a pod: nobody listens there, and the pod's own state says so, too. It is gone, its
-    /// container does not run, or this run of it has told that its server has not started yet. Nobody knows of that
+    /// container does not run, or this run of it has reported that its server has not started yet. Nobody knows of that
     /// while the API server is away; where there is none, that nobody listens must be enough.
     pub fn is_known_not_to_run(&self, peer: &Peer) -> bool {
         let is_confirmed = || match &peer.object {
@@ -98,7 +98,7 @@ impl Evidence {
         rules::disk_of(Rules::ALL, self, peer)
     }
 
-    /// A peer's own `replica-priority`: with 0 it is never promoted. Its server tells of it, else what was published by
+    /// A peer's own `replica-priority`: with 0 it is never promoted. Its server states it, else what was published by
     /// the run that has started this server. Not known otherwise; without Kubernetes nobody has another than the
     /// usual one.
     pub fn own_priority(&self, peer: &Peer) -> Option<u32> {
@@ -138,7 +138,7 @@ impl Evidence {
         self.peers.iter().filter(is_there).map(|peer| peer.pod.base())
     }
 
-    /// The peers that are heard of now: they answer, or what they have told of their disks holds.
+    /// The peers that are heard of now: they answer, or their disk reports have not expired.
     pub fn heard_of(&self) -> impl Iterator<Item = &PodName> {
         let is_heard = |peer: &&Peer| peer.heard.answer().is_some() || self.disk_of(peer) != DiskData::Unknown;
         self.peers.iter().filter(is_heard).map(|peer| &peer.pod)
@@ -150,7 +150,7 @@ impl Evidence {
         [told, self.own.heard.of(&peer.pod)].into_iter().flatten().any(|at| self.now.is_within(self.grace, at))
     }
 
-    /// The mark in the record, while it is younger than the grace.
+    /// The start marker in the record, while it is younger than the grace.
     pub fn young_start_marker(&self) -> Option<&StartMarker> {
         self.recorded()?.start_marker.as_ref().filter(|start_marker| self.now.is_within(self.grace, start_marker.at))
     }
@@ -194,7 +194,7 @@ impl Evidence {
             Host::Name(name) => return members.find(|pod| is_name_of(name, pod, &self.domain)),
             Host::Ip(ip) => ip,
         };
-        // Of a pod that is no member in its own view, a Sentinel's or one that hands over, the peers tell.
+        // Of a pod that is no member in its own view, a Sentinel's or one that hands over, the peers say where it is.
         if let Some(me) = self.me.as_ref().filter(|_| self.my_ips.contains(ip)) {
             return Some(me);
         }
@@ -211,7 +211,7 @@ impl Evidence {
         self.recorded().filter(is_the_same).map(|record| &record.claim.master).or_else(|| self.member_at(&at.host))
     }
 
-    /// Whether a member is still where a claim names it: it may have been made anew at another address.
+    /// Whether a member is still where a claim names it: it may have been made again at another address.
     pub fn is_still_at(&self, pod: &PodName, at: &Endpoint) -> bool {
         match &at.host {
             Host::Name(_) => true,

@@ -74,7 +74,7 @@ impl Table for NewestClaim {
 fn names_no_member(claims: &Claims<'_>) -> Option<Result<(Claim, String), String>> {
     let (who, at) = claims.foreign.as_ref()?;
     Some(Err(format!(
-        "waits: {who} names {at} at epoch {}, which is no member's address: if it never will be again, `SENTINEL REMOVE` the group there",
+        "waits: {who} names {at} at epoch {}, which is no member's address: if no member will ever have that address again, `SENTINEL REMOVE` the group there",
         claims.epoch
     )))
 }

@@ -11,7 +11,7 @@ use crate::core::record::Record;
 /// The evidence, and the rules in force.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
-    /// The evidence, for as long as it lives.
+    /// The evidence.
     pub evidence: &'a Evidence,
     /// The rules in force.
     pub rules: Rules,
@@ -38,7 +38,7 @@ impl<'a> Facts<'a> {
         self.evidence.recorded()
     }
 
-    /// The peers, for as long as the evidence lives.
+    /// The peers, for as long as the evidence is borrowed.
     pub(super) fn peers(&self) -> &'a [Peer] {
         &self.evidence.peers
     }

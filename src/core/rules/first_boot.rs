@@ -68,7 +68,7 @@ fn own_data_is_damaged(facts: &Facts<'_>) -> Option<Decision> {
     Some(Decision::undecided(why))
 }
 
-/// Data anywhere is adopted. Else there may be some that nobody has told of, or a claim that nobody has heard.
+/// Data anywhere is adopted. Else there may be some that nobody has reported, or a claim that nobody has heard.
 fn is_no_first_boot(facts: &Facts<'_>) -> Option<Decision> {
     if !is_kept(facts) {
         let obstacle = unfounded_claim(facts).or_else(|| obstacle_without_record(facts))?;
@@ -99,7 +99,7 @@ fn is_a_first_boot(facts: &Facts<'_>) -> Option<Decision> {
     if is_kept {
         return Some(Decision::undecided(format!("waits: {}, the first pod, has not created the record", facts.first)));
     }
-    let why = format!("{} {}: a first boot, and that is the first pod", facts.verb(), facts.first);
+    let why = format!("{} {first}: a first boot, and {first} is the first pod", facts.verb(), first = facts.first);
     Some(Decision::follow(claim, None, why))
 }
 
@@ -139,7 +139,7 @@ fn running_replica(facts: &Facts<'_>) -> Option<String> {
 fn damage_elsewhere(facts: &Facts<'_>) -> Option<String> {
     let why = facts.peers().iter().find_map(damaged)?;
     Some(format!(
-        "nobody claims a master, and {why}: repair it, or say by `ordain reconcile --assume-master POD` who leads without it"
+        "nobody claims a master, and {why}: repair that data, or name the pod that leads without that data by `ordain reconcile --assume-master POD`"
     ))
 }
 

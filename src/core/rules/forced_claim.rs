@@ -1,4 +1,4 @@
-//! What is lost where a person forces a pod to be the master (`forced-claim`): told before it is done.
+//! What is lost where a person forces a pod to be the master (`forced-claim`): said before it is done.
 
 use std::time::Duration;
 

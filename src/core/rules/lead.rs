@@ -75,7 +75,7 @@ fn another_lives(claimed: &Claimed<'_>) -> Option<Decision> {
     }
 }
 
-/// Two that live as masters: nobody but a person can tell which one is wrong.
+/// Two that live as masters: nobody but a person knows which one is wrong.
 pub(super) fn several_masters(masters: &[&PodName]) -> Decision {
     let names: Vec<_> = masters.iter().map(ToString::to_string).collect();
     Decision::undecided(format!(
@@ -184,7 +184,7 @@ fn is_no_loss(facts: &Facts<'_>) -> bool {
     facts.record().is_some_and(is_no_loss)
 }
 
-/// Whether a person has said that this pod shall lead.
+/// Whether a person has forced this pod to lead.
 fn is_forced(facts: &Facts<'_>) -> bool {
     let Some(record) = facts.record() else { return false };
     facts.me.as_ref() == Some(&record.claim.master)
@@ -254,8 +254,8 @@ fn failover_may_be_under_way(claimed: &Claimed<'_>) -> Option<Decision> {
     (!has_waited(claimed)).then(|| waits_for_sentinel(claimed, &format!("a failover may be under way, for {risk}")))
 }
 
-/// A pod that was made anew has another address, and Sentinel looks a name up only when it connects anew: it may find the
-/// pod down though it lives.
+/// A pod that was made again has another address, and Sentinel looks a name up only when it connects again: it may find
+/// the pod down though the pod runs.
 fn may_not_be_found_in_time(claimed: &Claimed<'_>) -> Option<Decision> {
     (is_in_danger_as_a_new_pod(claimed) && !has_waited(claimed))
         .then(|| waits_for_sentinel(claimed, "the pod was made anew, and Sentinel may not find it in time"))

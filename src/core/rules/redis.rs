@@ -12,7 +12,7 @@ use super::table::{Row, Rules, Table};
 use crate::core::decision::{Decision, FAILOVER};
 use crate::core::evidence::{DiskData, Evidence, Peer, RecordSeen};
 
-/// What the pod `evidence.me` shall start as.
+/// What the pod `evidence.me` starts as.
 pub fn for_redis(evidence: &Evidence) -> Decision {
     for_redis_by(Rules::ALL, evidence)
 }
@@ -108,7 +108,7 @@ fn nobody_promotes(claimed: &Claimed<'_>) -> Option<()> {
 /// known.
 fn is_not_known_to_be_the_newest(claimed: &Claimed<'_>) -> Option<()> {
     let (own, claim) = (claimed.own.disk, claimed.claim);
-    // While a person's word is open, whom it names starts whatever the disks hold.
+    // While a forced claim is open, whom it names starts whatever the disks hold.
     let is_recorded = claimed.record().is_some_and(|record| record.forced.is_none());
     let is_recorded = is_recorded && claimed.recorded_claim().as_ref() == Some(claim);
     let is_behind = |peer: &Peer| match claimed.disk_of(peer) {

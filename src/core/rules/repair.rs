@@ -30,33 +30,33 @@ pub enum Repair {
     KeepUnpromotable(PodName),
     /// The claimed master has been away for too long: the record says that it may not lead any more.
     Abandon(Claim),
-    /// The holder that was given up lives as master, or is back with the newest disk: the word is
-    /// taken back.
+    /// The holder that was abandoned lives as master, or is back with the newest disk: the record says so no
+    /// more.
     TakeHolderBack,
-    /// The holder was given up: this replica holds the most of what is left, and Sentinel shall
+    /// The holder was abandoned: this replica holds the most of what is left, and Sentinel may
     /// promote it.
     PromoteInstead(PodName),
     /// The same, where no Sentinel looks for the group at any member's address, so that none can promote it: the
-    /// record names it, and it starts anew to lead.
+    /// record names it, and it starts again to lead.
     NameInstead(Claim),
     /// This replica follows an address where the master is not, and that no Sentinel mends: it knows only the replicas
-    /// of which the master tells. It is told to follow that master.
+    /// that the master lists. It is made to follow that master.
     Follow(PodName, PodName),
     /// This Redis runs as a replica that never had a master, and nobody knows what it holds; or though it
-    /// is claimed as master, and its disk is the newest or a person wants it so: it must start anew, so
-    /// that it tells and decides anew.
+    /// is claimed as master, and its disk is the newest or a person wants it so: it must start again, so
+    /// that it reports its disk and decides again.
     Restart(PodName),
-    /// This pod's Redis runs, though its word of its disk says that it has not started: the word ends.
+    /// This pod's Redis runs, though its disk report says that it has not started: the report expires.
     ExpireReport(PodName),
-    /// This Sentinel does not watch the group: it is told to watch this master.
+    /// This Sentinel does not watch the group: the group is added there with this master.
     AddGroup(Endpoint, PodName),
-    /// This Sentinel was told to watch the group, and by a run that was cut short nothing else: it is told the rest.
+    /// A run that was cut short has added the group to this Sentinel, and none of the settings: they are set.
     AddSettings(Endpoint, PodName),
     /// This Sentinel knows more replicas than the group has pods: it forgets the replicas, and finds those
     /// that live.
     ForgetReplicas(Endpoint),
     /// This Sentinel names another than all the others do, or an address where the master is not any more, and
-    /// nothing will change its mind: it forgets the group, and is told of it again.
+    /// nothing will change its mind: it forgets the group, and is given the group again.
     ForgetGroup(Endpoint),
 }
 
@@ -78,16 +78,22 @@ impl fmt::Display for Repair {
             Self::Restart(pod) => write!(f, "restarting {pod}: no master lives, and {pod} runs as a replica"),
             Self::ExpireReport(pod) => write!(f, "{pod} runs: its disk report has expired"),
             Self::AddGroup(at, master) => {
-                write!(f, "Sentinel {at} does not know the group: it is added with the master {master}")
+                write!(f, "Sentinel {at} does not know the group: the group is added there with the master {master}")
             }
             Self::AddSettings(at, _) => {
                 write!(f, "Sentinel {at} watches the group with its own default times and without a hook: both are set")
             }
             Self::ForgetGroup(at) => {
-                write!(f, "Sentinel {at} goes on naming where no master is: it forgets the group, to be given it again")
+                write!(
+                    f,
+                    "Sentinel {at} goes on naming an address where no master is: this Sentinel forgets the group, and is given the group again"
+                )
             }
             Self::ForgetReplicas(at) => {
-                write!(f, "Sentinel {at} knows replicas that are gone: it forgets all replicas, and finds those that live")
+                write!(
+                    f,
+                    "Sentinel {at} knows replicas that are gone: this Sentinel forgets all replicas, and finds those that run"
+                )
             }
         }
     }
@@ -193,8 +199,8 @@ fn who_are_in_sync(led: &Led<'_>) -> Option<Vec<Repair>> {
     is_calm(evidence, master).then(|| each_of(evidence, is_due, Repair::MakePromotable))?
 }
 
-/// While nobody doubts who leads. A group without a record is told to nobody: it is new, or was forgotten. Nor is it where
-/// another Sentinel looks for the master where that is not any more: it would tell the one that was told.
+/// While nobody doubts who leads. A group without a record is added nowhere: it is new, or was forgotten. Nor is it added
+/// where another Sentinel looks for the master at an address where the master is not any more: its address would spread.
 fn who_do_not_know_the_group(led: &Led<'_>) -> Option<Vec<Repair>> {
     let Led { evidence, record, master } = *led;
     let is_there = evidence.watches().all(|(_, watch)| evidence.is_still_at(master, &watch.master));
@@ -213,7 +219,7 @@ fn is_back(led: &Led<'_>) -> Option<Vec<Repair>> {
     record.map(|_| vec![Repair::TakeHolderBack])
 }
 
-/// Whether the claimed master has told that its disk is the newest, so that it can be expected to lead:
+/// Whether the claimed master has reported the newest disk, so that it can be expected to lead:
 /// only what comes after that counts as time without a master.
 pub fn may_yet_lead(evidence: &Evidence) -> bool {
     newest_claim(evidence).is_some_and(|claim| has_the_newest_disk(&Facts::of(evidence), &claim.master))
@@ -250,7 +256,7 @@ fn is_named_by_all(evidence: &Evidence, record: Option<&Record>, master: &PodNam
 }
 
 /// Whether the record names this pod by a newer epoch than every Sentinel, and none of them looks for it where it is:
-/// so nobody tells the others.
+/// so no Sentinel announces that to the others.
 fn is_named_by_record_alone(evidence: &Evidence, record: Option<&Record>, master: &PodName) -> bool {
     record.is_some_and(|record| {
         let is_behind = |watch: &Watch| watch.config_epoch < record.claim.epoch && !evidence.is_still_at(master, &watch.master);
@@ -258,9 +264,9 @@ fn is_named_by_record_alone(evidence: &Evidence, record: Option<&Record>, master
     })
 }
 
-/// The Sentinels that look for the master where it is not any more, for it was made anew at another address, or leads in
-/// the place of one that is gone for good: they find nobody there, and nobody tells them. As soon as one of them finds
-/// the master down, all of them, for one that was told would hear the old address again from the next, and soon they
+/// The Sentinels that look for the master where it is not any more, for it was made again at another address, or leads in
+/// the place of one that is gone for good: they find nobody there, and nobody corrects them. As soon as one of them finds
+/// the master down, all of them, for one that was corrected would hear the old address again from the next, and soon they
 /// would elect another in the place of a master that lives; and while nobody doubts who leads.
 fn who_look_elsewhere(led: &Led<'_>) -> Option<Vec<Repair>> {
     let Led { evidence, record, master } = *led;
@@ -273,7 +279,7 @@ fn who_look_elsewhere(led: &Led<'_>) -> Option<Vec<Repair>> {
 }
 
 /// The replicas that follow an address where the master is not, though nobody doubts who leads and no failover is
-/// about to tell them.
+/// about to correct them.
 fn who_follow_elsewhere(led: &Led<'_>) -> Option<Vec<Repair>> {
     let Led { evidence, record, master } = *led;
     // By its name a Sentinel knows every member, wherever it is.
@@ -294,7 +300,7 @@ fn who_follow_elsewhere(led: &Led<'_>) -> Option<Vec<Repair>> {
 
 /// The Sentinels that name another master than the only one that lives, though a majority and the record name
 /// that, and not by a newer epoch. One that has not heard of a failover yet does so for a moment; one that
-/// lost its own failover to another at the same epoch, for ever, or that was told to forget all in its midst.
+/// lost its own failover to another at the same epoch, for ever, or that had to forget all in its midst.
 /// Sentinels that are gone keep the others from nothing here: to forget them takes that all agree.
 pub fn diverged(evidence: &Evidence) -> Vec<Endpoint> {
     let ([master], record) = (&evidence.living_masters()[..], evidence.recorded()) else { return Vec::new() };
@@ -400,7 +406,7 @@ impl Table for Withheld {
     const ROWS: &'static [Row<Self>] = &[Row { rule: &WITHHOLD_STALE, check: link_has_been_down }];
 }
 
-/// By its own word or as was seen, until it is in sync again.
+/// By its own report or as was seen, until it is in sync again.
 fn link_has_been_down(read: &Read<'_>) -> Option<()> {
     let Role::Replica(replica) = read.role else { return None };
     let is_stale = || replica.down_for.max(read.seen_down).is_some_and(|down| down >= read.stale_after);
@@ -585,21 +591,21 @@ fn is_promoted(best: &Best<'_>) -> Option<Measure> {
 }
 
 /// Whether a majority of the Sentinels looks for the holder where it is not, and no other does elsewhere: a replica that
-/// was made anew since has another address than they know, and only a master would tell it.
+/// was made again since has another address than they know, and only a master would list it.
 fn nobody_can_promote(evidence: &Evidence, holder: &PodName) -> bool {
     let is_lost =
         |watch: &Watch| !evidence.is_still_at(holder, &watch.master) && watch.finds_master_down && !watch.failover_in_progress;
     evidence.watches().all(|(_, watch)| is_lost(watch)) && evidence.watches().count() >= evidence.majority()
 }
 
-/// Whether it runs with what its disk held, and its run has not told what that is: the API server was
+/// Whether it runs with what its disk held, and its run has not reported that: the API server was
 /// away when it started.
 fn runs_without_report(peer: &Peer) -> bool {
     let run = peer.report().map(|(instance, _)| instance.run);
     peer.replica().is_some_and(|replica| replica.link == Link::Never && (replica.run.is_none() || replica.run != run))
 }
 
-/// Whether somebody has told of a disk that is newer by more than `margin`.
+/// Whether somebody has reported a disk that is newer by more than `margin`.
 fn is_surpassed(facts: &Facts<'_>, than: Disk, margin: Duration) -> bool {
     let is_newer = |peer: &Peer| matches!(facts.disk_of(peer), DiskData::Reported(disk) if disk.is_newer_than(than, margin));
     facts.peers().iter().any(is_newer)

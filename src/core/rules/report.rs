@@ -91,7 +91,7 @@ pub(super) fn have_all_reported(facts: &Facts<'_>) -> bool {
     facts.peers().iter().all(|peer| peer.object == Object::Absent || matches!(facts.disk_of(peer), DiskData::Reported(_)))
 }
 
-/// Whether what a replica has reported of its disk holds no more for anybody. Else it counts again once this server is gone,
+/// Whether the disk report of a replica has expired for everybody. Else it counts again once this server is gone,
 /// though what that was promoted for, and took since, is newer: it may have started while the API server was away, and
 /// while that is so nobody knows.
 pub fn report_has_expired(evidence: &Evidence, peer: &Peer) -> bool {

@@ -10,7 +10,7 @@ use super::table::{Row, Rules, Table};
 use crate::core::decision::Decision;
 use crate::core::evidence::Evidence;
 
-/// Which master a Sentinel shall watch.
+/// Which master a Sentinel watches.
 pub fn for_sentinel(evidence: &Evidence) -> Decision {
     for_sentinel_by(Rules::ALL, evidence)
 }
@@ -43,8 +43,8 @@ impl Table for BeforeAnyClaim {
     ];
 }
 
-/// The pod that has marked the record and may be about to start: it has not answered yet, the same instance is still
-/// there, the mark is young, and no master lives.
+/// The pod that has written a start marker and may be about to start: it has not answered yet, the same instance is
+/// still there, the start marker is young, and no master lives.
 fn waits_for_who_starts(facts: &Facts<'_>) -> Option<Decision> {
     let start_marker = facts.young_start_marker()?;
     let peer = facts.peer(&start_marker.by.pod)?;

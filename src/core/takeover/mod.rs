@@ -1,4 +1,4 @@
-//! Which dead nodes are to give up their pods, and which are back; and why nothing is done about the others.
+//! Which dead nodes lose their pods, and which are back; and why nothing is done about the others.
 //!
 //! A StatefulSet starts a pod elsewhere only once the old one is known to be gone, for two pods on one volume
 //! destroy it. So what is decided here is a fence's work, without a fence: a node is acted upon only when all
@@ -48,9 +48,9 @@ impl Settings {
 pub enum State {
     /// True.
     Ready,
-    /// False, or nothing yet: the kubelet says so itself, so it lives.
+    /// False, or nothing yet: the kubelet says so itself, so the node runs.
     Unready,
-    /// Unknown: the kubelet has told nothing for so long that the node controller says so.
+    /// Unknown: the kubelet has reported nothing for so long that the node controller says so.
     /// Since when, is by the clock of whoever wrote it.
     Silent(Option<Moment>),
 }
@@ -66,14 +66,14 @@ pub enum Service {
     OutByAnother,
 }
 
-/// A node, as it was told of last.
+/// A node, as the API server showed it last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
     /// Its name.
     pub name: String,
     /// Its uid.
     pub uid: String,
-    /// Under which version it was told of: what is done rests on it.
+    /// The resourceVersion under which it was seen: what is done rests on it.
     pub version: String,
     /// Its condition Ready.
     pub state: State,
@@ -111,11 +111,11 @@ impl fmt::Display for HostedPod {
 pub enum Answer {
     /// It was accepted: a process runs there.
     Accepted,
-    /// It was refused: nothing listens, and a kernel that lives says so. A firewall may say it for a dead
+    /// It was refused: nothing listens, and a running kernel says so. A firewall may say it for a dead
     /// node, which then counts as alive.
     Refused,
-    /// Nothing came back, or a router told that nobody is there: a node that is dead, or one that we do not
-    /// reach. Which of them, only others can tell: see [`Hold::OurSilence`].
+    /// Nothing came back, or a router answered that nobody is there: a node that is dead, or one that we do not
+    /// reach. Which of them, only others show: see [`Hold::OurSilence`].
     Silence,
     /// It could not be asked: that proves nothing.
     NotAsked(String),
@@ -182,7 +182,7 @@ pub struct Clock {
 pub struct Facts {
     /// What time it is.
     pub clock: Clock,
-    /// Whether all nodes and pods have been told of, and every change since is.
+    /// Whether all nodes and pods have been seen, and every change since is.
     pub is_complete: bool,
     /// The nodes.
     pub nodes: Vec<Node>,
@@ -231,11 +231,11 @@ pub enum Hold {
     Leaving,
     /// Somebody else has taken it out of service.
     TakenByAnother,
-    /// The API server has not told everything, or does not any more.
+    /// The API server has not sent all nodes and pods, or sends no changes any more.
     Untold,
     /// So many nodes are Ready of so many: the fault is the network's, or ours.
     MajorityLost(usize, usize),
-    /// Something on it answers: it is cut off from the API server, and lives.
+    /// Something on it answers: it is cut off from the API server, and runs.
     Answers(String, Answer),
     /// It is not known where its kubelet listens, or there is no way there.
     CannotAsk(String),
@@ -252,17 +252,17 @@ pub enum Hold {
 impl fmt::Display for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::KubeletReports => f.write_str("its own kubelet says that it is not Ready: it lives"),
-            Self::Leaving => f.write_str("it is being deleted"),
-            Self::TakenByAnother => f.write_str("somebody else has taken it out of service"),
-            Self::Untold => f.write_str("the API server has not told everything yet"),
+            Self::KubeletReports => f.write_str("its own kubelet says that it is not Ready: the node runs"),
+            Self::Leaving => f.write_str("somebody is deleting the node"),
+            Self::TakenByAnother => f.write_str("somebody else has taken the node out of service"),
+            Self::Untold => f.write_str("the API server has not sent all nodes and pods yet"),
             Self::MajorityLost(ready, of) => {
-                write!(f, "only {ready} of {of} nodes are Ready: the fault may be the network's, or this one's")
+                write!(f, "only {ready} of {of} nodes are Ready: the fault may be the network's, or this node's")
             }
-            Self::Answers(at, answer) => write!(f, "{at} {answer}: it is cut off from the API server, and not dead"),
+            Self::Answers(at, answer) => write!(f, "{at} {answer}: the node is cut off from the API server, and not dead"),
             Self::CannotAsk(why) => write!(f, "its kubelet cannot be asked: {why}"),
-            Self::Grace(grace) => write!(f, "it has been so for less than {}", humantime::format_duration(*grace)),
-            Self::NotAskedYet => f.write_str("it has not been asked for long enough"),
+            Self::Grace(grace) => write!(f, "the node has been silent for less than {}", humantime::format_duration(*grace)),
+            Self::NotAskedYet => f.write_str("the node has not been asked for long enough"),
             Self::OurSilence(heard, asked) => {
                 write!(f, "only {heard} of {asked} nodes that are Ready answer when asked the same: silence proves nothing")
             }
@@ -305,7 +305,7 @@ impl Facts {
         self.deleted.clone().into_iter().filter(|(name, _)| !is_back(name)).collect()
     }
 
-    /// Where to knock at the nodes that are in question: those that say nothing and host pods of groups.
+    /// The addresses to probe at the nodes that are in question: those that say nothing and host pods of groups.
     pub fn in_question(&self) -> Vec<(&Node, Vec<SocketAddr>)> {
         let is_silent = |node: &&Node| matches!(node.state, State::Silent(_)) && node.service == Service::In;
         let probe_addresses =
@@ -388,7 +388,7 @@ pub fn decide(facts: &Facts, settings: &Settings) -> TakeoverPlan {
     let seen = |node: &Node| Some((node.uid.clone(), node.version.clone()));
     // What we took goes back, whatever else is amiss.
     for node in facts.ready().filter(|node| node.service == Service::OutByUs) {
-        let why = "it is Ready again".to_owned();
+        let why = "the node is Ready again".to_owned();
         plan.acts.push(Act { node: node.name.clone(), seen: seen(node), action: Action::GiveBack, why });
     }
     for hosted_pod in facts.hosted_pods.iter().filter(|hosted_pod| facts.missing().any(|name| *name == hosted_pod.node)) {

@@ -62,7 +62,7 @@ pub struct DataDirectory {
     pub load: Option<Load>,
 }
 
-/// What shall be loaded from a directory in which ordain has never started a server.
+/// What is to be loaded from a directory in which ordain has never started a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Load {
     /// The append-only files.
@@ -176,7 +176,7 @@ impl DataDirectory {
         loaded.paths.last().filter(is_appended_to).cloned()
     }
 
-    /// Keeps what came of a check; without damage the runs are counted anew.
+    /// Keeps what came of a check; without damage the runs are counted from zero.
     ///
     /// # Errors
     /// The directory cannot be written to.
@@ -349,9 +349,9 @@ impl DataDirectory {
         Ok(())
     }
 
-    /// Makes what shall be loaded into what the server loads, and keeps what is known of it, for the next start.
+    /// Makes what is to be loaded into what the server loads, and keeps what is known of it, for the next start.
     /// Returns what was taken over. `keeps_copies`: the server is going to be a replica that makes each full copy of a
-    /// master into its `dump.rdb`. Ends soon once it is told to `stop`.
+    /// master into its `dump.rdb`. Ends soon once `stop` is set.
     ///
     /// # Errors
     /// The directory cannot be written to, or is full.
@@ -395,7 +395,7 @@ impl DataDirectory {
         {
             // On a volume that is full or read-only the server may yet serve what it has.
             Err(error) if is_ours && taken_over.is_none() => {
-                warn!("goes on without, and may not tell how old the data is: {error:#}");
+                warn!("the age of the data cannot be written down, and may not be known at the next start: {error:#}");
             }
             written => written?,
         }
@@ -651,7 +651,7 @@ mod tests {
                 prepared.unwrap();
                 assert!(!listed.exists() && std::fs::read(&appended).unwrap() == old);
             } else {
-                assert!(format!("{:#}", prepared.unwrap_err()).contains("told to stop"));
+                assert!(format!("{:#}", prepared.unwrap_err()).contains("stopped before"));
                 assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is left behind");
                 assert!(listed.exists() && !appended.exists());
             }
@@ -842,7 +842,7 @@ mod tests {
         let data = of(&folder, Some("6.2"));
         DataDirectory::sweep(&data.folder).unwrap();
         let stopped = data.prepare(at(3), false, 0, NOW, &AtomicBool::new(true)).unwrap_err();
-        assert!(format!("{stopped:#}").contains("told to stop"));
+        assert!(format!("{stopped:#}").contains("stopped before"));
         let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["dump.rdb"], "neither a part nor a sign that a server was started");
     }

@@ -9,7 +9,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 
 /// How much of a file is read from its begin at most; values that are passed over cost little of it. A server with its
-/// usual settings writes its file anew at half of that.
+/// usual settings rewrites its file at half of that.
 const BUDGET: u64 = 128 * 1024 * 1024;
 /// How much is read at once: less than the values that are worth passing over.
 const BUFFER: usize = 16 * 1024;

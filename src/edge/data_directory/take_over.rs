@@ -61,7 +61,7 @@ fn copied(folder: &Path, source: &Path, stop: &AtomicBool) -> Result<Draft> {
 }
 
 /// Moves files and folders of these names into a folder of their own, where no server looks and nothing writes over
-/// them. What is loaded goes last, so that whoever is killed in between begins anew. Returns the folder; none where
+/// them. What is loaded goes last, so that whoever is killed in between begins again. Returns the folder; none where
 /// there was nothing to move.
 pub fn set_aside(folder: &Path, names: &[&str]) -> Result<Option<PathBuf>> {
     let is_there = |name: &&&str| files::is_there(&folder.join(name)).unwrap_or(true);

@@ -14,11 +14,11 @@ use hyper_util::client::legacy::connect::Connect;
 use kube::client::Body as RequestBody;
 use tower::BoxError;
 
-/// How much one answer may have, and one object that a watch tells of, in bytes: more than an
+/// How much one answer may have, and one object that a watch sends, in bytes: more than an
 /// object of etcd has (1.5 MiB). Some answers are read side by side.
 const LONGEST: usize = 4 * 1024 * 1024;
 
-/// An answer, or what a watch tells of one object, is longer than the budget.
+/// An answer, or what a watch sends of one object, is longer than the budget.
 #[derive(Debug)]
 pub struct TooLarge;
 

@@ -46,7 +46,7 @@ pub struct Election {
     known: Mutex<Option<Known>>,
     leadership: watch::Sender<Option<Instant>>,
     memory: watch::Sender<String>,
-    /// Told when this one is to end.
+    /// Notified when this candidate is to end.
     end: Notify,
 }
 
@@ -168,7 +168,7 @@ impl Election {
         self.replace(&lease).await.map(drop)
     }
 
-    /// Takes what was told.
+    /// Takes what the watch has sent.
     async fn see(&self, lease: LeaseView) {
         let mut known = self.known.lock().await;
         if known.as_ref().is_some_and(|known| known.lease.metadata.resource_version == lease.metadata.resource_version) {
@@ -205,7 +205,7 @@ impl Election {
         match self.hold(&lease).await {
             Ok(held) => {
                 if !was_mine {
-                    info!(lease = self.name, me = self.me, "this one acts");
+                    info!(lease = self.name, me = self.me, "this candidate holds the Lease and acts");
                 }
                 *known = Some(held);
             }
@@ -260,7 +260,7 @@ impl Election {
     }
 }
 
-/// After how long without a renewal a Lease has run out, by its holder's word.
+/// After how long without a renewal a Lease has run out, by what its holder has written.
 fn term(lease: &LeaseView) -> Duration {
     let told = lease.spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
     told.map_or(TERM, Duration::from_secs).min(LONGEST)

@@ -1,4 +1,4 @@
-//! Events: what `kubectl get events` tells of a group.
+//! Events: what `kubectl get events` shows of a group.
 
 use std::time::SystemTime;
 
@@ -38,7 +38,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Whether a person shall look.
+    /// Whether a person should look.
     fn is_warning(self) -> bool {
         matches!(self, Self::DataDamaged | Self::NonMember)
     }

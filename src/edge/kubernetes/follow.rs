@@ -1,4 +1,4 @@
-//! What changes: records and pods, told by watches that begin anew by themselves.
+//! What changes: records and pods, seen by watches that begin again by themselves.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -26,13 +26,13 @@ use crate::core::selector::Selector;
 /// A change among things of one kind.
 #[derive(Debug)]
 pub enum Change<T> {
-    /// From here on all is told anew: what is not told before [`Change::All`] is gone.
+    /// From here on all is sent again: what is not sent before [`Change::All`] is gone.
     Anew,
     /// This is there, as it is now.
     Is(T),
     /// This is gone.
     Gone(T),
-    /// All has been told.
+    /// All has been sent.
     All,
     /// The watch has ended with this, and begins again when it is polled again.
     Broken {
@@ -74,12 +74,12 @@ impl<T> Change<T> {
     }
 }
 
-/// What the two watches of one group tell.
+/// What the two watches of one group send.
 #[derive(Debug)]
 pub enum FollowEvent {
-    /// From here on what changes is told, what there is first. What is gone by then is not.
+    /// From here on changes are sent, what there is first. What is gone by then is not.
     Opened(Kind),
-    /// Nothing is told until this opens again.
+    /// Nothing is sent until this opens again.
     Closed(Kind),
     /// The record, as it is now.
     Record(Box<RecordSeen>),
@@ -101,7 +101,7 @@ impl Kind {
     pub const COUNT: usize = 2;
 }
 
-/// How long a watch may take to open: what the API server has no time for is begun anew after a pause.
+/// How long a watch may take to open: what the API server has no time for is begun again after a pause.
 const OPENING: Duration = Duration::from_secs(5);
 
 impl Cluster {
@@ -161,7 +161,7 @@ impl Cluster {
 /// all else here. Fewer where so many are too large.
 const PAGES: [u32; 3] = [50, 10, 1];
 
-/// Follows all objects of a kind; begins anew with smaller pages where the listed ones are too large.
+/// Follows all objects of a kind; begins again with smaller pages where the listed ones are too large.
 pub(super) fn follow<K>(api: Api<K>, config: Config) -> impl Stream<Item = Result<Event<K>, watcher::Error>>
 where
     K: Clone + DeserializeOwned + Debug + Send + Resource<DynamicType = ()> + 'static,
@@ -182,7 +182,7 @@ where
     })
 }
 
-/// What a watch of one kind tells.
+/// What a watch of one kind sends.
 enum Watched<K> {
     Opened,
     Closed,
@@ -243,7 +243,7 @@ where
             Ok(Ok(events)) => self.open = Some(events.boxed()),
             Ok(Err(error)) => {
                 if let Refusal::Failed(failure @ Failure::NotAllowed(_)) = refusal(&error, &format!("watch {}", K::plural(&()))) {
-                    warn!("what changes is found out later: {failure}");
+                    warn!("changes are seen late: {failure}");
                     return None;
                 }
             }

@@ -16,16 +16,16 @@ const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "ordain");
 const EPOCH: &str = "ordain.dev/config-epoch";
 const ADDRESS: &str = "ordain.dev/address";
 const GROUP_ID: &str = "ordain.dev/group-id";
-/// The instance that marked the record last.
+/// The instance that has written the last start marker.
 const MARK: &str = "ordain.dev/mark";
 const MARKED_AT: &str = "ordain.dev/marked-at";
 /// Set while no master has started since the first boot.
 const NEW: &str = "ordain.dev/new";
-/// The holder that was given up.
+/// The holder that was abandoned.
 const GIVEN_UP: &str = "ordain.dev/given-up";
 /// The StatefulSets whose pods are the group's, separated by commas.
 const SETS: &str = "ordain.dev/sets";
-/// A person's word: `open`, or the instance that started on it.
+/// A forced claim: `open`, or the instance that started on it.
 const ASSUMED: &str = "ordain.dev/assumed";
 const OPEN: &str = "open";
 
@@ -99,7 +99,7 @@ pub(super) fn read_record(lease: &LeaseView) -> Result<Record, Failure> {
     }
     let nonsense = |what: &str| {
         Failure::InvalidReply(format!(
-            "the Lease `{name}` has no readable {what}: put it back as it was, or delete the Lease while a master lives, and it is made anew"
+            "the Lease `{name}` has no readable {what}: put it back as it was, or delete the Lease while a master lives, and the Lease is made again"
         ))
     };
     let noted = |key: &str| meta.annotations.as_ref().and_then(|notes| notes.get(key));

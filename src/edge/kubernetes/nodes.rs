@@ -69,7 +69,7 @@ impl Nodes {
             .filter_map(async |event| Change::read(event, |pod| Some((pod.metadata.uid.clone()?, read_guest(pod)))))
     }
 
-    /// Taints a node out of service, if it is still as it was told of.
+    /// Taints a node out of service, if it is still as it was seen.
     ///
     /// # Errors
     /// [`Refusal::Conflict`] where it has changed, [`Refusal::Missing`] where it is gone.
@@ -87,7 +87,7 @@ impl Nodes {
         .await
     }
 
-    /// Takes our taint from a node, if it is still as it was told of.
+    /// Takes our taint from a node, if it is still as it was seen.
     ///
     /// # Errors
     /// [`Refusal::Conflict`] where it has changed, [`Refusal::Missing`] where it is gone.
@@ -122,7 +122,7 @@ impl Nodes {
         within(ANSWER, done).await
     }
 
-    /// Deletes a Node, if it is still as it was told of.
+    /// Deletes a Node, if it is still as it was seen.
     ///
     /// # Errors
     /// [`Refusal::Conflict`] where it has changed, [`Refusal::Missing`] where it is gone.
@@ -193,8 +193,8 @@ fn read_node(node: &NodeView) -> Option<Node> {
     })
 }
 
-/// A pod that runs nowhere yet, or has ended, is nobody's guest. Nor is one that no StatefulSet controls, whatever
-/// its labels: nobody but a StatefulSet makes it anew.
+/// A pod that runs nowhere yet, or has ended, counts for no node. Nor is one that no StatefulSet controls, whatever
+/// its labels: nobody but a StatefulSet makes it again.
 fn read_guest(pod: &PodView) -> Option<HostedPod> {
     let PodView { metadata: meta, spec, status } = pod;
     let is_a_sets = matches!(read_controller(meta), Controller::StatefulSet(_));

@@ -121,7 +121,7 @@ fn a_time_more_than_a_minute_ahead_is_said() {
     };
     assert_eq!(findings(&of(60_000), &[]), [""; 0]);
     let found = findings(&of(60_001), &[]);
-    assert!(found.len() == 1 && found[0].starts_with("the mark of redis-1 in the record is of "), "{found:#?}");
+    assert!(found.len() == 1 && found[0].starts_with("the start marker of redis-1 in the record is of "), "{found:#?}");
 }
 
 /// The Sentinels of `mask` say this epoch instead.

@@ -7,6 +7,7 @@ mod everything;
 mod forced;
 pub mod given;
 mod invariants;
+mod messages;
 mod refusals;
 mod repair;
 mod two_sets;
