@@ -13,6 +13,7 @@ use crate::core::identity::{Group, PodName};
 use crate::core::labels::Patch;
 use crate::core::members::NonMember;
 use crate::core::outside::shown;
+use crate::core::rules::catalogue::NO_DATA;
 use crate::edge::data_directory::memory::Damage;
 use crate::edge::kubernetes::Cluster;
 use crate::edge::kubernetes::events::{About, Reason};
@@ -26,7 +27,8 @@ pub async fn announce_promotion(cluster: &Cluster, group: &Group, labelled: &Lab
     let Some(patch) = labelled.patches.iter().find(|patch| patch.pod == *master && !patch.is_repair) else { return };
     let before = labelled.from.as_ref().or(from).filter(|before| *before != master);
     let before = before.map_or_else(|| "the master before is not known".to_owned(), |pod| format!("the master before was {pod}"));
-    let note = format!("{master} is the master of {group} since epoch {}; {before}; reported by {by}", record.claim.epoch);
+    let (epoch, rule) = (record.claim.epoch, patch.rule.id);
+    let note = format!("{master} is the master of {group} since epoch {epoch}; {before}; reported by {by} (rule {rule})");
     let id = patch.stamp.to_string().replace('/', ".");
     let about = [About::Pod(master, &patch.uid), About::Record(group, record)];
     let published =
@@ -62,14 +64,13 @@ pub async fn announce_non_members(observer: &Observer<'_>, by: &str) {
 /// Publishes an Event for each label that was put right, on the pod that carries the label.
 pub async fn announce_repairs(cluster: &Cluster, scheme_key: &str, labelled: &Labelled, by: &str) {
     let published = labelled.patches.iter().filter(|patch| patch.is_repair).map(async |patch| {
-        let Patch { pod, uid, version, label, is_withheld, .. } = patch;
+        let Patch { pod, uid, version, label, rule, is_withheld, .. } = patch;
         let note = match label {
-            Some(label) => format!("{scheme_key}={label}, as the record says; reported by {by}"),
-            None if *is_withheld => {
-                format!("{scheme_key} is withheld while the link of {pod} to the master is down; reported by {by}")
-            }
-            None => format!("{scheme_key} is withheld while {pod} hands over; reported by {by}"),
+            Some(label) => format!("{scheme_key}={label}, as the record says"),
+            None if *is_withheld => format!("{scheme_key} is withheld while the link of {pod} to the master is down"),
+            None => format!("{scheme_key} is withheld while {pod} hands over"),
         };
+        let note = format!("{note}; reported by {by} (rule {})", rule.id);
         from_api(cluster.publish_event(About::Pod(pod, uid), Reason::Relabelled, version, note, by)).await
     });
     for refusal in join_all(published).await.into_iter().filter_map(Result::err) {
@@ -81,8 +82,8 @@ pub async fn announce_repairs(cluster: &Cluster, scheme_key: &str, labelled: &La
 pub async fn announce_damage(cluster: &Cluster, instance: &Instance, damage: &Damage) {
     let Instance { pod, uid, .. } = instance;
     let note = format!(
-        "{pod} cannot load its data ({}): {pod} does not lead with this data, and sets the files aside in the data directory once {pod} follows a master. If no other pod has the data, repair the files with redis-check-aof --fix",
-        damage.found
+        "{pod} cannot load its data ({}): {pod} does not lead with this data, and sets the files aside in the data directory once {pod} follows a master. If no other pod has the data, repair the files with redis-check-aof --fix (rule {})",
+        damage.found, NO_DATA.id
     );
     let (id, by) = (damage.at.0.to_string(), format!("genconf-redis at {pod}"));
     let published = cluster.publish_event(About::Pod(pod, uid), Reason::DataDamaged, &id, note, &by);

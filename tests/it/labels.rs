@@ -113,6 +113,7 @@ fn of_three_hooks_at_once_one_tells_of_the_change_of_master() {
         "{promoted} is the master of redis since epoch 1; the master before was redis-0; reported by on-failover at sentinel-"
     );
     assert!(of_pod[2].starts_with(&words) && of_pod[2] == of_record[2], "{told:#?}");
+    assert!(of_pod[2].ends_with(" (rule record-names-master)"), "{told:#?}");
     let shown = bed.namespace.as_ref().unwrap();
     let shown = shown.plane.kubectl(&["get", "events", "-n", &shown.name], "").unwrap();
     assert!(shown.contains("Promoted") && shown.contains(&format!("pod/{promoted}")), "{shown}");
