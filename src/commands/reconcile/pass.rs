@@ -205,7 +205,8 @@ async fn move_record(
     if let Some(obstacle) = act(observer, &mut settled, deadline, dry_run).await? {
         bail!("record {group}: {obstacle}");
     }
-    pass.note_change(format!("record {group}: {} at epoch {}", claim.master, claim.epoch));
+    let rule = settled.reason.rule.map(|rule| format!(" (rule {})", rule.id)).unwrap_or_default();
+    pass.note_change(format!("record {group}: {} at epoch {}{rule}", claim.master, claim.epoch));
     *moved = Moving { record: settled.record, is_news: true };
     Ok(())
 }
