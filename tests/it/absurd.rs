@@ -71,7 +71,7 @@ fn a_current_epoch_that_cannot_be_is_warned_of_stops_no_label_and_is_gone_once_a
         let told = told_by_reconcile(&bed);
         let is_told_of = |sentinel: &str| {
             let at = bed.announced(sentinel);
-            told.lines().any(|line| line.contains(&at) && line.contains("current epoch is -1, which cannot be"))
+            told.lines().any(|line| line.contains(&at) && line.contains("has the current epoch -1, which cannot be"))
         };
         SENTINELS.iter().all(|sentinel| is_told_of(sentinel)).then_some(())
     });

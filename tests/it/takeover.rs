@@ -400,6 +400,8 @@ fn of_two_one_acts_and_when_it_is_killed_the_other_does() {
     let two = stage.start("two", &[]);
     stage.die("c");
     stage.wait_until_out("c", SOON);
+    // The line comes after the taint.
+    wait_for_line(&one, "acted", SOON);
     assert_eq!((lines(&one, "acted"), lines(&two, "acts"), lines(&two, "acted")), (1, 0, 0), "{}", two.log());
     one.kill();
     stage.come_back("c");

@@ -305,7 +305,7 @@ fn an_empty_pod_founds_no_group_while_the_data_of_another_is_damaged_and_not_abs
     assert_eq!(empty().role(), Lead(claim(0, 0)));
     for damaged in [1, 2] {
         let decision = tells_of_damage(empty(), damaged).decision();
-        let why = format!("the data of redis-{damaged} cannot be loaded (the check fails): repair it");
+        let why = format!("the data of redis-{damaged} cannot be loaded (the check fails): repair that data");
         assert!(
             decision.role == Undecided && decision.reason.why.contains(&why) && decision.last_resort_master.is_none(),
             "{decision:?}"
