@@ -94,7 +94,7 @@ fn two_living_masters_with_equal_claims_are_refused_by_name() {
     let (log, told) = explained(&bed, "redis-2", 1);
     assert_eq!(
         told["why"],
-        "redis-2 waits: redis-0 and redis-1 are all claimed as master at epoch 0, and 2 of them live: stop the wrong one, what only that pod holds is lost"
+        "redis-2 waits: redis-0 and redis-1 are claimed as master at epoch 0, and 2 of them live: stop the wrong one, what only that pod holds is lost"
     );
     assert_eq!(told["rule"], "equal-epochs");
     let record = format!("record: redis-0 at {}", bed.announced_endpoint("redis-0"));

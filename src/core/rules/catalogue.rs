@@ -86,7 +86,7 @@ pub const EQUAL_EPOCHS: Rule = Rule {
     id: "equal-epochs",
     sentence: "Where claims with equal epochs name different masters, the pod counts that a majority of the Sentinels names, if it lives as master; else the only master that lives; else none.",
     why: "Two Sentinels that are both asked to fail over promote two replicas at one epoch. Pods that choose by chance follow one or the other, and what was written to the one that ends as a replica is lost.",
-    seen: "`redis-2 waits: redis-0 and redis-1 are all claimed as master at epoch 4, and 2 of them live`, and after `--deadline` exit code 1.",
+    seen: "`redis-2 waits: redis-0 and redis-1 are claimed as master at epoch 4, and 2 of them live`, and after `--deadline` exit code 1.",
     remedy: "Stop the pod that shall not be the master. What only that pod holds is lost.",
     test: "equal_epochs_of_masters_that_are_all_silent_or_all_alive_are_undecided",
 };

@@ -14,8 +14,8 @@ pub(super) const OWN_FILE: &str = "the earlier sentinel.conf";
 pub(super) enum Newest {
     /// Nobody claims anything.
     None,
-    /// The claim, and who makes it.
-    Claim(Claim, String),
+    /// The claim, who makes it, and the rule by which it counts.
+    Claim(Claim, String, &'static Rule),
     /// There are claims, and none that can be acted upon: why, and by which rule.
     Undecided(&'static Rule, String),
 }
@@ -41,7 +41,7 @@ pub(super) fn newest(facts: &Facts<'_>) -> Newest {
     claims.masters.sort();
     claims.masters.dedup();
     match facts.rules.first::<NewestClaim>(&claims) {
-        Some((_, Ok((claim, by)))) => Newest::Claim(claim, by),
+        Some((rule, Ok((claim, by)))) => Newest::Claim(claim, by, rule),
         Some((rule, Err(why))) => Newest::Undecided(rule, why),
         None => Newest::None,
     }
@@ -97,14 +97,14 @@ fn names_several_members(claims: &Claims<'_>) -> Option<Result<(Claim, String), 
     let names_of: Vec<_> = masters.iter().map(ToString::to_string).collect();
     let several = names_of.join(" and ");
     let counts = |master: &PodName, why: &str| {
-        Ok((Claim { master: master.clone(), epoch }, format!("{several} are all claimed as master at epoch {epoch}, and {why}")))
+        Ok((Claim { master: master.clone(), epoch }, format!("{several} are claimed as master at epoch {epoch}, and {why}")))
     };
     let verified = living.iter().find(has_majority);
     Some(match (verified, &living[..]) {
         (Some(master), _) => counts(master, &format!("a majority of the Sentinels names {master}, which lives")),
         (None, [master]) => counts(master, &format!("{master} alone lives")),
         (None, _) => Err(format!(
-            "waits: {several} are all claimed as master at epoch {epoch}, and {} of them live: stop the wrong one, what only that pod holds is lost",
+            "waits: {several} are claimed as master at epoch {epoch}, and {} of them live: stop the wrong one, what only that pod holds is lost",
             living.len(),
         )),
     })
@@ -131,7 +131,7 @@ fn sayers(evidence: &Evidence, master: &PodName, epoch: u64) -> String {
 /// The claim that is followed, where there is one.
 pub fn newest_claim(evidence: &Evidence) -> Option<Claim> {
     match newest(&Facts::of(evidence)) {
-        Newest::Claim(claim, _) => Some(claim),
+        Newest::Claim(claim, ..) => Some(claim),
         Newest::None | Newest::Undecided(..) => None,
     }
 }

@@ -13,7 +13,7 @@ use crate::core::record::Claim;
 pub fn failed_over(evidence: &Evidence) -> Option<Claim> {
     let facts = Facts::of(evidence);
     let claimed = match newest(&facts) {
-        Newest::Claim(claim, _) => forward(&facts, &claim),
+        Newest::Claim(claim, ..) => forward(&facts, &claim),
         Newest::None => first_boot::without_claim(&facts).record,
         Newest::Undecided(..) => None,
     };

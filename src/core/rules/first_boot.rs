@@ -213,7 +213,7 @@ fn the_newest_data_leads(facts: &Facts<'_>) -> Option<Decision> {
     let claim = Claim { master: best.clone(), epoch: 0 };
     if facts.me.as_ref() == Some(best) {
         let by = format!("nobody claims a master, and the data of {best} is the newest");
-        return Some(lead_or_yield(&Claimed { facts: *facts, claim: &claim, by: &by }));
+        return Some(lead_or_yield(&Claimed { facts: *facts, claim: &claim, by: &by, rule: &ADOPT }));
     }
     let why = format!("{} {best}: nobody claims a master, and the data of {best} is the newest", facts.verb());
     Some(Decision::follow(claim.clone(), Some(claim), why))

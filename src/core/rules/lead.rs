@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::catalogue::{
     ABANDONED, ALL_REPORTED, FAILOVER_POSSIBLE, FORCED_CLAIM, LAST_RESORT, LIVING_MASTER, NEWER_DATA, NEWEST_CLAIM, NO_DATA,
-    ONLY_HOLDER_WRITES, RECORD_UNREADABLE, RECREATED_POD,
+    ONLY_HOLDER_WRITES, RECORD_UNREADABLE, RECREATED_POD, Rule,
 };
 use super::facts::Facts;
 use super::record::{RECORD_NOT_READ_YET, yield_to};
@@ -27,6 +27,8 @@ pub(in crate::core) struct Claimed<'a> {
     pub claim: &'a Claim,
     /// Who claims so, in words.
     pub by: &'a str,
+    /// The rule by which that claim counts.
+    pub rule: &'static Rule,
 }
 
 impl<'a> Deref for Claimed<'a> {
@@ -276,7 +278,7 @@ fn leads(claimed: &Claimed<'_>) -> Option<Decision> {
     } else {
         "no failover can be under way".to_owned()
     };
-    Some(Decision::lead((*claim).clone(), record, format!("leads: {by}, and {failover}")))
+    Some(Decision::lead((*claim).clone(), record, format!("leads: {by}, and {failover}")).by(claimed.rule))
 }
 
 fn waits_for_sentinel(claimed: &Claimed<'_>, why: &str) -> Decision {

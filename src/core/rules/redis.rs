@@ -27,8 +27,8 @@ pub fn for_redis_by(rules: Rules, evidence: &Evidence) -> Decision {
     match newest(&facts) {
         Newest::None => first_boot::without_claim(&facts),
         Newest::Undecided(rule, why) => Decision::undecided(why).by(rule),
-        Newest::Claim(claim, by) => {
-            let claimed = Claimed { facts, claim: &claim, by: &by };
+        Newest::Claim(claim, by, rule) => {
+            let claimed = Claimed { facts, claim: &claim, by: &by, rule };
             if claim.master == *me { lead_or_yield(&claimed) } else { follow(&claimed) }
         }
     }
@@ -84,7 +84,8 @@ fn follows(claimed: &Claimed<'_>) -> Option<Decision> {
     let promotable = claimed.rules.first::<StartsPromotable>(claimed).is_none();
     let fit = if promotable { ", whose data is older, and may be promoted at once" } else { "" };
     let why = format!("follows {}{fit}: {by}", claim.master);
-    Some(Decision { promotable, ..Decision::follow((*claim).clone(), forward(claimed, claim), why) })
+    let follow = Decision::follow((*claim).clone(), forward(claimed, claim), why).by(claimed.rule);
+    Some(Decision { promotable, ..follow })
 }
 
 pub(in crate::core) struct StartsPromotable;

@@ -24,7 +24,7 @@ pub fn for_sentinel_by(rules: Rules, evidence: &Evidence) -> Decision {
     match newest(&facts) {
         Newest::None => first_boot::without_claim(&facts),
         Newest::Undecided(rule, why) => Decision::undecided(why).by(rule),
-        Newest::Claim(claim, by) => match rules.first::<Watches>(&Claimed { facts, claim: &claim, by: &by }) {
+        Newest::Claim(claim, by, rule) => match rules.first::<Watches>(&Claimed { facts, claim: &claim, by: &by, rule }) {
             Some((rule, decision)) => decision.by(rule),
             None => Decision::undecided("waits: no rule lets a Sentinel watch it"),
         },
@@ -79,5 +79,5 @@ fn watches_the_claimed(claimed: &Claimed<'_>) -> Option<Decision> {
     let Claimed { claim, by, .. } = claimed;
     let why = format!("watches {}: {by}", claim.master);
     let record = forward(claimed, claim).or_else(|| from_own_file(claimed, claim));
-    Some(Decision::follow((*claim).clone(), record, why))
+    Some(Decision::follow((*claim).clone(), record, why).by(claimed.rule))
 }
