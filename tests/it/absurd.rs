@@ -190,7 +190,12 @@ fn stamps_that_no_run_has_written_are_written_over_with_a_warning() {
         }
     }
     let told = told_by_reconcile(&bed);
-    assert!(told.contains(&format!("ordain.dev/transition={uid}/9223372036854775807, and the record is at 0")), "{told}");
+    assert!(
+        told.contains(&format!(
+            "ordain.dev/transition={uid}/9223372036854775807, which no state of the record has had (the record is at 0)"
+        )),
+        "{told}"
+    );
     assert!(told.contains("ordain.dev/transition=\\u{1b}[31mgarbage") && !told.contains("\u{1b}[31mgarbage"), "{told}");
 }
 

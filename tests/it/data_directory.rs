@@ -493,7 +493,7 @@ fn one_pod() -> Bed {
 }
 
 /// What is said of data that is about to be checked.
-const CHECKED: &str = "it is asked to check";
+const CHECKED: &str = "now checking";
 
 #[test]
 fn a_server_that_is_killed_for_its_memory_is_not_taken_for_one_whose_data_is_damaged() {

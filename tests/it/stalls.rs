@@ -135,7 +135,7 @@ fn a_sentinel_that_stands_still_when_it_is_asked_holds_up_no_writes() {
     let mut bed = ready();
     let writes = watch_writes(&bed);
     let mut handover = start_handover(&bed);
-    wait_for_line(&handover, "has the Sentinel");
+    wait_for_line(&handover, "asks the Sentinel");
     bed.server("sentinel-0").signal("STOP");
     wait_for_line(&handover, "makes no progress with the failover of redis-0: it is called off");
     wait_for("a write while it stands still", UP, || (bed.text("redis-0", &["SET", "key", "value"]) == "OK").then_some(()));

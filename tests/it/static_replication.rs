@@ -61,7 +61,7 @@ fn a_master_whose_volume_was_lost_does_not_lead_and_a_person_says_who_does() {
     let mut bed = copied_later();
     bed.lose_volume("redis-0");
     bed.start_each(&bed.pods());
-    let how = "its volume was lost; without Sentinel a person says who shall lead, by `ordain reconcile --assume-master POD`";
+    let how = "its volume was lost; without Sentinel a person decides: `ordain reconcile --assume-master POD`";
     bed.wait_for_log("redis-0", how, "", UP);
     for pod in ["redis-replicas-0", "redis-replicas-1"] {
         bed.wait_for_keys(pod, 10, UP);

@@ -39,7 +39,7 @@ fn without_sentinels_the_holder_does_not_lead_where(#[case] evidence: Evidence) 
 #[test]
 fn without_sentinels_who_may_not_lead_says_how_a_person_decides() {
     let why = alone().holding(EMPTY).decision().reason.why;
-    let how = "its volume was lost; without Sentinel a person says who shall lead, by `ordain reconcile --assume-master POD`";
+    let how = "its volume was lost; without Sentinel a person decides: `ordain reconcile --assume-master POD`";
     assert!(why.ends_with(how), "{why}");
     assert!(!power_cut().holding(EMPTY).decision().reason.why.contains("a person"));
     let named = alone().holding(EMPTY).record_but(|record| record.forced = Some(Forced::Open));
