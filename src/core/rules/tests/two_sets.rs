@@ -60,7 +60,7 @@ fn of_pods_that_do_not_exist_those_of_an_earlier_set_are_waited_for_whatever_the
             _ => Some(evidence.decision().reason.why.rsplit(": ").next().unwrap().to_owned()),
         }
     };
-    let unreported = |pod: &str| Some(format!("{pod} has not reported its disk"));
+    let unreported = |pod: &str| Some(format!("{pod} does not exist, and has not reported its disk"));
     assert_eq!(waits_for(&pod(0), &[]), None);
     assert_eq!(waits_for(&cache(0), &[]), unreported("redis-0"));
     assert_eq!(waits_for(&cache(0), &[pod(0)]), None, "and for nobody after it");
