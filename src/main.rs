@@ -39,7 +39,8 @@ use signals::Signals;
 fn main() -> ExitCode {
     let (words, variables) = (arguments(), std::env::vars_os().collect::<Vec<_>>());
     let given = Given { words: &words, variables: &variables };
-    let mut known = given.by_old_names(cli::command());
+    let command = if asks_for_help(&words) { cli::command_for_help() } else { cli::command() };
+    let mut known = given.by_old_names(command);
     let filter = given.variable(OsStr::new(logging::FILTER));
     let lines = if words.get(1).is_some_and(|word| word == "probe") { Lines::Probe } else { Lines::Log };
     let cli = match parse(&given, &mut known) {
@@ -69,6 +70,12 @@ fn main() -> ExitCode {
             Exit::of(&error).into()
         }
     }
+}
+
+/// Whether a word before the command after `--` asks for help.
+fn asks_for_help(words: &[std::ffi::OsString]) -> bool {
+    let own = || words.iter().take_while(|word| *word != "--");
+    words.get(1).is_none_or(|word| word == "help") || own().any(|word| word == "-h" || word == "--help")
 }
 
 /// Why nothing is run.

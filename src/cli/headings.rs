@@ -21,11 +21,15 @@ pub const OUTPUT: &str = "Output";
 /// In the order of `--help`. A flag without a heading is its subcommand's own, and comes first.
 pub const HEADINGS: [&str; 7] = [GROUP, SENTINEL, KUBERNETES, SECURITY, SERVER, TIMING, OUTPUT];
 
+/// The width of a terminal is not known: a line for each flag, and the terminal wraps it.
+pub fn unwrapped(command: Command) -> Command {
+    command.term_width(usize::MAX)
+}
+
 /// Every subcommand's flags in the order of the headings, which clap shows as it first meets them.
 pub fn arranged(command: Command) -> Command {
     let mut order = 0..;
-    // The width of a terminal is not known: a line for each flag, and the terminal wraps it.
-    command.term_width(usize::MAX).mut_subcommands(|subcommand| {
+    command.mut_subcommands(|subcommand| {
         let mut arguments: Vec<_> = subcommand.get_arguments().cloned().map(|argument| argument.hide_env_values(true)).collect();
         arguments.push(help());
         arguments.sort_by_key(|argument| HEADINGS.iter().position(|heading| Some(*heading) == argument.get_help_heading()));
