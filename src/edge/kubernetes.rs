@@ -52,7 +52,7 @@ const WITHHELD: &str = "ordain.dev/withheld";
 
 /// How many objects are listed at once; fewer where so many are too large.
 const PAGES: [u32; 3] = [500, 10, 1];
-/// NotMember the API server did not do what it was asked.
+/// Why the API server did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// 404: there is no such object.
@@ -264,7 +264,7 @@ impl Cluster {
     /// Whether a record could be created, or written over: the API server decides and does nothing.
     ///
     /// # Errors
-    /// NotMember it would not be.
+    /// Why it would not be.
     pub async fn would_write_record(&self, group: &Group, record: &Record, is_new: bool) -> Result<(), Refusal> {
         let transitions = i32::try_from(record.transitions).unwrap_or(i32::MAX);
         let lease = write_record(group, record, transitions, (!is_new).then_some(record));
@@ -378,7 +378,7 @@ impl Cluster {
     /// Whether a pod could be labelled: the API server decides and does nothing.
     ///
     /// # Errors
-    /// NotMember it could not be.
+    /// Why it could not be.
     pub async fn would_patch(&self, patch: &Patch, scheme: &Scheme) -> Result<(), Refusal> {
         let dry = PatchParams { dry_run: true, ..PatchParams::default() };
         self.patch_pod_by(&patch.pod, label(patch, scheme), &dry).await.map(drop)
