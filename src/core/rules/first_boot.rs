@@ -17,10 +17,7 @@ use crate::core::record::Claim;
 /// Nobody claims anything: a master that lives is taken as it is, else the most advanced disk, else
 /// it is a first boot.
 pub(super) fn without_claim(facts: &Facts<'_>) -> Decision {
-    match facts.rules.first::<WithoutClaim>(facts) {
-        Some((rule, decision)) => decision.by(rule),
-        None => Decision::undecided("waits: nobody claims a master"),
-    }
+    facts.rules.decide::<WithoutClaim>(facts).unwrap_or_else(|| Decision::undecided("waits: nobody claims a master"))
 }
 
 pub(in crate::core) struct WithoutClaim;
@@ -171,10 +168,7 @@ fn silence<T>(heard: &Reply<T>) -> Option<String> {
 }
 
 fn adopt(facts: &Facts<'_>) -> Decision {
-    match facts.rules.first::<Adopts>(facts) {
-        Some((rule, decision)) => decision.by(rule),
-        None => Decision::undecided("waits: nobody has reported a disk"),
-    }
+    facts.rules.decide::<Adopts>(facts).unwrap_or_else(|| Decision::undecided("waits: nobody has reported a disk"))
 }
 
 pub(in crate::core) struct Adopts;

@@ -43,16 +43,13 @@ impl<'a> Deref for Claimed<'a> {
 /// leads, whose data, and whether a failover may be under way.
 pub(super) fn lead_or_yield(claimed: &Claimed<'_>) -> Decision {
     let rules = claimed.rules;
-    if let Some((rule, decision)) = rules.first::<OtherMaster>(claimed) {
-        return decision.by(rule);
+    if let Some(decision) = rules.decide::<OtherMaster>(claimed) {
+        return decision;
     }
     if let Some((rule, Data::Waits(reason))) = rules.first::<OwnData>(&claimed.facts) {
         return does_not_lead(claimed, reason.by(rule));
     }
-    match rules.first::<MayLead>(claimed) {
-        Some((rule, decision)) => decision.by(rule),
-        None => Decision::undecided("waits: no rule lets it lead"),
-    }
+    rules.decide::<MayLead>(claimed).unwrap_or_else(|| Decision::undecided("waits: no rule lets it lead"))
 }
 
 pub(in crate::core) struct OtherMaster;

@@ -21,8 +21,8 @@ pub fn for_redis(evidence: &Evidence) -> Decision {
 pub fn for_redis_by(rules: Rules, evidence: &Evidence) -> Decision {
     let facts = Facts { evidence, rules };
     let Some(me) = &evidence.me else { return Decision::undecided("no pod was named") };
-    if let Some((rule, decision)) = rules.first::<BeforeAnyClaim>(&facts) {
-        return decision.by(rule);
+    if let Some(decision) = rules.decide::<BeforeAnyClaim>(&facts) {
+        return decision;
     }
     match newest(&facts) {
         Newest::None => first_boot::without_claim(&facts),
@@ -55,10 +55,7 @@ fn is_of_another_group(facts: &Facts<'_>) -> Option<Decision> {
 }
 
 fn follow(claimed: &Claimed<'_>) -> Decision {
-    match claimed.rules.first::<Follow>(claimed) {
-        Some((rule, decision)) => decision.by(rule),
-        None => Decision::undecided("waits: no rule lets it follow"),
-    }
+    claimed.rules.decide::<Follow>(claimed).unwrap_or_else(|| Decision::undecided("waits: no rule lets it follow"))
 }
 
 pub(in crate::core) struct Follow;

@@ -18,16 +18,16 @@ pub fn for_sentinel(evidence: &Evidence) -> Decision {
 /// The same by fewer rules, to show what they are for.
 pub fn for_sentinel_by(rules: Rules, evidence: &Evidence) -> Decision {
     let facts = Facts { evidence, rules };
-    if let Some((rule, decision)) = rules.first::<BeforeAnyClaim>(&facts) {
-        return decision.by(rule);
+    if let Some(decision) = rules.decide::<BeforeAnyClaim>(&facts) {
+        return decision;
     }
     match newest(&facts) {
         Newest::None => first_boot::without_claim(&facts),
         Newest::Undecided(rule, why) => Decision::undecided(why).by(rule),
-        Newest::Claim(claim, by, rule) => match rules.first::<Watches>(&Claimed { facts, claim: &claim, by: &by, rule }) {
-            Some((rule, decision)) => decision.by(rule),
-            None => Decision::undecided("waits: no rule lets a Sentinel watch it"),
-        },
+        Newest::Claim(claim, by, rule) => {
+            let watches = rules.decide::<Watches>(&Claimed { facts, claim: &claim, by: &by, rule });
+            watches.unwrap_or_else(|| Decision::undecided("waits: no rule lets a Sentinel watch it"))
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a table is: rows in order, each a rule and its check.
 
 use super::catalogue::{RULES, Rule};
+use crate::core::decision::Decision;
 
 /// A table of rules. Its rows are read from top to bottom.
 pub trait Table: 'static {
@@ -46,6 +47,11 @@ impl Rules {
     /// The first row that applies ends the table: its rule, and what it decides.
     pub fn first<T: Table>(self, facts: &T::Facts<'_>) -> Option<(&'static Rule, T::Outcome)> {
         self.rows::<T>().find_map(|row| Some((row.rule, (row.check)(facts)?)))
+    }
+
+    /// What a table decides, which names the rule.
+    pub(super) fn decide<T: Table<Outcome = Decision>>(self, facts: &T::Facts<'_>) -> Option<Decision> {
+        self.first::<T>(facts).map(|(rule, decision)| decision.by(rule))
     }
 
     /// What every row that applies decides, in order.
